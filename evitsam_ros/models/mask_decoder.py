@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SAM's mask decoder ("Segment Anything", appendix A). Keys as in the official checkpoints."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .layers import LayerNorm2d, Mlp
+from .two_way_transformer import TwoWayTransformer, flatten_image
+
+
+class MaskDecoder(nn.Module):
+    """Four masks a prompt: token 0 the single mask, tokens 1 to 3 the three levels of ambiguity.
+
+    ``mlp`` is the hidden width of the transformer's MLP: 2048 in SAM, 1024 in the slim decoder that the
+    4.2 M parameters of Lite-SAM imply.
+    """
+
+    def __init__(self, width: int = 256, mlp: int = 2048) -> None:
+        super().__init__()
+        self.transformer = TwoWayTransformer(width, mlp=mlp)
+        self.iou_token = nn.Embedding(1, width)
+        self.mask_tokens = nn.Embedding(4, width)
+        self.output_upscaling = nn.Sequential(
+            nn.ConvTranspose2d(width, width // 4, 2, stride=2),
+            LayerNorm2d(width // 4),
+            nn.GELU(),
+            nn.ConvTranspose2d(width // 4, width // 8, 2, stride=2),
+            nn.GELU(),
+        )
+        self.output_hypernetworks_mlps = nn.ModuleList(Mlp(width, width, width // 8, 3) for _ in range(4))
+        self.iou_prediction_head = Mlp(width, 256, 4, 3)
+
+    def tokens(self, prompt_tokens: Tensor) -> Tensor:
+        """Put the output tokens before the prompt's: ``(B, N, C)`` -> ``(B, 5 + N, C)``."""
+        output = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
+        return torch.cat([output[None].expand(prompt_tokens.shape[0], -1, -1), prompt_tokens], dim=1)
+
+    def forward(
+        self, image: Tensor, image_pe: Tensor, prompt_tokens: Tensor, dense: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Decode ``B`` prompts.
+
+        Args:
+            image: embedding, ``(B, 256, h, w)`` or ``(1, 256, h, w)``.
+            image_pe: position embedding of the grid, ``(1, 256, h, w)``.
+            prompt_tokens: ``(B, N, 256)``.
+            dense: embedding of the mask prompt, ``(B or 1, 256, h, w)``.
+
+        Returns:
+            Low-res logits ``(B, 4, 4h, 4w)`` and predicted IoU ``(B, 4)``.
+        """
+        tokens = self.tokens(prompt_tokens)
+        height, width = image.shape[-2:]
+        source = flatten_image(image + dense).expand(tokens.shape[0], -1, -1)
+        tokens, source = self.transformer(tokens, source, flatten_image(image_pe))
+        source = source.transpose(1, 2).unflatten(2, (height, width))
+        upscaled = self.output_upscaling(source)
+        weights = torch.stack(
+            [mlp(tokens[:, 1 + i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1
+        )
+        masks = (weights @ upscaled.flatten(2)).unflatten(2, upscaled.shape[-2:])
+        return masks, self.iou_prediction_head(tokens[:, 0])

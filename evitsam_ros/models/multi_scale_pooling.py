@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lite-SAM's multi-scale pooling module (MSPM, paper section 3.2 and figure 3), in a foldable form.
+
+Average pooling and a depthwise convolution are both linear, so one depthwise kernel does the work of
+all of them. The paper leaves the padding of the pools open; zero padding that counts makes the identity
+exact up to the borders, so training and deployment both run the single merged kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class MultiScalePooling(nn.Module):
+    """``sum_k w_k * AvgPool_k(x) + DWConv3x3(x) - x`` over ``(B, C, H, W)``; weights ``w_k`` per channel.
+
+    The kernels are odd, the stride is 1 and the pools count their zero padding.
+    """
+
+    def __init__(self, channels: int, kernels: Sequence[int] = (3, 5, 7)) -> None:
+        super().__init__()
+        self.kernels = tuple(kernels)
+        self.pool_weights = nn.Parameter(torch.full((len(kernels), channels), 1.0 / len(kernels)))
+        self.local = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
+
+    @property
+    def channels(self) -> int:
+        return self.pool_weights.shape[1]
+
+    def kernel(self) -> Tensor:
+        """The merged depthwise kernel, ``(C, 1, K, K)`` with K the largest of the pooling kernels."""
+        size = max(self.kernels)
+        merged = F.pad(self.local.weight, [(size - 3) // 2] * 4)
+        boxes = torch.zeros(len(self.kernels), size, size, dtype=merged.dtype, device=merged.device)
+        for box, k in zip(boxes, self.kernels, strict=True):
+            margin = (size - k) // 2
+            box[margin : size - margin, margin : size - margin] = 1.0 / (k * k)
+        merged = merged + torch.einsum("kc,khw->chw", self.pool_weights, boxes)[:, None]
+        identity = torch.zeros(size, size, dtype=merged.dtype, device=merged.device)
+        identity[size // 2, size // 2] = 1.0
+        return merged - identity
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.kernel().to(x.dtype), padding=max(self.kernels) // 2, groups=self.channels)

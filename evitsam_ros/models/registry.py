@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Build any model of the package by its name, with or without a checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .auto_ppn import AutoPPN
+from .lite_vit import LiteViT
+from .sam import Sam
+from .specs import ModelSpec, model_spec
+
+#: Hidden width of the two-way transformer's MLP that the published 4.2 M of Lite-SAM imply.
+LITE_SAM_DECODER_MLP = 1024
+
+
+def create_model(
+    name: str,
+    checkpoint: str | Path | None = None,
+    *,
+    decoder_mlp: int | None = None,
+    auto_ppn: bool | None = None,
+) -> Sam:
+    """Build a model in evaluation mode.
+
+    Args:
+        name: a registry name, see :func:`~evitsam_ros.models.specs.list_models`.
+        checkpoint: ``.pt``/``.pth`` (never unpickled beyond tensors) or ``.safetensors``; random weights
+            without one.
+        decoder_mlp: hidden width of the decoder's MLP; by default 2048 for EfficientViT-SAM, 1024 for
+            Lite-SAM (2048 lets Lite-SAM start from SAM's heads).
+        auto_ppn: attach AutoPPN; by default what the model is published with.
+
+    Raises:
+        ValueError: the name is unknown, or the checkpoint is not one of this model.
+    """
+    spec = model_spec(name)
+    proposals = AutoPPN() if (spec.has_proposals if auto_ppn is None else auto_ppn) else None
+    model = Sam(spec, _encoder(spec), decoder_mlp or _decoder_mlp(spec), proposals)
+    if checkpoint is not None:
+        load_weights(model, checkpoint)
+    return model.eval()
+
+
+def _encoder(spec: ModelSpec) -> torch.nn.Module:
+    size = spec.name.removeprefix(spec.family).lstrip("_")
+    if spec.family == "lite_sam":
+        return LiteViT(size or "x1")
+    from .efficientvit import build_encoder
+
+    return build_encoder(size)
+
+
+def _decoder_mlp(spec: ModelSpec) -> int:
+    return LITE_SAM_DECODER_MLP if spec.family == "lite_sam" else 2048
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
+    """Read the tensors of a checkpoint, possibly nested under ``state_dict``.
+
+    Raises:
+        ValueError: the file is missing, truncated, or holds more than tensors.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"checkpoint {path} does not exist")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ValueError(
+            f"checkpoint {path} cannot be read: expected a .safetensors file, or a .pt file with nothing "
+            f"but tensors ({error})"
+        ) from error
+    while isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+        state = state["state_dict"]
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ValueError(f"checkpoint {path} holds no state dict: expected names and tensors")
+    return state
+
+
+def load_weights(model: Sam, path: str | Path) -> None:
+    """Load a checkpoint strictly: every key and shape has to match.
+
+    Raises:
+        ValueError: naming the file, the model and the first differences.
+    """
+    try:
+        model.load_state_dict(read_checkpoint(path), strict=True)
+    except RuntimeError as error:
+        lines = " ".join(str(error).split())
+        raise ValueError(f"checkpoint {path} is not one of {model.spec.name}: {lines[:600]}") from error

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole model: an image encoder, SAM's heads and, where the model has it, AutoPPN."""
+
+from __future__ import annotations
+
+import copy
+
+from torch import Tensor, nn
+
+from .auto_ppn import AutoPPN
+from .mask_decoder import MaskDecoder
+from .prompt_encoder import PromptEncoder
+from .specs import ModelSpec
+
+
+class Sam(nn.Module):
+    """Promptable segmentation. The state dict has the keys of the official EfficientViT-SAM checkpoints.
+
+    Attributes:
+        image_encoder: ``(B, 3, S, S)`` normalised float32 RGB -> ``(B, 256, h, w)``.
+        prompt_encoder, mask_decoder: SAM's heads.
+        auto_ppn: prompt proposals from an embedding, or None.
+        spec: the model's numbers.
+    """
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        image_encoder: nn.Module,
+        decoder_mlp: int = 2048,
+        auto_ppn: AutoPPN | None = None,
+    ) -> None:
+        super().__init__()
+        self.spec = spec
+        self.image_encoder = image_encoder
+        self.prompt_encoder = PromptEncoder(spec.prompt_size, spec.embedding[1:])
+        self.mask_decoder = MaskDecoder(mlp=decoder_mlp)
+        self.auto_ppn = auto_ppn
+
+    def decode(
+        self, embedding: Tensor, coords: Tensor, labels: Tensor, mask: Tensor, has_mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Decode prompts of one image in the plain form.
+
+        Args:
+            embedding: ``(1, 256, h, w)``, or ``(B, 256, h, w)`` with one row a prompt.
+            coords: ``(B, N, 2)`` pixels of the prompt frame.
+            labels: ``(B, N)``; -1 padding, 0 background, 1 foreground, 2 and 3 box corners.
+            mask: ``(M, 1, 4h, 4w)`` low-res logits with M = 1 or B.
+            has_mask: ``(M,)`` 0 or 1.
+
+        Returns:
+            Low-res logits ``(B, 4, 4h, 4w)`` and predicted IoU ``(B, 4)``.
+        """
+        encoder = self.prompt_encoder
+        return self.mask_decoder(
+            embedding,
+            encoder.dense_position(),
+            encoder.embed_points(coords, labels),
+            encoder.embed_masks(mask, has_mask),
+        )
+
+    def deploy(self) -> Sam:
+        """A copy with everything foldable folded: the same outputs in evaluation mode, fewer operations."""
+        deployed = copy.deepcopy(self).eval()
+        if hasattr(deployed.image_encoder, "fold_"):
+            deployed.image_encoder.fold_()
+        if deployed.auto_ppn is not None:
+            deployed.auto_ppn.fold_()
+        return deployed.requires_grad_(False)
