@@ -44,9 +44,17 @@ class LiteViTBlock(nn.Module):
         self.mlp_scale = nn.Parameter(torch.ones(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self.mix_scale[:, None, None] * self.mix_norm(self.mix(x))
+        x = x + self._scaled_mix_norm(self.mix(x))
         hidden = F.gelu(self.expand(self.mlp_norm(x)))
-        return x + self.mlp_scale[:, None, None] * self.project(hidden)
+        weight = self.project.weight * self.mlp_scale[:, None, None, None]
+        return x + F.conv2d(hidden, weight, self.project.bias * self.mlp_scale)
+
+    def _scaled_mix_norm(self, x: Tensor) -> Tensor:
+        # The layer scale rides on the affine part of the normalisation: one pass over the map less.
+        norm = self.mix_norm
+        weight, bias = norm.weight * self.mix_scale, norm.bias * self.mix_scale
+        mean, variance = norm.running_mean, norm.running_var
+        return F.batch_norm(x, mean, variance, weight, bias, self.training, norm.momentum, norm.eps)
 
     @torch.no_grad()
     def fold(self) -> FoldedLiteViTBlock:
