@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The losses of Lite-SAM (paper sections 3.3, 3.4 and 4.2) and of EfficientViT-SAM (section 3.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+#: Lower ends of the paper's size groups, max(h / H, w / W): small, medium, large (section 3.3, item 3).
+GROUP_EDGES = (0.05, 0.25)
+#: Scale of the box distances in each group, so that small objects count as much as large ones.
+GROUP_SCALES = (0.05, 0.25, 1.0)
+
+
+def focal_loss(logits: Tensor, target: Tensor, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
+    """Sigmoid focal loss (Lin et al. 2018), mean over the last two axes; soft targets allowed."""
+    bce = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    probability = torch.sigmoid(logits)
+    miss = probability * (1 - target) + (1 - probability) * target
+    weight = alpha * target + (1 - alpha) * (1 - target)
+    return (weight * miss.pow(gamma) * bce).mean((-2, -1))
+
+
+def bce_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Binary cross entropy, mean over the last two axes."""
+    return F.binary_cross_entropy_with_logits(logits, target, reduction="none").mean((-2, -1))
+
+
+def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """``1 - 2 |A n B| / (|A| + |B|)`` of probabilities, over the last two axes, with one pixel of slack."""
+    probability = torch.sigmoid(logits)
+    overlap = 2 * (probability * target).sum((-2, -1))
+    return 1 - (overlap + 1) / (probability.sum((-2, -1)) + target.sum((-2, -1)) + 1)
+
+
+def hard_iou(logits: Tensor, target: Tensor) -> Tensor:
+    """IoU of the thresholded masks over the last two axes, in 0..1; no gradient."""
+    prediction, truth = logits > 0, target > 0.5
+    intersection = (prediction & truth).sum((-2, -1)).float()
+    union = (prediction | truth).sum((-2, -1)).float()
+    return intersection / union.clamp(min=1)
+
+
+@dataclass(frozen=True)
+class MaskLossWeights:
+    """Weights of equation 2; ``pixel`` is ``focal`` (the papers) or ``bce`` (from a cold start)."""
+
+    pixel: str = "focal"
+    pixel_weight: float = 10.0
+    dice_weight: float = 1.0
+    iou_weight: float = 1.0
+    #: What every mask gets beside the best one, so that no output token dies; 0 is the papers' rule.
+    others: float = 0.0
+
+
+def mask_loss(
+    logits: Tensor, iou: Tensor, target: Tensor, unambiguous: Tensor, weights: MaskLossWeights
+) -> tuple[Tensor, Tensor]:
+    """Loss of three masks a prompt, of which only the best one learns the mask (section 3.2).
+
+    Args:
+        logits: ``(B, 3, h, w)``.
+        iou: predicted IoU, ``(B, 3)``.
+        target: coverage of the cells in 0..1, ``(B, h, w)``.
+        unambiguous: ``(B,)`` bool; these prompts (boxes) teach all three masks.
+
+    Returns:
+        The loss, and the ``(B,)`` IoU of the mask that the model ranks first.
+    """
+    target = target[:, None].expand_as(logits)
+    pixel = focal_loss if weights.pixel == "focal" else bce_loss
+    per_mask = weights.pixel_weight * pixel(logits, target) + weights.dice_weight * dice_loss(logits, target)
+    best, mean = per_mask.min(dim=1).values, per_mask.mean(dim=1)
+    share = torch.where(unambiguous, 1.0, weights.others)
+    true_iou = hard_iou(logits.detach(), target)
+    ranked = true_iou.gather(1, iou.detach().argmax(1, keepdim=True))[:, 0]
+    loss = ((1 - share) * best + share * mean).mean() + weights.iou_weight * F.mse_loss(iou, true_iou)
+    return loss, ranked
+
+
+def proposal_loss(
+    heat: Tensor, box: Tensor, target_heat: Tensor, target_box: Tensor, group: Tensor
+) -> tuple[Tensor, Tensor]:
+    """AutoPPN's hard-mined MSE and Smooth-L1, a mean within each size group, then summed (equation 1).
+
+    Args:
+        heat, box: outputs before sigmoid and softplus, ``(B, 1, h, w)`` and ``(B, 4, h, w)``.
+        target_heat: normalised distance transform, ``(B, h, w)``.
+        target_box: distances l, t, r, b as fractions of the side, ``(B, 4, h, w)``.
+        group: 0 small, 1 medium, 2 large, -1 unlabelled (excluded), ``(B, h, w)``.
+    """
+    error = (torch.sigmoid(heat[:, 0]) - target_heat).pow(2)
+    distance = F.softplus(box)
+    heat_loss, box_loss = heat.sum() * 0, box.sum() * 0
+    for index, scale in enumerate(GROUP_SCALES):
+        inside = group == index
+        positive = inside & (target_heat >= 0.5)
+        if not inside.any():
+            continue
+        heat_loss = heat_loss + _hard_mined_mean(error, positive, inside & ~positive)
+        if positive.any():
+            difference = F.smooth_l1_loss(distance / scale, target_box / scale, reduction="none")
+            box_loss = box_loss + difference.mean(1)[positive].mean()
+    return heat_loss, box_loss
+
+
+def _hard_mined_mean(error: Tensor, positive: Tensor, negative: Tensor, ratio: int = 3) -> Tensor:
+    """Mean over all positives and the hardest ``ratio`` times as many others, at least 64 (OHEM)."""
+    others = error[negative]
+    count = min(others.numel(), max(64, ratio * int(positive.sum())))
+    hardest = others.topk(count).values if count else others
+    return torch.cat([error[positive], hardest]).mean()

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What AutoPPN learns (Lite-SAM section 3.3): a heat map of distance transforms, boxes, size groups."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from .losses import GROUP_EDGES
+
+
+def proposal_targets(coverage: np.ndarray, boxes: np.ndarray, side: float) -> tuple[np.ndarray, ...]:
+    """Targets of one view.
+
+    Args:
+        coverage: ``(M, h, w)`` float32 masks, one row an object.
+        boxes: ``(M, 4)`` x0, y0, x1, y1 in pixels.
+        side: side of the view in pixels.
+
+    Returns:
+        ``heat (h, w)`` the Euclidean distance transform of the smallest mask at a cell over that mask's
+        maximum; ``distances (4, h, w)`` from the cell's centre to the left, top, right and bottom of its
+        box as fractions of the side; ``group (h, w)`` int8, 0 small, 1 medium, 2 large, -1 unlabelled.
+    """
+    height, width = coverage.shape[1:]
+    heat = np.zeros((height, width), np.float32)
+    distances = np.zeros((4, height, width), np.float32)
+    group = np.full((height, width), -1, np.int8)
+    xs = (np.arange(width, dtype=np.float32) + 0.5) / width
+    ys = (np.arange(height, dtype=np.float32) + 0.5) / height
+    # Where masks overlap, the smallest wins: paint from large to small.
+    for index in np.argsort(-coverage.sum((1, 2))):
+        inside = coverage[index] >= 0.5
+        if not inside.any():
+            inside = coverage[index] >= coverage[index].max()
+        # A border of background makes an object that fills the view fall off towards its edges too.
+        framed = np.pad(inside.astype(np.uint8), 1)
+        distance = cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+        x0, y0, x1, y1 = boxes[index] / side
+        heat[inside] = (distance / distance.max())[inside]
+        group[inside] = np.searchsorted(GROUP_EDGES, max(x1 - x0, y1 - y0), side="left")
+        sides = np.broadcast_arrays(xs[None] - x0, ys[:, None] - y0, x1 - xs[None], y1 - ys[:, None])
+        distances[:, inside] = np.maximum(np.stack(sides), 0)[:, inside]
+    return heat, distances, group

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a record to a training view: large-scale jitter, crop, flip and colour, picture and masks alike.
+
+Masks are made straight on the grid of the low-res logits (a quarter of the view) as the covered share of
+each cell: a soft target keeps the border's position to a fraction of a pixel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .annotations import Record
+
+#: Low-res logits have a quarter of the resolution of the encoder's input.
+STRIDE = 4
+#: A mask counts as visible with this many covered cells and this share of its area left by the crop.
+MIN_CELLS, MIN_VISIBLE = 4.0, 0.35
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """How views are drawn. ``zoom`` is relative to the picture just fitting the view."""
+
+    size: int
+    zoom: tuple[float, float] = (1.0, 1.0)
+    flip: float = 0.0
+    colour: float = 0.0
+    max_masks: int = 40
+
+
+@dataclass(frozen=True)
+class View:
+    """A square training view.
+
+    Attributes:
+        image: ``(S, S, 3)`` uint8 RGB; only the top-left ``valid`` part is picture.
+        valid: (height, width) of the picture's part, in pixels of the view.
+        coverage: ``(M, S/4, S/4)`` float32, the share of each cell that the mask covers.
+        boxes: ``(M, 4)`` float32 x0, y0, x1, y1 in pixels of the view.
+    """
+
+    image: np.ndarray
+    valid: tuple[int, int]
+    coverage: np.ndarray
+    boxes: np.ndarray
+
+
+def draw_view(record: Record, options: ViewOptions, rng: np.random.Generator) -> View:
+    """Draw one view of a record; it may hold no mask at all.
+
+    Raises:
+        ValueError: the picture cannot be read.
+    """
+    image = record.read_image()
+    cells = options.size // STRIDE
+    zoom = float(np.exp(rng.uniform(*np.log(options.zoom))))
+    scale = cells * zoom / max(record.height, record.width)
+    rows, cols = max(1, round(record.height * scale)), max(1, round(record.width * scale))
+    chosen = _choose_masks(record, options.max_masks, rng)
+    focus = record.boxes[rng.choice(chosen)].reshape(2, 2).mean(0) / (record.width, record.height)
+    left = _offset(cols, cells, focus[0], rng)
+    top = _offset(rows, cells, focus[1], rng)
+    area = cv2.INTER_AREA if rows * STRIDE < record.height else cv2.INTER_LINEAR
+    resized = cv2.resize(image, (cols * STRIDE, rows * STRIDE), interpolation=area)
+    window = resized[top * STRIDE :, left * STRIDE :][: options.size, : options.size]
+    coverage, boxes = [], []
+    factor = np.array([cols / record.width, rows / record.height], np.float32) * STRIDE
+    shift = np.array([left, top], np.float32) * STRIDE
+    for index in chosen:
+        whole = cv2.resize(record.read_mask(index) * np.float32(1), (cols, rows), interpolation=cv2.INTER_AREA)
+        part = whole[top : top + cells, left : left + cells]
+        visible = float(part.sum())
+        if visible < MIN_CELLS or visible < MIN_VISIBLE * float(whole.sum()):
+            continue
+        box = (record.boxes[index].reshape(2, 2) * factor - shift).reshape(4)
+        coverage.append(part)
+        boxes.append(_clip_box(box, part))
+    height, width = window.shape[:2]
+    canvas = np.zeros((options.size, options.size, 3), np.uint8)
+    canvas[:height, :width] = _jitter_colour(window, options.colour, rng)
+    stacked = np.zeros((len(coverage), cells, cells), np.float32)
+    for target, part in zip(stacked, coverage, strict=True):
+        target[: part.shape[0], : part.shape[1]] = part
+    view = View(canvas, (height, width), stacked, np.array(boxes, np.float32).reshape(-1, 4))
+    return _flip(view) if rng.random() < options.flip else view
+
+
+def _choose_masks(record: Record, limit: int, rng: np.random.Generator) -> np.ndarray:
+    """Masks of one annotator, at most ``limit`` of them."""
+    annotator = rng.choice(record.annotators)
+    indices = np.flatnonzero(record.annotators == annotator)
+    return indices if len(indices) <= limit else rng.choice(indices, limit, replace=False)
+
+
+def _offset(length: int, cells: int, focus: float, rng: np.random.Generator) -> int:
+    """Where the crop begins: random, but with the focus inside."""
+    if length <= cells:
+        return 0
+    wanted = round(focus * length - cells * rng.uniform(0.2, 0.8))
+    return int(np.clip(wanted, 0, length - cells))
+
+
+def _clip_box(box: np.ndarray, part: np.ndarray) -> np.ndarray:
+    """The annotated box, cut to the cells that the crop left of its mask."""
+    rows, cols = np.flatnonzero(part.max(1) > 0.05), np.flatnonzero(part.max(0) > 0.05)
+    low = np.array([cols[0], rows[0]], np.float32) * STRIDE
+    high = np.array([cols[-1] + 1, rows[-1] + 1], np.float32) * STRIDE
+    return np.concatenate([np.maximum(box[:2], low), np.minimum(box[2:], high)])
+
+
+def _jitter_colour(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    if strength <= 0:
+        return image
+    contrast, brightness, saturation = rng.uniform(1 - strength, 1 + strength, 3)
+    gray = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    mixed = cv2.addWeighted(image, saturation, gray, 1 - saturation, 0)
+    return cv2.convertScaleAbs(mixed, alpha=contrast, beta=(brightness - contrast) * float(gray.mean()))
+
+
+def _flip(view: View) -> View:
+    """Mirror the picture's part, so that the padding stays at the right."""
+    height, width = view.valid
+    image, coverage, boxes = view.image.copy(), view.coverage.copy(), view.boxes.copy()
+    image[:, :width] = image[:, :width][:, ::-1]
+    cells = width // STRIDE
+    coverage[:, :, :cells] = coverage[:, :, :cells][:, :, ::-1]
+    boxes[:, [0, 2]] = width - view.boxes[:, [2, 0]]
+    return View(image, (height, width), coverage, boxes)
