@@ -1,0 +1,30 @@
+# Two commands: `make demo` and `make test`. Both set everything up first.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+STAMP := .venv/.ready
+INPUTS := $(wildcard requirements/*.txt) $(wildcard interfaces/*/*) $(wildcard interfaces/*/msg/*) tools/setup.sh \
+	tools/build_vision_msgs.py setup.py setup.cfg
+
+.PHONY: help setup demo test lint bench clean
+
+help:            ## this list
+	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+
+setup: $(STAMP)  ## make .venv: ROS 2, runtimes, torch (CPU), vision_msgs
+$(STAMP): $(INPUTS)
+	@tools/setup.sh
+
+demo: setup      ## a camera topic in, masks out, over real ROS 2, on this CPU; pictures in out/demo
+	@./env.sh python -m demo
+
+test: setup      ## all tests
+	@./env.sh python -m pytest $(ARGS)
+
+lint: setup      ## ruff
+	@./env.sh ruff check .
+
+bench: setup     ## latency by stage on this machine
+	@./env.sh python -m evitsam_ros.cli bench
+
+clean:           ## remove what setup, tests and demo made
+	rm -rf .venv .venv-peer build install log out .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ament_python package: code, launch files, configuration and the shipped bundles."""
+
+from collections import defaultdict
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+NAME = "evitsam_ros"
+ROOT = Path(__file__).parent
+
+
+def share_files() -> list[tuple[str, list[str]]]:
+    """Everything that a robot needs beside the code, by its folder under ``share/evitsam_ros``."""
+    folders: dict[str, list[str]] = defaultdict(list)
+    for top in ("launch", "config", "engines"):
+        for path in sorted(Path(top).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".safetensors":
+                folders[f"share/{NAME}/{path.parent}"].append(str(path))
+    return list(folders.items())
+
+
+setup(
+    name=NAME,
+    version="0.1.0",
+    packages=find_packages(include=[NAME, f"{NAME}.*"]),
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (f"share/{NAME}", ["package.xml"]),
+        *share_files(),
+    ],
+    install_requires=["setuptools"],
+    python_requires=">=3.10",
+    zip_safe=True,
+    maintainer="evitsam_ros maintainers",
+    maintainer_email="maintainers@evitsam-ros.example",
+    description="Segment anything on a robot: EfficientViT-SAM and Lite-SAM as ROS 2 nodes",
+    license="Apache-2.0",
+    entry_points={
+        "console_scripts": [
+            f"segmenter = {NAME}.nodes.segmenter:main",
+            f"camera = {NAME}.nodes.camera:main",
+            f"evitsam = {NAME}.cli:main",
+        ]
+    },
+)

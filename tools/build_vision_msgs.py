@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Generate vision_msgs from interfaces/ with ament_cmake, once, into .venv/vision_msgs.
+
+The Python index has no vision_msgs. Without a C++ compiler this says so and returns success: everything
+works except the topics that need it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import numpy
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "interfaces" / "vision_msgs"
+VENV = Path(sys.prefix)
+PREFIX = VENV / "vision_msgs"
+STAMP = PREFIX / "built_from"
+
+
+def fingerprint() -> str:
+    """What the build depends on: the definitions, this script, the Python."""
+    digest = hashlib.sha256(f"{sys.version} {numpy.__version__}".encode())
+    for path in sorted([*SOURCE.rglob("*"), Path(__file__)]):
+        if path.is_file():
+            digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def fix_baked_includes() -> None:
+    """The wheels' CMake files name the include folders of the machine that built them: put ours there."""
+    python = sysconfig.get_paths()["include"]
+    for file in (VENV / "share").rglob("*.cmake"):
+        text = file.read_text(errors="surrogateescape")
+        fixed = re.sub(r"/opt/python/cp3[^;\"\s]*?/numpy/[^;\"\s]*?include", numpy.get_include(), text)
+        fixed = re.sub(r"/opt/python/cp3[^;\"\s]*?/include/python3\.\d+", python, fixed)
+        if fixed != text:
+            file.write_text(fixed, errors="surrogateescape")
+
+
+def build(folder: Path) -> None:
+    """Configure, build and install with CMake; raises ``CalledProcessError`` with the output printed."""
+    options = {
+        "CMAKE_INSTALL_PREFIX": PREFIX,
+        "CMAKE_BUILD_TYPE": "Release",
+        "BUILD_TESTING": "OFF",
+        "Python3_EXECUTABLE": VENV / "bin" / "python",
+        "Python3_FIND_VIRTUALENV": "ONLY",
+    }
+    flags = [f"-D{name}={value}" for name, value in options.items()]
+    jobs = str(os.cpu_count() or 1)
+    commands = (
+        ["cmake", "-S", SOURCE, "-B", folder, *flags],
+        ["cmake", "--build", folder, "-j", jobs],
+        ["cmake", "--install", folder],
+    )
+    for command in commands:
+        result = subprocess.run(command, capture_output=True, text=True)
+        if result.returncode:
+            print(result.stdout[-4000:], result.stderr[-4000:], file=sys.stderr)
+            raise subprocess.CalledProcessError(result.returncode, command)
+
+
+def main() -> int:
+    wanted = fingerprint()
+    if STAMP.is_file() and STAMP.read_text() == wanted:
+        print("vision_msgs: already built")
+        return 0
+    if not shutil.which(os.environ.get("CXX", "g++")):
+        print(
+            "vision_msgs: NOT built, there is no C++ compiler. Prompts and results as vision_msgs "
+            "(~/prompts, ~/detections) are off until you run: sudo apt-get install g++ && make setup"
+        )
+        return 0
+    shutil.rmtree(PREFIX, ignore_errors=True)
+    folder = VENV / "vision_msgs_build"
+    shutil.rmtree(folder, ignore_errors=True)
+    fix_baked_includes()
+    try:
+        build(folder)
+    except (subprocess.CalledProcessError, OSError) as error:
+        shutil.rmtree(PREFIX, ignore_errors=True)
+        print(f"vision_msgs: the build failed ({error})", file=sys.stderr)
+        return 1
+    shutil.rmtree(folder, ignore_errors=True)
+    STAMP.write_text(wanted)
+    print(f"vision_msgs: built into {PREFIX}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

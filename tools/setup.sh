@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Make .venv with everything that demo, tests, export and training need. Safe to run again.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+python="${PYTHON:-python3}"
+unset _ROS_WHEELS_BOOTSTRAP_COMPLETE LD_LIBRARY_PATH PYTHONPATH
+export HOME="${HOME:-/tmp}"
+
+say() { printf '== %s\n' "$*"; }
+die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+
+command -v "$python" >/dev/null || die "$python not found; install it: sudo apt-get install python3 python3-venv"
+"$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' ||
+  die "$("$python" --version) is not supported: Python 3.10 to 3.13 is; name one with PYTHON=python3.12 make setup"
+[ "$(uname -sm)" = "Linux x86_64" ] ||
+  die "the Python index has ROS 2 for Linux x86_64 only; on $(uname -sm) use a ROS installation and colcon (README)"
+"$python" -c 'import ensurepip, venv' 2>/dev/null ||
+  die "$python has no venv module; install it: sudo apt-get install python3-venv"
+
+[ -x .venv/bin/python ] || "$python" -m venv .venv
+pip="$PWD/.venv/bin/python -m pip --disable-pip-version-check"
+say "ROS 2 Jazzy, runtimes and tools (about 1 GB, once)"
+$pip install -q -r requirements/ros.txt -r requirements/runtime.txt -r requirements/dev.txt
+if ! .venv/bin/python -c 'import torch' 2>/dev/null; then
+  say "torch, CPU build"
+  # Where the index would answer with the CUDA build (gigabytes), take the CPU build from PyTorch's own index.
+  if $pip install --dry-run --quiet --report - -r requirements/torch.txt | grep -q '"nvidia-'; then
+    $pip install -q --index-url https://download.pytorch.org/whl/cpu -r requirements/torch.txt
+  else
+    $pip install -q -r requirements/torch.txt
+  fi
+fi
+$pip install -q --no-deps --no-build-isolation -e .
+say "vision_msgs"
+./env.sh .venv/bin/python tools/build_vision_msgs.py
+if [ ! -x .venv-peer/bin/python ]; then
+  say "another vendor's DDS for the tests"
+  "$python" -m venv .venv-peer
+  .venv-peer/bin/python -m pip install -q --disable-pip-version-check -r requirements/peer.txt ||
+    { rm -rf .venv-peer; say "no cyclonedds wheel for this Python: its test will be skipped"; }
+fi
+touch .venv/.ready
