@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The prompt encoder and mask decoder as robots run them: the same function, less work a prompt.
+
+Both rewrites are exact:
+
+* ``shared``: what depends on the image alone (keys, values and queries of the first block) is computed
+  once and broadcast over the prompts. Nothing is repeated or tiled, so no shape tensor reaches the graph.
+* ``folded``: further image-side projections are applied to the few tokens instead of the thousands of
+  image positions: ``(W_q t) . (W_k x) = (W_k^T W_q t) . x`` and ``W_v (sum a x) = sum a (W_v x)``.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from .sam import Sam
+from .two_way_transformer import Attention, TwoWayBlock, flatten_image
+
+Form = Literal["plain", "shared", "folded"]
+FORMS: tuple[Form, ...] = ("plain", "shared", "folded")
+
+
+class DeployedDecoder(nn.Module):
+    """Prompts in, three masks each out; the interface of ``decoder.onnx``.
+
+    ``forward`` takes ``image_embeddings (1, 256, h, w)``, ``point_coords (B, N, 2)`` pixels of the prompt
+    frame, ``point_labels (B, N)`` (-1 padding, 0 background, 1 foreground, 2 and 3 box corners),
+    ``mask_input (M, 1, 4h, 4w)`` low-res logits and ``has_mask_input (M,)`` 0 or 1, all float32. M is B,
+    or 1 for all prompts alike, which is what lets the image-side work be shared. It returns
+    ``low_res_masks (B, 3, 4h, 4w)`` and ``iou_predictions (B, 3)``, SAM's output tokens 1 to 3: the ones
+    that EfficientViT-SAM trains.
+    """
+
+    def __init__(self, sam: Sam, form: Form = "folded") -> None:
+        super().__init__()
+        if form not in FORMS:
+            raise ValueError(f"decoder form {form!r} is unknown; expected one of {FORMS}")
+        self.sam = sam
+        self.form = form
+        self.register_buffer("position", flatten_image(sam.prompt_encoder.dense_position()), persistent=False)
+
+    def forward(
+        self,
+        image_embeddings: Tensor,
+        point_coords: Tensor,
+        point_labels: Tensor,
+        mask_input: Tensor,
+        has_mask_input: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        encoder, decoder = self.sam.prompt_encoder, self.sam.mask_decoder
+        tokens = encoder.embed_points(point_coords, point_labels)
+        dense = encoder.embed_masks(mask_input, has_mask_input)
+        if self.form == "plain":
+            image_pe = encoder.dense_position()
+            masks, iou = decoder(image_embeddings, image_pe, tokens, dense)
+            return masks[:, 1:], iou[:, 1:]
+        source = flatten_image(image_embeddings + dense)
+        output = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])[None]
+        # Broadcasting by adding zero: expand() would need the batch as a shape tensor.
+        output = output + tokens[:, :1] * 0
+        tokens, source = self._transform(torch.cat([output, tokens], dim=1), source)
+        return self._masks(tokens, source)
+
+    def _transform(self, tokens: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
+        transformer = self.sam.mask_decoder.transformer
+        attend = _folded if self.form == "folded" else _plain
+        token_pe, position = tokens, self.position
+        for index, layer in enumerate(transformer.layers):
+            # In the first block the image has one row for all prompts: its projections are cheap already.
+            look = _plain if index == 0 else attend
+            tokens, image = _block(layer, tokens, image, token_pe, position, look)
+        update = attend.to_image(
+            transformer.final_attn_token_to_image, tokens + token_pe, image + position, image
+        )
+        return transformer.norm_final_attn(tokens + update), image
+
+    def _masks(self, tokens: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
+        decoder = self.sam.mask_decoder
+        height, width = self.sam.prompt_encoder.embedding_size
+        upscaled = decoder.output_upscaling(source.transpose(1, 2).unflatten(2, (height, width)))
+        mlps = list(decoder.output_hypernetworks_mlps)[1:]
+        weights = torch.stack([mlp(tokens[:, 2 + i]) for i, mlp in enumerate(mlps)], dim=1)
+        masks = (weights @ upscaled.flatten(2)).unflatten(2, (4 * height, 4 * width))
+        return masks, decoder.iou_prediction_head(tokens[:, 0])[:, 1:]
+
+
+def _block(
+    layer: TwoWayBlock, tokens: Tensor, image: Tensor, token_pe: Tensor, position: Tensor, look: type
+) -> tuple[Tensor, Tensor]:
+    tokens = layer.attend_self(tokens, token_pe)
+    placed = image + position
+    update = look.to_image(layer.cross_attn_token_to_image, tokens + token_pe, placed, image)
+    tokens = layer.norm2(tokens + update)
+    tokens = layer.norm3(tokens + layer.mlp(tokens))
+    update = look.to_tokens(layer.cross_attn_image_to_token, placed, tokens + token_pe, tokens)
+    return tokens, layer.norm4(image + update)
+
+
+class _plain:
+    """Cross attention as written in the paper; rows of one broadcast over the prompts."""
+
+    @staticmethod
+    def to_image(attention: Attention, query: Tensor, placed: Tensor, image: Tensor) -> Tensor:
+        return attention(query, placed, image)
+
+    @staticmethod
+    def to_tokens(attention: Attention, placed: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        return attention(placed, key, value)
+
+
+class _folded:
+    """Cross attention with the image-side projections folded onto the tokens."""
+
+    @staticmethod
+    def to_image(attention: Attention, query: Tensor, placed: Tensor, image: Tensor) -> Tensor:
+        """``query (B, T, C)``, ``placed`` and ``image (B, P, C)`` -> ``(B, T, C)``.
+
+        The key's bias adds the same to every position of a row, which the softmax cancels.
+        """
+        heads, width = attention.heads, attention.inner // attention.heads
+        q = attention.split(attention.q_proj(query)) * attention.scale
+        keys = attention.k_proj.weight.unflatten(0, (heads, width))
+        reach = (q @ keys).flatten(1, 2)  # (B, heads * T, C)
+        weights = torch.softmax(reach @ placed.transpose(1, 2), dim=-1)
+        seen = (weights @ image).unflatten(1, (heads, q.shape[2]))
+        values = attention.v_proj.weight.unflatten(0, (heads, width)).transpose(1, 2)
+        mixed = (seen @ values).transpose(1, 2).flatten(2) + attention.v_proj.bias
+        return attention.out_proj(mixed)
+
+    @staticmethod
+    def to_tokens(attention: Attention, placed: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """``placed (B, P, C)``, ``key`` and ``value (B, T, C)`` -> ``(B, P, C)``."""
+        heads, width = attention.heads, attention.inner // attention.heads
+        k = attention.split(attention.k_proj(key)) * attention.scale
+        queries = attention.q_proj.weight.unflatten(0, (heads, width))
+        bias = (k @ attention.q_proj.bias.unflatten(0, (heads, width, 1))).transpose(2, 3)
+        reach = (k @ queries).flatten(1, 2).transpose(1, 2)  # (B, C, heads * T)
+        scores = (placed @ reach).unflatten(2, (heads, k.shape[2])) + bias.transpose(1, 2)
+        weights = torch.softmax(scores, dim=-1).flatten(2)
+        v = attention.split(attention.v_proj(value))
+        outputs = attention.out_proj.weight.t().unflatten(0, (heads, width))
+        return weights @ (v @ outputs).flatten(1, 2) + attention.out_proj.bias
