@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from .sam import Sam
+from .static_reshape import reshape
 from .two_way_transformer import Attention, TwoWayBlock, flatten_image
 
 Form = Literal["plain", "shared", "folded"]
@@ -80,10 +81,10 @@ class DeployedDecoder(nn.Module):
     def _masks(self, tokens: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
         decoder = self.sam.mask_decoder
         height, width = self.sam.prompt_encoder.embedding_size
-        upscaled = decoder.output_upscaling(source.transpose(1, 2).unflatten(2, (height, width)))
+        upscaled = decoder.output_upscaling(reshape(source.transpose(1, 2), 0, 0, height, width))
         mlps = list(decoder.output_hypernetworks_mlps)[1:]
         weights = torch.stack([mlp(tokens[:, 2 + i]) for i, mlp in enumerate(mlps)], dim=1)
-        masks = (weights @ upscaled.flatten(2)).unflatten(2, (4 * height, 4 * width))
+        masks = reshape(weights @ reshape(upscaled, 0, 0, -1), 0, 0, 4 * height, 4 * width)
         return masks, decoder.iou_prediction_head(tokens[:, 0])[:, 1:]
 
 
@@ -123,12 +124,11 @@ class _folded:
         heads, width = attention.heads, attention.inner // attention.heads
         q = attention.split(attention.q_proj(query)) * attention.scale
         keys = attention.k_proj.weight.unflatten(0, (heads, width))
-        reach = (q @ keys).flatten(1, 2)  # (B, heads * T, C)
+        reach = reshape(q @ keys, 0, -1, attention.out_proj.out_features)  # (B, heads * T, C)
         weights = torch.softmax(reach @ placed.transpose(1, 2), dim=-1)
-        seen = (weights @ image).unflatten(1, (heads, q.shape[2]))
+        seen = reshape(weights @ image, 0, heads, -1, attention.out_proj.out_features)
         values = attention.v_proj.weight.unflatten(0, (heads, width)).transpose(1, 2)
-        mixed = (seen @ values).transpose(1, 2).flatten(2) + attention.v_proj.bias
-        return attention.out_proj(mixed)
+        return attention.out_proj(attention.merge(seen @ values) + attention.v_proj.bias)
 
     @staticmethod
     def to_tokens(attention: Attention, placed: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -137,9 +137,9 @@ class _folded:
         k = attention.split(attention.k_proj(key)) * attention.scale
         queries = attention.q_proj.weight.unflatten(0, (heads, width))
         bias = (k @ attention.q_proj.bias.unflatten(0, (heads, width, 1))).transpose(2, 3)
-        reach = (k @ queries).flatten(1, 2).transpose(1, 2)  # (B, C, heads * T)
-        scores = (placed @ reach).unflatten(2, (heads, k.shape[2])) + bias.transpose(1, 2)
-        weights = torch.softmax(scores, dim=-1).flatten(2)
+        reach = reshape(k @ queries, 0, -1, attention.out_proj.out_features).transpose(1, 2)  # (B, C, heads * T)
+        scores = reshape(placed @ reach, 0, 0, heads, -1) + bias.transpose(1, 2)
+        weights = reshape(torch.softmax(scores, dim=-1), 0, 0, -1)
         v = attention.split(attention.v_proj(value))
         outputs = attention.out_proj.weight.t().unflatten(0, (heads, width))
-        return weights @ (v @ outputs).flatten(1, 2) + attention.out_proj.bias
+        return weights @ reshape(v @ outputs, 0, -1, attention.out_proj.out_features) + attention.out_proj.bias

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .layers import NORM_EPS
+from .static_reshape import reshape
 
 
 class Attention(nn.Module):
@@ -29,14 +30,18 @@ class Attention(nn.Module):
 
     def split(self, x: Tensor) -> Tensor:
         """``(B, N, inner)`` -> ``(B, heads, N, inner / heads)``."""
-        return x.unflatten(-1, (self.heads, self.inner // self.heads)).transpose(1, 2)
+        return reshape(x, 0, 0, self.heads, self.inner // self.heads).transpose(1, 2)
+
+    def merge(self, x: Tensor) -> Tensor:
+        """The inverse of :meth:`split`."""
+        return reshape(x.transpose(1, 2), 0, 0, self.inner)
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         q, k, v = self.split(self.q_proj(q)), self.split(self.k_proj(k)), self.split(self.v_proj(v))
         # A handful of tokens on one side: two plain products beat the fused kernels, most of all backwards.
         weights = torch.softmax(q @ k.transpose(-2, -1) * self.scale, dim=-1)
         mixed = weights.to(v.dtype) @ v
-        return self.out_proj(mixed.transpose(1, 2).flatten(2))
+        return self.out_proj(self.merge(mixed))
 
 
 class TransformerMlp(nn.Module):
@@ -103,4 +108,4 @@ class TwoWayTransformer(nn.Module):
 
 def flatten_image(x: Tensor) -> Tensor:
     """``(B, C, h, w)`` -> ``(B, h * w, C)``."""
-    return torch.flatten(x, 2).transpose(1, 2)
+    return reshape(x, 0, 0, -1).transpose(1, 2)

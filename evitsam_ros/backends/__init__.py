@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Inference runtimes behind one protocol, and the choice among them."""
+
+from .base import Backend, BackendError, Network, Runtime
+from .choice import BACKENDS, open_runtime
+
+__all__ = ["BACKENDS", "Backend", "BackendError", "Network", "Runtime", "open_runtime"]

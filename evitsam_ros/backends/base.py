@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a runtime has to offer, and what the segmenter sees of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..bundle import Bundle
+
+
+class BackendError(ValueError):
+    """A runtime that is unknown, not installed, or that refused a network; the message has the remedy."""
+
+
+class Network(Protocol):
+    """A loaded network. Arrays between networks of one runtime may stay on its device."""
+
+    def __call__(self, inputs: dict[str, Any]) -> list[Any]:
+        """Run on named inputs; outputs in the order of the ONNX file."""
+
+
+class Backend(Protocol):
+    """A runtime.
+
+    Attributes:
+        name: as in ``backend=``.
+        remedy: the command that installs it.
+    """
+
+    name: str
+    remedy: str
+
+    def version(self) -> str | None:
+        """Its version, or None when it is not installed."""
+
+    def load(self, bundle: Bundle, network: str, threads: int) -> Network:
+        """Load ``encoder``, ``decoder`` or ``proposals`` of a bundle; ``BackendError`` if it cannot."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The networks of a bundle, each on its runtime.
+
+    Attributes:
+        networks: by name.
+        description: which runtime each network got, and why.
+    """
+
+    networks: dict[str, Network]
+    description: str
+
+    def encode(self, blob: np.ndarray) -> Any:
+        """``(1, 3, S, S)`` float32 -> the embedding, on the device of the runtime."""
+        return self.networks["encoder"]({"image": blob})[0]
+
+    def decode(
+        self, embedding: Any, coords: np.ndarray, labels: np.ndarray, masks: np.ndarray, has_mask: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Prompts as in ``decoder.onnx`` -> low-res logits ``(B, 3, h, w)`` and IoU ``(B, 3)``."""
+        inputs = {
+            "image_embeddings": embedding,
+            "point_coords": coords,
+            "point_labels": labels,
+            "mask_input": masks,
+            "has_mask_input": has_mask,
+        }
+        low_res, iou = self.networks["decoder"](inputs)
+        return low_res, iou
+
+    def propose(self, embedding: Any) -> tuple[np.ndarray, np.ndarray]:
+        """AutoPPN's heat ``(1, 1, h, w)`` and distances ``(1, 4, h, w)``."""
+        heat, boxes = self.networks["proposals"]({"image_embeddings": embedding})
+        return heat, boxes

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which runtime runs which network, and in one sentence why: nobody shall run on the CPU unnoticed."""
+
+from __future__ import annotations
+
+import shutil
+from importlib.util import find_spec
+
+from ..bundle import Bundle
+from .base import Backend, BackendError, Runtime
+from .onnxruntime_backend import OnnxRuntimeBackend
+from .openvino_backend import OpenVinoBackend
+from .torch_backend import TorchBackend
+
+BACKENDS: dict[str, type[Backend]] = {
+    backend.name: backend for backend in (OnnxRuntimeBackend, OpenVinoBackend, TorchBackend)
+}
+#: Which CPU runtime a network prefers, fastest first, as `evitsam bench` measured (README, "Numbers").
+PREFERENCE = {
+    "encoder": ("openvino", "onnxruntime"),
+    "decoder": ("onnxruntime", "openvino"),
+    "proposals": ("openvino", "onnxruntime"),
+}
+
+
+def open_runtime(bundle: Bundle, backend: str = "auto", threads: int = 0) -> Runtime:
+    """Load every network of a bundle on the runtime asked for, or on the best that is there.
+
+    Raises:
+        BackendError: the runtime is unknown or not installed, or none is.
+    """
+    if backend != "auto" and backend not in BACKENDS:
+        raise BackendError(f"backend {backend!r} is unknown; expected auto, {', '.join(BACKENDS)}")
+    loaded: dict[str, Backend] = {}
+    networks, parts = {}, []
+    for network in bundle.networks:
+        name, why = (backend, "as asked") if backend != "auto" else _best(network)
+        runtime = loaded.setdefault(name, BACKENDS[name]())
+        if runtime.version() is None:
+            raise BackendError(f"{name} is not installed; {runtime.remedy}")
+        networks[network] = runtime.load(bundle, network, threads)
+        parts.append(f"{network}: {name} {runtime.version()} ({why})")
+    return Runtime(networks, f"{'; '.join(parts)}. {_device(loaded)}")
+
+
+def _best(network: str) -> tuple[str, str]:
+    missing = []
+    for name in PREFERENCE[network]:
+        if BACKENDS[name]().version() is not None:
+            why = f"{', '.join(missing)} not installed" if missing else "fastest here on a CPU"
+            return name, why
+        missing.append(name)
+    raise BackendError(f"no inference runtime is installed: {OnnxRuntimeBackend.remedy}")
+
+
+def _device(loaded: dict[str, Backend]) -> str:
+    if "torch" in loaded:
+        import torch
+
+        if torch.cuda.is_available():
+            return f"Runs on the GPU, {torch.cuda.get_device_name()}."
+    if shutil.which("nvidia-smi") or find_spec("tensorrt"):
+        return "Runs on the CPU, although this machine seems to have an NVIDIA GPU."
+    return "Runs on the CPU: no NVIDIA GPU found."

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bundle: a folder with the networks of one model and ``model.yaml``, which says what they expect.
+
+Opening a bundle checks it: a missing, truncated, swapped or foreign file is a :class:`BundleError` that
+names the file and what was expected.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+FORMAT = 1
+DESCRIPTION = "model.yaml"
+NETWORKS = ("encoder", "decoder", "proposals")
+
+_NUMBERS3 = {"type": "array", "items": {"type": "number"}, "minItems": 3, "maxItems": 3}
+_SIDE = {"type": "integer", "minimum": 16}
+_NETWORK = {
+    "type": "object",
+    "required": ["file", "sha256"],
+    "properties": {
+        "file": {"type": "string", "pattern": r"^[\w.-]+\.onnx$"},
+        "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+        "params": {"type": "integer"},
+    },
+}
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": [
+        *("format", "name", "networks", "image_size", "prompt_size", "embedding", "mask_size", "mean", "std")
+    ],
+    "properties": {
+        "format": {"const": FORMAT},
+        "name": {"type": "string", "minLength": 1},
+        "networks": {
+            "type": "object",
+            "required": ["encoder", "decoder"],
+            "additionalProperties": False,
+            "properties": dict.fromkeys(NETWORKS, _NETWORK),
+        },
+        "image_size": _SIDE,
+        "prompt_size": _SIDE,
+        "embedding": {"type": "array", "items": {"type": "integer"}, "minItems": 3, "maxItems": 3},
+        "mask_size": {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2},
+        "mean": _NUMBERS3,
+        "std": _NUMBERS3,
+        "precision": {"enum": ["fp32", "fp16", "bf16", "int8"]},
+        "decoder_form": {"type": "string"},
+        "licence": {"type": "string"},
+        "weights": {"type": "object"},
+        "quality": {"type": "object"},
+        "thresholds": {"type": "object", "additionalProperties": {"type": "number"}},
+    },
+}
+
+
+class BundleError(ValueError):
+    """A bundle that is missing, damaged, swapped, or of another format."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened and checked bundle.
+
+    Attributes:
+        folder: where it lies.
+        name: the model's registry name.
+        networks: network name -> ONNX file.
+        image_size: side in pixels of the padded square that the encoder takes.
+        prompt_size: side of the square in which prompt coordinates live.
+        embedding: (channels, h, w).
+        mask_size: (h, w) of the low-res logits.
+        mean, std: normalisation of RGB on the 0..1 scale.
+        thresholds: this model's defaults for everything mode (``score``, ``stability``, ``nms``, ``heat``).
+        description: the whole of ``model.yaml``.
+    """
+
+    folder: Path
+    name: str
+    networks: dict[str, Path]
+    image_size: int
+    prompt_size: int
+    embedding: tuple[int, int, int]
+    mask_size: tuple[int, int]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    thresholds: dict[str, float] = field(default_factory=dict)
+    description: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_proposals(self) -> bool:
+        """Whether the model proposes its own prompts (AutoPPN)."""
+        return "proposals" in self.networks
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def search_path() -> list[Path]:
+    """Folders that may hold bundles, in order: ``$EVITSAM_ENGINES``, the ament prefixes, the checkout."""
+    folders = [Path(entry) for entry in os.environ.get("EVITSAM_ENGINES", "").split(os.pathsep) if entry]
+    for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep):
+        if prefix:
+            folders.append(Path(prefix) / "share" / "evitsam_ros" / "engines")
+    checkout = Path(__file__).resolve().parent.parent / "engines"
+    return [folder for folder in [*folders, checkout] if folder.is_dir()]
+
+
+def installed_bundles() -> dict[str, Path]:
+    """Every bundle on the search path by name; the first of a name wins."""
+    found: dict[str, Path] = {}
+    for folder in search_path():
+        for description in sorted(folder.glob(f"*/{DESCRIPTION}")):
+            found.setdefault(description.parent.name, description.parent)
+    return found
+
+
+def find_bundle(name_or_folder: str | Path) -> Path:
+    """The folder of a bundle by its path or its name.
+
+    Raises:
+        BundleError: there is none; the message lists what there is.
+    """
+    folder = Path(name_or_folder).expanduser()
+    if (folder / DESCRIPTION).is_file():
+        return folder
+    if folder.is_dir() and len(folder.parts) > 1:
+        raise BundleError(f"{folder} is no bundle: it has no {DESCRIPTION} (make one with 'evitsam export')")
+    bundles = installed_bundles()
+    if str(name_or_folder) in bundles:
+        return bundles[str(name_or_folder)]
+    raise BundleError(
+        f"no bundle {str(name_or_folder)!r}: expected a folder with {DESCRIPTION}, or one of "
+        f"{', '.join(sorted(bundles)) or '(none installed)'}; 'evitsam export' makes one from a checkpoint"
+    )
+
+
+def open_bundle(name_or_folder: str | Path) -> Bundle:
+    """Find, read and check a bundle.
+
+    Raises:
+        BundleError: naming the file and what is wrong with it.
+    """
+    folder = find_bundle(name_or_folder)
+    path = folder / DESCRIPTION
+    try:
+        description = yaml.safe_load(path.read_text())
+        jsonschema.validate(description, SCHEMA)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BundleError(f"{path} cannot be read: {error}") from error
+    except jsonschema.ValidationError as error:
+        where = ".".join(str(part) for part in error.absolute_path) or "the file"
+        raise BundleError(f"{path}: {where}: {error.message}") from error
+    networks = {name: _check(folder, entry) for name, entry in description["networks"].items()}
+    return Bundle(
+        folder=folder,
+        name=description["name"],
+        networks=networks,
+        image_size=description["image_size"],
+        prompt_size=description["prompt_size"],
+        embedding=tuple(description["embedding"]),
+        mask_size=tuple(description["mask_size"]),
+        mean=tuple(description["mean"]),
+        std=tuple(description["std"]),
+        thresholds=description.get("thresholds", {}),
+        description=description,
+    )
+
+
+def _check(folder: Path, entry: dict[str, Any]) -> Path:
+    path = folder / entry["file"]
+    if not path.is_file():
+        raise BundleError(f"{path} is missing, though {folder / DESCRIPTION} lists it: copy the whole folder")
+    actual = sha256(path)
+    if actual != entry["sha256"]:
+        raise BundleError(
+            f"{path} is not the file of this bundle (truncated, changed or swapped): its SHA-256 is "
+            f"{actual[:12]}…, {DESCRIPTION} says {entry['sha256'][:12]}…; copy the bundle again or export it anew"
+        )
+    return path

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoint -> bundle: three ONNX files and the description that a robot checks them against.
+
+Opset 20 keeps GELU one node. Networks are exported in deployed form: LiteViT and AutoPPN folded, the
+decoder in the form that runs fastest, prompts and points dynamic, no shape tensors.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+import yaml
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from .bundle import DESCRIPTION, FORMAT, sha256
+from .models import create_model
+from .models.decoder_rewrites import DeployedDecoder, Form
+from .models.sam import Sam
+
+OPSET = 20
+#: Constants smaller than this stay float32 with ``storage="fp16"``: they weigh nothing.
+SMALL = 4096
+
+_BATCH = {0: "prompts", 1: "points"}
+DYNAMIC = {
+    "point_coords": _BATCH,
+    "point_labels": _BATCH,
+    "mask_input": {0: "masks"},
+    "has_mask_input": {0: "masks"},
+    "low_res_masks": {0: "prompts"},
+    "iou_predictions": {0: "prompts"},
+}
+
+
+def export_bundle(
+    model: Sam,
+    out: Path,
+    *,
+    storage: str = "fp32",
+    decoder_form: Form = "folded",
+    with_weights: bool = False,
+    extra: dict[str, Any] | None = None,
+) -> Path:
+    """Write a bundle, whole or not at all.
+
+    Args:
+        model: with its trained weights.
+        out: the bundle's folder; an old bundle there is replaced.
+        storage: ``fp32``, or ``fp16`` to halve the files (weights are rounded, arithmetic stays float32).
+        decoder_form: see :mod:`~evitsam_ros.models.decoder_rewrites`.
+        with_weights: also write ``model.safetensors``, for fine-tuning and the torch backend.
+        extra: further entries of the description (licence, weights, quality, thresholds).
+
+    Raises:
+        ValueError: ``storage`` is unknown, or ``out`` is a folder that is not a bundle.
+    """
+    if storage not in ("fp32", "fp16"):
+        raise ValueError(f"storage {storage!r} is unknown; expected fp32 or fp16")
+    out = Path(out)
+    if out.exists() and any(out.iterdir()) and not (out / DESCRIPTION).is_file():
+        raise ValueError(f"{out} exists and is not a bundle; expected a new folder or an old bundle")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        _write(model, folder, storage, decoder_form, with_weights, extra or {})
+        folder.chmod(0o755)
+        if out.exists():
+            for kept in out.iterdir():
+                if not (folder / kept.name).exists() and kept.suffix == ".md":
+                    shutil.copy2(kept, folder)
+            shutil.rmtree(out)
+        os.replace(folder, out)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return out
+
+
+def _write(
+    model: Sam, folder: Path, storage: str, decoder_form: Form, with_weights: bool, extra: dict[str, Any]
+) -> None:
+    deployed = model.deploy()
+    networks = {}
+    for name, (module, inputs, input_names, output_names) in _networks(deployed, decoder_form).items():
+        path = folder / f"{name}.onnx"
+        _export(module, inputs, input_names, output_names, path)
+        _share_constants(path)
+        if storage == "fp16":
+            _store_as_fp16(path)
+        params = sum(p.numel() for p in module.parameters())
+        networks[name] = {"file": path.name, "sha256": sha256(path), "params": params}
+    if with_weights:
+        from safetensors.torch import save_file
+
+        kind = torch.float16 if storage == "fp16" else torch.float32
+        state = {k: v.to(kind) if v.is_floating_point() else v for k, v in model.state_dict().items()}
+        save_file({k: v.contiguous() for k, v in state.items()}, folder / "model.safetensors")
+    spec = model.spec
+    description = {
+        "format": FORMAT,
+        "name": spec.name,
+        "networks": networks,
+        "image_size": spec.image_size,
+        "prompt_size": spec.prompt_size,
+        "embedding": list(spec.embedding),
+        "mask_size": list(spec.mask_size),
+        "mean": [round(v, 9) for v in spec.mean],
+        "std": [round(v, 9) for v in spec.std],
+        "precision": "fp32",
+        "decoder_form": decoder_form,
+        **extra,
+    }
+    (folder / DESCRIPTION).write_text(yaml.safe_dump(description, sort_keys=False, width=100))
+
+
+def _networks(model: Sam, decoder_form: Form) -> dict[str, tuple]:
+    spec = model.spec
+    channels, height, width = spec.embedding
+    image = torch.zeros(1, 3, spec.image_size, spec.image_size)
+    embedding = torch.randn(1, channels, height, width)
+    prompts = (
+        embedding,
+        torch.rand(2, 3, 2) * spec.prompt_size,
+        torch.tensor([[1.0, 2.0, 3.0], [0.0, 1.0, -1.0]]),
+        torch.zeros(2, 1, *spec.mask_size),
+        torch.zeros(2),
+    )
+    names = ["image_embeddings", *list(DYNAMIC)[:4]]
+    networks = {
+        "encoder": (model.image_encoder, (image,), ["image"], ["image_embeddings"]),
+        "decoder": (
+            DeployedDecoder(model, decoder_form).eval(),
+            prompts,
+            names,
+            ["low_res_masks", "iou_predictions"],
+        ),
+    }
+    if model.auto_ppn is not None:
+        networks["proposals"] = (model.auto_ppn, (embedding,), ["image_embeddings"], ["heat", "boxes"])
+    return networks
+
+
+def _export(
+    module: nn.Module, inputs: tuple, input_names: list[str], output_names: list[str], path: Path
+) -> None:
+    dynamic = {name: DYNAMIC[name] for name in (*input_names, *output_names) if name in DYNAMIC}
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module,
+            inputs,
+            str(path),
+            input_names=input_names,
+            output_names=output_names,
+            dynamic_axes=dynamic,
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    onnx.checker.check_model(str(path), full_check=True)
+
+
+def _share_constants(path: Path) -> None:
+    """Make large Constant nodes initializers, equal ones once (the exporter repeats the positions)."""
+    model = onnx.load(str(path))
+    known: dict[bytes, str] = {}
+    renamed: dict[str, str] = {}
+    kept = []
+    for node in model.graph.node:
+        values = [a.t for a in node.attribute if a.name == "value"] if node.op_type == "Constant" else []
+        if not values or len(values[0].raw_data) < SMALL:
+            kept.append(node)
+            continue
+        name = known.setdefault(values[0].raw_data, node.output[0])
+        renamed[node.output[0]] = name
+        if name == node.output[0]:
+            values[0].name = name
+            model.graph.initializer.append(values[0])
+    for node in kept:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    onnx.save(model, str(path))
+
+
+def _store_as_fp16(path: Path) -> None:
+    """Keep large constants as float16 behind a Cast; runtimes fold the cast when they load the file."""
+    model = onnx.load(str(path))
+    casts = []
+    for tensor in model.graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < SMALL:
+            continue
+        values = numpy_helper.to_array(tensor)
+        if np.abs(values).max(initial=0.0) > np.finfo(np.float16).max:
+            continue
+        name = tensor.name
+        stored = numpy_helper.from_array(values.astype(np.float16), f"{name}.fp16")
+        tensor.CopyFrom(stored)
+        casts.append(helper.make_node("Cast", [f"{name}.fp16"], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, str(path))
+
+
+def export(name: str, checkpoint: Path | None, out: Path, **options: Any) -> Path:
+    """Build a model, load a checkpoint if one is given, and write its bundle."""
+    torch.manual_seed(0)
+    return export_bundle(create_model(name, checkpoint), out, **options)

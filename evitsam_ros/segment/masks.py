@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was segmented: low-res logits and, on demand, everything that is made from them.
+
+Full-size masks are made for the masks that are asked for, inside their boxes only: most of a label map is
+background, and most masks of everything mode are thrown away before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+
+from .transform import Transform
+
+
+@dataclass(frozen=True)
+class Masks:
+    """M masks of one image.
+
+    Attributes:
+        logits: ``(M, h, w)`` float32 low-res logits; inside is > 0.
+        scores: ``(M,)`` float32 predicted IoU.
+        object_ids: ``(M,)`` int; the three masks of one prompt share an id.
+        transform: geometry of the image.
+    """
+
+    logits: np.ndarray
+    scores: np.ndarray
+    object_ids: np.ndarray
+    transform: Transform
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(H, W) of the original image in pixels."""
+        return self.transform.size
+
+    @property
+    def visible(self) -> np.ndarray:
+        """The logits without the padding's cells, a view ``(M, h', w')``."""
+        height, width = self.transform.visible_cells
+        return self.logits[:, :height, :width]
+
+    @cached_property
+    def areas(self) -> np.ndarray:
+        """``(M,)`` float64 area in pixels of the original image, to the precision of a low-res cell."""
+        return (self.visible > 0).sum((1, 2)) * self.transform.pixels_per_cell.prod()
+
+    @cached_property
+    def boxes(self) -> np.ndarray:
+        """``(M, 4)`` float32 x0, y0, x1, y1 in pixels; zeros for an empty mask.
+
+        Borders lie where the interpolated logits can last be positive, so a box always holds its mask.
+        """
+        scale = self.transform.pixels_per_cell
+        x0, x1 = _extent(self.visible.max(1) if len(self) else np.zeros((0, 1)))
+        y0, y1 = _extent(self.visible.max(2) if len(self) else np.zeros((0, 1)))
+        height, width = self.image_size
+        boxes = np.stack([x0 * scale[0], y0 * scale[1], x1 * scale[0], y1 * scale[1]], axis=1)
+        return np.clip(boxes, 0, (width, height, width, height)).astype(np.float32)
+
+    def select(self, index: np.ndarray | slice) -> Masks:
+        """The masks at ``index`` (integers, booleans or a slice)."""
+        return Masks(self.logits[index], self.scores[index], self.object_ids[index], self.transform)
+
+    def crop(self, index: int) -> tuple[np.ndarray, tuple[int, int]]:
+        """Mask ``index`` at full size inside its box: ``(H', W')`` bool and its top-left (y, x)."""
+        height, width = self.image_size
+        x0, y0, x1, y1 = self.pixel_boxes[index]
+        rows, cols = self.transform.upsampling()
+        rows, cols = rows[y0:y1], cols[x0:x1]
+        if not rows.size or not cols.size:
+            return np.zeros((0, 0), bool), (0, 0)
+        used_rows, used_cols = _used(rows), _used(cols)
+        part = self.logits[index][used_rows, used_cols]
+        return rows[:, used_rows] @ part @ cols[:, used_cols].T > 0, (y0, x0)
+
+    @cached_property
+    def pixel_boxes(self) -> np.ndarray:
+        """``(M, 4)`` int pixels that hold the masks, with a pixel to spare."""
+        boxes = self.boxes
+        height, width = self.image_size
+        grown = np.concatenate([np.floor(boxes[:, :2]) - 1, np.ceil(boxes[:, 2:]) + 1], axis=1)
+        grown[(boxes[:, 2:] <= boxes[:, :2]).any(1)] = 0
+        return np.clip(grown, 0, (width, height, width, height)).astype(int)
+
+    def full(self) -> np.ndarray:
+        """``(M, H, W)`` bool masks of the original image."""
+        result = np.zeros((len(self), *self.image_size), bool)
+        for index in range(len(self)):
+            part, (y, x) = self.crop(index)
+            result[index, y : y + part.shape[0], x : x + part.shape[1]] = part
+        return result
+
+    def label_map(self) -> np.ndarray:
+        """``(H, W)`` uint16: 0 background, else the object id; smaller objects lie on top."""
+        result = np.zeros(self.image_size, np.uint16)
+        for index in np.argsort(-self.areas, kind="stable"):
+            part, (y, x) = self.crop(index)
+            window = result[y : y + part.shape[0], x : x + part.shape[1]]
+            window[part] = self.object_ids[index]
+        return result
+
+    def rle(self) -> list[dict]:
+        """COCO run-length encodings, counts as str (needs pycocotools)."""
+        from pycocotools import mask as codec
+
+        encoded = []
+        for mask in self.full():
+            rle = codec.encode(np.asfortranarray(mask.astype(np.uint8)))
+            encoded.append({"size": [int(n) for n in rle["size"]], "counts": rle["counts"].decode()})
+        return encoded
+
+    def contours(self) -> list[list[np.ndarray]]:
+        """For each mask its outlines, ``(K, 2)`` int x, y in pixels of the original image."""
+        outlines = []
+        for index in range(len(self)):
+            part, (y, x) = self.crop(index)
+            found = (
+                cv2.findContours(part.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
+                if part.size
+                else ()
+            )
+            outlines.append([contour[:, 0] + np.array([x, y]) for contour in found])
+        return outlines
+
+
+def _used(weights: np.ndarray) -> slice:
+    """The cells that any of the weights touches."""
+    columns = np.flatnonzero(weights.any(0))
+    return slice(columns[0], columns[-1] + 1)
+
+
+def _extent(profile: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where ``(M, n)`` profiles of maxima cross zero first and last, in cells; (0, 0) if they never do.
+
+    The interpolated maximum is at most the interpolation of the maxima, so the extent is never too small.
+    """
+    count, cells = profile.shape
+    positive = profile > 0
+    first, last = positive.argmax(1), cells - 1 - positive[:, ::-1].argmax(1)
+    rows = np.arange(count)
+
+    def share(inner: np.ndarray, outer: np.ndarray) -> np.ndarray:
+        inside = profile[rows, inner]
+        outside = profile[rows, np.clip(outer, 0, cells - 1)]
+        crossing = inside / np.maximum(inside - outside, 1e-12)
+        # Beyond the last cell the interpolation repeats it, so the mask reaches the cell's edge.
+        return np.where((outer < 0) | (outer >= cells), 0.5, crossing)
+
+    low = first + 0.5 - share(first, first - 1)
+    high = last + 0.5 + share(last, last + 1)
+    empty = ~positive.any(1)
+    return np.where(empty, 0.0, low), np.where(empty, 0.0, high)

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Image and prompts in, masks out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..backends import Runtime, open_runtime
+from ..bundle import Bundle, open_bundle
+from .everything import Thresholds, choose, decode_proposals, grid_prompts
+from .frame import Frame
+from .masks import Masks
+from .prompt import Prompt, check_prompts
+from .transform import Transform, preprocess
+
+#: Prompts a decoder call: on a CPU 16 cost the same a prompt as 64, at a quarter of the memory.
+CHUNK = 16
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """What the encoder says of one frame; decode any number of prompts on it.
+
+    Attributes:
+        data: the runtime's own array, on its own device.
+        transform: geometry of the frame.
+        stamp, frame_id: of the frame.
+    """
+
+    data: Any
+    transform: Transform
+    stamp: float | None = None
+    frame_id: str = ""
+
+
+class Segmenter:
+    """The three verbs: :meth:`embed`, :meth:`decode`, :meth:`propose`; and :meth:`everything` of them.
+
+    Attributes:
+        bundle: the opened bundle.
+        description: which runtime was chosen for each network, and why.
+        timings: seconds by stage since the last :meth:`embed`, summed over calls.
+
+    Not thread-safe: one thread owns a segmenter.
+    """
+
+    def __init__(self, bundle: Bundle, runtime: Runtime) -> None:
+        self.bundle = bundle
+        self.runtime = runtime
+        self.timings: dict[str, float] = {}
+
+    @classmethod
+    def open(cls, model: str | Path, backend: str = "auto", threads: int = 0) -> Segmenter:
+        """Open a bundle by name or folder.
+
+        Args:
+            model: a bundle's name, or its folder.
+            backend: ``auto``, ``onnxruntime``, ``openvino`` or ``torch``.
+            threads: CPU threads for a network; 0: as many as there are cores.
+
+        Raises:
+            BundleError: the bundle is missing or damaged.
+            BackendError: the backend is unknown or not installed.
+        """
+        bundle = open_bundle(model)
+        return cls(bundle, open_runtime(bundle, backend, threads))
+
+    @property
+    def description(self) -> str:
+        return self.runtime.description
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.timings[stage] = self.timings.get(stage, 0.0) + time.perf_counter() - start
+
+    def embed(self, image: np.ndarray | Frame) -> Embedding:
+        """Encode an image: ``(H, W, 3)`` uint8 RGB, or a :class:`Frame`.
+
+        Raises:
+            ValueError: the image has another shape or type.
+        """
+        frame = image if isinstance(image, Frame) else Frame(image)
+        bundle = self.bundle
+        self.timings = {}
+        transform = Transform(frame.size, bundle.image_size, bundle.prompt_size, bundle.mask_size)
+        with self._timed("preprocess"):
+            blob = preprocess(frame.image, bundle.image_size, bundle.mean, bundle.std)
+        with self._timed("encode"):
+            data = self.runtime.encode(blob)
+        return Embedding(data, transform, frame.stamp, frame.frame_id)
+
+    def decode(self, embedding: Embedding, prompts: Sequence[Prompt], multimask: bool = False) -> Masks:
+        """Decode prompts, all in one batch.
+
+        Args:
+            embedding: of the frame that the prompts refer to.
+            prompts: in pixels of the original image.
+            multimask: give the three masks of each prompt, in its order; otherwise the best of the three
+                by predicted IoU.
+
+        Raises:
+            PromptError: naming the prompt that is wrong.
+        """
+        transform = embedding.transform
+        prompts = check_prompts(prompts, transform.size)
+        for index, prompt in enumerate(prompts):
+            if prompt.mask is not None and prompt.mask.shape != transform.mask_size:
+                raise ValueError(
+                    f"prompt {index}: mask has shape {prompt.mask.shape}; expected low-res logits "
+                    f"{transform.mask_size}"
+                )
+        depth = 3 if multimask else 1
+        logits = np.empty((len(prompts), depth, *transform.mask_size), np.float32)
+        scores = np.empty((len(prompts), depth), np.float32)
+        with self._timed("decode"):
+            for members in _batches(prompts):
+                batch = [prompts[index] for index in members]
+                low_res, iou = self.runtime.decode(embedding.data, *_arrays(batch, transform))
+                if not multimask:
+                    best = iou.argmax(1)[:, None]
+                    iou = np.take_along_axis(iou, best, 1)
+                    low_res = np.take_along_axis(low_res, best[..., None, None], 1)
+                logits[members], scores[members] = low_res, iou
+        ids = [p.object_id if p.object_id is not None else i + 1 for i, p in enumerate(prompts)]
+        flat = logits.reshape(-1, *transform.mask_size)
+        return Masks(flat, scores.reshape(-1), np.repeat(np.array(ids, int), depth), transform)
+
+    def propose(self, embedding: Embedding, top_n: int = 64, heat: float | None = None) -> list[Prompt]:
+        """Prompts for the whole image, best first: AutoPPN's where the bundle has it, else a square grid.
+
+        Args:
+            embedding: of the frame.
+            top_n: at most so many; a grid has the largest square number that is not more.
+            heat: least confidence of a proposal; by default the bundle's.
+
+        Raises:
+            ValueError: ``top_n`` is not 1 to 1024.
+        """
+        if not 1 <= top_n <= 1024:
+            raise ValueError(f"top_n is {top_n}; expected 1 to 1024")
+        with self._timed("propose"):
+            if not self.bundle.has_proposals:
+                return grid_prompts(embedding.transform.size, max(1, int(top_n**0.5)))
+            threshold = self.thresholds().but(heat=heat).heat
+            maps = self.runtime.propose(embedding.data)
+            return decode_proposals(*maps, embedding.transform, top_n, threshold)
+
+    def thresholds(self) -> Thresholds:
+        """The bundle's own thresholds for everything mode, or the defaults."""
+        return Thresholds().but(**self.bundle.thresholds)
+
+    def everything(
+        self, image: np.ndarray | Frame | Embedding, top_n: int = 64, thresholds: Thresholds | None = None
+    ) -> Masks:
+        """All objects of an image, best first, with ids 1, 2, 3, …
+
+        Args:
+            image: ``(H, W, 3)`` uint8 RGB, a frame, or an embedding made before.
+            top_n: how many prompts to decode at most.
+            thresholds: what to keep; by default the bundle's.
+        """
+        embedding = image if isinstance(image, Embedding) else self.embed(image)
+        thresholds = thresholds or self.thresholds()
+        prompts = self.propose(embedding, top_n, thresholds.heat)
+        masks = self.decode(embedding, prompts)
+        with self._timed("filter"):
+            return choose(masks, thresholds)
+
+
+def _batches(prompts: Sequence[Prompt]) -> Iterator[list[int]]:
+    """Indices of prompts of one kind, at most :data:`CHUNK` together.
+
+    Only prompts with as many points go together: a padding point is a token that the decoder sees, so
+    padding beyond SAM's own would change the masks.
+    """
+    kinds: dict[tuple[int, bool, bool], list[int]] = {}
+    for index, prompt in enumerate(prompts):
+        kind = (len(prompt.points), prompt.box is not None, prompt.mask is not None)
+        kinds.setdefault(kind, []).append(index)
+    for members in kinds.values():
+        for start in range(0, len(members), CHUNK):
+            yield members[start : start + CHUNK]
+
+
+def _arrays(prompts: Sequence[Prompt], transform: Transform) -> tuple[np.ndarray, ...]:
+    """Prompts of one kind as the decoder's inputs: coords, labels, masks, has_mask."""
+    count = len(prompts)
+    coords = transform.coords(np.stack([p.points for p in prompts]))
+    labels = np.stack([p.labels for p in prompts])
+    if prompts[0].box is not None:
+        corners = transform.coords(np.stack([p.box for p in prompts]).reshape(count, 2, 2))
+        coords = np.concatenate([coords, corners], axis=1)
+        labels = np.concatenate([labels, np.tile(np.float32([2, 3]), (count, 1))], axis=1)
+    else:
+        coords = np.concatenate([coords, np.zeros((count, 1, 2), np.float32)], axis=1)
+        labels = np.concatenate([labels, np.full((count, 1), -1, np.float32)], axis=1)
+    if prompts[0].mask is None:
+        masks, has_mask = np.zeros((1, 1, *transform.mask_size), np.float32), np.zeros(1, np.float32)
+    else:
+        masks, has_mask = np.stack([p.mask for p in prompts])[:, None], np.ones(count, np.float32)
+    return coords.astype(np.float32), labels.astype(np.float32), masks, has_mask
