@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Multi-scale ReLU linear attention (EfficientViT, section 3.1)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .blocks import ConvNormAct, MBConv, Residual
+
+#: Added to the normaliser. It is 0 in half precision: the attention has to stay in float32.
+ATTENTION_EPS = 1e-15
+
+
+def relu_linear_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """``sum_j relu(q_i).relu(k_j) v_j / sum_j relu(q_i).relu(k_j)``, all ``(B, heads, dim, N)``.
+
+    The sums over the N positions come first, so the cost is linear in N. Always in float32: the sums
+    leave the range of float16.
+    """
+    q, k, v = F.relu(q.float()), F.relu(k.float()), v.float()
+    v = F.pad(v, (0, 0, 0, 1), value=1.0)  # a row of ones gathers the normaliser in the same product
+    out = (v @ k.transpose(-1, -2)) @ q
+    return out[:, :, :-1] / (out[:, :, -1:] + ATTENTION_EPS)
+
+
+def relu_quadratic_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """The same function, N x N weights first: cheaper while N is at most ``dim``."""
+    q, k, v = F.relu(q.float()), F.relu(k.float()), v.float()
+    weights = k.transpose(-1, -2) @ q
+    weights = weights / (weights.sum(dim=2, keepdim=True) + ATTENTION_EPS)
+    return v @ weights
+
+
+class MultiScaleLinearAttention(nn.Module):
+    """Heads on the projected tokens and on their aggregation by a ``scale`` x ``scale`` depthwise kernel."""
+
+    def __init__(self, width: int, head_dim: int = 32, scale: int = 5) -> None:
+        super().__init__()
+        self.head_dim = head_dim
+        heads = width // head_dim
+        total = 3 * heads * head_dim
+        self.qkv = ConvNormAct(width, total, 1, norm=False)
+        gather = nn.Conv2d(total, total, scale, padding=scale // 2, groups=total, bias=False)
+        mix = nn.Conv2d(total, total, 1, groups=3 * heads, bias=False)
+        self.aggreg = nn.ModuleList([nn.Sequential(gather, mix)])
+        self.proj = ConvNormAct(2 * heads * head_dim, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        qkv = self.qkv(x)
+        scales = torch.cat([qkv, *(aggregate(qkv) for aggregate in self.aggreg)], dim=1)
+        heads = scales.reshape(x.shape[0], -1, 3 * self.head_dim, height * width)
+        attend = relu_linear_attention if height * width > self.head_dim else relu_quadratic_attention
+        out = attend(*heads.chunk(3, dim=2))
+        return self.proj(out.reshape(x.shape[0], -1, height, width).to(x.dtype))
+
+
+class EfficientViTModule(nn.Module):
+    """Attention for the context, then an MBConv for what is local (figure 2 of EfficientViT-SAM)."""
+
+    def __init__(self, width: int, expand: int, scale: int) -> None:
+        super().__init__()
+        self.context_module = Residual(MultiScaleLinearAttention(width, scale=scale))
+        self.local_module = Residual(MBConv(width, width, expand=expand, fewer_norm=True))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.local_module(self.context_module(x))

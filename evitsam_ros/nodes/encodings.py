@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""sensor_msgs/Image and CompressedImage -> RGB, with as few copies as the encoding allows.
+
+cv_bridge is used only for encodings that are not handled here: its compiled part has broken with every
+numpy release, and it copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from sensor_msgs.msg import CompressedImage, Image
+
+from ..segment import Frame
+
+#: Beyond this a message is taken for damaged rather than for a picture.
+MAX_SIDE = 16384
+
+_BAYER = {
+    # OpenCV names a pattern by its second row and column, ROS by its first.
+    "bayer_rggb8": cv2.COLOR_BayerBG2RGB,
+    "bayer_bggr8": cv2.COLOR_BayerRG2RGB,
+    "bayer_gbrg8": cv2.COLOR_BayerGR2RGB,
+    "bayer_grbg8": cv2.COLOR_BayerGB2RGB,
+}
+_UYVY, _YUYV = cv2.COLOR_YUV2RGB_UYVY, cv2.COLOR_YUV2RGB_YUY2
+
+
+def _convert(code: int) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda pixels: cv2.cvtColor(pixels, code)
+
+
+#: Encoding -> (channels, conversion to RGB).
+DECODERS: dict[str, tuple[int, Callable[[np.ndarray], np.ndarray]]] = {
+    "rgb8": (3, lambda pixels: pixels),
+    "8UC3": (3, _convert(cv2.COLOR_BGR2RGB)),
+    "bgr8": (3, _convert(cv2.COLOR_BGR2RGB)),
+    "rgba8": (4, _convert(cv2.COLOR_RGBA2RGB)),
+    "bgra8": (4, _convert(cv2.COLOR_BGRA2RGB)),
+    "8UC4": (4, _convert(cv2.COLOR_BGRA2RGB)),
+    "mono8": (1, _convert(cv2.COLOR_GRAY2RGB)),
+    "8UC1": (1, _convert(cv2.COLOR_GRAY2RGB)),
+    "yuv422": (2, _convert(_UYVY)),
+    "uyvy": (2, _convert(_UYVY)),
+    "yuv422_yuy2": (2, _convert(_YUYV)),
+    "yuyv": (2, _convert(_YUYV)),
+    **{name: (1, _convert(code)) for name, code in _BAYER.items()},
+}
+
+
+class ImageError(ValueError):
+    """A message that holds no usable picture."""
+
+
+def stamp_seconds(header) -> float:
+    return header.stamp.sec + header.stamp.nanosec * 1e-9
+
+
+def image_to_frame(message: Image) -> Frame:
+    """Convert an Image; rgb8 without padding is a view of the message's own bytes.
+
+    Raises:
+        ImageError: naming what is wrong with size, step, data or encoding.
+    """
+    height, width, encoding = message.height, message.width, message.encoding
+    if not 0 < height <= MAX_SIDE or not 0 < width <= MAX_SIDE:
+        raise ImageError(f"image is {width}x{height}; expected 1 to {MAX_SIDE} pixels a side")
+    if encoding not in DECODERS:
+        return Frame(_with_cv_bridge(message), stamp_seconds(message.header), message.header.frame_id)
+    channels, convert = DECODERS[encoding]
+    if message.step < width * channels:
+        raise ImageError(
+            f"step is {message.step}; expected at least {width * channels} for {width} pixels of {encoding}"
+        )
+    # The last row may come without its padding.
+    needed = message.step * (height - 1) + width * channels
+    if len(message.data) < needed:
+        raise ImageError(
+            f"data has {len(message.data)} bytes; expected {message.step * height} for {width}x{height} "
+            f"{encoding} with step {message.step}"
+        )
+    if encoding.startswith("bayer") and (height < 2 or width < 2):
+        raise ImageError(f"image is {width}x{height}; expected at least 2x2 for {encoding}")
+    if channels == 2 and width % 2:
+        raise ImageError(f"width is {width}; expected an even number for {encoding}")
+    raw = np.frombuffer(message.data, np.uint8)
+    shape, strides = (height, width, channels), (message.step, channels, 1)
+    pixels = np.lib.stride_tricks.as_strided(raw, shape, strides, writeable=False)
+    if channels == 1:
+        pixels = pixels[..., 0]
+    # OpenCV cannot read rows with gaps that are no multiple of a pixel.
+    if convert is not DECODERS["rgb8"][1] and message.step % channels:
+        pixels = np.ascontiguousarray(pixels)
+    return Frame(convert(pixels), stamp_seconds(message.header), message.header.frame_id)
+
+
+def _with_cv_bridge(message: Image) -> np.ndarray:
+    try:
+        from cv_bridge import CvBridge, CvBridgeError
+    except ImportError:
+        raise ImageError(
+            f"encoding is {message.encoding!r}; expected one of {', '.join(DECODERS)} "
+            "(others need cv_bridge, which is not installed)"
+        ) from None
+    try:
+        return CvBridge().imgmsg_to_cv2(message, "rgb8")
+    except CvBridgeError as error:
+        raise ImageError(f"encoding is {message.encoding!r}, and cv_bridge cannot convert it: {error}") from error
+
+
+def compressed_to_frame(message: CompressedImage) -> Frame:
+    """Decode a JPEG or PNG.
+
+    Raises:
+        ImageError: the data is no picture.
+    """
+    raw = np.frombuffer(message.data, np.uint8)
+    decoded = cv2.imdecode(raw, cv2.IMREAD_COLOR) if raw.size else None
+    if decoded is None:
+        raise ImageError(
+            f"compressed image of {raw.size} bytes, format {message.format!r}, cannot be decoded; "
+            "expected a whole JPEG or PNG"
+        )
+    rgb = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
+    return Frame(rgb, stamp_seconds(message.header), message.header.frame_id)

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages -> prompts.
+
+Any detector's Detection2DArray works as it is: a box is a box; a box of zero size is a point; class_id
+``background`` makes that point one that the object does not contain; detections with equal ids are one
+object; an empty array takes all boxes away.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..segment import Prompt, PromptError
+
+BACKGROUND = "background"
+MAX_OBJECTS = 256
+
+
+@dataclass
+class _Parts:
+    points: list[tuple[float, float]] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    box: tuple[float, float, float, float] | None = None
+    name: str = ""
+
+
+def prompts_from_detections(message) -> list[tuple[Prompt, str]]:
+    """A vision_msgs/Detection2DArray -> prompts and the class names they came with.
+
+    Raises:
+        PromptError: naming the detection by its index, and the value that is wrong.
+    """
+    objects: dict[str, _Parts] = {}
+    for index, detection in enumerate(message.detections):
+        try:
+            key = detection.id or f"#{index}"
+            _add(objects.setdefault(key, _Parts()), detection)
+        except PromptError as error:
+            raise PromptError(f"detection {index}: {error}") from error
+    if len(objects) > MAX_OBJECTS:
+        raise PromptError(f"{len(objects)} objects at once; expected at most {MAX_OBJECTS}")
+    return [
+        (Prompt(points=parts.points or None, labels=parts.labels or None, box=parts.box), parts.name)
+        for parts in objects.values()
+    ]
+
+
+def _add(parts: _Parts, detection) -> None:
+    bbox = detection.bbox
+    # Before vision_msgs 4 the centre was a geometry_msgs/Pose2D, with x and y of its own.
+    centre = getattr(bbox.center, "position", bbox.center)
+    x, y, width, height = centre.x, centre.y, bbox.size_x, bbox.size_y
+    if not all(math.isfinite(value) for value in (x, y, width, height)):
+        raise PromptError(f"box is {x}, {y}, {width}, {height}; expected finite numbers")
+    if width < 0 or height < 0:
+        raise PromptError(f"box size is {width} x {height}; expected 0 or more")
+    name = detection.results[0].hypothesis.class_id if detection.results else ""
+    if width == 0 and height == 0:
+        parts.points.append((x, y))
+        parts.labels.append(0 if name == BACKGROUND else 1)
+    elif width == 0 or height == 0:
+        raise PromptError(f"box size is {width} x {height}; expected both 0 (a point) or neither")
+    elif parts.box is not None:
+        raise PromptError(f"a second box for the object with id {detection.id!r}; expected one box an object")
+    else:
+        # A turned box is prompted by the upright box around it.
+        cos, sin = abs(math.cos(bbox.center.theta)), abs(math.sin(bbox.center.theta))
+        half_x, half_y = (width * cos + height * sin) / 2, (width * sin + height * cos) / 2
+        parts.box = (x - half_x, y - half_y, x + half_x, y + half_y)
+    if name != BACKGROUND:
+        parts.name = parts.name or name
+
+
+def prompt_from_click(x: float, y: float) -> Prompt:
+    """A click in pixels -> a foreground point.
+
+    Raises:
+        PromptError: it is not finite.
+    """
+    if not (math.isfinite(x) and math.isfinite(y)):
+        raise PromptError(f"point is ({x}, {y}); expected finite pixels")
+    return Prompt(points=np.array([[x, y]], np.float32), labels=[1])

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keep large blocks in the heap: rclpy allocates every image anew, and returning pages costs more."""
+
+from __future__ import annotations
+
+import ctypes
+
+# From malloc.h of glibc.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+
+
+def tune_malloc() -> bool:
+    """Stop glibc from giving megabyte blocks back to the system; False where there is no mallopt."""
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
+    return bool(mallopt(M_MMAP_THRESHOLD, 1 << 30)) and bool(mallopt(M_TRIM_THRESHOLD, 2**31 - 1))
