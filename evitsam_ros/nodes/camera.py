@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A camera for the desk: publishes a picture, a folder, a video or a device as a camera would."""
+
+from __future__ import annotations
+
+import array
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import rclpy
+from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from sensor_msgs.msg import CompressedImage, Image
+
+from .malloc import tune_malloc
+from .outgoing import image_message
+from .qos import newest_only
+from .sources import SourceError, open_source
+
+PARAMETERS = {
+    "source": ("skimage:astronaut", "Picture, folder, video file, device, or skimage:NAME[,NAME]."),
+    "rate": (10.0, "Frames a second."),
+    "loop": (True, "Start again at the end."),
+    "motion": (0.0, "How far a still picture wanders, as a share of its size."),
+    "encoding": ("bgr8", "bgr8, rgb8 or mono8; compressed images are JPEG."),
+    "compressed": (False, "Publish image/compressed instead of image."),
+    "jpeg_quality": (90, "Quality of compressed images."),
+    "frame_id": ("camera_optical_frame", "Coordinate frame of the images."),
+    "width": (0, "Resize to this width in pixels; 0: as it is."),
+    "reliability": ("reliable", "QoS: reliable or best_effort."),
+}
+CONVERSIONS = {"bgr8": None, "rgb8": cv2.COLOR_BGR2RGB, "mono8": cv2.COLOR_BGR2GRAY}
+
+
+class CameraNode(Node):
+    """Publishes ``image`` (or ``image/compressed``) from a source."""
+
+    def __init__(self) -> None:
+        super().__init__("camera")
+        for name, (default, description) in PARAMETERS.items():
+            self.declare_parameter(name, default, ParameterDescriptor(description=description))
+        self.options = {name: self.get_parameter(name).value for name in PARAMETERS}
+        if self.options["encoding"] not in CONVERSIONS:
+            raise SourceError(
+                f"parameter encoding is {self.options['encoding']!r}; expected {', '.join(CONVERSIONS)}"
+            )
+        if self.options["rate"] <= 0:
+            raise SourceError(f"parameter rate is {self.options['rate']}; expected more than 0")
+        self.frames: Iterator[np.ndarray] = open_source(
+            self.options["source"], self.options["loop"], self.options["motion"]
+        )
+        kind, topic = (CompressedImage, "image/compressed") if self.options["compressed"] else (Image, "image")
+        self.publisher = self.create_publisher(kind, topic, newest_only(self.options["reliability"]))
+        self.create_timer(1.0 / self.options["rate"], self._tick)
+
+    def _tick(self) -> None:
+        frame = next(self.frames, None)
+        if frame is None:
+            self.get_logger().info("the source has ended")
+            rclpy.try_shutdown()
+            return
+        if self.options["width"]:
+            height = round(frame.shape[0] * self.options["width"] / frame.shape[1])
+            frame = cv2.resize(frame, (self.options["width"], height), interpolation=cv2.INTER_AREA)
+        self.publisher.publish(self._compress(frame) if self.options["compressed"] else self._raw(frame))
+
+    def _header(self):
+        from std_msgs.msg import Header
+
+        return Header(stamp=self.get_clock().now().to_msg(), frame_id=self.options["frame_id"])
+
+    def _raw(self, frame: np.ndarray) -> Image:
+        code = CONVERSIONS[self.options["encoding"]]
+        pixels = frame if code is None else cv2.cvtColor(frame, code)
+        return image_message(self._header(), pixels, self.options["encoding"])
+
+    def _compress(self, frame: np.ndarray) -> CompressedImage:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, self.options["jpeg_quality"]]
+        encoded = cv2.imencode(".jpg", frame, quality)[1]
+        message = CompressedImage(header=self._header(), format="jpeg")
+        message.data = array.array("B", encoded.tobytes())
+        return message
+
+
+def use_large_shared_memory() -> None:
+    """Give Fast DDS segments that hold images, unless the user has a profile of their own.
+
+    With the stock 512 KB segment nearly every raw image between two Python processes is lost; the profile
+    belongs to the publisher.
+    """
+    if any(os.environ.get(name) for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")):
+        return
+    for folder in (Path(__file__).parents[2] / "config", *_share_folders()):
+        profile = folder / "fastdds_images.xml"
+        if profile.is_file():
+            os.environ["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(profile)
+            os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(profile)
+            return
+
+
+def _share_folders() -> list[Path]:
+    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    return [Path(prefix) / "share" / "evitsam_ros" / "config" for prefix in prefixes if prefix]
+
+
+def main(args: list[str] | None = None) -> int:
+    use_large_shared_memory()
+    tune_malloc()
+    rclpy.init(args=args)
+    signal.signal(signal.SIGTERM, lambda *_: rclpy.try_shutdown())
+    try:
+        node = CameraNode()
+    except SourceError as error:
+        print(f"camera: {error}", file=sys.stderr)
+        rclpy.try_shutdown()
+        return 2
+    try:
+        rclpy.spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except SourceError as error:
+        node.get_logger().error(str(error))
+        return 1
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

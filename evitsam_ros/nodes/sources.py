@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures for the camera node: a photograph, a folder, a video, a device; still ones may move."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+
+
+class SourceError(ValueError):
+    """A source that cannot be opened."""
+
+
+def open_source(source: str, loop: bool = True, motion: float = 0.0) -> Iterator[np.ndarray]:
+    """Frames ``(H, W, 3)`` uint8 BGR.
+
+    Args:
+        source: a picture, a folder of pictures (by name), a video file, a device (``/dev/video0`` or 0), or
+            ``skimage:NAME[,NAME…]`` for photographs that come with scikit-image.
+        loop: start again at the end.
+        motion: for a still picture, how far the view wanders, as a share of its size (0: it does not).
+
+    Raises:
+        SourceError: naming the source and what was expected.
+    """
+    if source.startswith("skimage:"):
+        return _still([_skimage(name) for name in source[8:].split(",")], loop, motion)
+    if source.isdigit() or source.startswith("/dev/"):
+        return _video(int(source) if source.isdigit() else source, loop=False)
+    path = Path(source).expanduser()
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES)
+        if not files:
+            raise SourceError(f"source {source!r} is a folder without pictures ({', '.join(PICTURES)})")
+        return _files(files, loop)
+    if path.suffix.lower() in PICTURES:
+        return _still([_read(path)], loop=True, motion=motion)
+    if path.is_file():
+        return _video(str(path), loop)
+    raise SourceError(f"source {source!r} is neither a picture, a folder, a video file nor a device")
+
+
+def _read(path: Path) -> np.ndarray:
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise SourceError(f"{path} cannot be read as a picture")
+    return image
+
+
+def _skimage(name: str) -> np.ndarray:
+    try:
+        from skimage import data
+
+        image = np.asarray(getattr(data, name)())
+    except (ImportError, AttributeError) as error:
+        raise SourceError(f"skimage:{name} is not there: {error}") from error
+    if image.ndim == 2:
+        return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+    return cv2.cvtColor(image[..., :3], cv2.COLOR_RGB2BGR)
+
+
+def _files(files: list[Path], loop: bool) -> Iterator[np.ndarray]:
+    while True:
+        for file in files:
+            yield _read(file)
+        if not loop:
+            return
+
+
+def _video(source: str | int, loop: bool) -> Iterator[np.ndarray]:
+    capture = cv2.VideoCapture(source)
+    if not capture.isOpened():
+        raise SourceError(f"source {source!r} cannot be opened as a video")
+    frames = 0
+    while True:
+        good, frame = capture.read()
+        if good:
+            frames += 1
+            yield frame
+        elif loop and frames:
+            capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
+            frames = 0
+        else:
+            return
+
+
+def _still(images: list[np.ndarray], loop: bool, motion: float) -> Iterator[np.ndarray]:
+    """Each picture for 60 frames, the view on a slow ellipse over it."""
+    while True:
+        for image in images:
+            for step in range(60):
+                yield wander(image, step / 60, motion)
+        if not loop:
+            return
+
+
+def wander(image: np.ndarray, phase: float, motion: float) -> np.ndarray:
+    """The picture moved along an ellipse of ``motion`` times its size; the border is mirrored."""
+    if motion <= 0:
+        return image
+    height, width = image.shape[:2]
+    angle = 2 * np.pi * phase
+    shift = np.float32([[1, 0, motion * width * np.sin(angle)], [0, 1, motion * height * (np.cos(angle) - 1) / 2]])
+    return cv2.warpAffine(image, shift, (width, height), borderMode=cv2.BORDER_REFLECT_101)
