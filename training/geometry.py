@@ -27,7 +27,9 @@ def synthetic_prompts(count: int, side: float, generator: torch.Generator) -> tu
     Half are boxes (corners, then padding), a quarter a box with a point inside, a quarter a lone point.
     """
     uniform = torch.rand(count, 6, generator=generator)
-    size = side * (0.04 + 0.9 * uniform[:, :2] ** 1.5)
+    # Sizes are log-uniform: half of the boxes are smaller than a sixth of the picture.
+    mean, aspect = 0.025 * (0.9 / 0.025) ** uniform[:, 0], 2 ** (1.6 * uniform[:, 1] - 0.8)
+    size = side * torch.stack([mean * aspect, mean / aspect], dim=1).clamp(max=0.98)
     centre = size / 2 + uniform[:, 2:4] * (side - size)
     inside = centre + (uniform[:, 4:] - 0.5) * size * 0.7
     low, high = centre - size / 2, centre + size / 2
@@ -61,7 +63,7 @@ def warm_up(model: Sam, steps: int, batch: int, grids: tuple[int, ...], lr: floa
     heads = [*model.prompt_encoder.parameters(), *model.mask_decoder.parameters()]
     optimiser = torch.optim.AdamW(heads, lr=lr, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps, pct_start=0.1)
-    weights = MaskLossWeights(pixel="bce", pixel_weight=1.0, others=1.0)
+    weights = MaskLossWeights(pixel="sized_bce", pixel_weight=1.0, others=1.0)
     model.train()
     running = 0.0
     side = float(model.prompt_encoder.prompt_size)

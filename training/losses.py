@@ -29,6 +29,19 @@ def bce_loss(logits: Tensor, target: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, target, reduction="none").mean((-2, -1))
 
 
+def sized_bce_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Binary cross entropy whose normaliser is the geometric mean of the object's and the view's area.
+
+    A mean over the view leaves almost no gradient for a small object.
+    """
+    bce = F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum((-2, -1))
+    view = target.shape[-2] * target.shape[-1]
+    return bce / (target.sum((-2, -1)).clamp(min=16.0) * view).sqrt()
+
+
+PIXEL_LOSSES = {"focal": focal_loss, "bce": bce_loss, "sized_bce": sized_bce_loss}
+
+
 def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
     """``1 - 2 |A n B| / (|A| + |B|)`` of probabilities, over the last two axes, with one pixel of slack."""
     probability = torch.sigmoid(logits)
@@ -46,7 +59,7 @@ def hard_iou(logits: Tensor, target: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class MaskLossWeights:
-    """Weights of equation 2; ``pixel`` is ``focal`` (the papers) or ``bce`` (from a cold start)."""
+    """Weights of equation 2; ``pixel`` is ``focal`` (the papers), ``bce`` or ``sized_bce`` (cold start)."""
 
     pixel: str = "focal"
     pixel_weight: float = 10.0
@@ -71,8 +84,8 @@ def mask_loss(
         The loss, and the ``(B,)`` IoU of the mask that the model ranks first.
     """
     target = target[:, None].expand_as(logits)
-    pixel = focal_loss if weights.pixel == "focal" else bce_loss
-    per_mask = weights.pixel_weight * pixel(logits, target) + weights.dice_weight * dice_loss(logits, target)
+    pixel = PIXEL_LOSSES[weights.pixel](logits, target)
+    per_mask = weights.pixel_weight * pixel + weights.dice_weight * dice_loss(logits, target)
     best, mean = per_mask.min(dim=1).values, per_mask.mean(dim=1)
     share = torch.where(unambiguous, 1.0, weights.others)
     true_iou = hard_iou(logits.detach(), target)

@@ -39,7 +39,7 @@ class Stage(_Strict):
 class Losses(_Strict):
     """Weights of the losses, see :mod:`training.losses`."""
 
-    pixel: Literal["focal", "bce"] = "focal"
+    pixel: Literal["focal", "bce", "sized_bce"] = "focal"
     pixel_weight: float = 10.0
     dice_weight: float = 1.0
     iou_weight: float = 1.0

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Start camera and segmenter, prompt them as a robot would, write pictures and a summary, end."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import rclpy
+
+from .client import Answer, Client
+from .processes import NodeProcess
+
+OUT = Path("out/demo")
+#: Photographs of scikit-image: the astronaut (Eileen Collins, NASA), and what to point at in it.
+SOURCE, SIZE = "skimage:astronaut", 512
+POINT, BOX = (225.0, 120.0), (95.0, 0.0, 330.0, 505.0)
+EVERYTHING_SOURCE = "skimage:coffee"
+
+
+class DemoError(RuntimeError):
+    """The demo did not get what it is there to show."""
+
+
+def wait_for_answer(client: Client, what: str, since: int, seconds: float = 25.0) -> Answer:
+    """The first answer with a mask that comes after ``since`` answered frames."""
+    client.answer = None
+    if not client.spin_until(lambda: client.answer is not None and client.answers > since + 1, seconds):
+        raise DemoError(f"no mask for {what} within {seconds:.0f} s")
+    print(f"  {what}: {len(set(client.answer.labels.ravel().tolist()) - {0})} mask(s)", flush=True)
+    return client.answer
+
+
+def save(name: str, answer: Answer) -> None:
+    path = OUT / f"{name}.png"
+    if not cv2.imwrite(str(path), cv2.cvtColor(answer.overlay, cv2.COLOR_RGB2BGR)):
+        raise DemoError(f"{path} cannot be written")
+
+
+def run(client: Client, nodes: dict[str, NodeProcess]) -> None:
+    """Point, box, everything; a picture of each."""
+    if not client.spin_until(lambda: client.frames > 0, 20):
+        raise DemoError("no camera image within 20 s")
+    if not client.spin_until(lambda: client.diagnostics.get("state") == "active", 20):
+        raise DemoError("the segmenter did not become active within 20 s")
+    client.send_point(*POINT)
+    save("point", wait_for_answer(client, "a point", client.answers))
+    client.clear()
+    if client.boxes is not None:
+        client.send_box(*BOX)
+        save("box", wait_for_answer(client, "a box", client.answers))
+        client.clear()
+    nodes["camera"].stop()
+    nodes["camera"] = start_camera(EVERYTHING_SOURCE)
+    client.set_mode("everything")
+    client.spin_until(lambda: False, 1.5)
+    save("everything", wait_for_answer(client, "everything", client.answers))
+    client.spin_until(lambda: False, 1.5)
+
+
+def start_camera(source: str) -> NodeProcess:
+    parameters = {"source": source, "rate": 8.0, "motion": 0.02, "width": SIZE}
+    return NodeProcess("camera", OUT / "camera.log", parameters)
+
+
+def summary(client: Client, seconds: float) -> dict:
+    diagnostics = client.diagnostics
+    latency = {k[8:-3]: float(v) for k, v in diagnostics.items() if k.startswith("latency_")}
+    return {
+        "frames_in": client.frames,
+        "frames_answered": client.answers,
+        "masks_out": client.masks,
+        "prompts_answered": int(diagnostics.get("prompts_answered", 0)),
+        "latency_ms": latency,
+        "backend": diagnostics.get("backend"),
+        "rmw": rclpy.get_rmw_implementation_identifier(),
+        "seconds": round(seconds, 1),
+        "pictures": sorted(str(path) for path in OUT.glob("*.png")),
+    }
+
+
+def main() -> int:
+    OUT.mkdir(parents=True, exist_ok=True)
+    for old in OUT.glob("*.png"):
+        old.unlink()
+    os.environ.setdefault("ROS_DOMAIN_ID", str(40 + os.getpid() % 50))
+    start = time.monotonic()
+    print("demo: camera and segmenter start as two processes", flush=True)
+    nodes = {"camera": start_camera(SOURCE)}
+    nodes["segmenter"] = NodeProcess("segmenter", OUT / "segmenter.log", {"model": "lite_sam"})
+    rclpy.init()
+    client = Client()
+    try:
+        run(client, nodes)
+        report = summary(client, time.monotonic() - start)
+    except DemoError as error:
+        print(f"demo failed: {error}", file=sys.stderr)
+        for node in nodes.values():
+            print(node.tail(), file=sys.stderr)
+        return 1
+    finally:
+        for node in nodes.values():
+            node.stop()
+        client.destroy_node()
+        rclpy.try_shutdown()
+    (OUT / "summary.json").write_text(json.dumps(report, indent=2))
+    print(json.dumps(report, indent=2))
+    return 0 if report["masks_out"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

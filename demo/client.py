@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a robot's other nodes would do: listen to the results, send prompts, switch the mode."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PointStamped
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
+from rclpy.node import Node
+from sensor_msgs.msg import Image
+from std_srvs.srv import Trigger
+
+
+@dataclass
+class Answer:
+    """One answered frame: overlay picture and label map of the same image."""
+
+    overlay: np.ndarray
+    labels: np.ndarray
+    stamp: float
+
+
+def pixels(message: Image, dtype: type, channels: int) -> np.ndarray:
+    flat = np.frombuffer(message.data, dtype)
+    shape = (message.height, message.width) if channels == 1 else (message.height, message.width, channels)
+    return flat.reshape(shape)
+
+
+class Client(Node):
+    """Counts what comes, keeps the newest complete answer."""
+
+    def __init__(self) -> None:
+        super().__init__("demo_client")
+        self.frames = 0
+        self.answers = 0
+        self.masks = 0
+        self.diagnostics: dict[str, str] = {}
+        self.answer: Answer | None = None
+        self._labels: dict[tuple[int, int], np.ndarray] = {}
+        self.create_subscription(Image, "image", self._on_image, 1)
+        self.create_subscription(Image, "segmenter/label_map", self._on_labels, 5)
+        self.create_subscription(Image, "segmenter/overlay", self._on_overlay, 5)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 5)
+        self.point = self.create_publisher(PointStamped, "segmenter/point", 5)
+        self.boxes = self._box_publisher()
+        self._parameters = self.create_client(SetParameters, "segmenter/set_parameters")
+        self._clear = self.create_client(Trigger, "segmenter/clear_prompts")
+
+    def _box_publisher(self):
+        try:
+            from vision_msgs.msg import Detection2DArray
+        except ImportError:
+            return None
+        return self.create_publisher(Detection2DArray, "segmenter/prompts", 5)
+
+    def _on_image(self, message: Image) -> None:
+        self.frames += 1
+
+    def _on_labels(self, message: Image) -> None:
+        labels = pixels(message, np.uint16, 1)
+        self.answers += 1
+        self.masks += len(np.unique(labels)) - int((labels == 0).any())
+        stamp = message.header.stamp
+        self._labels = {(stamp.sec, stamp.nanosec): labels}
+
+    def _on_overlay(self, message: Image) -> None:
+        stamp = message.header.stamp
+        labels = self._labels.get((stamp.sec, stamp.nanosec))
+        if labels is not None and labels.any():
+            seconds = stamp.sec + stamp.nanosec * 1e-9
+            self.answer = Answer(pixels(message, np.uint8, 3).copy(), labels.copy(), seconds)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if "segmentation" in status.name:
+                self.diagnostics = {entry.key: entry.value for entry in status.values}
+
+    def spin_until(self, done: Callable[[], bool], seconds: float) -> bool:
+        """Handle messages until ``done`` or the time is over."""
+        deadline = time.monotonic() + seconds
+        while not done() and time.monotonic() < deadline:
+            rclpy.spin_once(self, timeout_sec=0.1)
+        return done()
+
+    def send_point(self, x: float, y: float) -> None:
+        message = PointStamped()
+        message.header.stamp = self.get_clock().now().to_msg()
+        message.point.x, message.point.y = x, y
+        self.point.publish(message)
+
+    def send_box(self, x0: float, y0: float, x1: float, y1: float) -> None:
+        from vision_msgs.msg import Detection2D, Detection2DArray
+
+        detection = Detection2D()
+        centre = getattr(detection.bbox.center, "position", detection.bbox.center)
+        centre.x, centre.y = (x0 + x1) / 2, (y0 + y1) / 2
+        detection.bbox.size_x, detection.bbox.size_y = x1 - x0, y1 - y0
+        self.boxes.publish(Detection2DArray(detections=[detection]))
+
+    def clear(self) -> bool:
+        return self._call(self._clear, Trigger.Request())
+
+    def set_mode(self, mode: str) -> bool:
+        value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=mode)
+        return self._call(self._parameters, SetParameters.Request(parameters=[Parameter(name="mode", value=value)]))
+
+    def _call(self, client, request) -> bool:
+        if not client.wait_for_service(timeout_sec=10.0):
+            return False
+        future = client.call_async(request)
+        return self.spin_until(future.done, 10.0)

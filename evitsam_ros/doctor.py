@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What this machine has, what it lacks, and the command that adds it. Imports nothing that it looks for."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+from .bundle import installed_bundles
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing: ``found`` says what it is, or is None; ``remedy`` adds it; ``needed`` by the main job."""
+
+    name: str
+    found: str | None
+    remedy: str = ""
+    needed: bool = False
+
+
+def _package(module: str, *distributions: str) -> str | None:
+    """The version of an importable module, by its possible distribution names."""
+    try:
+        if find_spec(module) is None:
+            return None
+    except (ImportError, ValueError):
+        return None
+    for name in distributions or (module,):
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return "present"
+
+
+def _gpu() -> str | None:
+    tegra = Path("/etc/nv_tegra_release")
+    if tegra.is_file():
+        return f"Jetson, {tegra.read_text().splitlines()[0].lstrip('# ')}"
+    if not shutil.which("nvidia-smi"):
+        return None
+    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    result = subprocess.run(query, capture_output=True, text=True, timeout=20)
+    return result.stdout.strip().replace("\n", "; ") or None
+
+
+def findings() -> list[Finding]:
+    """Look for everything that the package can use."""
+    distro = os.environ.get("ROS_DISTRO") or "$ROS_DISTRO"
+    rclpy = _package("rclpy", "ros-jazzy-rclpy", "rclpy")
+    rmw = os.environ.get("RMW_IMPLEMENTATION") or ("default (rmw_fastrtps_cpp)" if rclpy else None)
+    bundles = installed_bundles()
+    source = "source /opt/ros/<distro>/setup.bash, or: make setup"
+    return [
+        Finding("Python", platform.python_version(), "Python 3.10 to 3.13", needed=True),
+        Finding("ROS 2 (rclpy)", f"{distro}, rclpy {rclpy}" if rclpy else None, source, needed=True),
+        Finding("RMW", rmw, source, needed=True),
+        Finding("vision_msgs", _package("vision_msgs"), f"apt install ros-{distro}-vision-msgs, or: make setup"),
+        Finding("cv_bridge", _package("cv_bridge"), f"apt install ros-{distro}-cv-bridge (rare encodings only)"),
+        Finding("numpy", _package("numpy"), "pip install numpy", needed=True),
+        Finding("OpenCV", _package("cv2", "opencv-python-headless", "opencv-python"), "pip install opencv-python-headless", needed=True),
+        Finding("ONNX Runtime", _package("onnxruntime", "onnxruntime", "onnxruntime-gpu"), "pip install onnxruntime", needed=True),
+        Finding("OpenVINO", _package("openvino"), "pip install openvino (faster encoder on x86 CPUs)"),
+        Finding("torch", _package("torch"), "pip install torch (export, training, reference backend)"),
+        Finding("TensorRT", _package("tensorrt"), "comes with JetPack, or: apt install tensorrt"),
+        Finding("GPU", _gpu(), "none needed: the CPU works"),
+        Finding("bundles", ", ".join(sorted(bundles)) or None, "evitsam export MODEL --checkpoint F --out DIR", needed=True),
+    ]
+
+
+def main(as_json: bool = False) -> int:
+    """Print the findings; 0 when the main job (camera in, masks out) can run, else 1."""
+    found = findings()
+    ready = all(item.found for item in found if item.needed)
+    if as_json:
+        print(json.dumps({"ready": ready, "findings": [asdict(item) for item in found]}, indent=2))
+        return 0 if ready else 1
+    for item in found:
+        mark = "ok  " if item.found else ("MISSING" if item.needed else "-   ")
+        print(f"{mark:8}{item.name:15}{item.found or item.remedy}")
+    print("ready: camera in, masks out" if ready else "not ready: see MISSING above")
+    return 0 if ready else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The same bundle on every runtime gives the reference's numbers, and the choice is explained."""
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+from evitsam_ros.backends import BACKENDS, BackendError, open_runtime
+from evitsam_ros.bundle import open_bundle
+from evitsam_ros.segment import Prompt, Segmenter
+
+PROMPTS = [Prompt(box=(40, 50, 300, 400)), Prompt(points=[(200, 220), (20, 30)], labels=[1, 0])]
+
+
+@pytest.fixture(scope="module")
+def reference(bundle_folder, photograph):
+    segmenter = Segmenter.open(bundle_folder, "torch")
+    return segmenter.decode(segmenter.embed(photograph), PROMPTS, multimask=True)
+
+
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino", "auto"])
+def test_backend_agrees_with_torch(bundle_folder, photograph, reference, backend):
+    segmenter = Segmenter.open(bundle_folder, backend)
+    masks = segmenter.decode(segmenter.embed(photograph), PROMPTS, multimask=True)
+    scale = reference.logits.std()
+    assert np.abs(masks.logits - reference.logits).mean() / scale < 1e-4
+    np.testing.assert_allclose(masks.scores, reference.scores, atol=1e-3)
+
+
+def test_auto_names_each_networks_runtime_and_the_device(bundle_folder):
+    text = Segmenter.open(bundle_folder).description
+    for network in ("encoder", "decoder", "proposals"):
+        assert f"{network}: o" in text
+    assert "Runs on the CPU" in text
+
+
+def test_without_openvino_everything_falls_to_onnxruntime(bundle_folder):
+    """As on a Jetson: in a process in which openvino cannot be found."""
+    code = f"""
+        import importlib.metadata as metadata
+        real = metadata.version
+        def version(name):
+            if name == "openvino":
+                raise metadata.PackageNotFoundError(name)
+            return real(name)
+        metadata.version = version
+        import sys
+        sys.modules["openvino"] = None
+        import numpy as np
+        from evitsam_ros.segment import Segmenter
+        segmenter = Segmenter.open({str(bundle_folder)!r})
+        segmenter.embed(np.zeros((40, 60, 3), np.uint8))
+        print(segmenter.description)
+    """
+    result = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "encoder: onnxruntime" in result.stdout
+    assert "openvino not installed" in result.stdout
+
+
+def test_unknown_backend_names_the_choices(bundle_folder):
+    with pytest.raises(BackendError, match="'cuda' is unknown; expected auto, onnxruntime, openvino, torch"):
+        open_runtime(open_bundle(bundle_folder), "cuda")
+
+
+def test_torch_backend_says_which_file_it_lacks(bundle_folder, tmp_path):
+    import shutil
+
+    copy = tmp_path / "lite_sam"
+    shutil.copytree(bundle_folder, copy)
+    (copy / "model.safetensors").unlink()
+    with pytest.raises(BackendError, match=r"model\.safetensors"):
+        Segmenter.open(copy, "torch")
+
+
+def test_every_backend_is_known_by_its_name():
+    assert all(backend.name == name and backend.remedy for name, backend in BACKENDS.items())

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures that several folders of tests share: real photographs, a random model's bundle, ROS processes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+# Loopback only, whatever the machine's network: no test talks to a robot next door.
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+
+
+@pytest.fixture(scope="session")
+def photograph() -> np.ndarray:
+    """The astronaut of scikit-image, ``(512, 512, 3)`` uint8 RGB."""
+    from skimage import data
+
+    return np.ascontiguousarray(data.astronaut())
+
+
+@pytest.fixture(scope="session")
+def random_lite_sam():
+    """Lite-SAM with random but lively weights: norms and running statistics are not the neutral ones."""
+    return lively(__import__("evitsam_ros.models", fromlist=["create_model"]).create_model("lite_sam"))
+
+
+def lively(model, seed: int = 0):
+    """Give a model weights and statistics with which a forgotten norm, bias or eps shows."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    for name, value in model.state_dict().items():
+        if name.endswith("running_var"):
+            value.uniform_(0.5, 2.0, generator=generator)
+        elif name.endswith("running_mean"):
+            value.normal_(0, 0.3, generator=generator)
+        elif "norm" in name and name.endswith("weight"):
+            value.uniform_(0.7, 1.3, generator=generator)
+        elif name.endswith("bias"):
+            value.normal_(0, 0.1, generator=generator)
+    return model.eval()
+
+
+@pytest.fixture(scope="session")
+def bundle_folder(tmp_path_factory, random_lite_sam) -> Path:
+    """A Lite-SAM bundle with random weights, float32, with ``model.safetensors``."""
+    from evitsam_ros.export import export_bundle
+
+    folder = tmp_path_factory.mktemp("engines") / "lite_sam"
+    return export_bundle(random_lite_sam, folder, with_weights=True)

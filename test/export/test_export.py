@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exported networks: the same numbers as torch, and the graph that robots need."""
+
+from collections import Counter
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+
+from evitsam_ros.bundle import open_bundle
+from evitsam_ros.export import export_bundle
+from evitsam_ros.models import create_model
+from evitsam_ros.models.decoder_rewrites import DeployedDecoder
+from test.conftest import lively
+
+
+@pytest.fixture(scope="module", params=["lite_sam", "efficientvit_sam_l0"])
+def exported(request, tmp_path_factory):
+    torch.manual_seed(0)
+    model = lively(create_model(request.param))
+    folder = tmp_path_factory.mktemp("exported") / request.param
+    return model, open_bundle(export_bundle(model, folder))
+
+
+def session(bundle, name: str) -> ort.InferenceSession:
+    return ort.InferenceSession(str(bundle.networks[name]), providers=["CPUExecutionProvider"])
+
+
+def relative(ours: np.ndarray, reference: torch.Tensor) -> float:
+    return float(np.abs(ours - reference.numpy()).max() / reference.abs().max())
+
+
+def test_encoder_agrees_with_torch(exported):
+    model, bundle = exported
+    image = torch.randn(1, 3, bundle.image_size, bundle.image_size, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        reference = model.image_encoder(image)
+    ours = session(bundle, "encoder").run(None, {"image": image.numpy()})[0]
+    assert float(np.abs(ours - reference.numpy()).mean() / reference.std()) < 1e-4
+    assert relative(ours, reference) < 1e-3
+
+
+@pytest.mark.parametrize(("count", "points", "masks"), [(1, 2, 1), (7, 4, 1), (3, 1, 3), (1, 11, 1)])
+def test_decoder_agrees_with_torch_for_any_number_of_prompts_and_points(exported, count, points, masks):
+    model, bundle = exported
+    generator = torch.Generator().manual_seed(count + points)
+    inputs = {
+        "image_embeddings": torch.randn(1, *bundle.embedding, generator=generator),
+        "point_coords": torch.rand(count, points, 2, generator=generator) * bundle.prompt_size,
+        "point_labels": torch.randint(-1, 4, (count, points), generator=generator).float(),
+        "mask_input": torch.randn(masks, 1, *bundle.mask_size, generator=generator),
+        "has_mask_input": torch.ones(masks) * float(masks > 1),
+    }
+    with torch.no_grad():
+        reference = DeployedDecoder(model, "plain")(*inputs.values())
+    ours = session(bundle, "decoder").run(None, {name: value.numpy() for name, value in inputs.items()})
+    assert [o.shape for o in ours] == [(count, 3, *bundle.mask_size), (count, 3)]
+    for output, wanted in zip(ours, reference, strict=True):
+        assert relative(output, wanted) < 1e-4
+
+
+def test_graphs_have_what_tensorrt_needs(exported):
+    _, bundle = exported
+    for name, path in bundle.networks.items():
+        model = onnx.load(str(path))
+        kinds = Counter(node.op_type for node in model.graph.node)
+        assert model.opset_import[0].version == 20
+        assert not {"Shape", "OneHot", "Tile", "Expand", "If", "Loop", "NonZero"} & set(kinds), name
+        assert kinds["Erf"] == kinds["Tanh"] == 0, "GELU has to be one node"
+        assert kinds["Gelu"] > 0
+
+
+def test_fp16_storage_halves_the_files_and_keeps_the_masks(tmp_path, random_lite_sam, bundle_folder):
+    small = open_bundle(export_bundle(random_lite_sam, tmp_path / "small", storage="fp16"))
+    large = open_bundle(bundle_folder)
+    sizes = [sum(path.stat().st_size for path in bundle.networks.values()) for bundle in (small, large)]
+    assert sizes[0] < 0.6 * sizes[1]
+    image = np.random.default_rng(0).standard_normal((1, 3, 640, 640)).astype(np.float32)
+    a, b = (session(bundle, "encoder").run(None, {"image": image})[0] for bundle in (small, large))
+    assert np.abs(a - b).mean() / b.std() < 5e-3
+
+
+def test_export_replaces_bundles_only(tmp_path, random_lite_sam):
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "thesis.tex").write_text("…")
+    with pytest.raises(ValueError, match="is not a bundle"):
+        export_bundle(random_lite_sam, tmp_path / "precious")
+    assert (tmp_path / "precious" / "thesis.tex").exists()
+    with pytest.raises(ValueError, match="fp8"):
+        export_bundle(random_lite_sam, tmp_path / "new", storage="fp8")
+    assert not (tmp_path / "new").exists()
+
+
+def test_killed_export_leaves_no_half_bundle(tmp_path, random_lite_sam, monkeypatch):
+    def dies(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("evitsam_ros.export.sha256", dies)
+    with pytest.raises(KeyboardInterrupt):
+        export_bundle(random_lite_sam, tmp_path / "lite_sam")
+    assert list(tmp_path.iterdir()) == []

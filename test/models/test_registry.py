@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every model is built, run and counted against the published tables."""
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from evitsam_ros.models import SPECS, create_model, list_models, model_spec
+
+#: Millions of parameters and billions of multiply-adds of the encoder, as published; tensors in the state
+#: dict of the official checkpoints.
+PUBLISHED = {
+    "efficientvit_sam_l0": (34.79, 34.7, 409),
+    "efficientvit_sam_l1": (47.65, 48.9, 515),
+    "efficientvit_sam_l2": (61.33, 68.4, 645),
+    "efficientvit_sam_xl0": (116.96, 184.5, 455),
+    "efficientvit_sam_xl1": (203.35, 321.2, 701),
+    "lite_sam": (4.23, 10.9, None),
+    "lite_sam_x2": (None, 22.3, None),
+    "lite_sam_x3": (None, 38.0, None),
+}
+#: Encoder parameters of the three LiteViTs, table 1 of the Lite-SAM paper.
+LITE_VIT = {"lite_sam": 1.16, "lite_sam_x2": 2.19, "lite_sam_x3": 3.63}
+
+
+def count(module: torch.nn.Module) -> float:
+    return sum(parameter.numel() for parameter in module.parameters()) / 1e6
+
+
+def test_registry_is_complete():
+    assert set(list_models()) == set(PUBLISHED) == set(SPECS)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_model_runs_and_meets_the_published_counts(name):
+    params, macs, tensors = PUBLISHED[name]
+    # On the meta device every operation runs on shapes alone: the large models cost nothing.
+    with torch.device("meta"):
+        model = create_model(name)
+    spec = model.spec
+    image = torch.empty(1, 3, spec.image_size, spec.image_size, device="meta")
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        embedding = model.image_encoder(image)
+    assert embedding.shape == (1, *spec.embedding)
+    assert counter.get_total_flops() / 2e9 == pytest.approx(macs, rel=0.01)
+    if params:
+        assert count(model) == pytest.approx(params, rel=0.01)
+        assert spec.params / 1e6 == pytest.approx(count(model), rel=0.01)
+    if name in LITE_VIT:
+        assert count(model.image_encoder) == pytest.approx(LITE_VIT[name], rel=0.01)
+    if tensors:
+        assert len(model.state_dict()) == tensors
+    with torch.no_grad():
+        masks, iou = model.decode(
+            embedding,
+            torch.zeros(2, 3, 2, device="meta"),
+            torch.ones(2, 3, device="meta"),
+            torch.zeros(1, 1, *spec.mask_size, device="meta"),
+            torch.zeros(1, device="meta"),
+        )
+    assert masks.shape == (2, 4, *spec.mask_size)
+    assert iou.shape == (2, 4)
+    if spec.has_proposals:
+        heat, boxes = model.auto_ppn(embedding)
+        assert heat.shape == (1, 1, *spec.mask_size)
+        assert boxes.shape == (1, 4, *spec.mask_size)
+
+
+def test_heads_have_the_parameters_of_sam():
+    """6,220 trainable parameters in SAM's prompt encoder, 4,058,340 in its mask decoder."""
+    with torch.device("meta"):
+        model = create_model("efficientvit_sam_l0")
+    assert sum(p.numel() for p in model.prompt_encoder.parameters()) == 6_220
+    assert sum(p.numel() for p in model.mask_decoder.parameters()) == 4_058_340
+
+
+def test_auto_ppn_attaches_to_efficientvit_sam():
+    with torch.device("meta"):
+        model = create_model("efficientvit_sam_l0", auto_ppn=True)
+        heat, boxes = model.auto_ppn(torch.empty(1, 256, 64, 64))
+    assert heat.shape == (1, 1, 256, 256)
+    assert boxes.shape == (1, 4, 256, 256)
+
+
+def test_decoder_mlp_is_selectable():
+    with torch.device("meta"):
+        slim, stock = create_model("lite_sam"), create_model("lite_sam", decoder_mlp=2048)
+    assert slim.mask_decoder.transformer.layers[0].mlp.lin1.out_features == 1024
+    assert count(stock) == pytest.approx(5.28, rel=0.01)
+
+
+def test_every_normalisation_has_the_official_epsilon():
+    for name in ("efficientvit_sam_l0", "efficientvit_sam_xl0", "lite_sam"):
+        with torch.device("meta"):
+            model = create_model(name)
+        norms = [m for m in model.modules() if "Norm" in type(m).__name__ and hasattr(m, "eps")]
+        assert len(norms) > 20
+        assert {norm.eps for norm in norms} == {1e-6}
+
+
+def test_unknown_model_names_the_choices():
+    with pytest.raises(ValueError, match="lite_sam_x9.*efficientvit_sam_l0"):
+        create_model("lite_sam_x9")
+    with pytest.raises(ValueError, match="unknown"):
+        model_spec("sam")

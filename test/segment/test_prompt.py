@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Prompts that cannot be meant are refused with the value that is wrong."""
+
+import numpy as np
+import pytest
+
+from evitsam_ros.segment import Frame, Prompt, PromptError
+from evitsam_ros.segment.prompt import MAX_PROMPTS, check_prompts
+
+NAN, INF = float("nan"), float("inf")
+BAD = [
+    ({}, "the prompt is empty"),
+    ({"points": []}, r"points have shape \(0,\)"),
+    ({"points": [(1, 2, 3)]}, r"points have shape \(1, 3\); expected \(N, 2\)"),
+    ({"points": [(NAN, 2)]}, "points hold NaN"),
+    ({"points": [(1, INF)]}, "points hold NaN or infinity"),
+    ({"points": [("a", 2)]}, "points are not numbers"),
+    ({"points": [(1, 2)], "labels": [1, 0]}, "2 labels for 1 points"),
+    ({"points": [(1, 2)], "labels": [2]}, "expected 1 .foreground. or 0 .background."),
+    ({"points": [(1, 2)] * 65}, "65 points for one object"),
+    ({"box": (1, 2, 3)}, "box has shape"),
+    ({"box": (10, 2, 3, 8)}, "is empty; expected x1 > x0"),
+    ({"box": (1, 2, NAN, 8)}, "box hold NaN"),
+    ({"mask": np.zeros((2, 3, 4))}, "expected low-res logits"),
+    ({"box": (1, 2, 3, 4), "object_id": 0}, "object_id is 0"),
+    ({"box": (1, 2, 3, 4), "object_id": 70000}, "object_id is 70000"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "text"), BAD)
+def test_impossible_prompt_is_refused_with_its_value(arguments, text):
+    with pytest.raises(PromptError, match=text):
+        Prompt(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text"),
+    [
+        (Prompt(points=[(650, 10)]), r"prompt 1: point \(650, 10\) is outside the image of 640x480"),
+        (Prompt(points=[(-1, 10)]), r"prompt 1: point \(-1, 10\) is outside"),
+        (Prompt(box=(700, 10, 900, 50)), r"prompt 1: box \(700, 10, 900, 50\) is outside"),
+    ],
+)
+def test_prompt_outside_the_image_is_named_by_its_index(prompt, text):
+    with pytest.raises(PromptError, match=text):
+        check_prompts([Prompt(points=[(1, 1)]), prompt], (480, 640))
+
+
+def test_box_that_sticks_out_is_cut():
+    (cut,) = check_prompts([Prompt(box=(-20, 400, 100, 600))], (480, 640))
+    assert cut.box.tolist() == [0, 400, 100, 480]
+
+
+def test_too_many_prompts_are_refused():
+    with pytest.raises(PromptError, match="1001 prompts at once; expected at most 1000"):
+        check_prompts([Prompt(points=[(1, 1)])] * (MAX_PROMPTS + 1), (10, 10))
+
+
+@pytest.mark.parametrize(
+    ("image", "text"),
+    [
+        (np.zeros((4, 5, 3), np.float32), "image is float32; expected a uint8 array"),
+        (np.zeros((4, 5), np.uint8), r"shape \(4, 5\); expected \(H, W, 3\)"),
+        (np.zeros((0, 5, 3), np.uint8), r"shape \(0, 5, 3\)"),
+        ([[1, 2, 3]], "image is list"),
+    ],
+)
+def test_frame_refuses_what_is_no_picture(image, text):
+    with pytest.raises(ValueError, match=text):
+        Frame(image)
