@@ -19,6 +19,7 @@ from .losses import MaskLossWeights, mask_loss
 
 #: Radius of the disc around a lone point, as a fraction of the side.
 POINT_RADIUS = 0.12
+WEIGHTS = MaskLossWeights(pixel="sized_bce", pixel_weight=1.0, others=1.0)
 
 
 def synthetic_prompts(count: int, side: float, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -54,6 +55,25 @@ def ellipse_masks(ellipses: Tensor, cells: int, side: float) -> Tensor:
     return F.avg_pool2d(inside[:, None], 4)[:, 0]
 
 
+def geometry_loss(
+    model: Sam, batch: int, grid: int, generator: torch.Generator, bfloat16: bool = True
+) -> tuple[Tensor, Tensor]:
+    """Loss and ``(B,)`` IoU of a batch of synthetic prompts on a noise embedding of ``grid`` x ``grid``."""
+    encoder = model.prompt_encoder
+    before = encoder.embedding_size, encoder.prompt_size
+    side = float(encoder.prompt_size)
+    coords, labels, ellipses = synthetic_prompts(batch, side, generator)
+    noise = F.layer_norm(torch.randn(1, grid, grid, 256, generator=generator), (256,)).permute(0, 3, 1, 2)
+    encoder.embedding_size = (grid, grid)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16):
+        no_mask = torch.zeros(1, 1, 4 * grid, 4 * grid)
+        logits, iou = model.decode(noise, coords, labels, no_mask, torch.zeros(1))
+    encoder.embedding_size, encoder.prompt_size = before
+    target = ellipse_masks(ellipses, 4 * grid, side)
+    everyone = torch.ones(batch, dtype=torch.bool)
+    return mask_loss(logits[:, 1:].float(), iou[:, 1:].float(), target, everyone, WEIGHTS)
+
+
 def warm_up(model: Sam, steps: int, batch: int, grids: tuple[int, ...], lr: float, seed: int = 0) -> float:
     """Train prompt encoder and mask decoder on noise embeddings; returns the last running IoU.
 
@@ -63,22 +83,11 @@ def warm_up(model: Sam, steps: int, batch: int, grids: tuple[int, ...], lr: floa
     heads = [*model.prompt_encoder.parameters(), *model.mask_decoder.parameters()]
     optimiser = torch.optim.AdamW(heads, lr=lr, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps, pct_start=0.1)
-    weights = MaskLossWeights(pixel="sized_bce", pixel_weight=1.0, others=1.0)
     model.train()
     running = 0.0
-    side = float(model.prompt_encoder.prompt_size)
     bar = tqdm(range(steps), desc="geometry", unit="step", mininterval=5)
     for step in bar:
-        grid = grids[step % len(grids)]
-        coords, labels, ellipses = synthetic_prompts(batch, side, generator)
-        noise = F.layer_norm(torch.randn(1, grid, grid, 256, generator=generator), (256,)).permute(0, 3, 1, 2)
-        model.prompt_encoder.embedding_size = (grid, grid)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            no_mask = torch.zeros(1, 1, 4 * grid, 4 * grid)
-            logits, iou = model.decode(noise, coords, labels, no_mask, torch.zeros(1))
-        target = ellipse_masks(ellipses, 4 * grid, side)
-        everyone = torch.ones(batch, dtype=torch.bool)
-        loss, ranked = mask_loss(logits[:, 1:].float(), iou[:, 1:].float(), target, everyone, weights)
+        loss, ranked = geometry_loss(model, batch, grids[step % len(grids)], generator)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(heads, 1.0)
@@ -86,5 +95,4 @@ def warm_up(model: Sam, steps: int, batch: int, grids: tuple[int, ...], lr: floa
         schedule.step()
         running += (ranked.mean().item() - running) * min(1.0, 2 / (step + 2) + 0.02)
         bar.set_postfix(iou=f"{running:.3f}", loss=f"{loss.item():.3f}")
-    model.prompt_encoder.embedding_size = tuple(model.spec.embedding[1:])
     return running

@@ -21,6 +21,7 @@ class Geometry(_Strict):
     batch: int = Field(48, ge=4)
     grids: tuple[int, ...] = (8, 12, 16, 20)
     lr: float = Field(1e-3, gt=0)
+    rehearse: int = Field(0, ge=0, description="synthetic prompts beside the real ones, every step")
 
 
 class Stage(_Strict):
@@ -29,7 +30,8 @@ class Stage(_Strict):
     size: int = Field(640, ge=64, multiple_of=16, description="side of the view in pixels")
     steps: int = Field(ge=1)
     batch: int = Field(16, ge=1, description="pictures a step")
-    prompts: int = Field(8, ge=2, description="masks a picture; half get a box, half points")
+    prompts: int = Field(8, ge=2, description="masks a picture")
+    boxes: int | None = Field(None, ge=1, description="how many of them get a box; half by default")
     lr: float = Field(gt=0)
     lr_end: float = Field(ge=0)
     warmup: int = Field(0, ge=0, description="steps of linear warm-up")

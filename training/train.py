@@ -24,13 +24,16 @@ from evitsam_ros.models.sam import Sam
 from .annotations import read_folder
 from .checkpoint import load_progress, load_weights, save_progress, save_weights
 from .dataset import Batch, TrainingSet, loader
-from .geometry import warm_up
+from .geometry import geometry_loss, warm_up
 from .losses import MaskLossWeights, mask_loss, proposal_loss
 from .prompting import box_prompts, point_in_box_prompts, point_prompts
 from .recipe import Recipe, Stage, read_recipe
 from .views import ViewOptions
 
 log = logging.getLogger(__name__)
+
+#: Weight of the synthetic prompts in joint training.
+REHEARSAL_WEIGHT = 0.3
 
 
 class Trainer:
@@ -51,8 +54,11 @@ class Trainer:
         )
         self.step = 0
 
-    def train_step(self, batch: Batch, lr: float) -> dict[str, float]:
-        """One optimiser step; returns the losses and the IoU of the first-ranked masks by prompt."""
+    def train_step(self, batch: Batch, lr: float, boxes: int) -> dict[str, float]:
+        """One optimiser step; returns the losses and the IoU of the first-ranked masks by prompt.
+
+        The first ``boxes`` masks of every picture are prompted by their box, the others by points.
+        """
         self.model.train()
         for group in self.optimiser.param_groups:
             group["lr"] = lr
@@ -61,13 +67,15 @@ class Trainer:
             heat, box = self.model.auto_ppn.logits(embedding)
         targets = (batch.heat, batch.distances, batch.group)
         heat_loss, box_loss = proposal_loss(heat.float(), box.float(), *targets)
-        half = batch.boxes.shape[1] // 2
-        box_mask, box_iou = self._decode(embedding, batch, slice(0, half), "box")
+        box_mask, box_iou = self._decode(embedding, batch, slice(0, boxes), "box")
         kind = "point in box" if self.step % 4 == 3 else "point"
-        point_mask, point_iou = self._decode(embedding, batch, slice(half, None), kind)
+        point_mask, point_iou = self._decode(embedding, batch, slice(boxes, None), kind)
         weights = self.recipe.losses
         proposals = weights.heat_weight * heat_loss + weights.box_weight * box_loss
-        loss = 0.5 * (box_mask + point_mask) + proposals
+        share = boxes / batch.boxes.shape[1]
+        loss = share * box_mask + (1 - share) * point_mask + proposals
+        if self.recipe.geometry.rehearse:
+            loss = loss + REHEARSAL_WEIGHT * self._rehearse(embedding.shape[-1])
         if not torch.isfinite(loss):
             raise FloatingPointError(f"step {self.step}: the loss is {loss.item()}")
         self.optimiser.zero_grad(set_to_none=True)
@@ -79,6 +87,12 @@ class Trainer:
         numbers = {"loss": loss, "heat": heat_loss, "box": box_loss, "iou_box": box_iou.mean()}
         numbers["iou_" + kind.replace(" ", "_")] = point_iou.mean()
         return {name: value.item() for name, value in numbers.items()}
+
+    def _rehearse(self, grid: int) -> Tensor:
+        """Keep what the warm-up taught: small boxes are rare in pictures."""
+        generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step)
+        count = self.recipe.geometry.rehearse
+        return geometry_loss(self.model, count, grid, generator, self.recipe.bfloat16)[0]
 
     def _decode(self, embedding: Tensor, batch: Batch, part: slice, kind: str) -> tuple[Tensor, Tensor]:
         boxes = batch.boxes[:, part].flatten(0, 1)
@@ -184,7 +198,7 @@ def run_stage(
     for batch in bar:
         waited = 0.95 * waited + 0.05 * (time.monotonic() - asked)
         rate = learning_rate(stage, trainer.step - first)
-        for name, value in trainer.train_step(batch, rate).items():
+        for name, value in trainer.train_step(batch, rate, stage.boxes or stage.prompts // 2).items():
             means[name] = 0.98 * means.get(name, value) + 0.02 * value
         if trainer.step % 50 == 0:
             bar.set_postfix({name: f"{value:.3f}" for name, value in means.items()}, refresh=False)
