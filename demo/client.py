@@ -109,7 +109,9 @@ class Client(Node):
 
     def set_mode(self, mode: str) -> bool:
         value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=mode)
-        return self._call(self._parameters, SetParameters.Request(parameters=[Parameter(name="mode", value=value)]))
+        return self._call(
+            self._parameters, SetParameters.Request(parameters=[Parameter(name="mode", value=value)])
+        )
 
     def _call(self, client, request) -> bool:
         if not client.wait_for_service(timeout_sec=10.0):

@@ -188,6 +188,6 @@ def _check(folder: Path, entry: dict[str, Any]) -> Path:
     if actual != entry["sha256"]:
         raise BundleError(
             f"{path} is not the file of this bundle (truncated, changed or swapped): its SHA-256 is "
-            f"{actual[:12]}…, {DESCRIPTION} says {entry['sha256'][:12]}…; copy the bundle again or export it anew"
+            f"{actual[:12]}…, {DESCRIPTION} says {entry['sha256'][:12]}…; copy or export it again"
         )
     return path

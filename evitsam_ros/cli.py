@@ -27,10 +27,22 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_segment(commands) -> None:
     parser = commands.add_parser("segment", help="segment a picture")
     parser.add_argument("image", type=Path)
-    parser.add_argument("--point", type=_point, action="append", default=[], metavar="X,Y[,LABEL]",
-                        help="a point of the object (label 1) or of the background (0); all points are one object")
-    parser.add_argument("--box", type=_box, action="append", default=[], metavar="X0,Y0,X1,Y1",
-                        help="a box around an object; each box is an object")
+    parser.add_argument(
+        "--point",
+        type=_point,
+        action="append",
+        default=[],
+        metavar="X,Y[,LABEL]",
+        help="a point of the object (label 1) or of the background (0); all points are one object",
+    )
+    parser.add_argument(
+        "--box",
+        type=_box,
+        action="append",
+        default=[],
+        metavar="X0,Y0,X1,Y1",
+        help="a box around an object; each box is an object",
+    )
     parser.add_argument("--everything", action="store_true", help="all objects")
     parser.add_argument("--top-n", type=int, default=64, help="prompts in everything mode (default 64)")
     _add_model(parser)
@@ -48,7 +60,9 @@ def _add_export(commands) -> None:
     parser.add_argument("model", help="a name that 'evitsam models' lists")
     parser.add_argument("--checkpoint", type=Path, help=".pt or .safetensors; random weights without one")
     parser.add_argument("--out", type=Path, required=True, help="folder of the bundle")
-    parser.add_argument("--storage", choices=("fp32", "fp16"), default="fp32", help="of the weights in the files")
+    parser.add_argument(
+        "--storage", choices=("fp32", "fp16"), default="fp32", help="of the weights in the files"
+    )
     parser.add_argument("--decoder-form", choices=("plain", "shared", "folded"), default="folded")
     parser.add_argument("--with-weights", action="store_true", help="also write model.safetensors")
 
@@ -139,7 +153,12 @@ def _as_json(masks, segmenter, image: Path) -> dict:
             masks.object_ids, masks.scores, masks.boxes, masks.rle(), strict=True
         )
     ]
-    return {"image": image.name, "size": list(masks.image_size), "model": segmenter.bundle.name, "masks": records}
+    return {
+        "image": image.name,
+        "size": list(masks.image_size),
+        "model": segmenter.bundle.name,
+        "masks": records,
+    }
 
 
 def run_models(options: argparse.Namespace) -> int:
@@ -166,7 +185,9 @@ def run_models(options: argparse.Namespace) -> int:
     for row in rows:
         params, macs = f"{row['params'] / 1e6:.2f} M", f"{row['encoder_macs'] / 1e9:.1f} G"
         by = "AutoPPN" if row["proposals"] else "grid"
-        print(f"{row['name']:22} {params:>9} {macs:>10} {row['input']:>6}  {by:13}  {row['installed'] or '-'}")
+        print(
+            f"{row['name']:22} {params:>9} {macs:>10} {row['input']:>6}  {by:13}  {row['installed'] or '-'}"
+        )
     return 0
 
 

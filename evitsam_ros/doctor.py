@@ -64,16 +64,35 @@ def findings() -> list[Finding]:
         Finding("Python", platform.python_version(), "Python 3.10 to 3.13", needed=True),
         Finding("ROS 2 (rclpy)", f"{distro}, rclpy {rclpy}" if rclpy else None, source, needed=True),
         Finding("RMW", rmw, source, needed=True),
-        Finding("vision_msgs", _package("vision_msgs"), f"apt install ros-{distro}-vision-msgs, or: make setup"),
-        Finding("cv_bridge", _package("cv_bridge"), f"apt install ros-{distro}-cv-bridge (rare encodings only)"),
+        Finding(
+            "vision_msgs", _package("vision_msgs"), f"apt install ros-{distro}-vision-msgs, or: make setup"
+        ),
+        Finding(
+            "cv_bridge", _package("cv_bridge"), f"apt install ros-{distro}-cv-bridge (rare encodings only)"
+        ),
         Finding("numpy", _package("numpy"), "pip install numpy", needed=True),
-        Finding("OpenCV", _package("cv2", "opencv-python-headless", "opencv-python"), "pip install opencv-python-headless", needed=True),
-        Finding("ONNX Runtime", _package("onnxruntime", "onnxruntime", "onnxruntime-gpu"), "pip install onnxruntime", needed=True),
+        Finding(
+            "OpenCV",
+            _package("cv2", "opencv-python-headless", "opencv-python"),
+            "pip install opencv-python-headless",
+            needed=True,
+        ),
+        Finding(
+            "ONNX Runtime",
+            _package("onnxruntime", "onnxruntime", "onnxruntime-gpu"),
+            "pip install onnxruntime",
+            needed=True,
+        ),
         Finding("OpenVINO", _package("openvino"), "pip install openvino (faster encoder on x86 CPUs)"),
         Finding("torch", _package("torch"), "pip install torch (export, training, reference backend)"),
         Finding("TensorRT", _package("tensorrt"), "comes with JetPack, or: apt install tensorrt"),
         Finding("GPU", _gpu(), "none needed: the CPU works"),
-        Finding("bundles", ", ".join(sorted(bundles)) or None, "evitsam export MODEL --checkpoint F --out DIR", needed=True),
+        Finding(
+            "bundles",
+            ", ".join(sorted(bundles)) or None,
+            "evitsam export MODEL --checkpoint F --out DIR",
+            needed=True,
+        ),
     ]
 
 

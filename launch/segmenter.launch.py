@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """ros2 launch evitsam_ros segmenter.launch.py image:=/camera/image_raw mode:=everything"""
 
-from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
+
+from launch import LaunchDescription
 
 #: Argument -> (default, description).
 ARGUMENTS = {
@@ -32,7 +33,9 @@ def generate_launch_description() -> LaunchDescription:
     given = {name: LaunchConfiguration(name) for name in ARGUMENTS}
     defaults = PathJoinSubstitution([share, "config", "segmenter.yaml"])
     arguments = [
-        DeclareLaunchArgument(name, default_value=defaults if name == "params_file" else default, description=text)
+        DeclareLaunchArgument(
+            name, default_value=defaults if name == "params_file" else default, description=text
+        )
         for name, (default, text) in ARGUMENTS.items()
     ]
     segmenter = Node(

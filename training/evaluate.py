@@ -40,7 +40,9 @@ class Score:
         }
 
 
-def score_boxes(segmenter: Segmenter, embedding: Embedding, record: Record, truths: list, score: Score) -> None:
+def score_boxes(
+    segmenter: Segmenter, embedding: Embedding, record: Record, truths: list, score: Score
+) -> None:
     """One mask for each ground-truth box: the best of three by predicted IoU, and by the truth."""
     prompts = [Prompt(box=box) for box in record.boxes]
     masks = segmenter.decode(embedding, prompts, multimask=True)

@@ -45,7 +45,10 @@ class Trainer:
         self.model = create_model(recipe.model, recipe.init).to(memory_format=torch.channels_last)
         decayed = [p for p in self.model.parameters() if p.ndim > 1]
         plain = [p for p in self.model.parameters() if p.ndim <= 1]
-        groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0}]
+        groups = [
+            {"params": decayed, "weight_decay": recipe.weight_decay},
+            {"params": plain, "weight_decay": 0},
+        ]
         self.optimiser = torch.optim.AdamW(groups, lr=1e-4)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
         losses = recipe.losses
@@ -202,7 +205,9 @@ def run_stage(
             means[name] = 0.98 * means.get(name, value) + 0.02 * value
         if trainer.step % 50 == 0:
             bar.set_postfix({name: f"{value:.3f}" for name, value in means.items()}, refresh=False)
-            _append_log(out / "log.csv", {"step": trainer.step, "size": stage.size, "lr": rate, "wait": waited}, means)
+            _append_log(
+                out / "log.csv", {"step": trainer.step, "size": stage.size, "lr": rate, "wait": waited}, means
+            )
         if time.monotonic() - saved > save_every:
             trainer.save(out)
             saved = time.monotonic()

@@ -70,7 +70,9 @@ def draw_view(record: Record, options: ViewOptions, rng: np.random.Generator) ->
     factor = np.array([cols / record.width, rows / record.height], np.float32) * STRIDE
     shift = np.array([left, top], np.float32) * STRIDE
     for index in chosen:
-        whole = cv2.resize(record.read_mask(index) * np.float32(1), (cols, rows), interpolation=cv2.INTER_AREA)
+        whole = cv2.resize(
+            record.read_mask(index) * np.float32(1), (cols, rows), interpolation=cv2.INTER_AREA
+        )
         part = whole[top : top + cells, left : left + cells]
         visible = float(part.sum())
         if visible < MIN_CELLS or visible < MIN_VISIBLE * float(whole.sum()):

@@ -137,9 +137,13 @@ class _folded:
         k = attention.split(attention.k_proj(key)) * attention.scale
         queries = attention.q_proj.weight.unflatten(0, (heads, width))
         bias = (k @ attention.q_proj.bias.unflatten(0, (heads, width, 1))).transpose(2, 3)
-        reach = reshape(k @ queries, 0, -1, attention.out_proj.out_features).transpose(1, 2)  # (B, C, heads * T)
+        reach = reshape(k @ queries, 0, -1, attention.out_proj.out_features).transpose(
+            1, 2
+        )  # (B, C, heads * T)
         scores = reshape(placed @ reach, 0, 0, heads, -1) + bias.transpose(1, 2)
         weights = reshape(torch.softmax(scores, dim=-1), 0, 0, -1)
         v = attention.split(attention.v_proj(value))
         outputs = attention.out_proj.weight.t().unflatten(0, (heads, width))
-        return weights @ reshape(v @ outputs, 0, -1, attention.out_proj.out_features) + attention.out_proj.bias
+        return (
+            weights @ reshape(v @ outputs, 0, -1, attention.out_proj.out_features) + attention.out_proj.bias
+        )

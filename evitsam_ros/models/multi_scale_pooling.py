@@ -58,8 +58,10 @@ class _MergedConvolution(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor, kernel: Tensor, pool_weights: Tensor, local: Tensor, kernels) -> Tensor:
-        dtype = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
-        x, kernel = x.to(dtype), kernel.to(dtype)
+        device = x.device.type
+        if device != "meta" and torch.is_autocast_enabled(device):
+            x = x.to(torch.get_autocast_dtype(device))
+        kernel = kernel.to(x.dtype)
         ctx.save_for_backward(x, kernel)
         ctx.kernels = kernels
         return F.conv2d(x, kernel, padding=kernel.shape[-1] // 2, groups=x.shape[1])

@@ -55,7 +55,9 @@ class CameraNode(Node):
         self.frames: Iterator[np.ndarray] = open_source(
             self.options["source"], self.options["loop"], self.options["motion"]
         )
-        kind, topic = (CompressedImage, "image/compressed") if self.options["compressed"] else (Image, "image")
+        kind, topic = (
+            (CompressedImage, "image/compressed") if self.options["compressed"] else (Image, "image")
+        )
         self.publisher = self.create_publisher(kind, topic, newest_only(self.options["reliability"]))
         self.create_timer(1.0 / self.options["rate"], self._tick)
 
@@ -94,7 +96,9 @@ def use_large_shared_memory() -> None:
     With the stock 512 KB segment nearly every raw image between two Python processes is lost; the profile
     belongs to the publisher.
     """
-    if any(os.environ.get(name) for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")):
+    if any(
+        os.environ.get(name) for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+    ):
         return
     for folder in (Path(__file__).parents[2] / "config", *_share_folders()):
         profile = folder / "fastdds_images.xml"

@@ -107,7 +107,9 @@ def _with_cv_bridge(message: Image) -> np.ndarray:
     try:
         return CvBridge().imgmsg_to_cv2(message, "rgb8")
     except CvBridgeError as error:
-        raise ImageError(f"encoding is {message.encoding!r}, and cv_bridge cannot convert it: {error}") from error
+        raise ImageError(
+            f"encoding is {message.encoding!r}, and cv_bridge cannot convert it: {error}"
+        ) from error
 
 
 def compressed_to_frame(message: CompressedImage) -> Frame:

@@ -45,7 +45,9 @@ def detections_message(header: Header, masks: Masks, names: dict[int, str]):
     from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
     message = Detection2DArray(header=header)
-    for box, score, identity in zip(masks.boxes.tolist(), masks.scores.tolist(), masks.object_ids, strict=True):
+    for box, score, identity in zip(
+        masks.boxes.tolist(), masks.scores.tolist(), masks.object_ids, strict=True
+    ):
         detection = Detection2D(header=header, id=str(identity))
         centre = getattr(detection.bbox.center, "position", detection.bbox.center)
         centre.x, centre.y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2

@@ -29,9 +29,19 @@ PARAMETERS: dict[str, Spec] = {
     "threads": Spec(0, "CPU threads for a network; 0: as many as cores.", low=0, high=256),
     "mode": Spec("prompt", "Segment what is prompted, or everything.", ("prompt", "everything"), live=True),
     "top_n": Spec(64, "Prompts to decode in everything mode, at most.", low=1, high=1024, live=True),
-    "score_threshold": Spec(-1.0, "Least predicted IoU in everything mode; -1: the bundle's.", low=-1.0, high=1.0, live=True),
-    "stability_threshold": Spec(-1.0, "Least stability score in everything mode; -1: the bundle's.", low=-1.0, high=1.0, live=True),
-    "nms_threshold": Spec(-1.0, "Largest box IoU of two masks in everything mode; -1: the bundle's.", low=-1.0, high=1.0, live=True),
+    "score_threshold": Spec(
+        -1.0, "Least predicted IoU in everything mode; -1: the bundle's.", low=-1.0, high=1.0, live=True
+    ),
+    "stability_threshold": Spec(
+        -1.0, "Least stability score in everything mode; -1: the bundle's.", low=-1.0, high=1.0, live=True
+    ),
+    "nms_threshold": Spec(
+        -1.0,
+        "Largest box IoU of two masks in everything mode; -1: the bundle's.",
+        low=-1.0,
+        high=1.0,
+        live=True,
+    ),
     "image_transport": Spec("raw", "Subscribe image, or image/compressed.", ("raw", "compressed")),
     "reliability": Spec("best_effort", "QoS of the image subscription.", ("best_effort", "reliable")),
     "frame_policy": Spec(
@@ -39,7 +49,9 @@ PARAMETERS: dict[str, Spec] = {
         "latest: take the newest frame at once; next: wait for the next one, lower latency at high load.",
         ("latest", "next"),
     ),
-    "max_rate_hz": Spec(0.0, "Answer at most so many frames a second; 0: all that come.", low=0.0, high=1000.0, live=True),
+    "max_rate_hz": Spec(
+        0.0, "Answer at most so many frames a second; 0: all that come.", low=0.0, high=1000.0, live=True
+    ),
     "overlay_alpha": Spec(0.5, "Opacity of the overlay.", low=0.0, high=1.0, live=True),
     "diagnostics_period_s": Spec(1.0, "Seconds between diagnostics.", low=0.1, high=60.0),
     "malloc_tuning": Spec(True, "Keep image-sized blocks in the heap (glibc): less time for every message."),
@@ -54,9 +66,13 @@ def declare_parameters(node: Node) -> None:
         if spec.choices:
             descriptor.additional_constraints = f"one of: {', '.join(spec.choices)}"
         elif spec.low is not None and isinstance(spec.default, int):
-            descriptor.integer_range = [IntegerRange(from_value=int(spec.low), to_value=int(spec.high), step=0)]
+            descriptor.integer_range = [
+                IntegerRange(from_value=int(spec.low), to_value=int(spec.high), step=0)
+            ]
         elif spec.low is not None:
-            descriptor.floating_point_range = [FloatingPointRange(from_value=spec.low, to_value=spec.high, step=0.0)]
+            descriptor.floating_point_range = [
+                FloatingPointRange(from_value=spec.low, to_value=spec.high, step=0.0)
+            ]
         node.declare_parameter(name, spec.default, descriptor)
         _check_start_value(node, name, spec)
     node.add_on_set_parameters_callback(_check)

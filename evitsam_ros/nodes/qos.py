@@ -17,9 +17,7 @@ def newest_only(reliability: str) -> QoSProfile:
     ``best_effort`` matches every publisher. ``reliable`` gets big images through lossy transports, but
     matches reliable publishers only.
     """
-    return QoSProfile(
-        history=QoSHistoryPolicy.KEEP_LAST, depth=1, reliability=RELIABILITY[reliability]
-    )
+    return QoSProfile(history=QoSHistoryPolicy.KEEP_LAST, depth=1, reliability=RELIABILITY[reliability])
 
 
 def results(depth: int = 2) -> QoSProfile:

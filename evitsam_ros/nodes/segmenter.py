@@ -143,7 +143,9 @@ class SegmenterNode(LifecycleNode):
 
     def _create_subscriptions(self, options: dict) -> None:
         def subscribe(kind: type, topic: str, callback, qos):
-            self._owned.append((self.destroy_subscription, self.create_subscription(kind, topic, callback, qos)))
+            self._owned.append(
+                (self.destroy_subscription, self.create_subscription(kind, topic, callback, qos))
+            )
 
         camera_qos = newest_only(options["reliability"])
         if options["image_transport"] == "compressed":
@@ -196,7 +198,9 @@ class SegmenterNode(LifecycleNode):
             return
         with self._prompts_lock:
             if len(self._clicks) >= MAX_OBJECTS:
-                self._refuse("bad_prompts", f"{topic}: {MAX_OBJECTS} clicks are kept already; call ~/clear_prompts")
+                self._refuse(
+                    "bad_prompts", f"{topic}: {MAX_OBJECTS} clicks are kept already; call ~/clear_prompts"
+                )
                 return
             self._clicks.append(Prompted(prompt))
         self.health.count("prompts_in")

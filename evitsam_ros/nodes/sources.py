@@ -105,5 +105,7 @@ def wander(image: np.ndarray, phase: float, motion: float) -> np.ndarray:
         return image
     height, width = image.shape[:2]
     angle = 2 * np.pi * phase
-    shift = np.float32([[1, 0, motion * width * np.sin(angle)], [0, 1, motion * height * (np.cos(angle) - 1) / 2]])
+    shift = np.float32(
+        [[1, 0, motion * width * np.sin(angle)], [0, 1, motion * height * (np.cos(angle) - 1) / 2]]
+    )
     return cv2.warpAffine(image, shift, (width, height), borderMode=cv2.BORDER_REFLECT_101)

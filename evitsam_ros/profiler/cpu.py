@@ -44,7 +44,9 @@ def measure(bundle: Bundle, repeats: int, threads: int) -> list[dict]:
         try:
             loaded = backend()
             if loaded.version():
-                runners[name] = {network: loaded.load(bundle, network, threads) for network in bundle.networks}
+                runners[name] = {
+                    network: loaded.load(bundle, network, threads) for network in bundle.networks
+                }
         except BackendError:
             continue  # the torch backend needs weights that a bundle may come without
     rows = []
@@ -67,7 +69,9 @@ def bench(model: str, repeats: int, threads: int, out: Path | None) -> int:
     """Print the table, and write it as JSON where asked."""
     bundle = open_bundle(model)
     rows = measure(bundle, max(repeats, 4), threads)
-    print(f"{bundle.name} on {platform.processor() or platform.machine()}, {repeats} repeats, median [quartiles]")
+    print(
+        f"{bundle.name} on {platform.processor() or platform.machine()}, {repeats} repeats, median [quartiles]"
+    )
     for row in rows:
         low, high = row["quartiles"]
         print(f"{row['case']:22} {row['runtime']:12} {row['ms']:8.1f} ms  [{low:.1f}, {high:.1f}]")

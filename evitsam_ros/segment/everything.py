@@ -93,8 +93,9 @@ def stability(logits: np.ndarray, offset: float = 1.0) -> np.ndarray:
 
 def box_nms(boxes: np.ndarray, scores: np.ndarray, limit: float) -> np.ndarray:
     """Indices of the boxes that no better box overlaps by more than ``limit`` IoU, best first."""
-    low, high = np.maximum(boxes[:, None, :2], boxes[None, :, :2]), np.minimum(
-        boxes[:, None, 2:], boxes[None, :, 2:]
+    low, high = (
+        np.maximum(boxes[:, None, :2], boxes[None, :, :2]),
+        np.minimum(boxes[:, None, 2:], boxes[None, :, 2:]),
     )
     overlap = np.prod(np.clip(high - low, 0, None), axis=2)
     area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)

@@ -70,7 +70,6 @@ class Masks:
 
     def crop(self, index: int) -> tuple[np.ndarray, tuple[int, int]]:
         """Mask ``index`` at full size inside its box: ``(H', W')`` bool and its top-left (y, x)."""
-        height, width = self.image_size
         x0, y0, x1, y1 = self.pixel_boxes[index]
         rows, cols = self.transform.upsampling()
         rows, cols = rows[y0:y1], cols[x0:x1]

@@ -34,7 +34,9 @@ def relative(ours: np.ndarray, reference: torch.Tensor) -> float:
 
 def test_encoder_agrees_with_torch(exported):
     model, bundle = exported
-    image = torch.randn(1, 3, bundle.image_size, bundle.image_size, generator=torch.Generator().manual_seed(2))
+    image = torch.randn(
+        1, 3, bundle.image_size, bundle.image_size, generator=torch.Generator().manual_seed(2)
+    )
     with torch.no_grad():
         reference = model.image_encoder(image)
     ours = session(bundle, "encoder").run(None, {"image": image.numpy()})[0]

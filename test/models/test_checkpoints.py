@@ -11,7 +11,9 @@ from evitsam_ros.models import create_model
 
 
 def same(a, b) -> bool:
-    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+    return all(
+        torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    )
 
 
 @pytest.mark.parametrize("nesting", [0, 1, 2])
@@ -32,7 +34,9 @@ def test_missing_key_is_named(tmp_path, random_lite_sam):
     state = dict(random_lite_sam.state_dict())
     del state["mask_decoder.iou_token.weight"]
     torch.save(state, tmp_path / "model.pt")
-    with pytest.raises(ValueError, match=r"model\.pt is not one of lite_sam: .*mask_decoder\.iou_token\.weight"):
+    with pytest.raises(
+        ValueError, match=r"model\.pt is not one of lite_sam: .*mask_decoder\.iou_token\.weight"
+    ):
         create_model("lite_sam", tmp_path / "model.pt")
 
 

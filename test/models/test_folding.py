@@ -56,7 +56,9 @@ def test_deployed_model_has_the_same_outputs(random_lite_sam):
     with torch.no_grad():
         embedding = random_lite_sam.image_encoder(image)
         assert relative(deployed.image_encoder(image), embedding) < 1e-4
-        for ours, reference in zip(deployed.auto_ppn(embedding), random_lite_sam.auto_ppn(embedding), strict=True):
+        for ours, reference in zip(
+            deployed.auto_ppn(embedding), random_lite_sam.auto_ppn(embedding), strict=True
+        ):
             assert relative(ours, reference) < 1e-4
 
 

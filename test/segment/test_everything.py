@@ -68,7 +68,13 @@ def disc(x: float, y: float, radius: float, sharp: float = 20.0) -> np.ndarray:
 
 
 def test_choice_drops_low_scores_unstable_masks_duplicates_and_specks():
-    layers = [disc(40, 40, 12), disc(40.5, 40, 12), disc(110, 60, 15, sharp=0.05), disc(90, 90, 9), disc(20, 100, 0.4)]
+    layers = [
+        disc(40, 40, 12),
+        disc(40.5, 40, 12),
+        disc(110, 60, 15, sharp=0.05),
+        disc(90, 90, 9),
+        disc(20, 100, 0.4),
+    ]
     scores = np.array([0.9, 0.8, 0.95, 0.3, 0.9], np.float32)
     transform = Transform((480, 640), 640, 640, (160, 160))
     masks = Masks(np.stack(layers), scores, np.arange(5), transform)

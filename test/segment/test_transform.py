@@ -41,9 +41,12 @@ def upsample_by_torch(logits: np.ndarray, size: tuple[int, int], spec_size: int)
 def test_upsampling_agrees_with_sams_two_steps(size):
     """One bilinear step instead of two: equal but for what the second step blurs."""
     rng = np.random.default_rng(0)
-    logits = torch.nn.functional.avg_pool2d(
-        torch.from_numpy(rng.standard_normal((1, 1, 168, 168)).astype(np.float32)), 9, 1
-    )[0, 0].numpy() * 10
+    logits = (
+        torch.nn.functional.avg_pool2d(
+            torch.from_numpy(rng.standard_normal((1, 1, 168, 168)).astype(np.float32)), 9, 1
+        )[0, 0].numpy()
+        * 10
+    )
     transform = Transform(size, 640, 640, (160, 160))
     rows, cols = transform.upsampling()
     ours = rows @ logits @ cols.T

@@ -76,7 +76,9 @@ def _stage(config: BackboneConfig, index: int) -> Sequence:
         inputs = config.widths[index - 1]
         block = down(inputs, width, stride=2, expand=4 * expand, fewer_norm=few)
         first = Residual(block, shortcut=False)
-    return Sequence(first, *(_block(kind, width, expand, few, config.scale) for _ in range(config.depths[index])))
+    return Sequence(
+        first, *(_block(kind, width, expand, few, config.scale) for _ in range(config.depths[index]))
+    )
 
 
 def _block(kind: str, width: int, expand: int, fewer_norm: bool, scale: int) -> nn.Module:

@@ -19,12 +19,12 @@ NECKS = {"l0": (4, 1), "l1": (8, 1), "l2": (12, 1), "xl0": (6, 4), "xl1": (12, 4
 class Neck(nn.Module):
     """Fuse the last three stages: 1x1, bicubic to 64x64, sum, fused MBConvs, 1x1."""
 
-    def __init__(self, widths: list[int], depth: int, expand: int, inner: int = 256, outputs: int = 256) -> None:
+    def __init__(
+        self, widths: list[int], depth: int, expand: int, inner: int = 256, outputs: int = 256
+    ) -> None:
         super().__init__()
         self.input_ops = nn.ModuleList(Sequence(ConvNormAct(width, inner, 1)) for width in widths)
-        self.middle = Sequence(
-            *(Residual(FusedMBConv(inner, inner, expand=expand)) for _ in range(depth))
-        )
+        self.middle = Sequence(*(Residual(FusedMBConv(inner, inner, expand=expand)) for _ in range(depth)))
         last = ConvNormAct(inner, outputs, 1, norm=False, bias=True)
         self.output_ops = nn.ModuleList([Sequence(last)])
 
