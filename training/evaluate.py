@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Score a bundle against human masks: ``python -m training.evaluate --model lite_sam --data DATA --on coco_val``.
+"""Score a bundle against human masks.
+
+``python -m training.evaluate --model lite_sam --data DATA --on coco_val``:
 
 GT-box mIoU, k-click mIoU, and the baselines that need no network, through the same code.
 """

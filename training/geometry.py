@@ -19,17 +19,22 @@ from .losses import MaskLossWeights, mask_loss
 
 #: Radius of the disc around a lone point, as a fraction of the side.
 POINT_RADIUS = 0.12
+#: Sides of the smallest boxes, as a fraction of the picture's: at the start of the warm-up, and in the end.
+#: Begun with small boxes, the decoder learns to predict nothing and stays there.
+LARGE_ENOUGH, SMALLEST = 0.3, 0.025
 WEIGHTS = MaskLossWeights(pixel="sized_bce", pixel_weight=1.0, others=1.0)
 
 
-def synthetic_prompts(count: int, side: float, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+def synthetic_prompts(
+    count: int, side: float, generator: torch.Generator, smallest: float = SMALLEST
+) -> tuple[Tensor, Tensor, Tensor]:
     """Random boxes and points: coords ``(B, 3, 2)``, labels ``(B, 3)`` and ellipses ``(B, 4)`` cx cy rx ry.
 
     Half are boxes (corners, then padding), a quarter a box with a point inside, a quarter a lone point.
     """
     uniform = torch.rand(count, 6, generator=generator)
-    # Sizes are log-uniform: half of the boxes are smaller than a sixth of the picture.
-    mean, aspect = 0.025 * (0.9 / 0.025) ** uniform[:, 0], 2 ** (1.6 * uniform[:, 1] - 0.8)
+    # Sizes are log-uniform: in the end half of the boxes are smaller than a sixth of the picture.
+    mean, aspect = smallest * (0.9 / smallest) ** uniform[:, 0], 2 ** (1.6 * uniform[:, 1] - 0.8)
     size = side * torch.stack([mean * aspect, mean / aspect], dim=1).clamp(max=0.98)
     centre = size / 2 + uniform[:, 2:4] * (side - size)
     inside = centre + (uniform[:, 4:] - 0.5) * size * 0.7
@@ -56,13 +61,18 @@ def ellipse_masks(ellipses: Tensor, cells: int, side: float) -> Tensor:
 
 
 def geometry_loss(
-    model: Sam, batch: int, grid: int, generator: torch.Generator, bfloat16: bool = True
+    model: Sam,
+    batch: int,
+    grid: int,
+    generator: torch.Generator,
+    smallest: float = SMALLEST,
+    bfloat16: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """Loss and ``(B,)`` IoU of a batch of synthetic prompts on a noise embedding of ``grid`` x ``grid``."""
     encoder = model.prompt_encoder
     before = encoder.embedding_size, encoder.prompt_size
     side = float(encoder.prompt_size)
-    coords, labels, ellipses = synthetic_prompts(batch, side, generator)
+    coords, labels, ellipses = synthetic_prompts(batch, side, generator, smallest)
     noise = F.layer_norm(torch.randn(1, grid, grid, 256, generator=generator), (256,)).permute(0, 3, 1, 2)
     encoder.embedding_size = (grid, grid)
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16):
@@ -87,7 +97,9 @@ def warm_up(model: Sam, steps: int, batch: int, grids: tuple[int, ...], lr: floa
     running = 0.0
     bar = tqdm(range(steps), desc="geometry", unit="step", mininterval=5)
     for step in bar:
-        loss, ranked = geometry_loss(model, batch, grids[step % len(grids)], generator)
+        progress = min(1.0, 1.5 * step / steps)
+        smallest = LARGE_ENOUGH * (SMALLEST / LARGE_ENOUGH) ** progress
+        loss, ranked = geometry_loss(model, batch, grids[step % len(grids)], generator, smallest)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(heads, 1.0)

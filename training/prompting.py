@@ -7,10 +7,12 @@ import torch
 from torch import Tensor
 
 
-def box_prompts(boxes: Tensor, jitter: float = 0.0) -> tuple[Tensor, Tensor]:
+def box_prompts(
+    boxes: Tensor, jitter: float = 0.0, generator: torch.Generator | None = None
+) -> tuple[Tensor, Tensor]:
     """``(B, 4)`` boxes -> corners ``(B, 2, 2)`` and labels 2, 3; ``jitter`` moves sides by that share."""
     size = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
-    boxes = boxes + (torch.rand_like(boxes) - 0.5) * 2 * jitter * size
+    boxes = boxes + (torch.rand(boxes.shape, generator=generator) - 0.5) * 2 * jitter * size
     return boxes.view(-1, 2, 2), torch.tensor([2.0, 3.0]).expand(len(boxes), 2)
 
 
@@ -21,8 +23,10 @@ def point_prompts(points: Tensor, count: int) -> tuple[Tensor, Tensor]:
     return torch.cat([points[:, :count], padding], dim=1), labels
 
 
-def point_in_box_prompts(points: Tensor, boxes: Tensor, jitter: float = 0.0) -> tuple[Tensor, Tensor]:
+def point_in_box_prompts(
+    points: Tensor, boxes: Tensor, jitter: float = 0.0, generator: torch.Generator | None = None
+) -> tuple[Tensor, Tensor]:
     """What AutoPPN sends: the first point, then the corners of the box."""
-    corners, labels = box_prompts(boxes, jitter)
+    corners, labels = box_prompts(boxes, jitter, generator)
     coords = torch.cat([points[:, :1], corners], dim=1)
     return coords, torch.cat([torch.ones(len(points), 1), labels], dim=1)

@@ -38,7 +38,8 @@ def proposal_targets(coverage: np.ndarray, boxes: np.ndarray, side: float) -> tu
         distance = cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
         x0, y0, x1, y1 = boxes[index] / side
         heat[inside] = (distance / distance.max())[inside]
-        group[inside] = np.searchsorted(GROUP_EDGES, max(x1 - x0, y1 - y0), side="left")
+        size = round(float(max(x1 - x0, y1 - y0)), 6)
+        group[inside] = int(size > GROUP_EDGES[0]) + int(size >= GROUP_EDGES[1])
         sides = np.broadcast_arrays(xs[None] - x0, ys[:, None] - y0, x1 - xs[None], y1 - ys[:, None])
         distances[:, inside] = np.maximum(np.stack(sides), 0)[:, inside]
     return heat, distances, group

@@ -93,9 +93,12 @@ class Trainer:
 
     def _rehearse(self, grid: int) -> Tensor:
         """Keep what the warm-up taught: small boxes are rare in pictures."""
-        generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step)
         count = self.recipe.geometry.rehearse
-        return geometry_loss(self.model, count, grid, generator, self.recipe.bfloat16)[0]
+        return geometry_loss(self.model, count, grid, self._generator(3), bfloat16=self.recipe.bfloat16)[0]
+
+    def _generator(self, purpose: int) -> torch.Generator:
+        """Random numbers that depend on the seed and the step alone, so that a resumed run has the same."""
+        return torch.Generator().manual_seed((self.recipe.seed * 1_000_003 + self.step) * 8 + purpose)
 
     def _decode(self, embedding: Tensor, batch: Batch, part: slice, kind: str) -> tuple[Tensor, Tensor]:
         boxes = batch.boxes[:, part].flatten(0, 1)
@@ -103,13 +106,13 @@ class Trainer:
         target = batch.coverage[:, part].flatten(0, 1)
         jitter = 0.05 if self.step % 2 else 0.0
         if kind == "box":
-            coords, labels = box_prompts(boxes, jitter)
+            coords, labels = box_prompts(boxes, jitter, self._generator(1))
         elif kind == "point":
             # One click is what people give most, so half of the rounds have one point only.
             count = 1 if self.step % 2 == 0 else 1 + self.step // 2 % self.recipe.max_points
             coords, labels = point_prompts(points, count)
         else:
-            coords, labels = point_in_box_prompts(points, boxes, 0.1)
+            coords, labels = point_in_box_prompts(points, boxes, 0.1, self._generator(2))
         grid = embedding.shape[-1]
         encoder = self.model.prompt_encoder
         encoder.embedding_size, encoder.prompt_size = (grid, grid), batch.image.shape[1]
