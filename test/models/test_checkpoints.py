@@ -66,7 +66,7 @@ def test_truncated_and_missing_files_are_named(tmp_path, random_lite_sam):
     path = tmp_path / "model.safetensors"
     save_file(random_lite_sam.state_dict(), path)
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(ValueError, match="model.safetensors cannot be read"):
+    with pytest.raises(ValueError, match=r"model\.safetensors cannot be read"):
         create_model("lite_sam", path)
-    with pytest.raises(ValueError, match="nowhere.pt does not exist"):
+    with pytest.raises(ValueError, match=r"nowhere\.pt does not exist"):
         create_model("lite_sam", tmp_path / "nowhere.pt")

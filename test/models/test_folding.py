@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The deployed form of LiteViT and AutoPPN is the training form, in one depthwise and two 1x1 convolutions."""
+"""The deployed form of LiteViT and AutoPPN is the training form, folded."""
 
 import torch
 from torch import nn

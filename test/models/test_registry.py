@@ -102,7 +102,7 @@ def test_every_normalisation_has_the_official_epsilon():
 
 
 def test_unknown_model_names_the_choices():
-    with pytest.raises(ValueError, match="lite_sam_x9.*efficientvit_sam_l0"):
+    with pytest.raises(ValueError, match=r"lite_sam_x9.*efficientvit_sam_l0"):
         create_model("lite_sam_x9")
     with pytest.raises(ValueError, match="unknown"):
         model_spec("sam")

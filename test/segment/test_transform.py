@@ -29,7 +29,7 @@ def test_corners_of_the_image_are_corners_of_the_prompt_frame(height, width):
 
 
 def upsample_by_torch(logits: np.ndarray, size: tuple[int, int], spec_size: int) -> np.ndarray:
-    """SAM's way: to the prompt frame, crop the padding, to the original size; bilinear, no aligned corners."""
+    """SAM's way: to the prompt frame, crop the padding, to the original size; all bilinear."""
     rows, cols = resized_shape(size, spec_size)
     x = torch.from_numpy(logits)[None, None]
     x = torch.nn.functional.interpolate(x, (spec_size, spec_size), mode="bilinear", align_corners=False)

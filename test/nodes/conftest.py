@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real nodes in processes of their own, over real DDS on loopback, with a bundle whose answers are known."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from rclpy.executors import SingleThreadedExecutor  # noqa: E402
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy  # noqa: E402
+from sensor_msgs.msg import Image  # noqa: E402
+
+from evitsam_ros.nodes.outgoing import image_message  # noqa: E402
+
+#: Domains that no other test process uses at the same time (0 to 101 are safe everywhere).
+_DOMAINS = itertools.count(10 + os.getpid() % 80)
+SIDE = 64
+POINT_RADIUS = 8.0
+
+
+def pytest_collection_modifyitems(items) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.ros)
+
+
+@pytest.fixture(scope="session")
+def known_bundle(tmp_path_factory) -> Path:
+    """A bundle that answers a box with the box and a point with a disc; a background point cuts a disc out.
+
+    Two proposals: at a quarter and at three quarters of the diagonal.
+    """
+    return write_known_bundle(tmp_path_factory.mktemp("engines") / "known")
+
+
+def write_known_bundle(folder: Path) -> Path:
+    import torch
+    import yaml
+
+    from evitsam_ros.bundle import sha256
+
+    class Encoder(torch.nn.Module):
+        def forward(self, image):
+            return image.mean((2, 3), keepdim=True)
+
+    class Decoder(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            centres = torch.arange(SIDE) + 0.5
+            self.register_buffer("x", centres.view(1, 1, SIDE))
+            self.register_buffer("y", centres.view(1, SIDE, 1))
+
+        def corner(self, coords, labels, label):
+            chosen = (labels == label).float()[..., None]
+            return (coords * chosen).sum(1)[:, :, None, None]
+
+        def forward(self, image_embeddings, coords, labels, mask_input, has_mask_input):
+            low, high = self.corner(coords, labels, 2), self.corner(coords, labels, 3)
+            sides = (self.x - low[:, 0], high[:, 0] - self.x, self.y - low[:, 1], high[:, 1] - self.y)
+            box = torch.minimum(torch.minimum(sides[0], sides[1]), torch.minimum(sides[2], sides[3]))
+            distance = (
+                (self.x[:, None] - coords[:, :, :1, None]) ** 2
+                + (self.y[:, None] - coords[:, :, 1:, None]) ** 2
+            ).sqrt()
+            near = torch.where((labels == 1)[..., None, None], distance, 1e6).amin(1)
+            bad = torch.where((labels == 0)[..., None, None], distance, 1e6).amin(1)
+            has_box = (labels == 2).any(1)[:, None, None]
+            logits = torch.where(has_box, box, POINT_RADIUS - near)
+            logits = torch.minimum(logits, bad - POINT_RADIUS / 2) * 4
+            logits = logits + image_embeddings.sum() * 0 + (mask_input.sum() + has_mask_input.sum()) * 0
+            masks = torch.stack([logits - 9, logits, logits + 9], dim=1)
+            iou = torch.stack([near.amin((1, 2)) * 0 + v for v in (0.5, 0.9, 0.4)], dim=1)
+            return masks, iou
+
+    class Proposals(torch.nn.Module):
+        def forward(self, embedding):
+            heat = torch.zeros(1, 1, SIDE, SIDE)
+            heat[0, 0, SIDE // 4, SIDE // 4], heat[0, 0, 3 * SIDE // 4, 3 * SIDE // 4] = 0.9, 0.8
+            return heat + embedding.sum() * 0, torch.full((1, 4, SIDE, SIDE), 0.1) + embedding.sum() * 0
+
+    folder.mkdir(parents=True)
+    embedding = torch.zeros(1, 3, 1, 1)
+    prompts = (
+        embedding,
+        torch.rand(2, 3, 2),
+        torch.tensor([[1.0, 2, 3], [0, 1, -1]]),
+        torch.zeros(2, 1, SIDE, SIDE),
+        torch.zeros(2),
+    )
+    names = ["image_embeddings", "point_coords", "point_labels", "mask_input", "has_mask_input"]
+    dynamic = {
+        "point_coords": {0: "b", 1: "n"},
+        "point_labels": {0: "b", 1: "n"},
+        "mask_input": {0: "m"},
+        "has_mask_input": {0: "m"},
+    }
+    for name, module, inputs, ins, outs in (
+        ("encoder", Encoder(), (torch.zeros(1, 3, SIDE, SIDE),), ["image"], ["image_embeddings"]),
+        ("decoder", Decoder(), prompts, names, ["low_res_masks", "iou_predictions"]),
+        ("proposals", Proposals(), (embedding,), names[:1], ["heat", "boxes"]),
+    ):
+        axes = {key: value for key, value in dynamic.items() if key in ins}
+        torch.onnx.export(
+            module,
+            inputs,
+            str(folder / f"{name}.onnx"),
+            input_names=ins,
+            output_names=outs,
+            dynamic_axes=axes,
+            opset_version=20,
+            dynamo=False,
+        )
+    networks = {
+        n: {"file": f"{n}.onnx", "sha256": sha256(folder / f"{n}.onnx")}
+        for n in ("encoder", "decoder", "proposals")
+    }
+    description = {
+        "format": 1,
+        "name": "known",
+        "networks": networks,
+        "image_size": SIDE,
+        "prompt_size": SIDE,
+        "embedding": [3, 1, 1],
+        "mask_size": [SIDE, SIDE],
+        "mean": [0.5] * 3,
+        "std": [0.5] * 3,
+    }
+    (folder / "model.yaml").write_text(yaml.safe_dump(description))
+    return folder
+
+
+class Process:
+    """``python -m evitsam_ros.nodes.<module>`` with ROS arguments."""
+
+    def __init__(
+        self, module: str, domain: int, log: Path, parameters: dict, extra: tuple[str, ...] = ()
+    ) -> None:
+        flags = [part for key, value in parameters.items() for part in ("-p", f"{key}:={value}")]
+        environment = {k: v for k, v in os.environ.items() if k != "_ROS_WHEELS_BOOTSTRAP_COMPLETE"}
+        environment |= {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+        command = [sys.executable, "-m", f"evitsam_ros.nodes.{module}", "--ros-args", *flags, *extra]
+        self.log = log
+        with log.open("w") as file:
+            self.process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment)
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def stop(self) -> int:
+        """SIGINT, as Ctrl-C does; the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        try:
+            return self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            return -9
+
+
+class Peer:
+    """A node in the test's process: publishes, listens, calls."""
+
+    def __init__(self, domain: int) -> None:
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context, domain_id=domain)
+        self.node = rclpy.create_node("peer", context=self.context)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+        self.heard: dict[str, list] = {}
+        self.publishers: dict[str, object] = {}
+
+    def listen(self, kind: type, topic: str) -> list:
+        """All messages on ``topic`` from now on, in a list that grows."""
+        if topic not in self.heard:
+            heard = self.heard.setdefault(topic, [])
+            self.node.create_subscription(kind, topic, heard.append, 20)
+        return self.heard[topic]
+
+    def publish(self, topic: str, message, reliable: bool = True) -> None:
+        if topic not in self.publishers:
+            policy = QoSReliabilityPolicy.RELIABLE if reliable else QoSReliabilityPolicy.BEST_EFFORT
+            qos = QoSProfile(depth=5, reliability=policy)
+            self.publishers[topic] = self.node.create_publisher(type(message), topic, qos)
+            self.until(lambda: self.publishers[topic].get_subscription_count() > 0, 15)
+        self.publishers[topic].publish(message)
+
+    def until(self, done: Callable[[], bool], seconds: float = 10.0) -> bool:
+        deadline = time.monotonic() + seconds
+        while not done() and time.monotonic() < deadline:
+            self.executor.spin_once(timeout_sec=0.05)
+        return bool(done())
+
+    def call(self, kind: type, name: str, request):
+        client = self.node.create_client(kind, name)
+        assert client.wait_for_service(timeout_sec=15), f"no service {name}"
+        future = client.call_async(request)
+        assert self.until(future.done, 15), f"no answer from {name}"
+        self.node.destroy_client(client)
+        return future.result()
+
+    def close(self) -> None:
+        self.executor.shutdown()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self.context)
+
+
+class Robot:
+    """A segmenter process and a peer on a domain of their own."""
+
+    def __init__(
+        self, folder: Path, bundle: Path, extra: tuple[str, ...] = (), node: str = "/segmenter", **parameters
+    ) -> None:
+        self.domain = next(_DOMAINS) % 101
+        self.name = node
+        self.peer = Peer(self.domain)
+        log = folder / f"segmenter_{self.domain}.log"
+        self.process = Process(
+            "segmenter", self.domain, log, {"model": bundle, "diagnostics_period_s": 0.2, **parameters}, extra
+        )
+        self.status = self.peer.listen(DiagnosticArray, "/diagnostics")
+        self.stamp = 100
+
+    def topic(self, name: str) -> str:
+        return f"{self.name}/{name}"
+
+    @property
+    def diagnostics(self) -> dict[str, str]:
+        """The newest diagnostics of the segmenter."""
+        values = {}
+        for message in self.status[-1:]:
+            values = {entry.key: entry.value for entry in message.status[0].values}
+        return values
+
+    def wait_state(self, state: str) -> None:
+        assert self.peer.until(lambda: self.diagnostics.get("state") == state, 30), self.process.output
+
+    def send_image(self, topic: str = "/image", image: np.ndarray | None = None, **changes) -> Image:
+        """Publish a picture with a stamp of its own; ``changes`` damage the message."""
+        self.stamp += 1
+        pixels = np.full((96, 128, 3), 90, np.uint8) if image is None else image
+        from std_msgs.msg import Header
+
+        message = image_message(Header(frame_id="camera_7"), pixels, "rgb8")
+        message.header.stamp.sec = self.stamp
+        for field, value in changes.items():
+            setattr(message, field, value)
+        self.peer.publish(topic, message)
+        return message
+
+    def answer(self, kind: type, output: str, seconds: float = 15.0, **image):
+        """Send pictures until one of them is answered on ``output``; the answer."""
+        heard = self.peer.listen(kind, self.topic(output))
+        first = self.stamp + 1
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self.send_image(**image)
+            if self.peer.until(lambda: any(m.header.stamp.sec >= first for m in heard), 1.0):
+                return next(m for m in heard if m.header.stamp.sec >= first)
+        raise AssertionError(f"no answer on {output}: {self.diagnostics}\n{self.process.output}")
+
+    def count(self, name: str) -> int:
+        return int(self.diagnostics.get(name, 0))
+
+    def close(self) -> int:
+        code = self.process.stop()
+        self.peer.close()
+        return code
+
+
+@pytest.fixture(scope="module")
+def robots(tmp_path_factory, known_bundle):
+    """A factory of robots that are closed after the module's tests; all have to end cleanly."""
+    folder, made = tmp_path_factory.mktemp("logs"), []
+
+    def make(bundle: Path = known_bundle, **options) -> Robot:
+        made.append(Robot(folder, bundle, **options))
+        return made[-1]
+
+    yield make
+    codes = [robot.close() for robot in made]
+    assert all(code in (0, 2) for code in codes), [robot.process.output for robot in made]
+
+
+@pytest.fixture(scope="module")
+def robot(robots) -> Robot:
+    """One active segmenter for all tests of a module."""
+    made = robots()
+    made.wait_state("active")
+    return made
+
+
+def pixels(message: Image, kind: type = np.uint8) -> np.ndarray:
+    """An image message as an array."""
+    flat = np.frombuffer(bytes(message.data), kind)
+    channels = message.step // (message.width * np.dtype(kind).itemsize)
+    return flat.reshape(message.height, message.width, channels).squeeze()
