@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Launch file, parameter file and RViz layout against the node. The launch stack is not on the Python index:
+recording stand-ins take its place."""
+
+import runpy
+import sys
+import types
+from pathlib import Path
+
+import pytest
+import yaml
+
+from evitsam_ros.nodes.parameters import PARAMETERS
+
+ROOT = Path(__file__).parents[2]
+
+
+class Recorded:
+    """Remembers how it was made."""
+
+    def __init__(self, *args, **kwargs) -> None:
+        self.args, self.kwargs = args, kwargs
+
+
+@pytest.fixture
+def description(monkeypatch):
+    modules = {
+        "launch": ["LaunchDescription"],
+        "launch.actions": ["DeclareLaunchArgument"],
+        "launch.conditions": ["IfCondition"],
+        "launch.substitutions": ["LaunchConfiguration", "PathJoinSubstitution"],
+        "launch_ros": [],
+        "launch_ros.actions": ["Node"],
+        "launch_ros.substitutions": ["FindPackageShare"],
+    }
+    for name, classes in modules.items():
+        module = types.ModuleType(name)
+        for each in classes:
+            setattr(module, each, type(each, (Recorded,), {}))
+        monkeypatch.setitem(sys.modules, name, module)
+    launched = runpy.run_path(str(ROOT / "launch" / "segmenter.launch.py"))
+    return launched["generate_launch_description"]().args[0]
+
+
+def of(kind: str, entities: list) -> list:
+    return [entity for entity in entities if type(entity).__name__ == kind]
+
+
+def test_launch_arguments_are_described_and_used(description):
+    arguments = {a.args[0]: a.kwargs for a in of("DeclareLaunchArgument", description)}
+    assert all(kwargs["description"] for kwargs in arguments.values())
+    used = set()
+
+    def walk(value) -> None:
+        if type(value).__name__ == "LaunchConfiguration":
+            used.add(value.args[0])
+        elif isinstance(value, Recorded):
+            walk(value.args), walk(value.kwargs)
+        elif isinstance(value, dict):
+            walk(list(value.values()))
+        elif isinstance(value, list | tuple):
+            for item in value:
+                walk(item)
+
+    walk(of("Node", description))
+    assert used == set(arguments)
+
+
+def test_launch_starts_our_executables_with_parameters_that_exist(description):
+    nodes = {node.kwargs["executable"]: node.kwargs for node in of("Node", description)}
+    assert set(nodes) == {"segmenter", "camera", "rviz2"}
+    scripts = (ROOT / "setup.py").read_text()
+    for name in ("segmenter", "camera"):
+        assert nodes[name]["package"] == "evitsam_ros"
+        assert f"{name} = {{NAME}}.nodes.{name}:main" in scripts
+    overrides = nodes["segmenter"]["parameters"][1]
+    assert set(overrides) <= set(PARAMETERS)
+    from evitsam_ros.nodes.camera import PARAMETERS as CAMERA
+
+    assert set(nodes["camera"]["parameters"][0]) <= set(CAMERA)
+    assert {"camera", "rviz2"} == {name for name, kwargs in nodes.items() if "condition" in kwargs}
+
+
+def test_parameter_file_states_every_parameter_with_its_default():
+    content = yaml.safe_load((ROOT / "config" / "segmenter.yaml").read_text())
+    stated = content["/**/segmenter"]["ros__parameters"]
+    assert stated == {name: spec.default for name, spec in PARAMETERS.items()}
+
+
+def test_readme_names_every_parameter():
+    readme = (ROOT / "README.md").read_text()
+    assert not [name for name in PARAMETERS if f"`{name}`" not in readme]
+
+
+def test_rviz_layout_shows_our_topics():
+    layout = yaml.safe_load((ROOT / "config" / "segmenter.rviz").read_text())
+    displays = layout["Visualization Manager"]["Displays"]
+    topics = {display["Topic"]["Value"] for display in displays}
+    assert {"/segmenter/overlay", "/segmenter/mask"} <= topics
+    source = (ROOT / "evitsam_ros" / "nodes" / "segmenter.py").read_text()
+    for topic in topics:
+        assert f'"{topic.replace("/segmenter", "~").lstrip("/")}"' in source
