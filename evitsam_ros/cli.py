@@ -65,6 +65,9 @@ def _add_export(commands) -> None:
     )
     parser.add_argument("--decoder-form", choices=("plain", "shared", "folded"), default="folded")
     parser.add_argument("--with-weights", action="store_true", help="also write model.safetensors")
+    parser.add_argument(
+        "--describe", type=Path, help="YAML with licence, weights, quality, thresholds for model.yaml"
+    )
 
 
 def _add_bench(commands) -> None:
@@ -201,11 +204,27 @@ def run_export(options: argparse.Namespace) -> int:
         storage=options.storage,
         decoder_form=options.decoder_form,
         with_weights=options.with_weights,
+        extra=_read_description(options.describe),
     )
     if options.checkpoint is None:
         print("warning: no --checkpoint: the weights are random", file=sys.stderr)
     print(folder)
     return 0
+
+
+def _read_description(path: Path | None) -> dict:
+    import yaml
+
+    if path is None:
+        return {}
+    try:
+        description = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    allowed = {"licence", "weights", "quality", "thresholds"}
+    if not isinstance(description, dict) or set(description) - allowed:
+        raise ValueError(f"{path}: expected a mapping with some of {', '.join(sorted(allowed))}")
+    return description
 
 
 def run_bench(options: argparse.Namespace) -> int:

@@ -70,7 +70,7 @@ def bench(model: str, repeats: int, threads: int, out: Path | None) -> int:
     bundle = open_bundle(model)
     rows = measure(bundle, max(repeats, 4), threads)
     print(
-        f"{bundle.name} on {platform.processor() or platform.machine()}, {repeats} repeats, median [quartiles]"
+        f"{bundle.name} on {platform.machine()}, {repeats} repeats, median [quartiles]"
     )
     for row in rows:
         low, high = row["quartiles"]

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The generated vision_msgs has the interface of the published one, is made once, and can be missing."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "tools" / "build_vision_msgs.py"
+#: Fields of vision_msgs 4.
+PUBLISHED = {
+    "Point2D": {"x": "double", "y": "double"},
+    "Pose2D": {"position": "vision_msgs/Point2D", "theta": "double"},
+    "BoundingBox2D": {"center": "vision_msgs/Pose2D", "size_x": "double", "size_y": "double"},
+    "ObjectHypothesis": {"class_id": "string", "score": "double"},
+    "ObjectHypothesisWithPose": {
+        "hypothesis": "vision_msgs/ObjectHypothesis",
+        "pose": "geometry_msgs/PoseWithCovariance",
+    },
+    "Detection2D": {
+        "header": "std_msgs/Header",
+        "results": "sequence<vision_msgs/ObjectHypothesisWithPose>",
+        "bbox": "vision_msgs/BoundingBox2D",
+        "id": "string",
+    },
+    "Detection2DArray": {"header": "std_msgs/Header", "detections": "sequence<vision_msgs/Detection2D>"},
+    "VisionClass": {"class_id": "uint16", "class_name": "string"},
+    "LabelInfo": {
+        "header": "std_msgs/Header",
+        "class_map": "sequence<vision_msgs/VisionClass>",
+        "threshold": "float",
+    },
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_messages_have_the_published_fields(name):
+    msg = pytest.importorskip("vision_msgs.msg", reason="vision_msgs is not built")
+    assert getattr(msg, name).get_fields_and_field_types() == PUBLISHED[name]
+
+
+def test_second_build_does_nothing():
+    if not (Path(sys.prefix) / "vision_msgs" / "built_from").exists():
+        pytest.skip("vision_msgs was not built here")
+    result = subprocess.run([sys.executable, str(SCRIPT)], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0 and result.stdout.strip() == "vision_msgs: already built"
+
+
+def test_missing_compiler_is_told_with_the_command_and_is_no_failure(tmp_path):
+    # A copy beside other definitions, so that nothing counts as built already.
+    (tmp_path / "tools").mkdir()
+    script = tmp_path / "tools" / SCRIPT.name
+    script.write_text(SCRIPT.read_text() + "\n# another fingerprint\n")
+    environment = os.environ | {"CXX": "/nowhere/g++"}
+    command = [sys.executable, str(script)]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    assert result.returncode == 0
+    assert "sudo apt-get install g++" in result.stdout and "~/prompts" in result.stdout
+
+
+def test_robots_do_not_build_our_copy():
+    assert (ROOT / "interfaces" / "vision_msgs" / "COLCON_IGNORE").exists()

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A damaged bundle is refused with the name of the file; an intact one is found where it is looked for."""
+
+import shutil
+
+import pytest
+import yaml
+
+from evitsam_ros.bundle import BundleError, find_bundle, installed_bundles, open_bundle, sha256
+
+
+@pytest.fixture
+def copy(tmp_path, bundle_folder):
+    folder = tmp_path / "engines" / "lite_sam"
+    shutil.copytree(bundle_folder, folder)
+    return folder
+
+
+def edit(folder, **changes) -> None:
+    path = folder / "model.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **changes}))
+
+
+def test_intact_bundle_opens(copy):
+    bundle = open_bundle(copy)
+    assert bundle.name == "lite_sam" and bundle.has_proposals
+    assert bundle.embedding == (256, 40, 40) and bundle.mask_size == (160, 160)
+    assert {name: sha256(path) for name, path in bundle.networks.items()} == {
+        name: entry["sha256"] for name, entry in bundle.description["networks"].items()
+    }
+
+
+def test_missing_network_is_named(copy):
+    (copy / "decoder.onnx").unlink()
+    with pytest.raises(BundleError, match=r"decoder\.onnx is missing"):
+        open_bundle(copy)
+
+
+def test_truncated_network_is_named(copy):
+    path = copy / "encoder.onnx"
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(BundleError, match=r"encoder\.onnx is not the file of this bundle"):
+        open_bundle(copy)
+
+
+def test_swapped_networks_are_noticed(copy):
+    (copy / "encoder.onnx").rename(copy / "x")
+    (copy / "proposals.onnx").rename(copy / "encoder.onnx")
+    (copy / "x").rename(copy / "proposals.onnx")
+    with pytest.raises(BundleError, match=r"truncated, changed or swapped"):
+        open_bundle(copy)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"format": 99}, r"model\.yaml: format"),
+        ({"image_size": "large"}, r"image_size: 'large' is not of type 'integer'"),
+        ({"mean": [0.5]}, r"mean: \[0\.5\] is too short"),
+        (
+            {"networks": {"encoder": {"file": "e.onnx", "sha256": "0" * 64}}},
+            "'decoder' is a required property",
+        ),
+        ({"networks": {"encoder": {"file": "../../etc/passwd", "sha256": "0" * 64}}}, "networks"),
+    ],
+)
+def test_wrong_description_names_the_entry(copy, changes, text):
+    edit(copy, **changes)
+    with pytest.raises(BundleError, match=text):
+        open_bundle(copy)
+
+
+def test_unreadable_description_is_named(copy):
+    (copy / "model.yaml").write_text("{{{")
+    with pytest.raises(BundleError, match=r"model\.yaml cannot be read"):
+        open_bundle(copy)
+    (copy / "model.yaml").unlink()
+    with pytest.raises(BundleError, match=r"is no bundle: it has no model\.yaml"):
+        open_bundle(copy)
+
+
+def test_unknown_name_lists_what_there_is(copy, monkeypatch):
+    monkeypatch.setenv("EVITSAM_ENGINES", str(copy.parent))
+    with pytest.raises(BundleError, match=r"no bundle 'sam3'.*lite_sam.*evitsam export"):
+        open_bundle("sam3")
+
+
+def test_search_path_prefers_the_users_folder_over_the_installation(copy, tmp_path, monkeypatch):
+    installed = tmp_path / "prefix" / "share" / "evitsam_ros" / "engines" / "lite_sam"
+    shutil.copytree(copy, installed)
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path / "prefix"))
+    monkeypatch.delenv("EVITSAM_ENGINES", raising=False)
+    assert find_bundle("lite_sam") == installed
+    monkeypatch.setenv("EVITSAM_ENGINES", str(copy.parent))
+    assert find_bundle("lite_sam") == copy
+    assert installed_bundles()["lite_sam"] == copy
