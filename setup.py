@@ -30,6 +30,7 @@ setup(
         *share_files(),
     ],
     install_requires=["setuptools"],
+    extras_require={"test": ["pytest"]},  # what makes `colcon test` run pytest
     python_requires=">=3.10",
     zip_safe=True,
     maintainer="evitsam_ros maintainers",

@@ -26,10 +26,10 @@ class DemoError(RuntimeError):
     """The demo did not get what it is there to show."""
 
 
-def wait_for_answer(client: Client, what: str, since: int, seconds: float = 25.0) -> Answer:
-    """The first answer with a mask that comes after ``since`` answered frames."""
-    client.answer = None
-    if not client.spin_until(lambda: client.answer is not None and client.answers > since + 1, seconds):
+def wait_for_answer(client: Client, what: str, seconds: float = 25.0) -> Answer:
+    """The first answer with a mask whose image was taken after this call."""
+    asked = client.seconds()
+    if not client.spin_until(lambda: client.answer is not None and client.answer.stamp > asked, seconds):
         raise DemoError(f"no mask for {what} within {seconds:.0f} s")
     print(f"  {what}: {len(set(client.answer.labels.ravel().tolist()) - {0})} mask(s)", flush=True)
     return client.answer
@@ -48,17 +48,17 @@ def run(client: Client, nodes: dict[str, NodeProcess]) -> None:
     if not client.spin_until(lambda: client.diagnostics.get("state") == "active", 20):
         raise DemoError("the segmenter did not become active within 20 s")
     client.send_point(*POINT)
-    save("point", wait_for_answer(client, "a point", client.answers))
+    save("point", wait_for_answer(client, "a point"))
     client.clear()
     if client.boxes is not None:
         client.send_box(*BOX)
-        save("box", wait_for_answer(client, "a box", client.answers))
+        save("box", wait_for_answer(client, "a box"))
         client.clear()
     nodes["camera"].stop()
     nodes["camera"] = start_camera(EVERYTHING_SOURCE)
     client.set_mode("everything")
     client.spin_until(lambda: False, 1.5)
-    save("everything", wait_for_answer(client, "everything", client.answers))
+    save("everything", wait_for_answer(client, "everything"))
     client.spin_until(lambda: False, 1.5)
 
 

@@ -89,6 +89,10 @@ class Client(Node):
             rclpy.spin_once(self, timeout_sec=0.1)
         return done()
 
+    def seconds(self) -> float:
+        """Now, on the clock that stamps the images."""
+        return self.get_clock().now().nanoseconds * 1e-9
+
     def send_point(self, x: float, y: float) -> None:
         message = PointStamped()
         message.header.stamp = self.get_clock().now().to_msg()

@@ -33,9 +33,11 @@ class Neck(nn.Module):
         fused = None
         for project, feature in zip(self.input_ops, features, strict=True):
             x = project(feature)
-            if x.shape[-1] != GRID:
-                # In float32 also under autocast, as the official implementation does.
-                x = F.interpolate(x.float(), size=(GRID, GRID), mode="bicubic", align_corners=False)
+            factor = GRID / int(x.shape[-1])
+            if factor != 1:
+                # In float32 also under autocast, as the official implementation does. By factor, not by
+                # size: a size would be a shape tensor in the exported graph.
+                x = F.interpolate(x.float(), scale_factor=factor, mode="bicubic", align_corners=False)
             fused = x if fused is None else fused + x
         return self.output_ops[0](self.middle(fused))
 

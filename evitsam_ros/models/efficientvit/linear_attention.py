@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..static_reshape import reshape
 from .blocks import ConvNormAct, MBConv, Residual
 
 #: Added to the normaliser. It is 0 in half precision: the attention has to stay in float32.
@@ -20,9 +21,9 @@ def relu_linear_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     leave the range of float16.
     """
     q, k, v = F.relu(q.float()), F.relu(k.float()), v.float()
-    v = F.pad(v, (0, 0, 0, 1), value=1.0)  # a row of ones gathers the normaliser in the same product
     out = (v @ k.transpose(-1, -2)) @ q
-    return out[:, :, :-1] / (out[:, :, -1:] + ATTENTION_EPS)
+    normaliser = k.sum(dim=-1, keepdim=True).transpose(-1, -2) @ q
+    return out / (normaliser + ATTENTION_EPS)
 
 
 def relu_quadratic_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -45,16 +46,19 @@ class MultiScaleLinearAttention(nn.Module):
         gather = nn.Conv2d(total, total, scale, padding=scale // 2, groups=total, bias=False)
         mix = nn.Conv2d(total, total, 1, groups=3 * heads, bias=False)
         self.aggreg = nn.ModuleList([nn.Sequential(gather, mix)])
+        self.groups = 2 * heads  # heads of both scales
         self.proj = ConvNormAct(2 * heads * head_dim, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[-2:]
+        # Plain integers: the exported graph has a fixed input size and no shape tensors.
+        height, width = int(x.shape[-2]), int(x.shape[-1])
         qkv = self.qkv(x)
         scales = torch.cat([qkv, *(aggregate(qkv) for aggregate in self.aggreg)], dim=1)
-        heads = scales.reshape(x.shape[0], -1, 3 * self.head_dim, height * width)
+        heads = reshape(scales, 0, self.groups, 3 * self.head_dim, -1)
         attend = relu_linear_attention if height * width > self.head_dim else relu_quadratic_attention
-        out = attend(*heads.chunk(3, dim=2))
-        return self.proj(out.reshape(x.shape[0], -1, height, width).to(x.dtype))
+        dim = self.head_dim
+        out = attend(heads[:, :, :dim], heads[:, :, dim : 2 * dim], heads[:, :, 2 * dim :])
+        return self.proj(reshape(out, 0, -1, height, width).to(x.dtype))
 
 
 class EfficientViTModule(nn.Module):
