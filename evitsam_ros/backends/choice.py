@@ -19,7 +19,7 @@ BACKENDS: dict[str, type[Backend]] = {
 PREFERENCE = {
     "encoder": ("openvino", "onnxruntime"),
     "decoder": ("onnxruntime", "openvino"),
-    "proposals": ("openvino", "onnxruntime"),
+    "proposals": ("onnxruntime", "openvino"),
 }
 
 
