@@ -18,7 +18,7 @@ from .processes import NodeProcess
 OUT = Path("out/demo")
 #: Photographs of scikit-image: the astronaut (Eileen Collins, NASA), and what to point at in it.
 SOURCE, SIZE = "skimage:astronaut", 512
-POINT, BOX = (225.0, 120.0), (95.0, 0.0, 330.0, 505.0)
+POINT, BOX = (225.0, 120.0), (28.0, 4.0, 370.0, 508.0)
 EVERYTHING_SOURCE = "skimage:coffee"
 
 

@@ -5,6 +5,7 @@ from launch.actions import DeclareLaunchArgument
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 from launch import LaunchDescription
@@ -57,7 +58,13 @@ def generate_launch_description() -> LaunchDescription:
         namespace=given["namespace"],
         output="screen",
         condition=IfCondition(given["camera"]),
-        parameters=[{"source": given["source"], "rate": given["rate"]}],
+        # A device may be given by its number alone, and is a string all the same.
+        parameters=[
+            {
+                "source": ParameterValue(given["source"], value_type=str),
+                "rate": ParameterValue(given["rate"], value_type=float),
+            }
+        ],
         remappings=[("image", given["image"])],
     )
     rviz = Node(
