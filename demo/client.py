@@ -42,6 +42,7 @@ class Client(Node):
         self.answers = 0
         self.masks = 0
         self.diagnostics: dict[str, str] = {}
+        self.latency: dict[str, dict[str, float]] = {}
         self.answer: Answer | None = None
         self._labels: dict[tuple[int, int], np.ndarray] = {}
         self.create_subscription(Image, "image", self._on_image, 1)
@@ -88,6 +89,11 @@ class Client(Node):
         while not done() and time.monotonic() < deadline:
             rclpy.spin_once(self, timeout_sec=0.1)
         return done()
+
+    def note_latency(self, mode: str) -> None:
+        """Keep the medians by stage that the segmenter reports now, as those of ``mode``."""
+        found = {k[8:-3]: float(v) for k, v in self.diagnostics.items() if k.startswith("latency_")}
+        self.latency[mode] = found
 
     def seconds(self) -> float:
         """Now, on the clock that stamps the images."""

@@ -42,6 +42,11 @@ class Health:
             for name, seconds in stages.items():
                 self._stages.setdefault(name, deque(maxlen=WINDOW)).append(seconds)
 
+    def forget_timings(self) -> None:
+        """Start the medians anew: what follows is another kind of work."""
+        with self._lock:
+            self._stages.clear()
+
     def error(self, reason: str, text: str) -> None:
         """Something was refused; ``reason`` is the counter, ``text`` what the log says too."""
         with self._lock:

@@ -64,6 +64,7 @@ class SegmenterNode(LifecycleNode):
         self._clicks: list[Prompted] = []
         self._detections: list[Prompted] = []
         self._last_frame_time = 0.0
+        self._last_mode = ""
         self._logged: dict[str, float] = {}
         self._owned: list = []
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -242,7 +243,11 @@ class SegmenterNode(LifecycleNode):
 
     def _masks(self, frame) -> tuple[Masks, dict[int, str]]:
         segmenter = self._segmenter
-        if self.get_parameter("mode").value == "everything":
+        mode = self.get_parameter("mode").value
+        if mode != self._last_mode:
+            self._last_mode = mode
+            self.health.forget_timings()
+        if mode == "everything":
             limits = segmenter.thresholds().but(**self._threshold_parameters())
             masks = segmenter.everything(frame, self.get_parameter("top_n").value, limits)
             return masks, dict.fromkeys(masks.object_ids.tolist(), "")

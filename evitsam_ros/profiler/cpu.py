@@ -69,9 +69,7 @@ def bench(model: str, repeats: int, threads: int, out: Path | None) -> int:
     """Print the table, and write it as JSON where asked."""
     bundle = open_bundle(model)
     rows = measure(bundle, max(repeats, 4), threads)
-    print(
-        f"{bundle.name} on {platform.machine()}, {repeats} repeats, median [quartiles]"
-    )
+    print(f"{bundle.name} on {platform.machine()}, {repeats} repeats, median [quartiles]")
     for row in rows:
         low, high = row["quartiles"]
         print(f"{row['case']:22} {row['runtime']:12} {row['ms']:8.1f} ms  [{low:.1f}, {high:.1f}]")
