@@ -65,6 +65,7 @@ class SegmenterNode(LifecycleNode):
         self._detections: list[Prompted] = []
         self._last_frame_time = 0.0
         self._last_mode = ""
+        self._last_names: dict[int, str] | None = None
         self._logged: dict[str, float] = {}
         self._owned: list = []
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -133,6 +134,7 @@ class SegmenterNode(LifecycleNode):
         self._mask = publisher(Image, "~/mask", results())
         self._overlay = publisher(Image, "~/overlay", results())
         self._boxes = self._label_info = None
+        self._last_names = None
         if Detection2DArray is None:
             self.get_logger().warning(
                 "vision_msgs is not installed: ~/prompts, ~/detections and ~/label_info are off "
@@ -288,7 +290,6 @@ class SegmenterNode(LifecycleNode):
             "mask": self._mask,
             "overlay": self._overlay,
             "detections": self._boxes,
-            "label_info": self._label_info,
         }
         return {
             name
@@ -308,7 +309,9 @@ class SegmenterNode(LifecycleNode):
                 self._overlay.publish(outgoing.image_message(header, picture, "rgb8"))
         if "detections" in listeners:
             self._boxes.publish(outgoing.detections_message(header, masks, names))
-        if "label_info" in listeners:
+        if self._label_info is not None and names != self._last_names:
+            # Latched: published when it changes, whether or not anybody listens yet.
+            self._last_names = names
             self._label_info.publish(outgoing.label_info_message(header, names, 0.0))
 
     def _failed(self, error: Exception) -> None:

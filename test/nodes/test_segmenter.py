@@ -75,7 +75,6 @@ def test_all_outputs_agree_and_carry_one_header(robot):
         "label_map": Image,
         "overlay": Image,
         "detections": vision_msgs.Detection2DArray,
-        "label_info": vision_msgs.LabelInfo,
     }
     for topic, kind in topics.items():
         robot.peer.listen(kind, robot.topic(topic))
@@ -102,8 +101,23 @@ def test_all_outputs_agree_and_carry_one_header(robot):
     assert heard["overlay"].encoding == "rgb8"
     assert (pixels(heard["overlay"])[labels == 0] == 90).all()
     assert (pixels(heard["overlay"])[labels == 1] != 90).any(1).all()
-    names = {entry.class_id: entry.class_name for entry in heard["label_info"].class_map}
+
+
+def test_late_joiner_gets_the_latched_names_of_the_labels(robot):
+    from rclpy.qos import QoSDurabilityPolicy, QoSProfile
+
+    from .conftest import Peer
+
+    prompt(robot, detection(30, 30, 40, 40, identity="a", name="cup"), detection(100, 60, identity="b"))
+    robot.answer(Image, "mask")
+    late, heard = Peer(robot.domain), []
+    qos = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+    late.node.create_subscription(vision_msgs.LabelInfo, robot.topic("label_info"), heard.append, qos)
+    assert late.until(lambda: len(heard) > 0)
+    late.close()
+    names = {entry.class_id: entry.class_name for entry in heard[-1].class_map}
     assert names == {0: "background", 1: "cup", 2: "object"}
+    assert heard[-1].header.frame_id == "camera_7"
 
 
 def test_clicks_add_objects_and_clearing_takes_them_away(robot):
