@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import array
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,11 +13,11 @@ import cv2
 import numpy as np
 import rclpy
 from rcl_interfaces.msg import ParameterDescriptor
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
-from .malloc import tune_malloc
+from ..malloc import tune_malloc
+from .lifetime import ros
 from .outgoing import image_message
 from .qos import newest_only
 from .sources import SourceError, open_source
@@ -116,24 +115,19 @@ def _share_folders() -> list[Path]:
 def main(args: list[str] | None = None) -> int:
     use_large_shared_memory()
     tune_malloc()
-    rclpy.init(args=args)
-    signal.signal(signal.SIGTERM, lambda *_: rclpy.try_shutdown())
-    try:
-        node = CameraNode()
-    except SourceError as error:
-        print(f"camera: {error}", file=sys.stderr)
-        rclpy.try_shutdown()
-        return 2
-    try:
-        rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except SourceError as error:
-        node.get_logger().error(str(error))
-        return 1
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+    with ros(args):
+        try:
+            node = CameraNode()
+        except SourceError as error:
+            print(f"camera: {error}", file=sys.stderr)
+            return 2
+        try:
+            rclpy.spin(node)
+        except SourceError as error:
+            node.get_logger().error(str(error))
+            return 1
+        finally:
+            node.destroy_node()
     return 0
 
 

@@ -7,7 +7,6 @@ swaps messages in; one inference thread owns the runtime and publishes.
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 import time
@@ -17,17 +16,18 @@ import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Point, PointStamped
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool, Trigger
 
+from ..malloc import tune_malloc
 from ..segment import Embedding, Masks, Prompt, PromptError, Segmenter, draw_label_map
 from . import outgoing
 from .encodings import ImageError, compressed_to_frame, image_to_frame
 from .health import Health
 from .incoming_prompts import MAX_OBJECTS, prompt_from_click, prompts_from_detections
-from .malloc import tune_malloc
+from .lifetime import ros
 from .parameters import declare_parameters, values
 from .qos import latched, newest_only, results
 from .worker import Worker
@@ -349,26 +349,21 @@ def _no_masks(segmenter: Segmenter, frame) -> Masks:
 
 
 def main(args: list[str] | None = None) -> int:
-    rclpy.init(args=args)
-    signal.signal(signal.SIGTERM, lambda *_: rclpy.try_shutdown())
-    try:
-        node = SegmenterNode()
-    except (ValueError, rclpy.exceptions.ParameterException) as error:
-        print(f"segmenter: {error}", file=sys.stderr)
-        rclpy.try_shutdown()
-        return 2
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    try:
-        node.start()
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        node._release()
-        executor.shutdown()
-        node.destroy_node()
-        rclpy.try_shutdown()
+    with ros(args):
+        try:
+            node = SegmenterNode()
+        except (ValueError, rclpy.exceptions.ParameterException) as error:
+            print(f"segmenter: {error}", file=sys.stderr)
+            return 2
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        try:
+            node.start()
+            executor.spin()
+        finally:
+            node._release()
+            executor.shutdown()
+            node.destroy_node()
     return 0
 
 

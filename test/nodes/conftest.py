@@ -292,7 +292,7 @@ def robots(tmp_path_factory, known_bundle):
 
     yield make
     codes = [robot.close() for robot in made]
-    assert all(code in (0, 2) for code in codes), [robot.process.output for robot in made]
+    assert all(code in (0, 2) for code in codes), (codes, [robot.process.output for robot in made])
 
 
 @pytest.fixture(scope="module")

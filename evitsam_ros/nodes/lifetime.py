@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""rclpy from its start to its end, ended without noise by Ctrl-C and by SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import rclpy
+from rclpy.executors import ExternalShutdownException
+
+
+@contextmanager
+def ros(args: list[str] | None = None) -> Iterator[None]:
+    """Initialise rclpy; at SIGINT or SIGTERM the executor's ``spin`` returns and the block is left.
+
+    rclpy's own handlers shut the context down and then call the ones that were there before. Python's for
+    SIGINT would raise KeyboardInterrupt wherever the program happens to be, in its clean-up too.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    rclpy.init(args=args)
+    try:
+        yield
+    except ExternalShutdownException:
+        pass
+    finally:
+        rclpy.try_shutdown()
