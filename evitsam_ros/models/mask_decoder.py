@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .layers import LayerNorm2d, Mlp
 from .two_way_transformer import TwoWayTransformer, flatten_image
@@ -52,13 +53,29 @@ class MaskDecoder(nn.Module):
             Low-res logits ``(B, 4, 4h, 4w)`` and predicted IoU ``(B, 4)``.
         """
         tokens = self.tokens(prompt_tokens)
-        height, width = image.shape[-2:]
         source = flatten_image(image + dense).expand(tokens.shape[0], -1, -1)
         tokens, source = self.transformer(tokens, source, flatten_image(image_pe))
-        source = source.transpose(1, 2).unflatten(2, (height, width))
-        upscaled = self.output_upscaling(source)
         weights = torch.stack(
             [mlp(tokens[:, 1 + i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1
         )
-        masks = (weights @ upscaled.flatten(2)).unflatten(2, upscaled.shape[-2:])
+        masks = self.draw(source, weights, *image.shape[-2:])
         return masks, self.iou_prediction_head(tokens[:, 0])
+
+    def draw(self, source: Tensor, weights: Tensor, height: int, width: int) -> Tensor:
+        """Upscale ``source (B, h * w, C)`` and weigh it: ``weights (B, M, C / 8)`` -> ``(B, M, 4h, 4w)``.
+
+        A transposed convolution whose stride is its kernel is a linear layer that makes 2 x 2 cells of one.
+        So everything stays in rows of channels, and only the few masks are brought into picture order.
+        """
+        first, norm, _, second, _ = self.output_upscaling
+        x = F.layer_norm(_cells(first, source), norm.weight.shape, norm.weight, norm.bias, norm.eps)
+        x = F.gelu(_cells(second, F.gelu(x)))
+        logits = x.flatten(1, -2) @ weights.transpose(1, 2)
+        logits = logits.unflatten(1, (height, width, 2, 2, 2, 2)).permute(0, 7, 1, 3, 5, 2, 4, 6)
+        return logits.reshape(*weights.shape[:2], 4 * height, 4 * width)
+
+
+def _cells(conv: nn.ConvTranspose2d, x: Tensor) -> Tensor:
+    """A 2 x 2 transposed convolution of stride 2 on rows: ``(..., C)`` -> ``(..., 4, C')``, cells y, x."""
+    weight = conv.weight.permute(2, 3, 1, 0).flatten(0, 2)
+    return F.linear(x, weight, conv.bias.repeat(4)).unflatten(-1, (4, -1))
