@@ -30,6 +30,9 @@ if ! .venv/bin/python -c 'import torch' 2>/dev/null; then
     $pip install -q -r requirements/torch.txt
   fi
 fi
+say "training and evaluation"
+$pip install -q -r requirements/train.txt
+$pip install -q --no-deps -r requirements/nodeps.txt
 $pip install -q --no-deps --no-build-isolation -e .
 say "vision_msgs"
 ./env.sh .venv/bin/python tools/build_vision_msgs.py

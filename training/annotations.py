@@ -23,7 +23,8 @@ class Record:
     """One picture and its masks.
 
     Attributes:
-        path: the image file.
+        name: the picture's name in its data set.
+        image: its file, or the bytes of its JPEG or PNG.
         source: name of the annotation file it came from, without the split.
         height, width: size in pixels that the annotations refer to.
         rles: masks as compressed RLE.
@@ -31,7 +32,8 @@ class Record:
         annotators: ``(M,)`` int; masks of one annotator do not contradict each other.
     """
 
-    path: Path
+    name: str
+    image: Path | bytes
     source: str
     height: int
     width: int
@@ -41,12 +43,15 @@ class Record:
 
     def read_image(self) -> np.ndarray:
         """The picture as ``(H, W, 3)`` uint8 RGB; ``ValueError`` when it is missing, corrupt or misfit."""
-        image = cv2.imread(str(self.path), cv2.IMREAD_COLOR)
+        if isinstance(self.image, bytes):
+            image = cv2.imdecode(np.frombuffer(self.image, np.uint8), cv2.IMREAD_COLOR)
+        else:
+            image = cv2.imread(str(self.image), cv2.IMREAD_COLOR)
         if image is None:
-            raise ValueError(f"{self.path}: cannot be read as an image")
+            raise ValueError(f"{self.name}: cannot be read as an image ({_place(self.image)})")
         if image.shape[:2] != (self.height, self.width):
             raise ValueError(
-                f"{self.path}: is {image.shape[1]}x{image.shape[0]}, its annotations say "
+                f"{self.name}: is {image.shape[1]}x{image.shape[0]}, its annotations say "
                 f"{self.width}x{self.height}"
             )
         return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
@@ -56,23 +61,34 @@ class Record:
         return rle_codec.decode(self.rles[index])
 
 
+def _place(image: Path | bytes) -> str:
+    return f"{len(image)} bytes" if isinstance(image, bytes) else str(image)
+
+
 @dataclass
 class Skipped:
     """What was left out while reading, by reason."""
 
     counts: dict[str, int] = field(default_factory=dict)
+    _lines: list[str] = field(default_factory=list)
 
     def add(self, reason: str, example: str) -> None:
         if reason not in self.counts:
             log.warning("skipping %s: %s", reason, example)
         self.counts[reason] = self.counts.get(reason, 0) + 1
+        self._lines.append(f"{reason}: {example}")
+
+    def take_lines(self) -> list[str]:
+        """What was added since the last time, a line each: how the loader's processes report."""
+        lines, self._lines = self._lines, []
+        return lines
 
     def __str__(self) -> str:
         return ", ".join(f"{count} {reason}" for reason, count in self.counts.items()) or "nothing"
 
 
 def read_annotations(file: Path, images: Path, skipped: Skipped | None = None) -> list[Record]:
-    """Read one COCO instances file; pictures without a usable mask are skipped and counted.
+    """Read one COCO or LVIS instances file; pictures without a usable mask are skipped and counted.
 
     Args:
         file: the JSON, with RLE or polygons.
@@ -91,19 +107,20 @@ def read_annotations(file: Path, images: Path, skipped: Skipped | None = None) -
     source = file.stem.rsplit("_", 1)[0]
     records = []
     for entry in entries:
+        name = entry.get("file_name") or "/".join(entry["coco_url"].split("/")[-2:])  # LVIS has the URL only
         annotations = [a for a in coco.imgToAnns[entry["id"]] if not a.get("iscrowd")]
         usable = [a for a in annotations if a.get("segmentation") and min(a["bbox"][2:]) > 0]
         for annotation in annotations[: len(annotations) - len(usable)]:
             skipped.add("empty masks", f"{file.name} annotation {annotation.get('id')}")
         if not usable:
-            skipped.add("images without masks", entry["file_name"])
+            skipped.add("images without masks", name)
             continue
         boxes = np.array([a["bbox"] for a in usable], np.float32)
         boxes[:, 2:] += boxes[:, :2]
         annotators = np.array([int(a.get("annotator", 0) or 0) for a in usable])
         rles = [coco.annToRLE(a) for a in usable]
-        path = images / entry["file_name"]
-        records.append(Record(path, source, entry["height"], entry["width"], rles, boxes, annotators))
+        size = entry["height"], entry["width"]
+        records.append(Record(name, images / name, source, *size, rles, boxes, annotators))
     return records
 
 

@@ -1,25 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An endless, reproducible stream of training samples: sample i is a function of the seed and of i.
+"""Reproducible streams of training samples, in one process or many.
 
-That is what makes an exact resume free: a run that continues at step n asks for the samples from n on.
+From files, sample i is a function of the seed and of i. From tar shards, a reader's n-th sample is a function
+of the seed, of the reader and of n. Either way a resumed run sees what the uninterrupted one would have seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache, partial
+from itertools import count, islice
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, get_worker_info
 
-from .annotations import Record
+from .annotations import Record, Skipped
+from .sa1b import Shards
 from .targets import proposal_targets
-from .views import STRIDE, ViewOptions, draw_view
+from .views import View, ViewOptions, draw_view, paste_objects
 
 MAX_POINTS = 10
+#: Records in a row that give no view with a mask, before the data are given up.
+MAX_ATTEMPTS = 100
 
 
 @dataclass
@@ -29,10 +36,13 @@ class Batch:
     Attributes:
         image: ``(B, S, S, 3)`` uint8 RGB.
         valid: ``(B, 2)`` height and width of the picture in the view.
-        coverage: ``(B, P, S/4, S/4)`` float32.
+        coverage: ``(B, P, h, w)`` float32 on the grid of the low-res logits.
         boxes: ``(B, P, 4)`` pixels of the view.
         points: ``(B, P, 10, 2)`` foreground points, pixels of the view.
         heat, distances, group: AutoPPN's targets, see :func:`training.targets.proposal_targets`.
+        names: the pictures' names.
+        skipped: why records were passed over on the way, one line each.
+        prompt_scale: pixels of the prompt frame to a pixel of the view.
     """
 
     image: Tensor
@@ -43,53 +53,48 @@ class Batch:
     heat: Tensor
     distances: Tensor
     group: Tensor
+    names: list[str]
+    skipped: list[str]
+    prompt_scale: float = 1.0
+
+    def to(self, device: torch.device) -> Batch:
+        moved = {
+            f.name: v.to(device, non_blocking=True) if isinstance(v := getattr(self, f.name), Tensor) else v
+            for f in fields(self)
+        }
+        return Batch(**moved)
 
 
-class TrainingSet(Dataset):
-    """Draws a source, a record of it and a view of the record for every index.
+@dataclass(frozen=True)
+class SampleOptions:
+    """``prompts`` masks a view; ``heat_of``: see :func:`training.targets.proposal_targets`."""
 
-    Sources are weighted by the square root of their number of pictures times ``source_weights``, so that
-    many masks on few pictures do not drown the rest.
-    """
-
-    def __init__(
-        self,
-        records: list[Record],
-        view: ViewOptions,
-        prompts: int,
-        seed: int,
-        source_weights: dict[str, float] | None = None,
-    ) -> None:
-        self.by_source: dict[str, list[Record]] = {}
-        for record in records:
-            self.by_source.setdefault(record.source, []).append(record)
-        self.names = sorted(self.by_source)
-        extra = source_weights or {}
-        weights = np.array([len(self.by_source[n]) ** 0.5 * extra.get(n, 1.0) for n in self.names])
-        self.probabilities = weights / weights.sum()
-        self.view, self.prompts, self.seed = view, prompts, seed
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
-        for attempt in range(100):
-            rng = np.random.default_rng((self.seed, index, attempt))
-            source = self.by_source[self.names[rng.choice(len(self.names), p=self.probabilities)]]
-            try:
-                view = draw_view(source[rng.integers(len(source))], self.view, rng)
-            except ValueError:
-                continue
-            if len(view.boxes):
-                break
-        else:
-            raise ValueError("100 views in a row without a mask: check the annotations and the zoom range")
-        targets = proposal_targets(view.coverage, view.boxes, float(self.view.size))
-        count = len(view.boxes)
-        chosen = rng.choice(count, self.prompts, replace=count < self.prompts)
-        points = np.stack([sample_points(view.coverage[i], rng) for i in chosen])
-        valid = np.array(view.valid)
-        return (view.image, valid, view.coverage[chosen], view.boxes[chosen], points, *targets)
+    prompts: int
+    heat_of: str = "distance"
 
 
-def sample_points(coverage: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def make_sample(
+    record: Record, view: View, options: SampleOptions, rng: np.random.Generator
+) -> dict[str, Any]:
+    """One row of a batch from a view that has masks."""
+    heat, distances, group = proposal_targets(view.coverage, view.boxes, float(view.size), options.heat_of)
+    masks = len(view.boxes)
+    chosen = rng.choice(masks, options.prompts, replace=masks < options.prompts)
+    points = np.stack([sample_points(view.coverage[i], view.stride, rng) for i in chosen])
+    return {
+        "image": view.image,
+        "valid": np.array(view.valid),
+        "coverage": view.coverage[chosen],
+        "boxes": view.boxes[chosen],
+        "points": points,
+        "heat": heat,
+        "distances": distances,
+        "group": group,
+        "names": record.name,
+    }
+
+
+def sample_points(coverage: np.ndarray, stride: int, rng: np.random.Generator) -> np.ndarray:
     """``(10, 2)`` foreground points x, y in pixels of the view; often the first is the most central one."""
     inside = coverage >= min(0.5, float(coverage.max()))
     rows, cols = np.nonzero(inside)
@@ -99,38 +104,168 @@ def sample_points(coverage: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         distance = cv2.distanceTransform(np.pad(inside.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
         row, col = np.unravel_index(distance.argmax(), distance.shape)
         cells[0] = col, row
-    return (cells + rng.uniform(0.0, 1.0, cells.shape).astype(np.float32)) * STRIDE - 0.5
+    return (cells + rng.uniform(0.0, 1.0, cells.shape).astype(np.float32)) * stride - 0.5
 
 
-class Range(Sampler):
-    """The indices ``start`` to ``stop``, in order."""
+class Choice:
+    """Which record comes at an index: by source, or every record once an epoch.
 
-    def __init__(self, start: int, stop: int) -> None:
-        self.start, self.stop = start, stop
+    Sources are weighted by the square root of their number of pictures times ``weights``, so that many
+    masks on few pictures do not drown the rest.
+    """
 
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self.start, self.stop))
+    def __init__(
+        self, sources: dict[str, Sequence[Record]], sampling: str, weights: dict[str, float], seed: int
+    ) -> None:
+        unknown = sorted(set(weights) - set(sources))
+        if unknown:
+            raise ValueError(f"source_weights names {unknown}, the data have {sorted(sources)}")
+        self.names = sorted(sources)
+        self.sources, self.sampling, self.seed = sources, sampling, seed
+        share = np.array([len(sources[n]) ** 0.5 * weights.get(n, 1.0) for n in self.names])
+        self.probabilities = share / share.sum()
+        self.ends = np.cumsum([len(sources[n]) for n in self.names])
 
     def __len__(self) -> int:
-        return self.stop - self.start
+        return int(self.ends[-1])
+
+    def draw(self, index: int, rng: np.random.Generator, attempt: int) -> Record:
+        """The record of ``index``; another one at every attempt."""
+        if self.sampling == "sources":
+            source = self.sources[self.names[rng.choice(len(self.names), p=self.probabilities)]]
+            return source[rng.integers(len(source))]
+        number = int(_permutation(self.seed, index // len(self), len(self))[index % len(self)])
+        if attempt:
+            number = int(rng.integers(len(self)))
+        which = int(np.searchsorted(self.ends, number, side="right"))
+        start = 0 if which == 0 else int(self.ends[which - 1])
+        return self.sources[self.names[which]][number - start]
 
 
-def collate(samples: list[tuple[np.ndarray, ...]]) -> Batch:
-    return Batch(*(torch.from_numpy(np.stack(column)) for column in zip(*samples, strict=True)))
+@lru_cache(maxsize=2)
+def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
+    return np.random.default_rng((seed, epoch)).permutation(count)
+
+
+class TrainingSet(Dataset):
+    """Sample i: a record, a view of it, prompts and targets."""
+
+    def __init__(
+        self, choice: Choice, view: ViewOptions, sample: SampleOptions, seed: int, copy_paste: float = 0.0
+    ) -> None:
+        self.choice, self.view, self.sample, self.seed = choice, view, sample, seed
+        self.copy_paste = copy_paste
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        skipped: list[str] = []
+        for attempt in range(MAX_ATTEMPTS):
+            rng = np.random.default_rng((self.seed, index, attempt))
+            try:
+                record = self.choice.draw(index, rng, attempt)
+                view = draw_view(record, self.view, rng)
+                if self.copy_paste and rng.random() < self.copy_paste:
+                    giver = draw_view(self.choice.draw(index, rng, attempt + 1), self.view, rng)
+                    view = paste_objects(view, giver, rng)
+            except ValueError as error:
+                skipped.append(f"unusable records: {error}")
+                continue
+            if len(view.boxes):
+                return {**make_sample(record, view, self.sample, rng), "skipped": skipped}
+        raise ValueError(
+            f"{MAX_ATTEMPTS} records in a row without a mask in view: check the annotations and the zoom "
+            f"range; the last reason was {skipped[-1:] or 'an empty view'}"
+        )
+
+
+class ShardSet(IterableDataset):
+    """Batches from tar shards. ``start`` is the number of batches that this process has had before.
+
+    The place of a damaged record is taken by another one of its batch.
+    """
+
+    def __init__(
+        self,
+        shards: Shards,
+        view: ViewOptions,
+        sample: SampleOptions,
+        batch: int,
+        seed: int,
+        start: int,
+        rank: int,
+        ranks: int,
+    ) -> None:
+        self.shards, self.view, self.sample, self.batch = shards, view, sample, batch
+        self.seed, self.start, self.rank, self.ranks = seed, start, rank, ranks
+
+    def __iter__(self) -> Iterator[Batch]:
+        info = get_worker_info()
+        workers, worker = (info.num_workers, info.id) if info else (1, 0)
+        # Workers give batches in turn. Reader r gives the batches r, r + workers, ... of the whole run, so
+        # after a resume worker 0 is the reader whose turn it is.
+        reader = (self.start + worker) % workers
+        had = len(range(reader, self.start, workers))
+        skipped, part = Skipped(), self.rank * workers + reader
+        records = self.shards.stream(self.seed, part, self.ranks * workers, skipped)
+        # What was had is passed over undecoded: batch n is made of the reader's n-th records, come what may.
+        records = islice(records, had * self.batch, None)
+        for number in count(had):
+            rng = np.random.default_rng((self.seed, part, number))
+            samples = self._samples(list(islice(records, self.batch)), rng, skipped)
+            if samples:
+                batch = collate([samples[i % len(samples)] for i in range(self.batch)])
+                batch.skipped = skipped.take_lines()
+                yield batch
+
+    def _samples(self, records: list[Record], rng: np.random.Generator, skipped: Skipped) -> list[dict]:
+        samples = []
+        for record in records:
+            try:
+                view = draw_view(record, self.view, rng)
+            except ValueError as error:
+                skipped.add("unusable records", str(error))
+                continue
+            if len(view.boxes):
+                samples.append({**make_sample(record, view, self.sample, rng), "skipped": []})
+        return samples
+
+
+def collate(samples: list[dict[str, Any]]) -> Batch:
+    columns = {name: [sample[name] for sample in samples] for name in samples[0]}
+    names, skipped = columns.pop("names"), [line for lines in columns.pop("skipped") for line in lines]
+    tensors = {name: torch.from_numpy(np.stack(rows)) for name, rows in columns.items()}
+    return Batch(**tensors, names=names, skipped=skipped)
+
+
+class Turns(Sampler):
+    """The indices of one of ``ranks`` processes: its part of the batches ``start`` to ``stop``."""
+
+    def __init__(self, start: int, stop: int, batch: int, rank: int, ranks: int) -> None:
+        self.batches = range(start * ranks + rank, stop * ranks, ranks)
+        self.batch = batch
+
+    def __iter__(self) -> Iterator[int]:
+        return (turn * self.batch + i for turn in self.batches for i in range(self.batch))
+
+    def __len__(self) -> int:
+        return len(self.batches) * self.batch
 
 
 def _one_thread(_: int) -> None:
     cv2.setNumThreads(1)
 
 
-def loader(data: TrainingSet, batch: int, start: int, stop: int, workers: int) -> DataLoader:
-    """Batches for the steps ``start`` to ``stop``."""
-    return DataLoader(
-        data,
-        batch_size=batch,
-        sampler=Range(start * batch, stop * batch),
+def loader(
+    data: TrainingSet | ShardSet, batch: int, start: int, stop: int, workers: int, rank: int, ranks: int
+) -> DataLoader:
+    """Batches ``start`` to ``stop`` of one process (shards: from where the set was told to start)."""
+    common = partial(
+        DataLoader,
         num_workers=workers,
-        collate_fn=collate,
         worker_init_fn=_one_thread,
         prefetch_factor=4 if workers else None,
+        pin_memory=torch.cuda.is_available(),
     )
+    if isinstance(data, ShardSet):
+        return common(data, batch_size=None)
+    turns = Turns(start, stop, batch, rank, ranks)
+    return common(data, batch_size=batch, sampler=turns, collate_fn=collate)

@@ -1,122 +1,160 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Score a bundle against human masks.
+"""Score a bundle by the field's protocols: tables, JSON, and pictures of the best, median and worst cases.
 
-``python -m training.evaluate --model lite_sam --data DATA --on coco_val``:
-
-GT-box mIoU, k-click mIoU, and the baselines that need no network, through the same code.
+``python -m training.evaluate boxes --model lite_sam --data DATA --on coco_val --clicks 1 3 5``; see
+``training/README.md`` for the command of every published number.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
-from collections import defaultdict
+import logging
+import sys
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from tqdm import tqdm
-
-from evitsam_ros.segment import Embedding, Prompt, Segmenter
+from evitsam_ros.segment import Segmenter
 
 from .annotations import Record, read_folder
-from .baselines import BASELINES
-from .metrics import central_point, mask_iou, next_click, size_group
+from .evaluation.baselines import BASELINES
+from .evaluation.cases import Cases
+from .evaluation.cost import network_costs, seconds
+from .evaluation.detections import average_precision
+from .evaluation.edges import EDGE_BASELINES, score_edges
+from .evaluation.prompted import score_prompts
+from .evaluation.recall import check_exhaustive, everything_recall
 
-GROUPS = ("all", "small", "medium", "large")
-
-
-class Score:
-    """IoUs by method and size group."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-
-    def add(self, method: str, iou: float, area: float) -> None:
-        self.values[method]["all"].append(iou)
-        self.values[method][size_group(area)].append(iou)
-
-    def means(self) -> dict[str, dict[str, float]]:
-        return {
-            method: {group: float(np.mean(groups[group])) for group in GROUPS if groups[group]}
-            for method, groups in self.values.items()
-        }
+Table = dict[str, dict[str, float]]
 
 
-def score_boxes(
-    segmenter: Segmenter, embedding: Embedding, record: Record, truths: list, score: Score
-) -> None:
-    """One mask for each ground-truth box: the best of three by predicted IoU, and by the truth."""
-    prompts = [Prompt(box=box) for box in record.boxes]
-    masks = segmenter.decode(embedding, prompts, multimask=True)
-    full = masks.full().reshape(len(prompts), 3, *masks.image_size)
-    ranked = masks.scores.reshape(-1, 3).argmax(1)
-    for candidates, first, truth in zip(full, ranked, truths, strict=True):
-        ious = [mask_iou(candidate, truth) for candidate in candidates]
-        score.add("GT box", ious[first], truth.sum())
-        score.add("GT box, best of 3", max(ious), truth.sum())
-
-
-def score_clicks(
-    segmenter: Segmenter, embedding: Embedding, truths: list, clicks: tuple[int, ...], score: Score
-) -> None:
-    """SAM's protocol: the most central point first, then the most central point of the larger error."""
-    for truth in truths:
-        points, labels = [central_point(truth)], [1]
-        for count in range(1, max(clicks) + 1):
-            masks = segmenter.decode(embedding, [Prompt(points=points, labels=labels)])
-            prediction = masks.full()[0]
-            if count in clicks:
-                score.add(f"{count} click" + "s" * (count > 1), mask_iou(prediction, truth), truth.sum())
-            following = next_click(truth, prediction)
-            if following is not None:
-                points.append(following[0])
-                labels.append(following[1])
-
-
-def evaluate(
-    segmenter: Segmenter | None, records: list[Record], clicks: tuple[int, ...], baselines: tuple[str, ...]
-) -> dict[str, dict[str, float]]:
-    """Mean IoU by method and size group over all masks of all records."""
-    score = Score()
-    for record in tqdm(records, desc="evaluate", unit="image", mininterval=2):
-        image = record.read_image()
-        truths = [record.read_mask(index).astype(bool) for index in range(len(record.rles))]
-        for name in baselines:
-            for box, truth in zip(record.boxes, truths, strict=True):
-                score.add(name, mask_iou(BASELINES[name](image, box), truth), truth.sum())
-        if segmenter is None:
-            continue
-        embedding = segmenter.embed(image)
-        score_boxes(segmenter, embedding, record, truths, score)
-        if clicks:
-            score_clicks(segmenter, embedding, truths, clicks, score)
-    return score.means()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", help="a bundle's name or folder; without one, baselines only")
-    parser.add_argument("--backend", default="auto")
-    parser.add_argument("--data", type=Path, required=True, help="folder with images/ and annotations/")
-    parser.add_argument("--on", nargs="+", default=["coco_val"], help="annotation files, without .json")
-    parser.add_argument("--clicks", type=int, nargs="*", default=[1, 3, 5])
-    parser.add_argument("--baselines", nargs="*", default=[], choices=sorted(BASELINES))
-    parser.add_argument("--limit", type=int, help="only the first so many pictures")
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    segmenter = Segmenter.open(options.model, options.backend) if options.model else None
+def boxes(options: argparse.Namespace, segmenter: Segmenter | None) -> dict[str, Table]:
+    """GT-box mIoU and k-click mIoU."""
     report = {}
-    for name in options.on:
-        records = read_folder(options.data, [name])[: options.limit]
-        report[name] = evaluate(segmenter, records, tuple(options.clicks), tuple(options.baselines))
-        print(f"{name}: {len(records)} pictures, {sum(len(r.rles) for r in records)} masks, mean IoU")
-        print(f"{'':24}" + "".join(f"{group:>9}" for group in GROUPS))
-        for method, groups in report[name].items():
-            cells = "".join(f"{groups[group]:9.3f}" if group in groups else f"{'-':>9}" for group in GROUPS)
-            print(f"{method:24}{cells}")
+    for name, records in _records(options):
+        cases = Cases() if options.cases else None
+        report[name] = score_prompts(
+            segmenter, records, tuple(options.clicks), tuple(options.baselines), cases
+        )
+        if cases is not None and cases.all:
+            cases.write(options.cases / f"{name}.jpg")
+    return report
+
+
+def everything(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, Table]:
+    """Mask AR@1000, with AutoPPN's proposals and with grids of points."""
+    report = {}
+    for name, records in _records(options):
+        check_exhaustive(options.data / "annotations" / f"{name}.json")
+        report[name] = {f"AutoPPN {options.top_n}": everything_recall(segmenter, records, options.top_n)}
+        for side in options.grids:
+            report[name][f"grid {side}x{side}"] = everything_recall(segmenter, records, side * side, side)
+    return report
+
+
+def edges(options: argparse.Namespace, segmenter: Segmenter | None) -> dict[str, Table]:
+    """BSDS500 boundaries: ODS, OIS, AP, R50."""
+    report = {}
+    for name, records in _records(options):
+        found = score_edges(segmenter, records, options.top_n, options.thresholds, tuple(options.baselines))
+        report[name] = {
+            method: {k.upper(): v for k, v in dataclasses.asdict(score).items() if isinstance(v, float)}
+            for method, score in found.items()
+        }
+    return report
+
+
+def detections(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, Table]:
+    """Mask AP of a detector's boxes."""
+    score = average_precision(
+        segmenter, options.annotations, options.images, options.detections, options.protocol
+    )
+    return {options.detections.name: {options.protocol.upper(): score}}
+
+
+def cost(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, Table]:
+    """Parameters, multiply-adds and seconds on this machine."""
+    name = segmenter.bundle.name
+    table = {part: dataclasses.asdict(c) for part, c in network_costs(name).items()}
+    records = read_folder(options.data, options.on)
+    times = seconds(segmenter, records[0].read_image(), options.top_n)
+    return {name: table | {job: {"seconds": value} for job, value in times.items()}}
+
+
+def _records(options: argparse.Namespace) -> list[tuple[str, list[Record]]]:
+    return [(name, read_folder(options.data, [name])[: options.limit]) for name in options.on]
+
+
+def print_table(title: str, table: Table) -> None:
+    columns = list(dict.fromkeys(column for row in table.values() for column in row))
+    print(f"{title:28}" + "".join(f"{column:>12}" for column in columns))
+    for method, row in table.items():
+        print(f"{method:28}" + "".join(f"{_cell(row.get(column)):>12}" for column in columns))
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = top.add_subparsers(dest="command", required=True)
+
+    def command(job: Any, *, model_needed: bool = True) -> argparse.ArgumentParser:
+        added = commands.add_parser(job.__name__, help=job.__doc__.splitlines()[0])
+        added.set_defaults(job=job)
+        added.add_argument("--model", required=model_needed, help="a bundle's name or folder")
+        added.add_argument("--backend", default="auto")
+        added.add_argument("--json", type=Path, help="write the report here too")
+        return added
+
+    def on_data(added: argparse.ArgumentParser, default: str) -> None:
+        added.add_argument("--data", type=Path, required=True, help="folder with images/ and annotations/")
+        added.add_argument("--on", nargs="+", default=[default], help="annotation files, without .json")
+        added.add_argument("--limit", type=int, help="only the first so many pictures")
+        added.add_argument("--top-n", type=int, default=256, help="proposals to decode")
+
+    added = command(boxes, model_needed=False)
+    on_data(added, "coco_val")
+    added.add_argument("--clicks", type=int, nargs="*", default=[1, 3, 5])
+    added.add_argument("--baselines", nargs="*", default=[], choices=sorted(BASELINES))
+    added.add_argument("--cases", type=Path, help="folder for a picture of best, median and worst cases")
+    added = command(everything)
+    on_data(added, "planar_ade_val")
+    added.add_argument(
+        "--grids", type=int, nargs="*", default=[], help="sides of point grids to compare with"
+    )
+    added = command(edges, model_needed=False)
+    on_data(added, "bsds500_val")
+    added.add_argument("--thresholds", type=int, default=33)
+    added.add_argument("--baselines", nargs="*", default=[], choices=sorted(EDGE_BASELINES))
+    added = command(detections)
+    added.add_argument("--detections", type=Path, required=True, help="COCO results: boxes with scores")
+    added.add_argument("--annotations", type=Path, required=True, help="instances in COCO's or LVIS's format")
+    added.add_argument("--images", type=Path, required=True, help="folder of the pictures")
+    added.add_argument("--protocol", choices=["coco", "lvis"], default="coco")
+    on_data(command(cost), "coco_val")
+    return top
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    try:
+        segmenter = Segmenter.open(options.model, options.backend) if options.model else None
+        report = options.job(options, segmenter)
+    except ValueError as error:
+        print(f"evaluate: {error}", file=sys.stderr)
+        return 2
+    for title, table in report.items():
+        print_table(title, table)
     if options.json:
         options.json.write_text(json.dumps(report, indent=2))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

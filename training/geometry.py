@@ -16,38 +16,54 @@ from tqdm import tqdm
 from evitsam_ros.models.sam import Sam
 
 from .losses import MaskLossWeights, mask_loss
+from .prompting import PromptSet, box_prompts, point_in_box_prompts, point_prompts
+from .recipe import Geometry
 
 #: Radius of the disc around a lone point, as a fraction of the side.
 POINT_RADIUS = 0.12
-#: Sides of the smallest boxes, as a fraction of the picture's: at the start of the warm-up, and in the end.
+#: Sides of the smallest boxes: at first a share of the picture's side, in the end in cells of the embedding.
 #: Begun with small boxes, the decoder learns to predict nothing and stays there.
-LARGE_ENOUGH, SMALLEST = 0.3, 0.025
+LARGE_ENOUGH, SMALLEST_CELLS = 0.3, 0.75
+#: Share of the warm-up after which the smallest boxes are reached.
+SMALLEST_FROM = 0.5
 WEIGHTS = MaskLossWeights(pixel="sized_bce", pixel_weight=1.0, others=1.0)
+KINDS = ("box", "point", "box", "point in box")
+
+
+def axis_frequencies(features: int, lowest: float, highest: float) -> Tensor:
+    """A matrix ``(2, features)`` for SAM's Fourier features whose waves run along x or along y.
+
+    SAM draws directions at random. A box is four conditions on x or y alone, which a head of 16 channels can
+    hold only if its waves run that way too: from a cold start this learns in half of the steps. Frequencies
+    are cycles over half of the picture, evenly spaced on a logarithmic axis.
+    """
+    half = features // 2
+    waves = lowest * (highest / lowest) ** (torch.arange(half) / (half - 1))
+    matrix = torch.zeros(2, features)
+    matrix[0, :half], matrix[1, half:] = waves, waves
+    return matrix
 
 
 def synthetic_prompts(
-    count: int, side: float, generator: torch.Generator, smallest: float = SMALLEST
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Random boxes and points: coords ``(B, 3, 2)``, labels ``(B, 3)`` and ellipses ``(B, 4)`` cx cy rx ry.
+    count: int, side: float, kind: str, smallest: float, generator: torch.Generator
+) -> tuple[PromptSet, Tensor]:
+    """Random prompts of one kind, and their ellipses ``(B, 4)`` cx cy rx ry, all in pixels.
 
-    Half are boxes (corners, then padding), a quarter a box with a point inside, a quarter a lone point.
+    ``smallest`` is the side of the smallest boxes as a fraction of ``side``; sizes are log-uniform.
     """
     uniform = torch.rand(count, 6, generator=generator)
-    # Sizes are log-uniform: in the end half of the boxes are smaller than a sixth of the picture.
     mean, aspect = smallest * (0.9 / smallest) ** uniform[:, 0], 2 ** (1.6 * uniform[:, 1] - 0.8)
     size = side * torch.stack([mean * aspect, mean / aspect], dim=1).clamp(max=0.98)
     centre = size / 2 + uniform[:, 2:4] * (side - size)
-    inside = centre + (uniform[:, 4:] - 0.5) * size * 0.7
-    low, high = centre - size / 2, centre + size / 2
-    kind = torch.arange(count) % 4
-    coords = torch.stack([inside, low, high], dim=1)
-    labels = torch.tensor([1.0, 2.0, 3.0]).repeat(count, 1)
-    labels[kind < 2, 0] = -1
-    labels[kind == 3, 1:] = -1
-    coords = torch.where(labels[..., None] == -1, torch.zeros_like(coords), coords)
+    inside = (centre + (uniform[:, 4:] - 0.5) * size * 0.7)[:, None]
+    boxes = torch.cat([centre - size / 2, centre + size / 2], dim=1)
     ellipse = torch.cat([centre, size / 2], dim=1)
-    disc = torch.cat([inside, torch.full_like(inside, POINT_RADIUS * side)], dim=1)
-    return coords, labels, torch.where((kind == 3)[:, None], disc, ellipse)
+    if kind == "box":
+        return box_prompts(boxes), ellipse
+    if kind == "point in box":
+        return point_in_box_prompts(inside, boxes), ellipse
+    disc = torch.cat([inside[:, 0], torch.full((count, 2), POINT_RADIUS * side)], dim=1)
+    return point_prompts(inside, 1), disc
 
 
 def ellipse_masks(ellipses: Tensor, cells: int, side: float) -> Tensor:
@@ -64,31 +80,40 @@ def geometry_loss(
     model: Sam,
     batch: int,
     grid: int,
+    kind: str,
     generator: torch.Generator,
-    smallest: float = SMALLEST,
-    bfloat16: bool = True,
+    smallest: float | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Loss and ``(B,)`` IoU of a batch of synthetic prompts on a noise embedding of ``grid`` x ``grid``."""
     encoder = model.prompt_encoder
-    before = encoder.embedding_size, encoder.prompt_size
+    before = encoder.embedding_size
     side = float(encoder.prompt_size)
-    coords, labels, ellipses = synthetic_prompts(batch, side, generator, smallest)
+    smallest = SMALLEST_CELLS / grid if smallest is None else smallest
+    prompts, ellipses = synthetic_prompts(batch, side, kind, smallest, generator)
     noise = F.layer_norm(torch.randn(1, grid, grid, 256, generator=generator), (256,)).permute(0, 3, 1, 2)
+    device = encoder.no_mask_embed.weight.device
+    coords, labels = prompts.coords.to(device), prompts.labels.to(device)
+    no_mask = torch.zeros(1, 1, 4 * grid, 4 * grid, device=device)
     encoder.embedding_size = (grid, grid)
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16):
-        no_mask = torch.zeros(1, 1, 4 * grid, 4 * grid)
-        logits, iou = model.decode(noise, coords, labels, no_mask, torch.zeros(1))
-    encoder.embedding_size, encoder.prompt_size = before
-    target = ellipse_masks(ellipses, 4 * grid, side)
-    everyone = torch.ones(batch, dtype=torch.bool)
+    logits, iou = model.decode(noise.to(device), coords, labels, no_mask, no_mask.new_zeros(1))
+    encoder.embedding_size = before
+    target = ellipse_masks(ellipses, 4 * grid, side).to(device)
+    everyone = torch.ones(batch, dtype=torch.bool, device=device)
     return mask_loss(logits[:, 1:].float(), iou[:, 1:].float(), target, everyone, WEIGHTS)
 
 
-def warm_up(model: Sam, steps: int, batch: int, grids: tuple[int, ...], lr: float, seed: int = 0) -> float:
+def grid_at(grids: tuple[int, ...], step: int, steps: int) -> int:
+    """Coarse embeddings first: the grid of a step, one of the two that its share of the run has reached."""
+    reached = min(len(grids) - 1, len(grids) * step // steps)
+    return grids[reached if step % 2 else max(0, reached - 1)]
+
+
+def warm_up(model: Sam, options: Geometry, seed: int = 0) -> float:
     """Train prompt encoder and mask decoder on noise embeddings; returns the last running IoU.
 
-    ``grids`` are the sides of the embeddings to alternate between. The image encoder is not touched.
+    The image encoder is not touched.
     """
+    steps, grids, lr = options.steps, options.grids, options.lr
     generator = torch.Generator().manual_seed(seed)
     heads = [*model.prompt_encoder.parameters(), *model.mask_decoder.parameters()]
     optimiser = torch.optim.AdamW(heads, lr=lr, weight_decay=1e-4)
@@ -97,14 +122,15 @@ def warm_up(model: Sam, steps: int, batch: int, grids: tuple[int, ...], lr: floa
     running = 0.0
     bar = tqdm(range(steps), desc="geometry", unit="step", mininterval=5)
     for step in bar:
-        progress = min(1.0, 1.5 * step / steps)
-        smallest = LARGE_ENOUGH * (SMALLEST / LARGE_ENOUGH) ** progress
-        loss, ranked = geometry_loss(model, batch, grids[step % len(grids)], generator, smallest)
+        grid, kind = grid_at(grids, step, steps), KINDS[step // 2 % len(KINDS)]
+        progress = min(1.0, step / steps / SMALLEST_FROM)
+        smallest = LARGE_ENOUGH * (SMALLEST_CELLS / grid / LARGE_ENOUGH) ** progress
+        loss, ranked = geometry_loss(model, options.batch, grid, kind, generator, smallest)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(heads, 1.0)
         optimiser.step()
         schedule.step()
         running += (ranked.mean().item() - running) * min(1.0, 2 / (step + 2) + 0.02)
-        bar.set_postfix(iou=f"{running:.3f}", loss=f"{loss.item():.3f}")
+        bar.set_postfix(iou=f"{running:.3f}", loss=f"{loss.item():.3f}", grid=grid, refresh=False)
     return running

@@ -95,34 +95,58 @@ def mask_loss(
 
 
 def proposal_loss(
-    heat: Tensor, box: Tensor, target_heat: Tensor, target_box: Tensor, group: Tensor
+    heat: Tensor,
+    box: Tensor,
+    target_heat: Tensor,
+    target_box: Tensor,
+    group: Tensor,
+    kind: str = "mined_mse",
+    grouping: bool = True,
 ) -> tuple[Tensor, Tensor]:
-    """AutoPPN's hard-mined MSE and Smooth-L1, a mean within each size group, then summed (equation 1).
+    """AutoPPN's heat and box losses, a mean within each size group, then summed (equation 1, section 3.3).
 
     Args:
         heat, box: outputs before sigmoid and softplus, ``(B, 1, h, w)`` and ``(B, 4, h, w)``.
-        target_heat: normalised distance transform, ``(B, h, w)``.
+        target_heat: normalised distance transform (or Gaussian), ``(B, h, w)``.
         target_box: distances l, t, r, b as fractions of the side, ``(B, 4, h, w)``.
         group: 0 small, 1 medium, 2 large, -1 unlabelled (excluded), ``(B, h, w)``.
+        kind: ``mined_mse``, the paper's hard-mined MSE, or ``focal``, CenterNet's (ablation, table 2).
+        grouping: False takes all sizes as one group (ablation, table 2).
     """
-    error = (torch.sigmoid(heat[:, 0]) - target_heat).pow(2)
     distance = F.softplus(box)
     heat_loss, box_loss = heat.sum() * 0, box.sum() * 0
-    for index, scale in enumerate(GROUP_SCALES):
-        inside = group == index
+    groups = [(group == index, scale) for index, scale in enumerate(GROUP_SCALES)]
+    for inside, scale in groups if grouping else [(group >= 0, 1.0)]:
         positive = inside & (target_heat >= 0.5)
         if not inside.any():
             continue
-        heat_loss = heat_loss + _hard_mined_mean(error, positive, inside & ~positive)
+        heat_loss = heat_loss + HEAT_LOSSES[kind](heat[:, 0], target_heat, positive, inside & ~positive)
         if positive.any():
             difference = F.smooth_l1_loss(distance / scale, target_box / scale, reduction="none")
             box_loss = box_loss + difference.mean(1)[positive].mean()
     return heat_loss, box_loss
 
 
-def _hard_mined_mean(error: Tensor, positive: Tensor, negative: Tensor, ratio: int = 3) -> Tensor:
-    """Mean over all positives and the hardest ``ratio`` times as many others, at least 64 (OHEM)."""
+def hard_mined_mse(
+    logits: Tensor, target: Tensor, positive: Tensor, negative: Tensor, ratio: int = 3
+) -> Tensor:
+    """Mean square over all positives and the hardest ``ratio`` times as many others, at least 64 (OHEM)."""
+    error = (torch.sigmoid(logits) - target).pow(2)
     others = error[negative]
     count = min(others.numel(), max(64, ratio * int(positive.sum())))
     hardest = others.topk(count).values if count else others
     return torch.cat([error[positive], hardest]).mean()
+
+
+def centre_focal(logits: Tensor, target: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+    """CenterNet's focal loss (Zhou et al. 2019, equation 1) on the labelled pixels, over their peaks."""
+    peaks = (positive | negative) & (target >= 1 - 1e-4)
+    others = (positive | negative) & ~peaks
+    log_yes, log_no = F.logsigmoid(logits), F.logsigmoid(-logits)
+    probability = torch.sigmoid(logits)
+    hits = (1 - probability[peaks]).pow(2) * log_yes[peaks]
+    misses = (1 - target[others]).pow(4) * probability[others].pow(2) * log_no[others]
+    return -(hits.sum() + misses.sum()) / max(1, int(peaks.sum()))
+
+
+HEAT_LOSSES = {"mined_mse": hard_mined_mse, "focal": centre_focal}

@@ -49,13 +49,12 @@ def pack_file(file: Path, images: Path, out: Path, size: int, quality: int, skip
         except ValueError as error:
             skipped.add("unreadable images", str(error))
             continue
-        name = record.path.relative_to(images)
-        target = out / "images" / name
+        target = out / "images" / record.name
         target.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(target), image, [cv2.IMWRITE_JPEG_QUALITY, quality])
         number = len(result["images"]) + 1
         height, width = image.shape[:2]
-        result["images"].append({"id": number, "file_name": str(name), "height": height, "width": width})
+        result["images"].append({"id": number, "file_name": record.name, "height": height, "width": width})
         for annotation in annotations:
             identity = {"id": len(result["annotations"]) + 1, "image_id": number}
             result["annotations"].append({**identity, "category_id": 1, "iscrowd": 0, **annotation})

@@ -1,32 +1,71 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turn the masks of a batch into prompts: boxes, points, or a point in a box."""
+"""Turn the masks of a batch into prompts: boxes, points, a point in a box, and clicks at what is wrong."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 
-def box_prompts(
-    boxes: Tensor, jitter: float = 0.0, generator: torch.Generator | None = None
-) -> tuple[Tensor, Tensor]:
-    """``(B, 4)`` boxes -> corners ``(B, 2, 2)`` and labels 2, 3; ``jitter`` moves sides by that share."""
+@dataclass(frozen=True)
+class PromptSet:
+    """``B`` prompts of ``N`` tokens: coords ``(B, N, 2)`` pixels of the view, labels ``(B, N)`` (SAM's)."""
+
+    coords: Tensor
+    labels: Tensor
+
+    def in_frame(self, scale: float) -> tuple[Tensor, Tensor]:
+        """Coordinates in the prompt frame, whose pixels are ``1 / scale`` of the view's, and labels.
+
+        Pixel centres map to pixel centres: the half pixel that the prompt encoder adds is kept.
+        """
+        return (self.coords + 0.5) * scale - 0.5, self.labels
+
+
+def box_prompts(boxes: Tensor, jitter: float = 0.0, generator: torch.Generator | None = None) -> PromptSet:
+    """``(B, 4)`` boxes -> their corners; ``jitter`` moves every side by up to that share of the size."""
     size = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
-    boxes = boxes + (torch.rand(boxes.shape, generator=generator) - 0.5) * 2 * jitter * size
-    return boxes.view(-1, 2, 2), torch.tensor([2.0, 3.0]).expand(len(boxes), 2)
+    noise = torch.rand(boxes.shape, generator=generator).to(boxes.device)
+    boxes = boxes + (noise - 0.5) * 2 * jitter * size
+    return PromptSet(boxes.view(-1, 2, 2), boxes.new_tensor([2.0, 3.0]).expand(len(boxes), 2))
 
 
-def point_prompts(points: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def point_prompts(points: Tensor, count: int) -> PromptSet:
     """The first ``count`` of ``(B, N, 2)`` foreground points, and SAM's padding point behind them."""
-    padding = torch.zeros(len(points), 1, 2)
-    labels = torch.tensor([1.0] * count + [-1.0]).expand(len(points), count + 1)
-    return torch.cat([points[:, :count], padding], dim=1), labels
+    padding = points.new_zeros(len(points), 1, 2)
+    labels = points.new_tensor([1.0] * count + [-1.0]).expand(len(points), count + 1)
+    return PromptSet(torch.cat([points[:, :count], padding], dim=1), labels)
 
 
 def point_in_box_prompts(
     points: Tensor, boxes: Tensor, jitter: float = 0.0, generator: torch.Generator | None = None
-) -> tuple[Tensor, Tensor]:
+) -> PromptSet:
     """What AutoPPN sends: the first point, then the corners of the box."""
-    corners, labels = box_prompts(boxes, jitter, generator)
-    coords = torch.cat([points[:, :1], corners], dim=1)
-    return coords, torch.cat([torch.ones(len(points), 1), labels], dim=1)
+    corners = box_prompts(boxes, jitter, generator)
+    labels = torch.cat([points.new_ones(len(points), 1), corners.labels], dim=1)
+    return PromptSet(torch.cat([points[:, :1], corners.coords], dim=1), labels)
+
+
+def click_at_error(
+    prompts: PromptSet, logits: Tensor, truth: Tensor, generator: torch.Generator, view: float
+) -> PromptSet:
+    """Add a click to every prompt, uniformly from where its mask is wrong ("Segment Anything", appendix A).
+
+    Args:
+        logits, truth: ``(B, h, w)``; a prompt whose mask has no error gets another foreground point.
+        view: side of the view in pixels.
+    """
+    target = truth > 0.5
+    error = (logits > 0) != target
+    region = torch.where(error.flatten(1).any(1)[:, None, None], error, truth >= truth.amax((1, 2), True))
+    cells = torch.multinomial(region.flatten(1).float().cpu(), 1, generator=generator)[:, 0].to(truth.device)
+    rows, columns = cells // truth.shape[2], cells % truth.shape[2]
+    clicks = (torch.stack([columns, rows], dim=1) + 0.5) * (view / truth.shape[2]) - 0.5
+    labels = target.flatten(1).gather(1, cells[:, None]).to(prompts.labels.dtype)
+    labels = torch.where(error.flatten(1).any(1)[:, None], labels, torch.ones_like(labels))
+    return PromptSet(
+        torch.cat([prompts.coords, clicks[:, None].to(prompts.coords.dtype)], dim=1),
+        torch.cat([prompts.labels, labels], dim=1),
+    )

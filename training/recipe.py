@@ -4,14 +4,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+Range = tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(_Strict):
+    """What is read, and how views of it are drawn."""
+
+    kind: Literal["coco", "sa1b", "sa1b_tar"] = "coco"
+    train: tuple[str, ...] = Field(("*_train",), description="annotation files without .json; * is allowed")
+    sampling: Literal["sources", "epochs"] = Field(
+        "sources", description="draw a source, then a picture of it; or every picture once an epoch"
+    )
+    source_weights: dict[str, float] = Field({}, description="times the root of the number of pictures")
+    flip: float = Field(0.5, ge=0, le=1)
+    colour: float = Field(0.0, ge=0, lt=1)
+    copy_paste: float = Field(0.0, ge=0, le=1, description="share of views that get another view's objects")
+    heat_of: Literal["distance", "gaussian"] = Field("distance", description="target of AutoPPN's heat map")
+    max_masks: int = Field(40, ge=1, description="masks of a picture that a view looks at")
 
 
 class Geometry(_Strict):
@@ -19,23 +37,47 @@ class Geometry(_Strict):
 
     steps: int = Field(0, ge=0)
     batch: int = Field(48, ge=4)
-    grids: tuple[int, ...] = (8, 12, 16, 20)
+    grids: tuple[int, ...] = (14, 20, 28, 40)
     lr: float = Field(1e-3, gt=0)
+    frequencies: Range | None = Field(
+        None, description="lowest and highest of axis-aligned positions; none: SAM's random directions"
+    )
     rehearse: int = Field(0, ge=0, description="synthetic prompts beside the real ones, every step")
+    rehearse_weight: float = Field(0.3, ge=0)
 
 
 class Stage(_Strict):
-    """Some steps at one resolution; the learning rate goes from ``lr`` to ``lr_end`` along a cosine."""
+    """A part of the run at one resolution; the learning rate goes from ``lr`` to ``lr_end`` along a cosine.
+
+    ``batch`` is what one process holds at a time; a step is ``batch * accumulate * processes`` pictures.
+    """
 
     size: int = Field(640, ge=64, multiple_of=16, description="side of the view in pixels")
-    steps: int = Field(ge=1)
-    batch: int = Field(16, ge=1, description="pictures a step")
-    prompts: int = Field(8, ge=2, description="masks a picture")
-    boxes: int | None = Field(None, ge=1, description="how many of them get a box; half by default")
+    steps: int | None = Field(None, ge=1)
+    epochs: float | None = Field(None, gt=0, description="instead of steps: passes over the data")
+    batch: int = Field(16, ge=1)
+    accumulate: int = Field(1, ge=1)
+    prompts: int = Field(8, ge=1, description="masks a picture")
     lr: float = Field(gt=0)
-    lr_end: float = Field(ge=0)
+    lr_end: float = Field(0.0, ge=0)
     warmup: int = Field(0, ge=0, description="steps of linear warm-up")
-    zoom: tuple[float, float] = (1.0, 1.0)
+    zoom: Range = (1.0, 1.0)
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Stage:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give either steps or epochs")
+        return self
+
+
+class Prompts(_Strict):
+    """How masks become prompts."""
+
+    boxes: float = Field(0.5, ge=0, le=1, description="share of the masks that get a box")
+    together: bool = Field(True, description="boxes and points in every step; or one of them, by chance")
+    max_points: int = Field(10, ge=1, le=10)
+    jitter: float = Field(0.05, ge=0, lt=0.5, description="of a box's sides, as a share of its size")
+    rounds: int = Field(1, ge=1, description="with each round a click at the error, and the logits fed back")
 
 
 class Losses(_Strict):
@@ -45,35 +87,62 @@ class Losses(_Strict):
     pixel_weight: float = 10.0
     dice_weight: float = 1.0
     iou_weight: float = 1.0
-    others: float = Field(0.0, ge=0, le=1)
+    others: float = Field(0.0, ge=0, le=1, description="share of the mean over the masks beside the best one")
+    boxes_teach_all: bool = Field(False, description="a box is unambiguous: all three masks learn from it")
+    heat: Literal["mined_mse", "focal"] = Field("mined_mse", description="focal: CenterNet's")
     heat_weight: float = 2.0
     box_weight: float = 1.0
-    boxes_teach_all: bool = Field(False, description="a box is unambiguous: all three masks learn from it")
+    grouping: bool = Field(True, description="AutoPPN's losses by size group, then summed")
+
+
+class Teacher(_Strict):
+    """What a student learns from."""
+
+    kind: Literal["sam", "model", "files"] = Field(
+        description="SAM by transformers, one of ours, or a folder"
+    )
+    path: str = Field(description="checkpoint folder of transformers, our checkpoint, or the embeddings")
+    model: str | None = Field(None, description="registry name, for kind 'model'")
+    proposals_weight: float = Field(0.0, ge=0, description="AutoPPN's outputs are distilled too")
+
+
+class Optimiser(_Strict):
+    name: Literal["adam", "adamw"] = "adamw"
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = Field(0.0, ge=0, description="not for biases, norms and embeddings")
+    heads_rate: float = Field(1.0, gt=0, description="times the rate: prompt encoder and mask decoder")
+    clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
+    ema: float = Field(0.999, ge=0, lt=1, description="decay of the averaged weights that are kept")
 
 
 class Recipe(_Strict):
     """One training run."""
 
+    task: Literal["lite_sam", "sam", "auto_ppn", "distill"] = "lite_sam"
     model: str = "lite_sam"
-    train: tuple[str, ...] = Field(description="annotation files, without .json; * is allowed")
-    validate_on: str | None = None
-    source_weights: dict[str, float] = {}
-    seed: int = 0
+    decoder_mlp: int | None = None
+    ppn_stem: Literal["mspm", "conv"] | None = Field(None, description="none: as in init, or mspm")
     init: str | None = Field(None, description="checkpoint to start from")
+    seed: int = 0
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
+    data: Data = Data()
     geometry: Geometry = Geometry()
-    stages: tuple[Stage, ...]
+    stages: tuple[Stage, ...] = Field(min_length=1)
+    prompts: Prompts = Prompts()
     losses: Losses = Losses()
-    weight_decay: float = Field(0.0, ge=0)
-    clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
-    ema: float = Field(0.999, ge=0, lt=1, description="decay of the averaged weights that are kept")
-    flip: float = Field(0.5, ge=0, le=1)
-    colour: float = Field(0.0, ge=0, lt=1)
-    max_points: int = Field(10, ge=1, le=10)
-    bfloat16: bool = True
+    teacher: Teacher | None = None
+    optimiser: Optimiser = Optimiser()
 
-    @property
-    def total_steps(self) -> int:
-        return sum(stage.steps for stage in self.stages)
+    @model_validator(mode="after")
+    def _fits_the_task(self) -> Recipe:
+        if (self.task == "distill") != (self.teacher is not None):
+            raise ValueError("the task 'distill' needs a teacher, and no other task has one")
+        moved = self.data.flip or self.data.copy_paste or any(s.zoom != (1.0, 1.0) for s in self.stages)
+        if self.teacher is not None and self.teacher.kind == "files" and moved:
+            raise ValueError(
+                "embeddings from files are of whole pictures: flip and copy_paste must be 0, zoom [1, 1]"
+            )
+        return self
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -83,5 +152,5 @@ def read_recipe(path: Path) -> Recipe:
     except (OSError, yaml.YAMLError) as error:
         raise ValueError(f"recipe {path} cannot be read: {error}") from error
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors())
         raise ValueError(f"recipe {path}: {wrong}") from error

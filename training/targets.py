@@ -9,13 +9,16 @@ import numpy as np
 from .losses import GROUP_EDGES
 
 
-def proposal_targets(coverage: np.ndarray, boxes: np.ndarray, side: float) -> tuple[np.ndarray, ...]:
+def proposal_targets(
+    coverage: np.ndarray, boxes: np.ndarray, side: float, heat_of: str = "distance"
+) -> tuple[np.ndarray, ...]:
     """Targets of one view.
 
     Args:
         coverage: ``(M, h, w)`` float32 masks, one row an object.
         boxes: ``(M, 4)`` x0, y0, x1, y1 in pixels.
         side: side of the view in pixels.
+        heat_of: ``distance``, the paper's, or ``gaussian``, CenterNet's peak at the box's centre (table 2).
 
     Returns:
         ``heat (h, w)`` the Euclidean distance transform of the smallest mask at a cell over that mask's
@@ -33,13 +36,27 @@ def proposal_targets(coverage: np.ndarray, boxes: np.ndarray, side: float) -> tu
         inside = coverage[index] >= 0.5
         if not inside.any():
             inside = coverage[index] >= coverage[index].max()
-        # A border of background makes an object that fills the view fall off towards its edges too.
-        framed = np.pad(inside.astype(np.uint8), 1)
-        distance = cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
         x0, y0, x1, y1 = boxes[index] / side
-        heat[inside] = (distance / distance.max())[inside]
+        peak = _gaussian(xs, ys, boxes[index] / side) if heat_of == "gaussian" else _depth(inside)
+        heat[inside] = peak[inside]
         size = round(float(max(x1 - x0, y1 - y0)), 6)
         group[inside] = int(size > GROUP_EDGES[0]) + int(size >= GROUP_EDGES[1])
         sides = np.broadcast_arrays(xs[None] - x0, ys[:, None] - y0, x1 - xs[None], y1 - ys[:, None])
         distances[:, inside] = np.maximum(np.stack(sides), 0)[:, inside]
     return heat, distances, group
+
+
+def _depth(inside: np.ndarray) -> np.ndarray:
+    """Distance to the background over its maximum; beyond the view's edge there is background too."""
+    framed = np.pad(inside.astype(np.uint8), 1)
+    distance = cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    return distance / distance.max()
+
+
+def _gaussian(xs: np.ndarray, ys: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """A bell over the box, 1 in the cell of its centre; a sixth of its sides is one deviation."""
+    x0, y0, x1, y1 = box
+    column, row = abs(xs - (x0 + x1) / 2).argmin(), abs(ys - (y0 + y1) / 2).argmin()
+    across = ((xs - xs[column]) / max((x1 - x0) / 6, 1e-6)) ** 2
+    down = ((ys - ys[row]) / max((y1 - y0) / 6, 1e-6)) ** 2
+    return np.exp(-0.5 * (across[None] + down[:, None])).astype(np.float32)

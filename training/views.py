@@ -7,24 +7,26 @@ each cell: a soft target keeps the border's position to a fraction of a pixel.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from .annotations import Record
 
-#: Low-res logits have a quarter of the resolution of the encoder's input.
-STRIDE = 4
 #: A mask counts as visible with this many covered cells and this share of its area left by the crop.
 MIN_CELLS, MIN_VISIBLE = 4.0, 0.35
 
 
 @dataclass(frozen=True)
 class ViewOptions:
-    """How views are drawn. ``zoom`` is relative to the picture just fitting the view."""
+    """How views are drawn. ``zoom`` is relative to the picture just fitting the view.
+
+    ``stride`` is the side of a cell of the low-res logits in pixels of the view.
+    """
 
     size: int
+    stride: int = 4
     zoom: tuple[float, float] = (1.0, 1.0)
     flip: float = 0.0
     colour: float = 0.0
@@ -38,14 +40,20 @@ class View:
     Attributes:
         image: ``(S, S, 3)`` uint8 RGB; only the top-left ``valid`` part is picture.
         valid: (height, width) of the picture's part, in pixels of the view.
-        coverage: ``(M, S/4, S/4)`` float32, the share of each cell that the mask covers.
+        coverage: ``(M, S / stride, S / stride)`` float32, the share of each cell that the mask covers.
         boxes: ``(M, 4)`` float32 x0, y0, x1, y1 in pixels of the view.
+        stride: side of a cell in pixels.
     """
 
     image: np.ndarray
     valid: tuple[int, int]
     coverage: np.ndarray
     boxes: np.ndarray
+    stride: int = 4
+
+    @property
+    def size(self) -> int:
+        return self.image.shape[0]
 
 
 def draw_view(record: Record, options: ViewOptions, rng: np.random.Generator) -> View:
@@ -55,7 +63,7 @@ def draw_view(record: Record, options: ViewOptions, rng: np.random.Generator) ->
         ValueError: the picture cannot be read.
     """
     image = record.read_image()
-    cells = options.size // STRIDE
+    stride, cells = options.stride, options.size // options.stride
     zoom = float(np.exp(rng.uniform(*np.log(options.zoom))))
     scale = cells * zoom / max(record.height, record.width)
     rows, cols = max(1, round(record.height * scale)), max(1, round(record.width * scale))
@@ -63,12 +71,12 @@ def draw_view(record: Record, options: ViewOptions, rng: np.random.Generator) ->
     focus = record.boxes[rng.choice(chosen)].reshape(2, 2).mean(0) / (record.width, record.height)
     left = _offset(cols, cells, focus[0], rng)
     top = _offset(rows, cells, focus[1], rng)
-    area = cv2.INTER_AREA if rows * STRIDE < record.height else cv2.INTER_LINEAR
-    resized = cv2.resize(image, (cols * STRIDE, rows * STRIDE), interpolation=area)
-    window = resized[top * STRIDE :, left * STRIDE :][: options.size, : options.size]
+    window = _resized(image, cols * stride, rows * stride)[top * stride :, left * stride :][
+        : options.size, : options.size
+    ]
     coverage, boxes = [], []
-    factor = np.array([cols / record.width, rows / record.height], np.float32) * STRIDE
-    shift = np.array([left, top], np.float32) * STRIDE
+    factor = np.array([cols / record.width, rows / record.height], np.float32) * stride
+    shift = np.array([left, top], np.float32) * stride
     for index in chosen:
         whole = cv2.resize(
             record.read_mask(index) * np.float32(1), (cols, rows), interpolation=cv2.INTER_AREA
@@ -79,15 +87,29 @@ def draw_view(record: Record, options: ViewOptions, rng: np.random.Generator) ->
             continue
         box = (record.boxes[index].reshape(2, 2) * factor - shift).reshape(4)
         coverage.append(part)
-        boxes.append(_clip_box(box, part))
+        boxes.append(_clip_box(box, part, stride))
     height, width = window.shape[:2]
     canvas = np.zeros((options.size, options.size, 3), np.uint8)
     canvas[:height, :width] = _jitter_colour(window, options.colour, rng)
     stacked = np.zeros((len(coverage), cells, cells), np.float32)
     for target, part in zip(stacked, coverage, strict=True):
         target[: part.shape[0], : part.shape[1]] = part
-    view = View(canvas, (height, width), stacked, np.array(boxes, np.float32).reshape(-1, 4))
+    view = View(canvas, (height, width), stacked, np.array(boxes, np.float32).reshape(-1, 4), stride)
     return _flip(view) if rng.random() < options.flip else view
+
+
+def place_picture(image: np.ndarray, options: ViewOptions) -> tuple[np.ndarray, tuple[int, int]]:
+    """A whole picture ``(H, W, 3)`` as the view that zoom 1 draws: the square and its (height, width)."""
+    scale = options.size // options.stride / max(image.shape[:2])
+    rows, cols = (max(1, round(length * scale)) * options.stride for length in image.shape[:2])
+    canvas = np.zeros((options.size, options.size, 3), np.uint8)
+    canvas[:rows, :cols] = _resized(image, cols, rows)
+    return canvas, (rows, cols)
+
+
+def _resized(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    shrinks = height < image.shape[0]
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
 def _choose_masks(record: Record, limit: int, rng: np.random.Generator) -> np.ndarray:
@@ -105,12 +127,17 @@ def _offset(length: int, cells: int, focus: float, rng: np.random.Generator) -> 
     return int(np.clip(wanted, 0, length - cells))
 
 
-def _clip_box(box: np.ndarray, part: np.ndarray) -> np.ndarray:
+def _clip_box(box: np.ndarray, part: np.ndarray, stride: int) -> np.ndarray:
     """The annotated box, cut to the cells that the crop left of its mask."""
-    rows, cols = np.flatnonzero(part.max(1) > 0.05), np.flatnonzero(part.max(0) > 0.05)
-    low = np.array([cols[0], rows[0]], np.float32) * STRIDE
-    high = np.array([cols[-1] + 1, rows[-1] + 1], np.float32) * STRIDE
+    low, high = _extent(part, stride)
     return np.concatenate([np.maximum(box[:2], low), np.minimum(box[2:], high)])
+
+
+def _extent(part: np.ndarray, stride: int) -> tuple[np.ndarray, np.ndarray]:
+    """Top-left and bottom-right corner of the covered cells, x y in pixels of the view."""
+    rows, cols = np.flatnonzero(part.max(1) > 0.05), np.flatnonzero(part.max(0) > 0.05)
+    low = np.array([cols[0], rows[0]], np.float32) * stride
+    return low, np.array([cols[-1] + 1, rows[-1] + 1], np.float32) * stride
 
 
 def _jitter_colour(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
@@ -124,10 +151,39 @@ def _jitter_colour(image: np.ndarray, strength: float, rng: np.random.Generator)
 
 def _flip(view: View) -> View:
     """Mirror the picture's part, so that the padding stays at the right."""
-    height, width = view.valid
+    width = view.valid[1]
     image, coverage, boxes = view.image.copy(), view.coverage.copy(), view.boxes.copy()
     image[:, :width] = image[:, :width][:, ::-1]
-    cells = width // STRIDE
+    cells = width // view.stride
     coverage[:, :, :cells] = coverage[:, :, :cells][:, :, ::-1]
     boxes[:, [0, 2]] = width - view.boxes[:, [2, 0]]
-    return View(image, (height, width), coverage, boxes)
+    return replace(view, image=image, coverage=coverage, boxes=boxes)
+
+
+def paste_objects(view: View, giver: View, rng: np.random.Generator, most: int = 3) -> View:
+    """Copy up to ``most`` objects of one view over another, picture and masks (Ghiasi et al. 2021).
+
+    What is pasted covers what was there; masks of which less than ``MIN_VISIBLE`` is left are dropped.
+    """
+    if not len(giver.boxes):
+        return view
+    count = min(len(giver.boxes), int(rng.integers(1, most + 1)))
+    chosen = rng.choice(len(giver.boxes), count, replace=False)
+    pasted = giver.coverage[chosen]
+    cover = pasted.max(0)
+    fine = np.kron(cover, np.ones((view.stride, view.stride), np.float32))[..., None]
+    image = view.image * (1 - fine) + giver.image * fine
+    left = view.coverage * (1 - cover)
+    before, after = view.coverage.sum((1, 2)), left.sum((1, 2))
+    kept = np.flatnonzero((after >= MIN_CELLS) & (after >= MIN_VISIBLE * before))
+    boxes = [np.concatenate(_extent(left[i], view.stride)) for i in kept]
+    touched = after[kept] < before[kept]
+    boxes = [b if cut else view.boxes[i] for b, cut, i in zip(boxes, touched, kept, strict=True)]
+    valid = (max(view.valid[0], giver.valid[0]), max(view.valid[1], giver.valid[1]))
+    return replace(
+        view,
+        image=image.round().astype(np.uint8),
+        valid=valid,
+        coverage=np.concatenate([left[kept], pasted]),
+        boxes=np.concatenate([np.array(boxes, np.float32).reshape(-1, 4), giver.boxes[chosen]]),
+    )

@@ -15,6 +15,11 @@ from torch.nn import functional as F
 from .layers import NORM_EPS, bn_affine, conv_bn, fold_conv_bn
 from .multi_scale_pooling import MultiScalePooling
 
+STEMS = {
+    "mspm": lambda width: MultiScalePooling(width, (3, 7, 11)),
+    "conv": lambda width: nn.Conv2d(width, width, 3, padding=1, bias=False),
+}
+
 
 class AutoPPN(nn.Module):
     """``(B, 256, h, w)`` embedding -> ``heat (B, 1, 4h, 4w)`` in 0..1 and ``boxes (B, 4, 4h, 4w)``.
@@ -22,12 +27,14 @@ class AutoPPN(nn.Module):
     ``heat`` is the confidence that a cell is the heart of an object (the normalised distance transform of
     its mask). ``boxes`` holds the distances from the centre of the cell to the left, top, right and bottom
     side of the object's box, as fractions (>= 0) of the side of the padded square input.
+
+    ``stem`` is ``mspm``, the paper's, or ``conv``, the 3x3 convolution that its table 2 compares it with.
     """
 
-    def __init__(self, embedding: int = 256, width: int = 64) -> None:
+    def __init__(self, embedding: int = 256, width: int = 64, stem: str = "mspm") -> None:
         super().__init__()
         self.reduce = conv_bn(embedding, width, 1)
-        self.stem = MultiScalePooling(width, (3, 7, 11))
+        self.stem = STEMS[stem](width)
         self.stem_norm = nn.BatchNorm2d(width, eps=NORM_EPS)
         self.body = conv_bn(width, width, 3, padding=1)
         self.heat = nn.Conv2d(width, 1, 1)
@@ -50,13 +57,15 @@ class AutoPPN(nn.Module):
 
     @torch.no_grad()
     def fold_(self) -> AutoPPN:
-        """Fold the stem into one 11x11 depthwise convolution, in place (evaluation mode only)."""
-        scale, shift = bn_affine(self.stem_norm)
-        size = max(self.stem.kernels)
-        channels = self.stem.channels
-        stem = nn.Conv2d(channels, channels, size, padding=size // 2, groups=channels)
-        stem.weight.copy_(self.stem.kernel() * scale[:, None, None, None])
-        stem.bias.copy_(shift)
+        """Fold the stem into one convolution (11x11 depthwise), in place (evaluation mode only)."""
+        if isinstance(self.stem, MultiScalePooling):
+            scale, shift = bn_affine(self.stem_norm)
+            size, channels = max(self.stem.kernels), self.stem.channels
+            stem = nn.Conv2d(channels, channels, size, padding=size // 2, groups=channels)
+            stem.weight.copy_(self.stem.kernel() * scale[:, None, None, None])
+            stem.bias.copy_(shift)
+        else:
+            stem = fold_conv_bn(nn.Sequential(self.stem, self.stem_norm))
         self.stem, self.stem_norm = stem, nn.Identity()
         self.reduce, self.body = fold_conv_bn(self.reduce), fold_conv_bn(self.body)
         return self

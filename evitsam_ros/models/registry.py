@@ -15,6 +15,8 @@ from .specs import ModelSpec, model_spec
 
 #: Hidden width of the two-way transformer's MLP that the published 4.2 M of Lite-SAM imply.
 LITE_SAM_DECODER_MLP = 1024
+#: Where a checkpoint shows the width of its decoder's MLP, and that its AutoPPN has a convolution as stem.
+DECODER_MLP, CONV_STEM = "mask_decoder.transformer.layers.0.mlp.lin1.weight", "auto_ppn.stem.weight"
 
 
 def create_model(
@@ -23,25 +25,36 @@ def create_model(
     *,
     decoder_mlp: int | None = None,
     auto_ppn: bool | None = None,
+    ppn_stem: str | None = None,
 ) -> Sam:
     """Build a model in evaluation mode.
+
+    Whatever is not given is as in the checkpoint; without one, as the model is published.
 
     Args:
         name: a registry name, see :func:`~evitsam_ros.models.specs.list_models`.
         checkpoint: ``.pt``/``.pth`` (never unpickled beyond tensors) or ``.safetensors``; random weights
             without one.
-        decoder_mlp: hidden width of the decoder's MLP; by default 2048 for EfficientViT-SAM, 1024 for
-            Lite-SAM (2048 lets Lite-SAM start from SAM's heads).
-        auto_ppn: attach AutoPPN; by default what the model is published with.
+        decoder_mlp: hidden width of the decoder's MLP: 2048 in EfficientViT-SAM, 1024 in Lite-SAM (2048 lets
+            Lite-SAM start from SAM's heads).
+        auto_ppn: with AutoPPN or without. With one, a checkpoint that has none leaves it at random.
+        ppn_stem: AutoPPN's stem, ``mspm`` or ``conv``.
 
     Raises:
         ValueError: the name is unknown, or the checkpoint is not one of this model.
     """
     spec = model_spec(name)
-    proposals = AutoPPN() if (spec.has_proposals if auto_ppn is None else auto_ppn) else None
-    model = Sam(spec, _encoder(spec), decoder_mlp or _decoder_mlp(spec), proposals)
+    state = read_checkpoint(checkpoint) if checkpoint is not None else {}
+    has_ppn = any(key.startswith("auto_ppn.") for key in state) or spec.has_proposals
+    proposals = None
+    if has_ppn if auto_ppn is None else auto_ppn:
+        proposals = AutoPPN(stem=ppn_stem or ("conv" if CONV_STEM in state else "mspm"))
+    hidden = state[DECODER_MLP].shape[0] if DECODER_MLP in state else _decoder_mlp(spec)
+    model = Sam(spec, _encoder(spec), decoder_mlp or hidden, proposals)
     if checkpoint is not None:
-        load_weights(model, checkpoint)
+        if auto_ppn and not any(key.startswith("auto_ppn.") for key in state):
+            state |= {key: value for key, value in model.state_dict().items() if key.startswith("auto_ppn.")}
+        _load(model, state, checkpoint)
     return model.eval()
 
 
@@ -85,14 +98,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     return state
 
 
-def load_weights(model: Sam, path: str | Path) -> None:
-    """Load a checkpoint strictly: every key and shape has to match.
-
-    Raises:
-        ValueError: naming the file, the model and the first differences.
-    """
+def _load(model: Sam, state: dict[str, Tensor], path: str | Path) -> None:
+    """Strictly: every key and shape has to match, else ``ValueError`` names file, model and differences."""
     try:
-        model.load_state_dict(read_checkpoint(path), strict=True)
+        model.load_state_dict(state, strict=True)
     except RuntimeError as error:
         lines = " ".join(str(error).split())
         raise ValueError(f"checkpoint {path} is not one of {model.spec.name}: {lines[:600]}") from error

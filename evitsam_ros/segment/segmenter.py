@@ -159,7 +159,11 @@ class Segmenter:
         return Thresholds().but(**self.bundle.thresholds)
 
     def everything(
-        self, image: np.ndarray | Frame | Embedding, top_n: int = 64, thresholds: Thresholds | None = None
+        self,
+        image: np.ndarray | Frame | Embedding,
+        top_n: int = 64,
+        thresholds: Thresholds | None = None,
+        grid: int | None = None,
     ) -> Masks:
         """All objects of an image, best first, with ids 1, 2, 3, …
 
@@ -167,11 +171,15 @@ class Segmenter:
             image: ``(H, W, 3)`` uint8 RGB, a frame, or an embedding made before.
             top_n: how many prompts to decode at most.
             thresholds: what to keep; by default the bundle's.
+            grid: SAM's way instead of proposals, ``grid`` x ``grid`` points with all three masks of each.
         """
         embedding = image if isinstance(image, Embedding) else self.embed(image)
         thresholds = thresholds or self.thresholds()
-        prompts = self.propose(embedding, top_n, thresholds.heat)
-        masks = self.decode(embedding, prompts)
+        if grid is not None:
+            prompts = grid_prompts(embedding.transform.size, grid)
+        else:
+            prompts = self.propose(embedding, top_n, thresholds.heat)
+        masks = self.decode(embedding, prompts, multimask=grid is not None)
         with self._timed("filter"):
             return choose(masks, thresholds)
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from training.annotations import Skipped, read_annotations, read_folder
-from training.dataset import TrainingSet, collate, sample_points
+from training.dataset import Choice, SampleOptions, TrainingSet, Turns, collate, sample_points
 from training.pack import pack_file
-from training.views import ViewOptions, draw_view
+from training.views import ViewOptions, draw_view, paste_objects, place_picture
 
 
 def test_reading_skips_and_counts_what_is_unusable(shapes_data, tmp_path):
@@ -73,23 +73,93 @@ def test_random_views_keep_boxes_around_masks_and_points_inside(shapes_data):
             seen += 1
             assert box[0] <= cols.min() * 4 + 2.1 and box[2] >= cols.max() * 4 + 1.9
             assert box[1] <= rows.min() * 4 + 2.1 and box[3] >= rows.max() * 4 + 1.9
-            points = sample_points(coverage, rng)
+            points = sample_points(coverage, 4, rng)
             cells = ((points + 0.5) / 4).astype(int)
             assert (coverage[cells[:, 1], cells[:, 0]] >= 0.5).all()
     assert seen > 30
 
 
-def test_samples_are_a_function_of_seed_and_index(shapes_data):
+def training_set(records, seed: int = 7, sampling: str = "sources", **more) -> TrainingSet:
+    choice = Choice({"shapes": records}, sampling, {}, seed)
+    view = ViewOptions(96, zoom=(0.8, 1.5), flip=0.5, colour=0.2)
+    return TrainingSet(choice, view, SampleOptions(prompts=4), seed, **more)
+
+
+@pytest.mark.parametrize("copy_paste", [0.0, 1.0])
+def test_samples_are_a_function_of_seed_and_index(shapes_data, copy_paste):
     records = read_folder(shapes_data, ["shapes_train"])
-    options = ViewOptions(96, zoom=(0.8, 1.5), flip=0.5, colour=0.2)
-    first, again = (TrainingSet(records, options, 4, seed=7) for _ in range(2))
-    other = TrainingSet(records, options, 4, seed=8)
-    for a, b in zip(first[5], again[5], strict=True):
-        np.testing.assert_array_equal(a, b)
-    assert any((a != b).any() for a, b in zip(first[5], other[5], strict=True) if a.shape == b.shape)
+    first, again = (training_set(records, copy_paste=copy_paste) for _ in range(2))
+    a, b, other = first[5], again[5], training_set(records, seed=8)[5]
+    for name in ("image", "coverage", "boxes", "points", "heat", "names"):
+        np.testing.assert_array_equal(a[name], b[name])
+    assert (a["image"] != other["image"]).any()
     batch = collate([first[0], first[1]])
     assert batch.image.shape == (2, 96, 96, 3) and batch.coverage.shape == (2, 4, 24, 24)
     assert batch.points.shape == (2, 4, 10, 2) and batch.heat.shape == (2, 24, 24)
+    assert len(batch.names) == 2
+
+
+def test_an_epoch_has_every_picture_once_and_the_next_one_in_another_order(shapes_data):
+    records = read_folder(shapes_data, ["shapes_train", "shapes_val"])
+    sources = {"a": records[:12], "b": records[12:]}
+    choice = Choice(sources, "epochs", {}, seed=3)
+    assert len(choice) == 16
+    rng = np.random.default_rng(0)
+    epochs = [[choice.draw(16 * e + i, rng, 0).name for i in range(16)] for e in range(2)]
+    assert sorted(epochs[0]) == sorted(epochs[1]) == sorted(r.name for r in records)
+    assert epochs[0] != epochs[1]
+
+
+def test_sources_are_drawn_by_the_root_of_their_size_times_their_weight(shapes_data):
+    records = read_folder(shapes_data, ["shapes_train"])
+    choice = Choice({"a": records[:9], "b": records[9:10]}, "sources", {"b": 2.0}, seed=0)
+    np.testing.assert_allclose(choice.probabilities, [3 / 5, 2 / 5])
+    with pytest.raises(ValueError, match=r"source_weights names \['c'\], the data have \['a', 'b'\]"):
+        Choice({"a": records, "b": records}, "sources", {"c": 2.0}, seed=0)
+
+
+def test_processes_share_the_batches_and_a_resumed_run_goes_on_where_it_was():
+    whole = list(Turns(0, 6, batch=2, rank=0, ranks=1))
+    assert whole == list(range(12))
+    parts = [list(Turns(0, 3, 2, rank, 2)) for rank in range(2)]
+    assert parts == [[0, 1, 4, 5, 8, 9], [2, 3, 6, 7, 10, 11]]
+    assert list(Turns(2, 3, 2, 1, 2)) == parts[1][4:]
+
+
+def test_a_corrupt_picture_is_passed_over_and_reported(shapes_data, tmp_path):
+    records = read_folder(shapes_data, ["shapes_train"])
+    damaged = tmp_path / "damaged.png"
+    damaged.write_bytes(b"this is no picture")
+    bad = type(records[0])(**{**records[0].__dict__, "image": damaged, "name": "damaged.png"})
+    data = training_set([bad, records[1]], sampling="epochs")
+    lines = [line for i in range(8) for line in data[i]["skipped"]]
+    assert lines and all(line.startswith("unusable records: damaged.png: cannot be read") for line in lines)
+    with pytest.raises(ValueError, match=r"100 records in a row without a mask.*damaged\.png"):
+        training_set([bad])[0]
+
+
+def test_pasted_objects_cover_what_was_there(shapes_data):
+    records = read_folder(shapes_data, ["shapes_train"])
+    view, giver = (draw_view(r, ViewOptions(160), np.random.default_rng(0)) for r in records[:2])
+    mixed = paste_objects(view, giver, np.random.default_rng(1), most=2)
+    added = mixed.coverage[[any((m == g).all() for g in giver.coverage) for m in mixed.coverage]]
+    assert 1 <= len(added) <= 2
+    core = np.kron(added.max(0), np.ones((4, 4))) == 1
+    np.testing.assert_array_equal(mixed.image[core], giver.image[core])
+    outside = np.kron(added.max(0), np.ones((4, 4))) == 0
+    np.testing.assert_array_equal(mixed.image[outside], view.image[outside])
+    assert (mixed.coverage.sum(0) <= 1 + 1e-5).all()
+    for coverage, box in zip(mixed.coverage, mixed.boxes, strict=True):
+        rows, cols = np.nonzero(coverage > 0.5)
+        assert box[0] <= cols.min() * 4 + 2.1 and box[3] >= rows.max() * 4 + 1.9
+
+
+def test_a_whole_picture_is_placed_as_zoom_one_draws_it(shapes_data):
+    record = read_folder(shapes_data, ["shapes_val"])[0]
+    view = draw_view(record, ViewOptions(96), np.random.default_rng(0))
+    image, valid = place_picture(record.read_image(), ViewOptions(96))
+    np.testing.assert_array_equal(image, view.image)
+    assert valid == view.valid
 
 
 def test_packing_shrinks_pictures_and_masks_alike(shapes_data, tmp_path):

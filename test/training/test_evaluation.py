@@ -1,14 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
 """The evaluator against hand-made cases with known answers."""
 
+import json
+
+import cv2
 import numpy as np
 import pytest
+from pycocotools import mask as codec
 
 from evitsam_ros.segment import Segmenter
 from training.annotations import read_folder
-from training.baselines import filled_box, grabcut, inscribed_ellipse
-from training.evaluate import evaluate
-from training.metrics import central_point, mask_iou, next_click, size_group
+from training.evaluate import main
+from training.evaluation.baselines import filled_box, grabcut, inscribed_ellipse
+from training.evaluation.cases import Cases
+from training.evaluation.cost import network_costs
+from training.evaluation.detections import (
+    coco_average_precision,
+    lvis_average_precision,
+    segment_detections,
+)
+from training.evaluation.edges import (
+    boundaries,
+    edge_counts,
+    label_boundaries,
+    matched,
+    score_counts,
+    score_edges,
+    suppress,
+)
+from training.evaluation.mask_metrics import central_point, mask_iou, next_click, size_group
+from training.evaluation.prompted import score_prompts
+from training.evaluation.recall import average_recall, check_exhaustive, everything_recall, one_annotator
 
 
 def rectangle(x0: int, y0: int, x1: int, y1: int, size: tuple[int, int] = (60, 80)) -> np.ndarray:
@@ -49,9 +71,10 @@ def test_baselines_have_the_areas_of_their_shapes():
     assert mask_iou(grabcut(image, box), mask) > 0.95
 
 
-def test_evaluation_scores_baselines_and_model_through_the_same_code(shapes_data, bundle_folder):
+def test_boxes_score_baselines_and_model_through_the_same_code(shapes_data, bundle_folder, tmp_path):
     records = read_folder(shapes_data, ["shapes_val"])[:2]
-    report = evaluate(Segmenter.open(bundle_folder), records, (1,), ("box filled", "inscribed ellipse"))
+    cases, baselines = Cases(), ("box filled", "inscribed ellipse")
+    report = score_prompts(Segmenter.open(bundle_folder), records, (1,), baselines, cases)
     assert set(report) == {"box filled", "inscribed ellipse", "GT box", "GT box, best of 3", "1 click"}
     # Drawn ellipses and rectangles: one baseline or the other is nearly right for each.
     assert report["inscribed ellipse"]["all"] > 0.6
@@ -60,6 +83,163 @@ def test_evaluation_scores_baselines_and_model_through_the_same_code(shapes_data
             mask_iou(filled_box(record.read_image(), box), record.read_mask(i).astype(bool))
             for i, box in enumerate(record.boxes)
         ]
-        alone = evaluate(None, [records[index]], (), ("box filled",))
+        alone = score_prompts(None, [records[index]], (), ("box filled",))
         assert alone["box filled"]["all"] == pytest.approx(np.mean(wanted))
     assert report["GT box, best of 3"]["all"] >= report["GT box"]["all"]
+    cases.write(tmp_path / "cases.jpg")
+    assert cv2.imread(str(tmp_path / "cases.jpg")).shape[0] == 3 * 220
+
+
+def encoded(mask: np.ndarray) -> dict:
+    rle = codec.encode(np.asfortranarray(mask.astype(np.uint8)))
+    return {"size": [int(n) for n in rle["size"]], "counts": rle["counts"].decode()}
+
+
+def test_average_recall_counts_the_thresholds_that_a_mask_passes():
+    truth = [encoded(rectangle(0, 0, 30, 20)), encoded(rectangle(40, 30, 70, 50))]
+    two_thirds = encoded(rectangle(0, 0, 20, 20))  # IoU 2/3: passes 0.5, 0.55, 0.6 and 0.65 of ten
+    recall = average_recall([truth], [[two_thirds, truth[1]]], [np.array([0.9, 0.8])])
+    assert recall["all"] == pytest.approx((0.4 + 1.0) / 2)
+    assert recall["small"] == recall["all"] and np.isnan(recall["large"])
+    assert average_recall([truth], [truth], [np.ones(2)], most=1000)["all"] == 1.0
+    assert average_recall([truth], [truth], [np.ones(2)], most=11)["all"] == 1.0
+    assert average_recall([truth], [[]], [np.ones(0)])["all"] == 0.0
+
+
+def test_recall_is_refused_where_not_everything_has_a_mask(shapes_data, tmp_path, capsys):
+    arguments = ["everything", "--model", "lite_sam", "--data", str(shapes_data), "--on", "shapes_val"]
+    assert main(arguments) == 2
+    assert "shapes_val.json: mask AR needs pictures in which everything has a mask" in capsys.readouterr().err
+    (tmp_path / "x.json").write_text('{"info": {"exhaustive": true}}')
+    check_exhaustive(tmp_path / "x.json")
+
+
+def test_everything_is_scored_with_proposals_and_with_a_grid(shapes_data, bundle_folder):
+    segmenter = Segmenter.open(bundle_folder)
+    records = read_folder(shapes_data, ["shapes_val"])[:1]
+    for grid in (None, 4):
+        assert 0 <= everything_recall(segmenter, records, 16, grid)["all"] <= 1
+
+
+def test_one_annotator_is_the_one_who_covered_most(shapes_data):
+    record = read_folder(shapes_data, ["shapes_val"])[0]
+    areas = [record.read_mask(i).sum() for i in range(len(record.rles))]
+    annotators = np.arange(len(areas))
+    divided = type(record)(**{**record.__dict__, "annotators": annotators})
+    assert one_annotator(divided).tolist() == [int(np.argmax(areas))]
+    assert len(one_annotator(record)) == len(areas)
+
+
+@pytest.fixture
+def two_objects(tmp_path):
+    """Instances in COCO's and LVIS's format with a picture, and detections that hit and that miss."""
+    masks = [rectangle(5, 5, 45, 45), rectangle(50, 10, 75, 50)]
+    annotations = []
+    for index, mask in enumerate(masks, start=1):
+        rle = encoded(mask)
+        entry = {"id": index, "image_id": 7, "category_id": index, "area": int(mask.sum()), "iscrowd": 0}
+        annotations.append({**entry, "bbox": codec.toBbox(rle).tolist(), "segmentation": rle})
+    image = {"id": 7, "file_name": "a.png", "height": 60, "width": 80}
+    lvis = {"not_exhaustive_category_ids": [], "neg_category_ids": []}
+    categories = [{"id": i, "name": str(i), "frequency": "f", "image_count": 5} for i in (1, 2)]
+    content = {"images": [{**image, **lvis}], "annotations": annotations, "categories": categories}
+    path = tmp_path / "instances.json"
+    path.write_text(json.dumps(content))
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((60, 80, 3), np.uint8))
+    results = [
+        {"image_id": 7, "category_id": 1, "score": 0.9, "segmentation": encoded(masks[0])},
+        {"image_id": 7, "category_id": 2, "score": 0.8, "segmentation": encoded(rectangle(0, 0, 10, 10))},
+    ]
+    return path, results
+
+
+@pytest.mark.parametrize("score", [coco_average_precision, lvis_average_precision])
+def test_average_precision_of_one_hit_and_one_miss_is_a_half(two_objects, score):
+    if score is lvis_average_precision:
+        pytest.importorskip("lvis")
+    path, results = two_objects
+    assert score(path, results)["AP"] == pytest.approx(0.5)
+
+
+def test_boxes_of_a_detector_become_masks(two_objects, bundle_folder):
+    path, _ = two_objects
+    segmenter = Segmenter.open(bundle_folder)
+    detections = [
+        {"image_id": 7, "category_id": 1, "bbox": [5, 5, 40, 40], "score": 0.9},
+        {"image_id": 7, "category_id": 2, "bbox": [70, 50, 400, 400], "score": 0.5},  # beyond the picture
+        {"image_id": 7, "category_id": 2, "bbox": [10, 10, 0, 5], "score": 0.4},  # without a width
+    ]
+    results = segment_detections(segmenter, path.parent, {7: "a.png"}, detections)
+    assert [r["score"] for r in results] == [0.9, 0.5]
+    assert results[0]["segmentation"]["size"] == [60, 80]
+    with pytest.raises(ValueError, match="detection 0: expected image_id"):
+        segment_detections(segmenter, path.parent, {7: "a.png"}, [{"bbox": [1, 2, 3, 4]}])
+    with pytest.raises(ValueError, match="detections name image 8"):
+        segment_detections(segmenter, path.parent, {7: "a.png"}, [{**detections[0], "image_id": 8}])
+
+
+def test_edges_match_one_to_one_within_the_tolerance():
+    line, beside, far = (np.zeros((60, 80), bool) for _ in range(3))
+    line[30, 10:70], beside[31, 10:70], far[40, 10:70] = True, True, True
+    assert all(hits.all() for hits in matched(line, beside, 2.0))
+    assert not any(hits.any() for hits in matched(line, far, 2.0))
+    twice = beside | line
+    drawn, true = matched(twice, line, 2.0)
+    assert true.all() and drawn.sum() == 60  # every true pixel has one partner, the rest is too much
+    assert [hits.size for hits in matched(np.zeros((5, 5), bool), line[:5, :5], 2.0)] == [0, 0]
+
+
+def test_edge_scores_of_two_pictures_by_hand():
+    """Rows are thresholds: found, true, right, drawn."""
+    first = [[8, 10, 8, 16], [6, 10, 6, 6]]
+    second = [[10, 10, 10, 10], [2, 10, 2, 2]]
+    score = score_counts(np.array([first, second], float), np.array([0.3, 0.6]))
+    f = [2 * (18 / 20) * (18 / 26) / (18 / 20 + 18 / 26), 2 * (8 / 20) / (8 / 20 + 1)]
+    assert score.ods == pytest.approx(max(f))
+    # The first picture does best at 0.6 (F 0.75 against 0.615), the second at 0.3.
+    recall, precision = 16 / 20, 16 / 16
+    assert score.ois == pytest.approx(2 * recall * precision / (recall + precision))
+    grid = np.linspace(0, 1, 101)
+    grid = grid[(grid >= 0.4) & (grid <= 0.9)]
+    assert score.ap == pytest.approx(np.interp(grid, [0.4, 0.9], [1.0, 18 / 26]).sum() / 100)
+
+
+def test_a_ridge_is_thinned_to_its_crest():
+    xs = np.mgrid[:60, :80][1]
+    ridge = np.exp(-((xs - 40.2) ** 2) / 18).astype(np.float32)
+    kept = suppress(ridge)
+    assert (kept[10:50] > 0).sum(1).max() <= 2 and (kept[10:50, 40] > 0).all()
+
+
+def test_borders_of_segments_are_thin_and_their_own_best_edges(shapes_data):
+    labels = np.zeros((60, 80), int)
+    labels[10:50, 20:60] = 1
+    edge = label_boundaries(labels)
+    assert 150 <= edge.sum() <= 162
+    counts = edge_counts(edge.astype(np.float32), [edge], np.array([0.5]))
+    assert counts.tolist() == [[edge.sum()] * 4]
+    record = read_folder(shapes_data, ["shapes_val"])[0]
+    assert boundaries(record)[0].any()
+    scores = score_edges(None, [record], 16, 5, ("Canny", "Felzenszwalb"))
+    assert scores["Felzenszwalb"].ods > 0.5 and scores["Canny"].ods > 0.3
+
+
+def test_costs_are_the_published_ones():
+    """The paper counts pooling as nothing; ours run inside a 7x7 (11x11) convolution instead of the 3x3."""
+    costs = network_costs("lite_sam")
+    assert costs["image encoder"].parameters == pytest.approx(1.16e6, rel=0.01)
+    channels = 3 * 64 * 320**2 + 96 * 160**2 + 4 * 128 * 80**2 + 256 * 40**2
+    pooling, proposals = channels * (49 - 9), 64 * 160**2 * (121 - 9)
+    assert costs["image encoder"].macs - pooling == pytest.approx(10.9e9, rel=0.01)
+    assert sum(c.parameters for c in costs.values()) == pytest.approx(4.2e6, rel=0.02)
+    assert sum(c.macs for c in costs.values()) - pooling - proposals == pytest.approx(12.7e9, rel=0.02)
+
+
+def test_evaluation_prints_tables_and_writes_json(shapes_data, bundle_folder, tmp_path, capsys):
+    arguments = ["boxes", "--model", str(bundle_folder), "--data", str(shapes_data), "--on", "shapes_val"]
+    more = ["--limit", "1", "--clicks", "--json", str(tmp_path / "r.json"), "--cases", str(tmp_path)]
+    assert main([*arguments, *more]) == 0
+    report = json.loads((tmp_path / "r.json").read_text())
+    shown = capsys.readouterr().out
+    assert f"{report['shapes_val']['GT box']['all']:.3f}" in shown
+    assert (tmp_path / "shapes_val.jpg").is_file()

@@ -2,86 +2,181 @@
 """A run learns, and a run that was cut and resumed is the run that was not."""
 
 import copy
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
+import yaml
 
-from training.geometry import ellipse_masks, geometry_loss, synthetic_prompts, warm_up
-from training.recipe import Recipe, read_recipe
-from training.train import learning_rate, run
+from evitsam_ros.models import create_model
+from evitsam_ros.models.prompt_encoder import RandomPositionEmbedding
+from training.checkpoint import save_weights
+from training.engine import Engine, learning_rate
+from training.geometry import (
+    KINDS,
+    axis_frequencies,
+    ellipse_masks,
+    geometry_loss,
+    grid_at,
+    synthetic_prompts,
+    warm_up,
+)
+from training.recipe import Geometry, Recipe, read_recipe
 
 RECIPES = sorted((Path(__file__).parents[2] / "training" / "recipes").glob("*.yaml"))
 STAGES = [
     {"size": 64, "steps": 3, "batch": 2, "prompts": 4, "lr": 1e-3, "lr_end": 5e-4, "zoom": [0.8, 1.4]},
-    {"size": 96, "steps": 3, "batch": 2, "prompts": 4, "boxes": 3, "lr": 5e-4, "lr_end": 0.0},
+    {"size": 96, "steps": 3, "batch": 2, "prompts": 4, "lr": 5e-4, "lr_end": 0.0},
 ]
 
 
 def recipe(stages: list[dict], **more) -> Recipe:
-    losses = {"pixel": "sized_bce", "pixel_weight": 1.0, "boxes_teach_all": True}
-    geometry = {"rehearse": 4}
-    settings = {"train": ["shapes_train"], "stages": stages, "losses": losses, "geometry": geometry, **more}
-    return Recipe.model_validate({"bfloat16": False, **settings})
+    settings = {
+        "data": {"train": ["shapes_train"]},
+        "stages": stages,
+        "losses": {"pixel": "sized_bce", "pixel_weight": 1.0, "boxes_teach_all": True},
+        "geometry": {"rehearse": 4},
+        "precision": "32-true",
+        **more,
+    }
+    return Recipe.model_validate(settings)
 
 
-def test_cut_and_resumed_run_equals_the_uncut_one(shapes_data, tmp_path):
-    whole = run(recipe(STAGES), shapes_data, tmp_path / "whole", workers=0, save_every=1e9)
-    cut = copy.deepcopy(STAGES)
-    # The same run, stopped by hand after four steps: its first stage and one step of the second.
-    import training.train as train
+def train(recipe: Recipe, data: Path, out: Path) -> Engine:
+    engine = Engine(recipe, data, out, workers=0, save_every=1e9)
+    engine.run()
+    return engine
 
-    original = train.Trainer.train_step
+
+def rows(out: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((out / "log.csv").open()))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"prompts": {"together": False, "rounds": 3}, "data": {"train": ["shapes_*"], "sampling": "epochs"}},
+    ],
+    ids=["sources", "rounds and epochs"],
+)
+def test_cut_and_resumed_run_equals_the_uncut_one(shapes_data, tmp_path, more, monkeypatch):
+    stages = copy.deepcopy(STAGES)
+    whole = train(recipe(stages, **more), shapes_data, tmp_path / "whole")
+    original = Engine.train_step
 
     def dies_at_four(self, *arguments):
-        if self.step == 4:
-            self.save(tmp_path / "cut")
+        if self.step == 4:  # in the middle of the second stage
+            self.save()
             raise KeyboardInterrupt
         return original(self, *arguments)
 
-    train.Trainer.train_step = dies_at_four
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            run(recipe(cut), shapes_data, tmp_path / "cut", workers=0, save_every=1e9)
-    finally:
-        train.Trainer.train_step = original
-    resumed = run(recipe(cut), shapes_data, tmp_path / "cut", workers=0, save_every=1e9)
+    monkeypatch.setattr(Engine, "train_step", dies_at_four)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe(stages, **more), shapes_data, tmp_path / "cut")
+    monkeypatch.undo()
+    resumed = train(recipe(stages, **more), shapes_data, tmp_path / "cut")
     assert resumed.step == whole.step == 6
-    for ours, theirs in zip(
-        resumed.average.state_dict().values(), whole.average.state_dict().values(), strict=True
+    for (name, a), b in zip(
+        whole.model.state_dict().items(), resumed.model.state_dict().values(), strict=True
     ):
-        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(a, b, rtol=0, atol=0, msg=name)
+    assert rows(tmp_path / "whole")[-1]["loss"] == pytest.approx(rows(tmp_path / "whole")[-1]["loss"])
 
 
-def test_training_brings_the_loss_down(shapes_data, tmp_path):
-    import csv
-
+def test_training_brings_the_loss_down_and_leaves_pictures(shapes_data, tmp_path):
     stages = [{"size": 64, "steps": 100, "batch": 4, "prompts": 4, "lr": 1e-3, "lr_end": 1e-4}]
-    run(recipe(stages), shapes_data, tmp_path, workers=0, save_every=1e9)
-    rows = list(csv.DictReader((tmp_path / "log.csv").open()))
-    assert float(rows[-1]["loss"]) < 0.8 * float(rows[0]["loss"])
+    train(recipe(stages), shapes_data, tmp_path)
+    logged = rows(tmp_path)
+    assert float(logged[-1]["loss"]) < 0.8 * float(logged[0]["loss"])
+    assert 0 < float(logged[-1]["busy"]) <= 1
+    preview = cv2.imread(str(tmp_path / "previews" / "0000100.jpg"))
+    assert preview.shape == (4 * 320, 3 * 320, 3)
+
+
+def test_accumulated_parts_make_the_step_of_the_whole(shapes_data, tmp_path):
+    """Two parts of two pictures and four pictures at once: the same mean gradient, batch norm aside."""
+
+    def gradient(stage: dict) -> torch.Tensor:
+        settings = recipe([stage], task="distill", geometry={}, teacher=teacher)
+        engine = Engine(settings, shapes_data, tmp_path / "none", workers=0)
+        for module in engine.model.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.eval()
+                module.train = lambda mode=True, module=module: module
+        batches = engine.feed.batches(settings.stages[0], engine.model.spec, 0, 0, 1)
+        engine.optimiser.step = lambda: None
+        engine.fabric.clip_gradients = lambda *a, **k: None
+        engine.train_step(list(batches), 0.0)
+        return torch.cat([p.grad.flatten() for p in engine.model.image_encoder.parameters()])
+
+    torch.manual_seed(1)
+    save_weights(create_model("lite_sam").state_dict(), tmp_path / "teacher.safetensors")
+    teacher = {"kind": "model", "model": "lite_sam", "path": str(tmp_path / "teacher.safetensors")}
+    common = {"size": 64, "steps": 1, "prompts": 1, "lr": 1e-3}
+    whole = gradient({**common, "batch": 4})
+    parts = gradient({**common, "batch": 2, "accumulate": 2})
+    assert (whole - parts).norm() < 1e-3 * whole.norm()
+
+
+def test_two_processes_train_one_model(shapes_data, tmp_path):
+    """torchrun, gloo, DDP: both ranks end with the same weights, and had different pictures."""
+    settings = recipe([{**STAGES[0], "accumulate": 2}]).model_dump(mode="json")
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(settings))
+    driver = Path(__file__).with_name("two_ranks.py")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", driver]
+    arguments = [tmp_path / "recipe.yaml", shapes_data, tmp_path / "run"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, *arguments], capture_output=True, text=True, env=environment, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    ranks = [json.loads((tmp_path / "run" / f"rank{rank}.json").read_text()) for rank in range(2)]
+    assert ranks[0]["weights"] == pytest.approx(ranks[1]["weights"], rel=1e-6)
+    assert ranks[0]["world"] == 2 and ranks[0]["boxes"] != ranks[1]["boxes"]
+    assert len(rows(tmp_path / "run")) == 1
+
+
+def test_damaged_pictures_are_counted_in_the_end(shapes_data, tmp_path, caplog):
+    root = tmp_path / "data"
+    shutil.copytree(shapes_data, root)
+    for file in sorted((root / "images" / "shapes").glob("shapes_train_*.png"))[:6]:
+        file.write_bytes(b"damaged")
+    engine = train(recipe([{**STAGES[0], "steps": 4}]), root, tmp_path / "run")
+    assert engine.skipped.counts["unusable records"] > 0
 
 
 def test_geometry_warm_up_learns_what_a_box_means():
-    from evitsam_ros.models import create_model
-
     torch.manual_seed(0)
     model = create_model("lite_sam")
+    matrix = model.prompt_encoder.pe_layer.positional_encoding_gaussian_matrix
+    matrix.copy_(axis_frequencies(128, 0.25, 4.0))
 
     def loss_on_the_same_prompts() -> float:
         generator = torch.Generator().manual_seed(5)
         with torch.no_grad():
-            return geometry_loss(model, 64, 6, generator, smallest=0.3)[0].item()
+            return geometry_loss(model, 64, 12, "box", generator, smallest=0.3)[0].item()
 
     before = loss_on_the_same_prompts()
-    warm_up(model, 60, 24, (6,), 1e-3)
+    warm_up(model, Geometry(steps=150, batch=32, grids=(12,), lr=2e-3))
     assert loss_on_the_same_prompts() < 0.8 * before
     assert model.prompt_encoder.embedding_size == (40, 40)
 
 
-def test_synthetic_ellipses_have_the_area_of_ellipses():
-    _, labels, ellipses = synthetic_prompts(64, 640.0, torch.Generator().manual_seed(0))
-    assert ((labels == 2).sum(1) + (labels == 1).sum(1) >= 1).all()
+@pytest.mark.parametrize("kind", KINDS)
+def test_synthetic_ellipses_have_the_area_of_ellipses(kind):
+    prompts, ellipses = synthetic_prompts(64, 640.0, kind, 0.05, torch.Generator().manual_seed(0))
+    labels = prompts.labels
+    assert prompts.coords.shape == (64, labels.shape[1], 2)
+    assert (labels == 2).any() == (labels == 3).any() == ("box" in kind)
+    assert (labels == 1).any() == ("point" in kind)
     low, high = ellipses[:, :2] - ellipses[:, 2:], ellipses[:, :2] + ellipses[:, 2:]
     inside = ((low >= 0) & (high <= 640)).all(1)
     areas = ellipse_masks(ellipses, 160, 640.0).sum((1, 2)) * 16
@@ -90,21 +185,38 @@ def test_synthetic_ellipses_have_the_area_of_ellipses():
     torch.testing.assert_close(areas[large], wanted[large], rtol=0.03, atol=0)
 
 
+def test_axis_frequencies_measure_distances_along_each_axis():
+    """Inner products of the positions are sums of cosines of the two differences."""
+    embedding = RandomPositionEmbedding(8)
+    waves = torch.tensor([0.25, 0.5, 1.0, 2.0])
+    embedding.positional_encoding_gaussian_matrix.copy_(axis_frequencies(8, 0.25, 2.0))
+    places = torch.rand(2, 2, generator=torch.Generator().manual_seed(0))
+    first, second = embedding(places)
+    differences = 2 * (places[0] - places[1])
+    wanted = torch.cos(2 * torch.pi * waves[:, None] * differences).sum()
+    torch.testing.assert_close(first @ second, wanted)
+
+
+def test_coarse_grids_come_first_and_every_grid_has_its_turn():
+    turns = [grid_at((14, 20, 40), step, 300) for step in range(300)]
+    assert set(turns[:100]) == {14} and set(turns[200:]) == {20, 40} and set(turns[100:200]) == {14, 20}
+
+
 def test_learning_rate_warms_up_and_follows_the_cosine():
     stage = recipe([{"size": 64, "steps": 100, "lr": 1.0, "lr_end": 0.2, "warmup": 9}]).stages[0]
-    assert learning_rate(stage, 0) == pytest.approx(0.1, rel=0.01)
-    assert learning_rate(stage, 50) == pytest.approx(0.6)
-    assert learning_rate(stage, 99) == pytest.approx(0.2, abs=0.01)
+    assert learning_rate(stage, 0, 100) == pytest.approx(0.1, rel=0.01)
+    assert learning_rate(stage, 50, 100) == pytest.approx(0.6)
+    assert learning_rate(stage, 99, 100) == pytest.approx(0.2, abs=0.01)
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_shipped_recipes_are_valid(path):
-    assert read_recipe(path).total_steps > 0
+    assert read_recipe(path).stages
 
 
 def test_wrong_recipe_names_file_and_entry(tmp_path):
     path = tmp_path / "mine.yaml"
-    path.write_text("train: ['*']\nstages: [{size: 100, steps: 1, lr: 0.1, lr_end: 0}]\nspeed: 3\n")
+    path.write_text("stages: [{size: 100, steps: 1, lr: 0.1, lr_end: 0}]\nspeed: 3\n")
     with pytest.raises(ValueError, match=r"mine\.yaml: .*stages\.0\.size: .*multiple of 16.*speed: Extra"):
         read_recipe(path)
     with pytest.raises(ValueError, match="cannot be read"):

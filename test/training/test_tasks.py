@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every task learns what it should and nothing else; teachers and heads agree with transformers' SAM."""
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from evitsam_ros.models import create_model
+from training.annotations import read_folder
+from training.checkpoint import save_weights
+from training.engine import Engine
+from training.heads import heads_from_transformers
+from training.precompute import picture_batch, precompute
+from training.prompting import PromptSet, click_at_error
+from training.recipe import Recipe, Teacher
+from training.tasks import TASKS
+from training.teachers import FileTeacher, ModelTeacher, open_teacher, read_embedding
+
+transformers = pytest.importorskip("transformers")
+
+STAGE = {"size": 64, "steps": 2, "batch": 2, "prompts": 4, "lr": 1e-3}
+
+
+def recipe(task: str, **more) -> Recipe:
+    settings = {"task": task, "data": {"train": ["shapes_train"]}, "stages": [STAGE], "precision": "32-true"}
+    return Recipe.model_validate({**settings, **more})
+
+
+def changed(engine: Engine) -> set[str]:
+    """The top-level parts of the model whose weights a run changes."""
+    before = {name: p.detach().clone() for name, p in engine.model.state_dict().items()}
+    engine.run()
+    after = engine.model.state_dict()
+    return {name.split(".")[0] for name, old in before.items() if not torch.equal(old, after[name])}
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory):
+    """A checkpoint of a Lite-SAM."""
+    torch.manual_seed(1)
+    path = tmp_path_factory.mktemp("teacher") / "teacher.safetensors"
+    save_weights(create_model("lite_sam").state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def sam_folder(tmp_path_factory):
+    """SAM as transformers keeps it, with a small image encoder and the full heads, at random."""
+    torch.manual_seed(2)
+    vision = {
+        "hidden_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "image_size": 128,
+        "window_size": 4,
+        "global_attn_indexes": [0],
+        "mlp_dim": 32,
+    }
+    folder = tmp_path_factory.mktemp("sam")
+    prompts = {"image_size": 128, "mask_input_channels": 16}
+    config = transformers.SamConfig(vision_config=vision, prompt_encoder_config=prompts)
+    sam = transformers.SamModel(config)
+    # What starts as zeros would hide a wrong name.
+    for parameter in sam.parameters():
+        parameter.data += 0.05 * torch.randn_like(parameter)
+    sam.save_pretrained(folder)
+    return folder
+
+
+def test_recipes_name_every_task():
+    assert set(TASKS) == set(Recipe.model_fields["task"].annotation.__args__)
+
+
+def test_joint_training_moves_every_part(shapes_data, tmp_path):
+    engine = Engine(recipe("lite_sam"), shapes_data, tmp_path, workers=0)
+    assert changed(engine) == {"image_encoder", "prompt_encoder", "mask_decoder", "auto_ppn"}
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [{"heat": "focal"}, {"grouping": False}, {"pixel": "bce"}],
+    ids=lambda losses: next(iter(losses)),
+)
+def test_ablations_train(shapes_data, tmp_path, losses):
+    more = {"losses": losses, "ppn_stem": "conv", "data": {"train": ["shapes_train"], "heat_of": "gaussian"}}
+    engine = Engine(recipe("lite_sam", **more), shapes_data, tmp_path, workers=0)
+    assert engine.model.auto_ppn.stem.kernel_size == (3, 3)
+    assert "auto_ppn" in changed(engine)
+
+
+def test_proposals_are_trained_on_an_encoder_that_stays_as_it_is(shapes_data, tmp_path):
+    """EfficientViT-SAM too, batch statistics included."""
+    stage = {**STAGE, "size": 256, "steps": 1}
+    more = {"model": "efficientvit_sam_l0", "stages": [stage]}
+    engine = Engine(recipe("auto_ppn", **more), shapes_data, tmp_path, workers=0)
+    assert changed(engine) == {"auto_ppn"}
+
+
+def test_efficientvit_sam_is_trained_end_to_end(shapes_data, tmp_path):
+    """Boxes or points in the frame of 1024 pixels, masks on the grid of 256 cells, clicks at the errors."""
+    stage = {**STAGE, "size": 256, "steps": 1, "batch": 1, "prompts": 2}
+    more = {"model": "efficientvit_sam_l0", "stages": [stage], "prompts": {"together": False, "rounds": 2}}
+    engine = Engine(recipe("sam", **more), shapes_data, tmp_path, workers=0)
+    batch = next(engine.feed.batches(engine.recipe.stages[0], engine.model.spec, 0, 0, 1))
+    assert batch.coverage.shape[-2:] == (256, 256) and batch.prompt_scale == 4.0
+    assert changed(engine) == {"image_encoder", "prompt_encoder", "mask_decoder"}
+
+
+def test_distillation_moves_the_encoder_towards_the_teacher(shapes_data, tmp_path, teacher):
+    more = {
+        "teacher": {"kind": "model", "model": "lite_sam", "path": str(teacher), "proposals_weight": 1.0},
+        "stages": [{**STAGE, "steps": 12}],
+    }
+    engine = Engine(recipe("distill", **more), shapes_data, tmp_path, workers=0)
+    batch = next(engine.feed.batches(engine.recipe.stages[0], engine.model.spec, 0, 0, 1))
+
+    def distance() -> float:
+        with torch.no_grad():
+            return engine.task(batch, 0)[1]["distance"].item()
+
+    before = distance()
+    assert changed(engine) == {"image_encoder", "auto_ppn"}
+    assert distance() < 0.9 * before
+
+
+def test_embeddings_on_disk_are_those_of_the_teacher(shapes_data, tmp_path, teacher):
+    records = read_folder(shapes_data, ["shapes_train"])
+    model = ModelTeacher("lite_sam", teacher).eval()
+    skipped = precompute(model, records, 128, tmp_path / "embeddings")
+    assert not skipped.counts
+    batch = picture_batch(records[3], 128)
+    with torch.no_grad():
+        wanted = model.embed(batch)
+    found = FileTeacher(tmp_path / "embeddings").embed(batch)
+    torch.testing.assert_close(found, wanted, rtol=1e-3, atol=2e-3)
+    with pytest.raises(ValueError, match=r"has no embedding of other\.png: run"):
+        read_embedding(tmp_path / "embeddings", "other.png")
+    more = {
+        "teacher": {"kind": "files", "path": str(tmp_path / "embeddings")},
+        "data": {"train": ["shapes_train"], "flip": 0.0},
+    }
+    engine = Engine(recipe("distill", **more), shapes_data, tmp_path / "run", workers=0)
+    assert changed(engine) == {"image_encoder"}
+
+
+def test_recipe_refuses_augmented_views_of_embeddings_on_disk():
+    with pytest.raises(ValueError, match="flip and copy_paste must be 0"):
+        recipe("distill", teacher={"kind": "files", "path": "x"})
+    with pytest.raises(ValueError, match="needs a teacher"):
+        recipe("distill")
+
+
+def test_sam_is_a_teacher_and_sees_what_its_own_processor_prepares(shapes_data, sam_folder):
+    record = read_folder(shapes_data, ["shapes_train"])[0]
+    teacher = open_teacher(Teacher(kind="sam", path=str(sam_folder)))
+    with torch.no_grad():
+        found = teacher.embed(picture_batch(record, 128))
+        processor = transformers.SamImageProcessor(
+            size={"longest_edge": 128}, pad_size={"height": 128, "width": 128}
+        )
+        pixels = processor(record.read_image(), return_tensors="pt")["pixel_values"]
+        wanted = transformers.SamModel.from_pretrained(sam_folder).eval().get_image_embeddings(pixels)
+    assert found.shape == wanted.shape
+    # Two resamplers of the same picture: alike, not equal.
+    assert torch.nn.functional.cosine_similarity(found.flatten(), wanted.flatten(), dim=0) > 0.98
+    with pytest.raises(ValueError, match="expected a folder with SAM's config"):
+        open_teacher(Teacher(kind="sam", path=str(sam_folder / "nothing")))
+
+
+def test_heads_of_transformers_give_the_same_masks_in_our_decoder(sam_folder):
+    sam = transformers.SamModel.from_pretrained(sam_folder).eval()
+    model = create_model("efficientvit_sam_l0")
+    heads = heads_from_transformers(load_file(sam_folder / "model.safetensors"))
+    missing, unknown = model.load_state_dict(heads, strict=False)
+    assert not unknown and all(name.startswith("image_encoder.") for name in missing)
+    generator = torch.Generator().manual_seed(0)
+    embedding = torch.randn(1, 256, 8, 8, generator=generator)
+    points = torch.tensor([[[30.0, 40.0], [100.0, 20.0]]])
+    model.prompt_encoder.embedding_size, model.prompt_encoder.prompt_size = (8, 8), 128
+    with torch.no_grad():
+        wanted = sam(
+            image_embeddings=embedding,
+            input_points=points[None],
+            input_labels=torch.tensor([[[1, 0]]]),
+            multimask_output=True,
+        )
+        coords = torch.cat([points, torch.zeros(1, 1, 2)], dim=1)
+        labels = torch.tensor([[1.0, 0.0, -1.0]])
+        logits, iou = model.decode(embedding, coords, labels, torch.zeros(1, 1, 32, 32), torch.zeros(1))
+    torch.testing.assert_close(logits[:, 1:], wanted.pred_masks[0], rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(iou[:, 1:], wanted.iou_scores[0], rtol=1e-3, atol=1e-4)
+
+
+def test_clicks_go_where_the_mask_is_wrong():
+    truth = torch.zeros(3, 8, 8)
+    truth[:, 2:6, 2:6] = 1
+    logits = truth * 2 - 1
+    logits[0, 3, 4] = -1  # missed
+    logits[1, 7, 0] = 1  # too much
+    prompts = PromptSet(torch.zeros(3, 1, 2), torch.ones(3, 1))
+    clicked = click_at_error(prompts, logits, truth, torch.Generator().manual_seed(0), view=64)
+    assert clicked.coords[:2, 1].tolist() == [[4 * 8 + 3.5, 3 * 8 + 3.5], [3.5, 7 * 8 + 3.5]]
+    assert clicked.labels[:, 1].tolist() == [1, 0, 1]
+    x, y = ((clicked.coords[2, 1] + 0.5) / 8).long().tolist()
+    assert truth[2, y, x] == 1

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The loop: a task, its averaged copy and its optimiser, on one device or on many (Lightning Fabric).
+
+Whatever moment a run is cut at, it goes on from its last checkpoint with the losses that it would have had.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+import os
+import time
+from contextlib import nullcontext
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+from tqdm import tqdm
+
+from evitsam_ros.models import create_model
+
+from .annotations import Skipped
+from .checkpoint import load_progress, load_weights, save_progress, save_weights
+from .dataset import Batch
+from .feed import Feed
+from .geometry import axis_frequencies, warm_up
+from .previews import write_preview
+from .recipe import Optimiser, Recipe, Stage
+from .runlog import RunLog
+from .tasks import build_task
+
+log = logging.getLogger(__name__)
+
+LOG_EVERY = 50
+
+
+def make_fabric(precision: str) -> Fabric:
+    """One process, or what torchrun started: DDP, with gloo on CPUs and nccl on GPUs."""
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    fabric = Fabric(
+        accelerator="cuda" if torch.cuda.is_available() else "cpu",
+        strategy="ddp_find_unused_parameters_true" if processes > 1 else "auto",
+        devices=local,
+        num_nodes=max(1, processes // local),
+        precision=precision,
+    )
+    fabric.launch()
+    return fabric
+
+
+class Engine:
+    """``run`` goes through the stages; ``step`` counts the optimiser's steps over all of them."""
+
+    def __init__(self, recipe: Recipe, data: Path, out: Path, workers: int = 1, save_every: float = 120.0):
+        self.recipe, self.out, self.save_every = recipe, out, save_every
+        torch.manual_seed(recipe.seed)
+        self.fabric = make_fabric(recipe.precision)
+        model = create_model(
+            recipe.model,
+            recipe.init,
+            decoder_mlp=recipe.decoder_mlp,
+            auto_ppn=True if recipe.task in ("lite_sam", "auto_ppn") else None,
+            ppn_stem=recipe.ppn_stem,
+        ).to(memory_format=torch.channels_last)
+        task = build_task(model, recipe)
+        self.model = model
+        self.average = copy.deepcopy(model).requires_grad_(False).to(self.fabric.device)
+        self.task, self.optimiser = self.fabric.setup(task, make_optimiser(task, recipe.optimiser))
+        self.feed = Feed(recipe, data, workers, self.fabric.global_rank, self.fabric.world_size)
+        self.skipped = Skipped()
+        self.step = 0
+
+    def run(self) -> None:
+        """Run the recipe to its end, from the last checkpoint on if there is one."""
+        if not self.resume() and self.recipe.geometry.steps:
+            self._warm_up()
+        first = 0
+        log_file = RunLog(self.out, self.fabric.is_global_zero)
+        for stage in self.recipe.stages:
+            last = first + self.feed.steps(stage)
+            if self.step < last:
+                self._run_stage(stage, first, last, log_file)
+            first = last
+        self.save()
+        log.info("skipped %s", self.skipped)
+
+    def _run_stage(self, stage: Stage, first: int, last: int, log_file: RunLog) -> None:
+        batches = self.feed.batches(stage, self.model.spec, self.step, first, last)
+        bar = tqdm(
+            total=last - first,
+            initial=self.step - first,
+            desc=f"{stage.size} px",
+            unit="step",
+            disable=not self.fabric.is_global_zero,
+        )
+        saved = time.monotonic()
+        while self.step < last:
+            begun = time.monotonic()
+            parts = [next(batches) for _ in range(stage.accumulate)]
+            waited = time.monotonic() - begun
+            rate = learning_rate(stage, self.step - first, last - first)
+            numbers = self.train_step(parts, rate)
+            log_file.add(numbers, waited, time.monotonic() - begun)
+            bar.update()
+            if self.step % LOG_EVERY == 0 or self.step == last:
+                bar.set_postfix(log_file.write(self.step, stage.size, rate), refresh=False)
+            if time.monotonic() - saved > self.save_every:
+                self.save()
+                self._preview(parts[0])
+                saved = time.monotonic()
+        self._preview(parts[0])
+        self.save()
+        bar.close()
+
+    def train_step(self, parts: list[Batch], rate: float) -> dict[str, float]:
+        """One step of the optimiser on the mean of the parts; the losses and what the task reports."""
+        self.task.train()
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate * group["share"]
+        self.optimiser.zero_grad(set_to_none=True)
+        means: dict[str, float] = {}
+        for index, part in enumerate(parts):
+            for line in part.skipped:
+                self.skipped.add(*line.split(": ", 1))
+            waits = index + 1 < len(parts) and self.fabric.world_size > 1
+            with self.fabric.no_backward_sync(self.task) if waits else nullcontext():
+                micro_step = self.step * len(parts) + index
+                loss, numbers = self.task(part.to(self.fabric.device), micro_step, self.fabric.global_rank)
+                if not torch.isfinite(loss):
+                    raise FloatingPointError(f"step {self.step}: the loss is {loss.item()}")
+                self.fabric.backward(loss / len(parts))
+            for name, value in {"loss": loss, **numbers}.items():
+                means[name] = means.get(name, 0.0) + float(value.detach()) / len(parts)
+        self.fabric.clip_gradients(self.task, self.optimiser, max_norm=self.recipe.optimiser.clip)
+        self.optimiser.step()
+        self.step += 1
+        self._update_average()
+        return means
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        decay = min(self.recipe.optimiser.ema, self.step / (9 + self.step))
+        state = self.model.state_dict()
+        for name, value in self.average.state_dict().items():
+            if value.is_floating_point():
+                value.lerp_(state[name], 1 - decay)
+            else:
+                value.copy_(state[name])
+
+    def _warm_up(self) -> None:
+        geometry = self.recipe.geometry
+        if geometry.frequencies is not None:
+            matrix = self.model.prompt_encoder.pe_layer.positional_encoding_gaussian_matrix
+            matrix.copy_(axis_frequencies(matrix.shape[1], *geometry.frequencies))
+        with self.fabric.autocast():
+            iou = warm_up(self.model, geometry, self.recipe.seed)
+        log.info("geometry warm-up: IoU %.3f", iou)
+        self.average.load_state_dict(self.model.state_dict())
+        self.save()
+
+    def _preview(self, batch: Batch) -> None:
+        if self.fabric.is_global_zero:
+            write_preview(self.average, batch, self.out / "previews" / f"{self.step:07d}.jpg")
+
+    def save(self) -> None:
+        """Write ``model.safetensors`` (averaged), ``last.safetensors`` and ``progress.pt``."""
+        if not self.fabric.is_global_zero:
+            return
+        save_weights(self.average.state_dict(), self.out / "model.safetensors")
+        save_weights(self.model.state_dict(), self.out / "last.safetensors")
+        progress = {"step": self.step, "optimiser": self.optimiser.state_dict(), **self._scaler_state()}
+        save_progress(progress, self.out / "progress.pt")
+
+    def resume(self) -> bool:
+        """Continue from the run's folder if it holds a checkpoint."""
+        if not (self.out / "progress.pt").is_file():
+            return False
+        self.model.load_state_dict(load_weights(self.out / "last.safetensors"))
+        self.average.load_state_dict(load_weights(self.out / "model.safetensors"))
+        progress = load_progress(self.out / "progress.pt")
+        self.optimiser.load_state_dict(progress["optimiser"])
+        if "scaler" in progress:
+            self._precision.load_state_dict(progress["scaler"])
+        self.step = progress["step"]
+        return True
+
+    @property
+    def _precision(self) -> nn.Module:
+        return self.fabric.strategy.precision
+
+    def _scaler_state(self) -> dict[str, dict]:
+        """The gradient scaler's state, which float16 alone has."""
+        state = self._precision.state_dict()
+        return {"scaler": state} if state else {}
+
+
+def make_optimiser(task: nn.Module, options: Optimiser) -> torch.optim.Optimizer:
+    """Weight decay for matrices and kernels only; a rate of its own for SAM's heads."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in task.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        plain = parameter.ndim <= 1 or "embed" in name or "_token" in name
+        heads = name.startswith(("model.prompt_encoder.", "model.mask_decoder."))
+        key = (0.0 if plain else options.weight_decay, options.heads_rate if heads else 1.0)
+        groups.setdefault(key, []).append(parameter)
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[options.name]
+    parts = [{"params": p, "weight_decay": decay, "share": share} for (decay, share), p in groups.items()]
+    return kind(parts, lr=1e-4, betas=options.betas)
+
+
+def learning_rate(stage: Stage, step: int, steps: int) -> float:
+    """The rate at a step of a stage: linear warm-up, then a cosine from ``lr`` to ``lr_end``."""
+    cosine = 0.5 * (1 + math.cos(math.pi * step / steps))
+    return (stage.lr_end + (stage.lr - stage.lr_end) * cosine) * min(1.0, (step + 1) / (stage.warmup + 1))

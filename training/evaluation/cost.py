@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a model costs: parameters, multiply-adds, seconds."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from evitsam_ros.models import create_model
+from evitsam_ros.segment import Prompt, Segmenter
+
+
+@dataclass(frozen=True)
+class NetworkCost:
+    """``parameters`` and ``macs`` (one multiply-add is one) of one call."""
+
+    parameters: int
+    macs: int
+
+
+def network_costs(name: str) -> dict[str, NetworkCost]:
+    """Image encoder, one prompt of the heads, and AutoPPN, at the model's own size."""
+    model = create_model(name)
+    spec = model.spec
+    image = torch.zeros(1, 3, spec.image_size, spec.image_size)
+    embedding = torch.zeros(1, *spec.embedding)
+    no_mask = torch.zeros(1, 1, *spec.mask_size)
+    prompt = (embedding, torch.zeros(1, 2, 2), torch.tensor([[2.0, 3.0]]), no_mask, torch.zeros(1))
+    costs = {
+        "image encoder": NetworkCost(_count(model.image_encoder), _macs(model.image_encoder, image)),
+        "heads, one box": NetworkCost(
+            _count(model.prompt_encoder) + _count(model.mask_decoder), _macs(model.decode, *prompt)
+        ),
+    }
+    if model.auto_ppn is not None:
+        costs["AutoPPN"] = NetworkCost(_count(model.auto_ppn), _macs(model.auto_ppn, embedding))
+    return costs
+
+
+def _count(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def _macs(call: nn.Module, *inputs: torch.Tensor) -> int:
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        call(*inputs)
+    return counter.get_total_flops() // 2
+
+
+def seconds(segmenter: Segmenter, image: np.ndarray, top_n: int, repeats: int = 5) -> dict[str, float]:
+    """Median seconds of a box and of everything on one picture, after a warm-up; `make bench` has more."""
+    height, width = image.shape[:2]
+    box = Prompt(box=(width / 4, height / 4, width * 3 / 4, height * 3 / 4))
+    jobs = {
+        "image and one box": lambda: segmenter.decode(segmenter.embed(image), [box]),
+        f"everything, {top_n} prompts": lambda: segmenter.everything(image, top_n),
+    }
+    result = {}
+    for name, job in jobs.items():
+        job()
+        times = []
+        for _ in range(repeats):
+            start = time.perf_counter()
+            job()
+            times.append(time.perf_counter() - start)
+        result[name] = float(np.median(times))
+    return result

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mask AR@1000 of everything mode (Lite-SAM, table 6), by pycocotools, class-agnostic."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+from tqdm import tqdm
+
+from evitsam_ros.segment import Segmenter, Thresholds
+
+from ..annotations import Record
+
+#: Everything that was drawn counts: recall is about what was found at all.
+KEEP_ALL = Thresholds(score=0.0, stability=0.0, nms=0.95, heat=0.0, min_area=1.0)
+SIZES = ("all", "small", "medium", "large")
+
+
+def check_exhaustive(annotations: Path) -> None:
+    """Raise ``ValueError`` unless everything in the pictures has a mask: what has none would be missed."""
+    info = json.loads(annotations.read_text()).get("info", {})
+    if info.get("exhaustive") is not True:
+        said = info.get("exhaustive", "nothing")
+        raise ValueError(
+            f"{annotations.name}: mask AR needs pictures in which everything has a mask; its info says "
+            f"exhaustive: {said}"
+        )
+
+
+def one_annotator(record: Record) -> np.ndarray:
+    """Indices of the masks of the annotator who covered most of the picture."""
+    best, most = None, -1.0
+    for annotator in np.unique(record.annotators):
+        indices = np.flatnonzero(record.annotators == annotator)
+        covered = np.zeros((record.height, record.width), bool)
+        for index in indices:
+            covered |= record.read_mask(index).astype(bool)
+        share = float(covered.mean())
+        if share > most:
+            best, most = indices, share
+    return best
+
+
+def average_recall(
+    truths: list[list[dict]], found: list[list[dict]], scores: list[np.ndarray], most: int = 1000
+) -> dict[str, float]:
+    """AR over IoU 0.5 to 0.95 with at most ``most`` masks a picture, by COCO's sizes.
+
+    Args:
+        truths, found: RLE masks of every picture.
+        scores: of the found masks, best first when there are too many.
+    """
+    images, annotations, results = [], [], []
+    for number, (wanted, masks, ranks) in enumerate(zip(truths, found, scores, strict=True), start=1):
+        height, width = (int(n) for n in wanted[0]["size"])
+        images.append({"id": number, "height": height, "width": width})
+        for rle in wanted:
+            area = float(_area(rle))
+            entry = {"image_id": number, "category_id": 1, "segmentation": rle, "area": area, "iscrowd": 0}
+            annotations.append({**entry, "id": len(annotations) + 1, "bbox": [0, 0, width, height]})
+        for rle, score in zip(masks, ranks, strict=True):
+            results.append({"image_id": number, "category_id": 1, "segmentation": rle, "score": float(score)})
+    if not results:
+        return dict.fromkeys(SIZES, 0.0)
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO()
+        truth.dataset = {"images": images, "annotations": annotations, "categories": [{"id": 1}]}
+        truth.createIndex()
+        evaluation = COCOeval(truth, truth.loadRes(results), "segm")
+        evaluation.params.useCats = 0
+        evaluation.params.maxDets = [1, 10, most]
+        evaluation.evaluate()
+        evaluation.accumulate()
+    recall = evaluation.eval["recall"][:, 0, :, 2]  # IoU thresholds, area ranges
+    return {
+        size: float(column[column > -1].mean()) if (column > -1).any() else float("nan")
+        for size, column in zip(SIZES, recall.T, strict=True)
+    }
+
+
+def _area(rle: dict) -> int:
+    from pycocotools import mask as codec
+
+    return int(codec.area(rle))
+
+
+def everything_recall(
+    segmenter: Segmenter, records: list[Record], top_n: int, grid: int | None = None
+) -> dict[str, float]:
+    """AR of everything mode: AutoPPN with ``top_n`` prompts, or ``grid`` squared points."""
+    truths, found, scores = [], [], []
+    for record in tqdm(records, desc="everything", unit="image", mininterval=2):
+        chosen = one_annotator(record)
+        masks = segmenter.everything(record.read_image(), top_n, KEEP_ALL, grid=grid)
+        truths.append([record.rles[index] for index in chosen])
+        found.append(masks.rle())
+        scores.append(masks.scores)
+    return average_recall(truths, found, scores)

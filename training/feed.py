@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which batches a run gets: the recipe's data, stage by stage, from any step on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from evitsam_ros.models.specs import ModelSpec
+
+from . import sa1b
+from .annotations import Record, read_folder
+from .dataset import Batch, Choice, SampleOptions, ShardSet, TrainingSet, loader
+from .recipe import Data, Recipe, Stage
+from .views import ViewOptions
+
+
+class Feed:
+    """The data of a recipe as seen by process ``rank`` of ``ranks``."""
+
+    def __init__(self, recipe: Recipe, root: Path, workers: int, rank: int, ranks: int) -> None:
+        self.recipe, self.workers, self.rank, self.ranks = recipe, workers, rank, ranks
+        self.shards = sa1b.Shards(root) if recipe.data.kind == "sa1b_tar" else None
+        self.choice = None
+        if self.shards is None:
+            sources = read_sources(recipe.data, root)
+            self.choice = Choice(sources, recipe.data.sampling, recipe.data.source_weights, recipe.seed)
+
+    def steps(self, stage: Stage) -> int:
+        """The stage's length in steps of the optimiser."""
+        if stage.steps is not None:
+            return stage.steps
+        if self.choice is None:
+            raise ValueError("tar shards are a stream without an end: give the stage's steps, not epochs")
+        return max(1, math.ceil(stage.epochs * len(self.choice) / self._pictures(stage)))
+
+    def _pictures(self, stage: Stage) -> int:
+        return stage.batch * stage.accumulate * self.ranks
+
+    def batches(self, stage: Stage, spec: ModelSpec, step: int, first: int, last: int) -> Iterator[Batch]:
+        """What the steps ``step`` to ``last`` of a stage that began at ``first`` take, in their order."""
+        data, sample = self.recipe.data, SampleOptions(stage.prompts, self.recipe.data.heat_of)
+        stride = max(1, stage.size // cells_of(spec, stage.size))
+        view = ViewOptions(stage.size, stride, stage.zoom, data.flip, data.colour, data.max_masks)
+        # Every stage draws anew, so that its samples do not depend on the batch sizes of those before it.
+        seed = self.recipe.seed * 1_000_003 + first
+        start, stop = (step - first) * stage.accumulate, (last - first) * stage.accumulate
+        if self.shards is not None:
+            stream = ShardSet(self.shards, view, sample, stage.batch, seed, start, self.rank, self.ranks)
+        else:
+            stream = TrainingSet(self.choice, view, sample, seed, data.copy_paste)
+        scale = spec.prompt_size / stage.size
+        for batch in loader(stream, stage.batch, start, stop, self.workers, self.rank, self.ranks):
+            batch.prompt_scale = scale
+            yield batch
+
+
+def cells_of(spec: ModelSpec, size: int) -> int:
+    """Side of the low-res logits for views of ``size`` pixels.
+
+    LiteViT's embedding grows with its input; EfficientViT-SAM's neck resizes to 64 x 64 whatever comes.
+    """
+    return size // 4 if spec.family == "lite_sam" else spec.mask_size[0]
+
+
+def read_sources(data: Data, root: Path) -> dict[str, Sequence[Record]]:
+    """The records of every source of the recipe."""
+    if data.kind == "sa1b":
+        return {sa1b.SOURCE: sa1b.Folder(root)}
+    sources: dict[str, list[Record]] = {}
+    for record in read_folder(root, list(data.train)):
+        sources.setdefault(record.source, []).append(record)
+    return sources

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Give a model SAM's heads: EfficientViT-SAM starts from the prompt encoder and mask decoder of SAM ViT-H.
+
+``python -m training.heads --sam FOLDER --model efficientvit_sam_l0 --encoder DISTILLED --out INIT`` joins
+them with a distilled image encoder (section 3.2).
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+from safetensors.torch import load_file
+from torch import Tensor
+
+from evitsam_ros.models import create_model
+
+from .checkpoint import save_weights
+
+#: From the names of transformers' SamModel to those of the official checkpoints, in this order.
+RENAMED = (
+    (r"^shared_image_embedding\.positional_embedding$",
+     "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"),
+    (r"^prompt_encoder\.point_embed\.", "prompt_encoder.point_embeddings."),
+    (r"^prompt_encoder\.mask_embed\.conv1\.", "prompt_encoder.mask_downscaling.0."),
+    (r"^prompt_encoder\.mask_embed\.layer_norm1\.", "prompt_encoder.mask_downscaling.1."),
+    (r"^prompt_encoder\.mask_embed\.conv2\.", "prompt_encoder.mask_downscaling.3."),
+    (r"^prompt_encoder\.mask_embed\.layer_norm2\.", "prompt_encoder.mask_downscaling.4."),
+    (r"^prompt_encoder\.mask_embed\.conv3\.", "prompt_encoder.mask_downscaling.6."),
+    (r"^mask_decoder\.upscale_conv1\.", "mask_decoder.output_upscaling.0."),
+    (r"^mask_decoder\.upscale_layer_norm\.", "mask_decoder.output_upscaling.1."),
+    (r"^mask_decoder\.upscale_conv2\.", "mask_decoder.output_upscaling.3."),
+    (r"\.layer_norm_final_attn\.", ".norm_final_attn."),
+    (r"\.layer_norm(\d)\.", r".norm\1."),
+    (r"(mlps\.\d|iou_prediction_head)\.layers\.0\.", r"\1.layers.1."),
+    (r"(mlps\.\d|iou_prediction_head)\.proj_in\.", r"\1.layers.0."),
+    (r"(mlps\.\d|iou_prediction_head)\.proj_out\.", r"\1.layers.2."),
+)  # fmt: skip
+
+
+def heads_from_transformers(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """SAM's prompt encoder and mask decoder under the official names."""
+    heads = {}
+    for name, tensor in state.items():
+        if name.startswith("vision_encoder.") or name.startswith("prompt_encoder.shared_embedding."):
+            continue
+        for pattern, replacement in RENAMED:
+            name = re.sub(pattern, replacement, name)
+        heads[name] = tensor
+    return heads
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sam", type=Path, required=True, help="SAM in transformers' layout")
+    parser.add_argument("--model", required=True, help="registry name")
+    parser.add_argument("--encoder", type=Path, help="checkpoint of --model with a trained image encoder")
+    parser.add_argument("--out", type=Path, required=True, help="safetensors to write")
+    options = parser.parse_args(arguments)
+    try:
+        model = create_model(options.model, options.encoder, decoder_mlp=2048)
+        heads = heads_from_transformers(load_file(options.sam / "model.safetensors"))
+        missing, unknown = model.load_state_dict(heads, strict=False)
+    except (ValueError, OSError, RuntimeError) as error:
+        print(f"heads: {error}", file=sys.stderr)
+        return 2
+    lacking = [name for name in missing if name.startswith(("prompt_encoder.", "mask_decoder."))]
+    if lacking or unknown:
+        print(f"heads: {options.sam} lacks {lacking[:3]} and has unknown {unknown[:3]}", file=sys.stderr)
+        return 2
+    save_weights(model.state_dict(), options.out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the pixels of a batch to what an image encoder reads."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .dataset import Batch
+
+
+def normalise(batch: Batch, mean: Tensor, std: Tensor) -> Tensor:
+    """``(B, S, S, 3)`` uint8 -> ``(B, 3, S, S)`` float32 by ``mean`` and ``std`` in 0..255; 0 beyond."""
+    x = (batch.image.float() - mean) / std
+    along = torch.arange(batch.image.shape[1], device=x.device)
+    rows, columns = batch.valid[:, 0, None, None], batch.valid[:, 1, None, None]
+    inside = (along[None, :, None] < rows) & (along[None, None] < columns)
+    return (x * inside[..., None]).permute(0, 3, 1, 2)
+
+
+def resized(x: Tensor, side: int) -> Tensor:
+    """``(B, C, s, s)`` -> ``(B, C, side, side)``, antialiased when it shrinks."""
+    if x.shape[-1] == side:
+        return x
+    return F.interpolate(x, (side, side), mode="bilinear", antialias=True)

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write a teacher's embeddings of whole pictures, once, for many students.
+
+``python -m training.precompute --teacher sam:FOLDER --data DATA --out EMBEDDINGS``; what is there is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from .annotations import Record, Skipped
+from .dataset import Batch
+from .feed import read_sources
+from .recipe import Data, Teacher
+from .teachers import TeacherModel, embedding_file, open_teacher, write_embedding
+from .views import ViewOptions, place_picture
+
+
+def picture_batch(record: Record, size: int) -> Batch:
+    """The whole picture as a batch of one, without masks."""
+    image, valid = place_picture(record.read_image(), ViewOptions(size))
+    nothing = torch.zeros(0)
+    return Batch(
+        torch.from_numpy(image)[None],
+        torch.tensor([valid]),
+        *[nothing] * 6,
+        names=[record.name],
+        skipped=[],
+    )
+
+
+@torch.no_grad()
+def precompute(teacher: TeacherModel, records: list[Record], size: int, out: Path) -> Skipped:
+    """Embed every record that has no file yet; bad pictures are skipped and counted."""
+    skipped = Skipped()
+    for record in tqdm(records, desc="embed", unit="image"):
+        if embedding_file(out, record.name).is_file():
+            continue
+        try:
+            batch = picture_batch(record, size)
+        except ValueError as error:
+            skipped.add("unreadable pictures", str(error))
+            continue
+        device = next(teacher.parameters()).device
+        write_embedding(out, record.name, teacher.embed(batch.to(device))[0])
+    return skipped
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--teacher", required=True, help="sam:FOLDER or NAME:CHECKPOINT, a model of ours")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--kind", choices=["coco", "sa1b"], default="coco")
+    parser.add_argument("--train", nargs="+", default=["*_train"], help="annotation files, without .json")
+    parser.add_argument("--size", type=int, default=1024, help="side that pictures are drawn at, in pixels")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    kind, _, path = options.teacher.partition(":")
+    teacher = (
+        Teacher(kind="sam", path=path) if kind == "sam" else Teacher(kind="model", model=kind, path=path)
+    )
+    try:
+        sources = read_sources(Data(kind=options.kind, train=tuple(options.train)), options.data)
+        opened = open_teacher(teacher)
+    except ValueError as error:
+        print(f"precompute: {error}", file=sys.stderr)
+        return 2
+    opened.to("cuda" if torch.cuda.is_available() else "cpu")
+    records = [record for source in sources.values() for record in source]
+    skipped = precompute(opened, records, options.size, options.out)
+    print(f"{len(np.unique([r.name for r in records]))} pictures; skipped {skipped}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run says about itself: running means in ``log.csv``, a row every so many steps, and on the bar."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+#: Weight of the newest step in the running means.
+NEWEST = 0.02
+
+
+class RunLog:
+    """Rows are appended: a resumed run goes on in the same file."""
+
+    def __init__(self, out: Path, enabled: bool) -> None:
+        self.path, self.enabled = out / "log.csv", enabled
+        self.means: dict[str, float] = {}
+        self.waited = self.spent = 0.0
+
+    def add(self, numbers: dict[str, float], waited: float, spent: float) -> None:
+        """Take in one step: its numbers, and its seconds, of which ``waited`` went by without data."""
+        for name, value in numbers.items():
+            old = self.means.get(name, value)
+            self.means[name] = old + NEWEST * (value - old)
+        self.waited, self.spent = self.waited + waited, self.spent + spent
+
+    def write(self, step: int, size: int, rate: float) -> dict[str, str]:
+        """Append a row; the same for people to read. ``busy`` is the share of time with data at hand."""
+        busy = 1 - self.waited / max(self.spent, 1e-9)
+        row = {"step": step, "size": size, "lr": rate, "busy": busy, **self.means}
+        self.waited = self.spent = 0.0
+        if self.enabled:
+            self._append({name: f"{value:.6g}" for name, value in row.items()})
+        return {"busy": f"{busy:.0%}", **{name: f"{value:.3f}" for name, value in self.means.items()}}
+
+    def _append(self, row: dict[str, str]) -> None:
+        """Numbers that appear later than the first row (a prompt kind) get a column of their own."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        rows = []
+        if self.path.exists():
+            with self.path.open(newline="") as file:
+                rows = list(csv.DictReader(file))
+        columns = list(dict.fromkeys([name for old in rows[-1:] for name in old] + list(row)))
+        fresh = not rows or list(rows[0]) != columns
+        with self.path.open("w" if fresh else "a", newline="") as file:
+            writer = csv.DictWriter(file, columns)
+            if fresh:
+                writer.writeheader()
+                writer.writerows(rows)
+            writer.writerow(row)

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""AutoPPN on a frozen encoder (Lite-SAM, table 3): any model with a 256-channel embedding gets proposals."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from evitsam_ros.models.sam import Sam
+
+from ..dataset import Batch
+from ..recipe import Recipe
+from .base import Task
+from .lite_sam import proposals_of
+
+
+class AutoPpnTask(Task):
+    def __init__(self, model: Sam, recipe: Recipe) -> None:
+        super().__init__(model, recipe)
+        model.requires_grad_(False)
+        model.auto_ppn.requires_grad_(True)
+
+    def train(self, mode: bool = True) -> AutoPpnTask:
+        """The frozen part keeps its batch statistics."""
+        super().train(mode)
+        self.model.eval()
+        self.model.auto_ppn.train(mode)
+        return self
+
+    def forward(self, batch: Batch, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
+        with torch.no_grad():
+            embedding = self.model.image_encoder(self.normalised(batch))
+        return proposals_of(self, embedding, batch)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all tasks have in common: a model, the part of it that learns, and a loss of a batch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from evitsam_ros.models.sam import Sam
+
+from ..dataset import Batch
+from ..inputs import normalise
+from ..recipe import Recipe
+
+
+class Task(nn.Module):
+    """``task(batch, step, rank)`` is the loss, ``()`` float32, and numbers to log, each ``()``.
+
+    All randomness of a step is a function of the recipe's seed, the step and the rank: a resumed run repeats
+    what the uninterrupted one would have drawn.
+    """
+
+    def __init__(self, model: Sam, recipe: Recipe) -> None:
+        super().__init__()
+        self.model = model
+        self.recipe = recipe
+        for name, value in (("mean", model.spec.mean), ("std", model.spec.std)):
+            self.register_buffer(name, torch.tensor(value) * 255, persistent=False)
+
+    def forward(self, batch: Batch, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
+        raise NotImplementedError
+
+    def normalised(self, batch: Batch) -> Tensor:
+        """What the model's encoder reads, ``(B, 3, S, S)`` float32."""
+        return normalise(batch, self.mean, self.std)
+
+    def generator(self, step: int, rank: int, purpose: int) -> torch.Generator:
+        seed = ((self.recipe.seed * 1_000_003 + step) * 1009 + rank) * 8 + purpose
+        return torch.Generator().manual_seed(seed)

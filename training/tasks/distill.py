@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The student's image embedding follows a teacher's (EfficientViT-SAM, section 3.2: L2)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from evitsam_ros.models.sam import Sam
+
+from ..dataset import Batch
+from ..inputs import resized
+from ..recipe import Recipe
+from ..teachers import open_teacher
+from .base import Task
+
+
+class DistillTask(Task):
+    """The view is drawn once; student and teacher each look at it in their own size."""
+
+    def __init__(self, model: Sam, recipe: Recipe) -> None:
+        super().__init__(model, recipe)
+        model.requires_grad_(False)
+        model.image_encoder.requires_grad_(True)
+        self.teacher = open_teacher(recipe.teacher)
+        self.with_proposals = recipe.teacher.proposals_weight > 0
+        if self.with_proposals:
+            if model.auto_ppn is None or self.teacher.auto_ppn is None:
+                raise ValueError("proposals_weight > 0 needs an AutoPPN in the student and in the teacher")
+            model.auto_ppn.requires_grad_(True)
+
+    def forward(self, batch: Batch, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
+        with torch.no_grad():
+            wanted = self.teacher.embed(batch)
+        side = min(batch.image.shape[1], self.model.spec.image_size)
+        embedding = self.model.image_encoder(resized(self.normalised(batch), side))
+        distance = F.mse_loss(embedding.float(), resized(wanted.float(), embedding.shape[-1]))
+        loss, numbers = distance, {"distance": distance}
+        if self.with_proposals:
+            following = self._proposals(embedding, wanted)
+            loss, numbers["proposals"] = loss + self.recipe.teacher.proposals_weight * following, following
+        return loss, numbers
+
+    def _proposals(self, embedding: Tensor, wanted: Tensor) -> Tensor:
+        heat, box = self.model.auto_ppn(embedding)
+        with torch.no_grad():
+            target_heat, target_box = self.teacher.auto_ppn(wanted)
+        cells = heat.shape[-1]
+        return F.mse_loss(heat.float(), resized(target_heat.float(), cells)) + F.smooth_l1_loss(
+            box.float(), resized(target_box.float(), cells)
+        )

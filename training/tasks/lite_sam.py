@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lite-SAM's joint training (section 4.2): masks and proposals from one embedding, ``L_ppn + L_mask``."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ..dataset import Batch
+from ..geometry import KINDS, geometry_loss
+from ..losses import proposal_loss
+from .sam import SamTask
+
+
+class LiteSamTask(SamTask):
+    def forward(self, batch: Batch, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
+        embedding = self.model.image_encoder(self.normalised(batch))
+        loss, numbers = self.mask_losses(embedding, batch, step, rank)
+        proposals, more = proposals_of(self, embedding, batch)
+        loss = loss + proposals
+        geometry = self.recipe.geometry
+        if geometry.rehearse:
+            # Small boxes are rare in pictures: keep what the warm-up taught.
+            kind, generator = KINDS[step % len(KINDS)], self.generator(step, rank, 3)
+            rehearsal, _ = geometry_loss(self.model, geometry.rehearse, embedding.shape[-1], kind, generator)
+            loss = loss + geometry.rehearse_weight * rehearsal
+        return loss, numbers | more
+
+
+def proposals_of(task: SamTask, embedding: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    """Equation 1 on an embedding ``(B, 256, h, w)``: the weighted loss, and its two parts."""
+    losses = task.recipe.losses
+    heat, box = task.model.auto_ppn.logits(embedding)
+    targets = (batch.heat, batch.distances, batch.group)
+    heat_loss, box_loss = proposal_loss(
+        heat.float(), box.float(), *targets, kind=losses.heat, grouping=losses.grouping
+    )
+    return losses.heat_weight * heat_loss + losses.box_weight * box_loss, {"heat": heat_loss, "box": box_loss}

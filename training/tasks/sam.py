@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""EfficientViT-SAM end to end (section 3.2): a box or points in, three masks out, the best one learns."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..dataset import Batch
+from ..losses import MaskLossWeights, mask_loss
+from ..prompting import PromptSet, box_prompts, click_at_error, point_in_box_prompts, point_prompts
+from .base import Task
+
+
+class SamTask(Task):
+    def forward(self, batch: Batch, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
+        embedding = self.model.image_encoder(self.normalised(batch))
+        return self.mask_losses(embedding, batch, step, rank)
+
+    def mask_losses(
+        self, embedding: Tensor, batch: Batch, step: int, rank: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss over boxes and points, weighted by their shares, and the IoU of the first-ranked masks."""
+        options = self.recipe.prompts
+        masks = batch.boxes.shape[1]
+        boxes = round(options.boxes * masks)
+        if not options.together:
+            chance = torch.rand((), generator=self.generator(step, rank, 0)).item()
+            boxes = masks if chance < options.boxes else 0
+        loss, numbers = embedding.new_zeros(()), {}
+        for kind, part in (("box", slice(0, boxes)), (self._point_kind(step), slice(boxes, masks))):
+            if part.start == part.stop:
+                continue
+            part_loss, iou = self._prompted(embedding, batch, part, kind, step, rank)
+            loss = loss + part_loss * (part.stop - part.start) / masks
+            numbers["iou " + kind] = iou.mean()
+        return loss, numbers
+
+    def _point_kind(self, step: int) -> str:
+        """AutoPPN sends a point with its box: some of the point prompts have one, where there is a PPN."""
+        return "point in box" if self.model.auto_ppn is not None and step % 4 == 3 else "point"
+
+    def _prompted(
+        self, embedding: Tensor, batch: Batch, part: slice, kind: str, step: int, rank: int
+    ) -> tuple[Tensor, Tensor]:
+        """The mean loss over the rounds, and the ``(N,)`` IoU after the last one."""
+        truth = batch.coverage[:, part].flatten(0, 1)
+        prompts = self._first_prompts(batch, part, kind, step, rank)
+        self.model.prompt_encoder.embedding_size = tuple(embedding.shape[-2:])
+        per_prompt = embedding.repeat_interleave(len(truth) // len(embedding), 0)
+        cells = truth.shape[-1]
+        mask, has_mask = truth.new_zeros(1, 1, cells, cells), truth.new_zeros(1)
+        weights = self.mask_weights()
+        certain = torch.full((len(truth),), kind != "point" and self.recipe.losses.boxes_teach_all)
+        total = embedding.new_zeros(())
+        for turn in range(self.recipe.prompts.rounds):
+            if turn:
+                generator = self.generator(step, rank, 4 + turn % 4)
+                prompts = click_at_error(prompts, mask[:, 0], truth, generator, batch.image.shape[1])
+            coords, labels = prompts.in_frame(batch.prompt_scale)
+            logits, iou = self.model.decode(per_prompt, coords, labels, mask, has_mask)
+            logits, iou = logits[:, 1:].float(), iou[:, 1:].float()
+            loss, ranked = mask_loss(logits, iou, truth, certain.to(truth.device), weights)
+            total = total + loss
+            best = iou.detach().argmax(1)
+            mask = logits.detach()[torch.arange(len(best)), best][:, None]
+            has_mask = truth.new_ones(len(best))
+        return total / self.recipe.prompts.rounds, ranked
+
+    def _first_prompts(self, batch: Batch, part: slice, kind: str, step: int, rank: int) -> PromptSet:
+        options = self.recipe.prompts
+        boxes, points = batch.boxes[:, part].flatten(0, 1), batch.points[:, part].flatten(0, 1)
+        # Exact boxes are what people draw and what is measured; jittered ones are what detectors give.
+        jitter = options.jitter * (step % 2)
+        if kind == "box":
+            return box_prompts(boxes, jitter, self.generator(step, rank, 1))
+        if kind == "point in box":
+            return point_in_box_prompts(points, boxes, 2 * jitter, self.generator(step, rank, 2))
+        if options.together and step % 2 == 0:
+            return point_prompts(points, 1)  # one click is what people give most
+        most = torch.randint(1, options.max_points + 1, (), generator=self.generator(step, rank, 2))
+        return point_prompts(points, int(most))
+
+    def mask_weights(self) -> MaskLossWeights:
+        losses = self.recipe.losses
+        return MaskLossWeights(
+            losses.pixel, losses.pixel_weight, losses.dice_weight, losses.iou_weight, losses.others
+        )

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whose embeddings a student follows: SAM through transformers, a model of ours, or files made earlier."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from evitsam_ros.models import create_model
+
+from .checkpoint import save_weights
+from .dataset import Batch
+from .inputs import normalise, resized
+from .recipe import Teacher
+
+
+class TeacherModel(nn.Module):
+    """``embed(batch)`` is ``(B, 256, h, w)`` float32; ``auto_ppn`` is a proposal head or None."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.auto_ppn: nn.Module | None = None
+
+    def embed(self, batch: Batch) -> Tensor:
+        raise NotImplementedError
+
+    def train(self, mode: bool = True) -> TeacherModel:
+        """A teacher does not learn: its batch statistics stay."""
+        return super().train(False)
+
+
+class SamTeacher(TeacherModel):
+    """SAM ViT-B, L or H from a folder in the layout of transformers; nothing is downloaded."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        try:
+            from transformers import SamModel
+        except ImportError as error:
+            raise ValueError("a SAM teacher needs transformers: pip install transformers") from error
+        if not (folder / "config.json").is_file():
+            raise ValueError(f"{folder}: expected a folder with SAM's config.json and model.safetensors")
+        self.sam = SamModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+        self.sam.requires_grad_(False)
+        mean, std = torch.tensor([123.675, 116.28, 103.53]), torch.tensor([58.395, 57.12, 57.375])
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("std", std, persistent=False)
+
+    def embed(self, batch: Batch) -> Tensor:
+        side = self.sam.config.vision_config.image_size
+        return self.sam.get_image_embeddings(normalised(batch, self.mean, self.std, side))
+
+
+class ModelTeacher(TeacherModel):
+    """Any model of the registry with a checkpoint."""
+
+    def __init__(self, name: str, checkpoint: Path) -> None:
+        super().__init__()
+        self.model = create_model(name, checkpoint).requires_grad_(False)
+        self.auto_ppn = self.model.auto_ppn
+        self.register_buffer("mean", torch.tensor(self.model.spec.mean) * 255, persistent=False)
+        self.register_buffer("std", torch.tensor(self.model.spec.std) * 255, persistent=False)
+
+    def embed(self, batch: Batch) -> Tensor:
+        side = min(batch.image.shape[1], self.model.spec.image_size)
+        return self.model.image_encoder(normalised(batch, self.mean, self.std, side))
+
+
+class FileTeacher(TeacherModel):
+    """Embeddings of whole pictures that ``python -m training.precompute`` wrote."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        if not folder.is_dir():
+            raise ValueError(f"{folder}: expected the folder that `python -m training.precompute` writes")
+        self.folder = folder
+
+    def embed(self, batch: Batch) -> Tensor:
+        rows = [read_embedding(self.folder, name) for name in batch.names]
+        return torch.stack(rows).to(batch.image.device)
+
+
+def open_teacher(options: Teacher) -> TeacherModel:
+    """The teacher of a recipe.
+
+    Raises:
+        ValueError: its files are not there, or not what they should be.
+    """
+    path = Path(options.path)
+    if options.kind == "sam":
+        return SamTeacher(path).eval()
+    if options.kind == "files":
+        return FileTeacher(path)
+    return ModelTeacher(options.model, path).eval()
+
+
+def normalised(batch: Batch, mean: Tensor, std: Tensor, side: int) -> Tensor:
+    """The views as ``(B, 3, side, side)`` float32 with 0 where there is no picture."""
+    return resized(normalise(batch, mean, std), side)
+
+
+def embedding_file(folder: Path, name: str) -> Path:
+    """Where the embedding of a picture lies: 256 folders, so that none grows too long."""
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    return folder / digest[:2] / f"{digest[2:18]}.safetensors"
+
+
+def write_embedding(folder: Path, name: str, embedding: Tensor) -> None:
+    """``(256, h, w)``, kept as float16."""
+    save_weights({"embedding": embedding.half().cpu()}, embedding_file(folder, name))
+
+
+def read_embedding(folder: Path, name: str) -> Tensor:
+    """``(256, h, w)`` float32; ``ValueError`` when it was not made."""
+    path = embedding_file(folder, name)
+    if not path.is_file():
+        raise ValueError(f"{folder} has no embedding of {name}: run `python -m training.precompute` on it")
+    return load_file(path)["embedding"].float()
