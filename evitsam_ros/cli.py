@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: ``evitsam segment | models | export | doctor | bench``."""
+"""The command line: ``evitsam segment | models | export | build | verify | engines | bench | doctor``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from . import __version__
+from .tensorrt.commands import add_commands, run_build, run_engines, run_verify
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -18,6 +19,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_segment(commands)
     _add_models(commands)
     _add_export(commands)
+    add_commands(commands)
     _add_bench(commands)
     doctor = commands.add_parser("doctor", help="what is installed, what is missing, and how to add it")
     doctor.add_argument("--json", action="store_true", help="machine-readable")
@@ -106,7 +108,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run a command; returns 0, or 1 with one line on stderr when the input is wrong."""
     options = build_parser().parse_args(argv)
     try:
-        return globals()[f"run_{options.command}"](options)
+        return COMMANDS[options.command](options)
     except ValueError as error:
         print(f"evitsam {options.command}: {error}", file=sys.stderr)
         return 1
@@ -238,6 +240,17 @@ def run_doctor(options: argparse.Namespace) -> int:
 
     return doctor(as_json=options.json)
 
+
+COMMANDS = {
+    "segment": run_segment,
+    "models": run_models,
+    "export": run_export,
+    "build": run_build,
+    "verify": run_verify,
+    "engines": run_engines,
+    "bench": run_bench,
+    "doctor": run_doctor,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

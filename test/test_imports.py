@@ -15,7 +15,7 @@ ROS = {
     *("rclpy", "sensor_msgs", "std_msgs", "std_srvs", "geometry_msgs", "vision_msgs", "diagnostic_msgs"),
     *("visualization_msgs", "rcl_interfaces", "lifecycle_msgs", "cv_bridge", "launch", "launch_ros"),
 }
-MAY_IMPORT_TORCH = ("models/", "export.py", "backends/torch_backend.py", "backends/choice.py")
+MAY_IMPORT_TORCH = ("models/", "export.py", "tensorrt/", "backends/torch_backend.py", "backends/choice.py")
 #: Import name -> rosdep key, where they differ.
 KEYS = {
     "numpy": "python3-numpy",
@@ -25,7 +25,7 @@ KEYS = {
     "pycocotools": "python3-pycocotools",
 }
 #: Without a rosdep key (README: pip), or needed off the robot only.
-NO_KEY = {"onnxruntime", "openvino", "torch", "onnx", "safetensors", "skimage"}
+NO_KEY = {"onnxruntime", "openvino", "torch", "onnx", "safetensors", "skimage", "cuda", "tqdm"}
 
 
 def imports(path: Path) -> set[str]:

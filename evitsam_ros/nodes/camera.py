@@ -17,10 +17,10 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
 from ..malloc import tune_malloc
+from ..sources import SourceError, open_source
 from .lifetime import ros
 from .outgoing import image_message
 from .qos import newest_only
-from .sources import SourceError, open_source
 
 PARAMETERS = {
     "source": ("skimage:astronaut", "Picture, folder, video file, device, or skimage:NAME[,NAME]."),

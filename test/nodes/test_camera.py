@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import CompressedImage, Image
 
-from evitsam_ros.nodes.sources import SourceError, open_source, wander
+from evitsam_ros.sources import SourceError, open_source, wander
 
 from .conftest import _DOMAINS, Peer, Process, pixels
 

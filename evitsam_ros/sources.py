@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures for the camera node: a photograph, a folder, a video, a device; still ones may move."""
+"""Pictures from wherever they are: a photograph, a folder, a video, a device; still ones may move."""
 
 from __future__ import annotations
 
@@ -109,3 +109,16 @@ def wander(image: np.ndarray, phase: float, motion: float) -> np.ndarray:
         [[1, 0, motion * width * np.sin(angle)], [0, 1, motion * height * (np.cos(angle) - 1) / 2]]
     )
     return cv2.warpAffine(image, shift, (width, height), borderMode=cv2.BORDER_REFLECT_101)
+
+
+def spread(frames: Iterator[np.ndarray], count: int) -> list[np.ndarray]:
+    """``count`` frames from all over a stream of unknown length (fewer if it has fewer), in its order."""
+    kept: list[np.ndarray] = []
+    step = 1
+    for number, frame in enumerate(frames):
+        if number % step == 0:
+            kept.append(frame)
+        if len(kept) == 2 * count:
+            kept, step = kept[::2], 2 * step
+    places = np.linspace(0, len(kept) - 1, min(count, len(kept))).round().astype(int)
+    return [kept[place] for place in places]

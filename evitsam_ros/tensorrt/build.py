@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bundle -> engines: precision into the graph, proof of the masks, build, cache.
+
+Without a GPU, TensorRT-RTX builds for a named target; what it computes is then emulated (every value truly
+rounded) and proved in its place, and the engine is marked as built, not run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from onnx import ModelProto
+
+from ..bundle import Bundle, sha256
+from ..segment.transform import Transform, preprocess
+from .api import Gpu, TensorRt, TensorRtError
+from .cache import EngineCache, EngineKey
+from .islands import choose_islands
+from .onnx_types import load_graph
+from .precision import convert
+from .prove import Proof, ProofError, graphs_runtime, prompts_for, prove
+from .rounding import NodeError, emulate, node_errors
+
+Shapes = dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]
+#: Told (phase, done, total) as a build goes on.
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class NetworkPlan:
+    """One engine to be: its ONNX file, optimisation profiles (input -> least, best, most), and key."""
+
+    network: str
+    onnx: Path
+    profiles: tuple[Shapes, ...]
+    key: EngineKey
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is asked of a build.
+
+    Attributes:
+        precision: ``fp32``, ``fp16`` or ``bf16``.
+        target: a compute capability (``sm86``), or ``auto``: the GPU of this machine.
+        prompts: ranges of prompts a decoder call, one profile each.
+        points: fewest and most points a prompt, its corners or padding not counted.
+    """
+
+    precision: str = "fp16"
+    target: str = "auto"
+    prompts: tuple[tuple[int, int], ...] = ((1, 16), (64, 256))
+    points: tuple[int, int] = (1, 10)
+
+
+@dataclass
+class Report:
+    """What a build did: engines by network, the proof, and the errors and islands by network."""
+
+    engines: dict[str, Path]
+    proof: Proof
+    errors: dict[str, list[NodeError]] = field(default_factory=dict)
+    islands: dict[str, frozenset[str]] = field(default_factory=dict)
+
+
+def resolve_target(target: str, tensorrt: TensorRt, gpu: Gpu | None) -> tuple[str, bool]:
+    """The key's target, and whether this machine can run it.
+
+    Raises:
+        TensorRtError: there is no such GPU, or this TensorRT cannot build for it.
+    """
+    if target == "auto":
+        if gpu is None:
+            known = ", ".join(tensorrt.targets())
+            raise TensorRtError(
+                "no GPU found on this machine: name the one to build for, "
+                + (f"--target {{{known}}}" if known else f"which {tensorrt.name} cannot; TensorRT-RTX can")
+            )
+        return f"{gpu.name} {gpu.target}", True
+    if gpu is not None and gpu.target == target:
+        return f"{gpu.name} {gpu.target}", True
+    if target not in tensorrt.targets():
+        known = ", ".join(tensorrt.targets()) or "the GPU of this machine alone"
+        raise TensorRtError(f"{tensorrt.name} does not build for {target!r}; it builds for {known}")
+    return target, False
+
+
+def plan(bundle: Bundle, options: Options, tensorrt: TensorRt, gpu: Gpu | None) -> list[NetworkPlan]:
+    """What a build of ``bundle`` would make."""
+    target, _ = resolve_target(options.target, tensorrt, gpu)
+    plans = []
+    for network, onnx in bundle.networks.items():
+        profiles = decoder_profiles(bundle, options) if network == "decoder" else ()
+        key = EngineKey(
+            model=bundle.name,
+            network=network,
+            onnx=sha256(onnx),
+            runtime=tensorrt.name,
+            target=target,
+            precision=options.precision,
+            profiles=tuple(tuple(sorted(p.items())) for p in profiles),
+        )
+        plans.append(NetworkPlan(network, onnx, profiles, key))
+    return plans
+
+
+def decoder_profiles(bundle: Bundle, options: Options) -> tuple[Shapes, ...]:
+    """One profile for a range of prompts; a prompt is its points and two corners, or a padding point."""
+    low, high = options.points[0] + 1, options.points[1] + 2
+    usual = min(high, low + 1)
+    embedding, mask = (1, *bundle.embedding), bundle.mask_size
+    profiles = []
+    for least, most in options.prompts:
+        counts = (least, most, most)
+        tokens = (low, usual, high)
+        masks = (1, 1, most)
+        profiles.append(
+            {
+                "image_embeddings": (embedding, embedding, embedding),
+                "point_coords": tuple((b, n, 2) for b, n in zip(counts, tokens, strict=True)),
+                "point_labels": tuple((b, n) for b, n in zip(counts, tokens, strict=True)),
+                "mask_input": tuple((m, 1, *mask) for m in masks),
+                "has_mask_input": tuple((m,) for m in masks),
+            }
+        )
+    return tuple(profiles)
+
+
+def feeds_for(
+    bundle: Bundle, graphs: dict[str, ModelProto], images: Sequence[np.ndarray]
+) -> dict[str, list[dict]]:
+    """What the networks of a bundle read on real pictures, for measuring."""
+    runtime = graphs_runtime({"encoder": graphs["encoder"]}, "float32")
+    feeds: dict[str, list[dict]] = {"encoder": [], "decoder": [], "proposals": []}
+    for image in images:
+        blob = preprocess(image, bundle.image_size, bundle.mean, bundle.std)
+        embedding = runtime.encode(blob)
+        feeds["encoder"].append({"image": blob})
+        feeds["proposals"].append({"image_embeddings": embedding})
+        transform = Transform(image.shape[:2], bundle.image_size, bundle.prompt_size, bundle.mask_size)
+        boxes = [p.box for p in prompts_for(image) if p.box is not None]
+        coords = transform.coords(np.stack(boxes).reshape(-1, 2, 2)).astype(np.float32)
+        feeds["decoder"].append(
+            {
+                "image_embeddings": embedding,
+                "point_coords": coords,
+                "point_labels": np.tile(np.float32([2, 3]), (len(boxes), 1)),
+                "mask_input": np.zeros((1, 1, *bundle.mask_size), np.float32),
+                "has_mask_input": np.zeros(1, np.float32),
+            }
+        )
+    return feeds
+
+
+def build(
+    bundle: Bundle,
+    options: Options,
+    tensorrt: TensorRt,
+    gpu: Gpu | None,
+    images: Sequence[np.ndarray],
+    cache: EngineCache,
+    progress: Progress = lambda phase, done, total: None,
+) -> Report:
+    """Make, prove and keep the engines of a bundle.
+
+    Raises:
+        TensorRtError: the target or the precision cannot be built.
+        ProofError: the masks differ; nothing is kept.
+    """
+    plans = plan(bundle, options, tensorrt, gpu)
+    graphs = {p.network: load_graph(p.onnx) for p in plans}
+    report = Report({}, Proof(options.precision, 0, 0.0, 0.0))
+    if options.precision != "fp32":
+        feeds = feeds_for(bundle, graphs, images)
+        for done, p in enumerate(plans):
+            progress(f"measuring {p.network}", done, len(plans))
+            report.errors[p.network] = node_errors(graphs[p.network], options.precision, feeds[p.network])
+            report.islands[p.network] = choose_islands(
+                graphs[p.network], report.errors[p.network], options.precision
+            )
+    progress("proving the masks", 0, 1)
+    report.proof = prove_emulated(bundle, graphs, options.precision, report.islands, images)
+    if problem := report.proof.problem():
+        raise ProofError(f"{bundle.name} in {options.precision}: {problem}; {_first_difference(report)}")
+    for p in plans:
+        converted = convert(graphs[p.network], options.precision, report.islands.get(p.network, ()))
+        plan_bytes = build_engine(tensorrt, converted, p, _named_target(options, gpu), progress)
+        proof = {"proof": report.proof.as_dict(), "islands": sorted(report.islands.get(p.network, ()))}
+        report.engines[p.network] = cache.store(p.key, plan_bytes, proof)
+    return report
+
+
+def prove_emulated(
+    bundle: Bundle,
+    graphs: dict[str, ModelProto],
+    precision: str,
+    islands: dict[str, frozenset[str]],
+    images: Sequence[np.ndarray],
+) -> Proof:
+    """Prove the graphs that the engines are built from, with every rounding emulated on the CPU."""
+    if precision != "fp32":
+        graphs = {n: emulate(graph, precision, islands[n]) for n, graph in graphs.items()}
+    return prove(bundle, graphs_runtime(graphs, f"emulated {precision}"), images, precision, ran=False)
+
+
+def _first_difference(report: Report) -> str:
+    """The first node of the graph that is left in half precision and errs most."""
+    worst: NodeError | None = None
+    for network, errors in report.errors.items():
+        for error in errors:
+            if error.name not in report.islands[network] and (worst is None or error.error > worst.error):
+                worst = error
+    return f"most of it comes from {worst.name} ({worst.operator}, {worst.error:.1e})" if worst else "in fp32"
+
+
+def _named_target(options: Options, gpu: Gpu | None) -> str | None:
+    """The compute capability to name, or None for the GPU of this machine."""
+    return None if options.target == "auto" or (gpu and gpu.target == options.target) else options.target
+
+
+def build_engine(
+    tensorrt: TensorRt, model: ModelProto, network: NetworkPlan, target: str | None, progress: Progress
+) -> memoryview:
+    """Parse a graph and build its engine.
+
+    Raises:
+        TensorRtError: the parser or the builder refuses; with its own words.
+    """
+    trt = tensorrt.module
+    logger = _Logger.of(trt)
+    builder = trt.Builder(logger)
+    definition = builder.create_network(tensorrt.strongly_typed)
+    parser = trt.OnnxParser(definition, logger)
+    if not parser.parse(model.SerializeToString()):
+        reasons = "; ".join(str(parser.get_error(i)) for i in range(parser.num_errors))
+        raise TensorRtError(f"{tensorrt.name} cannot parse {network.onnx.name}: {reasons}")
+    config = builder.create_builder_config()
+    if target is not None:
+        config.num_compute_capabilities = 1
+        config.set_compute_capability(getattr(trt.ComputeCapability, target.upper()), 0)
+    for shapes in network.profiles:
+        profile = builder.create_optimization_profile()
+        for name, (least, best, most) in shapes.items():
+            profile.set_shape(name, least, best, most)
+        config.add_optimization_profile(profile)
+    if tensorrt.has_monitor:
+        config.progress_monitor = _monitor(trt, network.network, progress)
+    engine = builder.build_serialized_network(definition, config)
+    if engine is None:
+        said = " ".join(logger.said[-3:]) or "no reason given"
+        raise TensorRtError(
+            f"{tensorrt.name} cannot build the {network.network} for {target or 'this GPU'}: {said}"
+        )
+    return memoryview(engine)
+
+
+class _Logger:
+    """Collects what TensorRT says, to be told when something fails."""
+
+    @staticmethod
+    def of(trt):
+        class Logger(trt.ILogger):
+            def __init__(self) -> None:
+                trt.ILogger.__init__(self)
+                self.said: list[str] = []
+
+            def log(self, severity, message: str) -> None:
+                if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
+                    self.said.append(message)
+
+        return Logger()
+
+
+def _monitor(trt, network: str, progress: Progress):
+    class Monitor(trt.IProgressMonitor):
+        def __init__(self) -> None:
+            trt.IProgressMonitor.__init__(self)
+            self.outer: tuple[str, int] | None = None
+
+        def phase_start(self, phase_name, parent_phase, num_steps) -> None:
+            if parent_phase is None:
+                self.outer = (phase_name, num_steps)
+
+        def step_complete(self, phase_name, step) -> bool:
+            if self.outer and phase_name == self.outer[0]:
+                progress(f"building {network}", step + 1, self.outer[1])
+            return True
+
+        def phase_finish(self, phase_name) -> None:
+            pass
+
+    return Monitor()

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``evitsam build | verify | engines``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from ..bundle import Bundle, open_bundle
+from ..sources import open_source, spread
+
+PHOTOGRAPHS = "skimage:astronaut,coffee"
+
+
+def add_commands(commands: argparse._SubParsersAction) -> None:
+    build = commands.add_parser("build", help="bundle -> verified TensorRT engines in the cache")
+    build.add_argument("bundle", help="a bundle's name or folder")
+    build.add_argument("--precision", choices=("fp32", "fp16", "bf16"), default="fp16")
+    build.add_argument("--target", default="auto", help="auto: this machine's GPU; or sm80, sm86, sm89, …")
+    build.add_argument(
+        "--prompts",
+        type=_range,
+        nargs="+",
+        default=[(1, 16), (64, 256)],
+        metavar="LEAST..MOST",
+        help="prompts a decoder call, a profile each (default 1..16 64..256)",
+    )
+    build.add_argument(
+        "--tensorrt", choices=("tensorrt", "tensorrt_rtx"), help="which one, if both are there"
+    )
+    build.add_argument("--dry-run", action="store_true", help="say what would be built")
+    build.add_argument("--layers", action="store_true", help="print what half precision does to every layer")
+    _add_images(build)
+    verify = commands.add_parser("verify", help="compare a backend's masks with float32's on real pictures")
+    verify.add_argument("bundle", help="a bundle's name or folder")
+    verify.add_argument("--backend", required=True, help="onnxruntime, openvino or torch")
+    verify.add_argument("--precision", choices=("fp32", "fp16", "bf16", "int8"), default="fp32")
+    verify.add_argument("--json", type=Path)
+    _add_images(verify)
+    engines = commands.add_parser("engines", help="the engines of this machine: list, check, prune")
+    engines.add_argument("--prune", action="store_true", help="remove what is broken or was left half")
+    engines.add_argument("--json", action="store_true", help="machine-readable")
+
+
+def _add_images(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--images",
+        default=PHOTOGRAPHS,
+        help="picture, folder or video to measure on; your own camera's are best (default: two photographs "
+        "that come with scikit-image)",
+    )
+    parser.add_argument("--count", type=int, default=2, help="how many of them (default 2)")
+
+
+def _range(text: str) -> tuple[int, int]:
+    try:
+        least, most = (int(part) for part in text.split(".."))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not LEAST..MOST, as 1..16") from None
+    if not 1 <= least <= most <= 1024:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected 1 <= LEAST <= MOST <= 1024")
+    return least, most
+
+
+def _pictures(options: argparse.Namespace) -> list[np.ndarray]:
+    frames = open_source(options.images, loop=False)
+    return [np.ascontiguousarray(frame[..., ::-1]) for frame in spread(frames, options.count)]
+
+
+def run_build(options: argparse.Namespace) -> int:
+    from .api import find_gpu, find_tensorrt
+    from .build import Options, build, plan, resolve_target
+    from .cache import EngineCache
+
+    bundle = open_bundle(options.bundle)
+    tensorrt, gpu = find_tensorrt(options.tensorrt), find_gpu()
+    wanted = Options(options.precision, options.target, tuple(options.prompts))
+    target, runs = resolve_target(wanted.target, tensorrt, gpu)
+    print(f"{bundle.name}, {wanted.precision}, {tensorrt.name}, for {target}")
+    cache = EngineCache()
+    plans = plan(bundle, wanted, tensorrt, gpu)
+    if options.dry_run:
+        for p in plans:
+            there, reason = cache.find(p.key)
+            print(f"{p.network:10} {'is in the cache' if there else f'would be built: {reason}'}")
+            for shapes in p.profiles:
+                print(f"{'':10} prompts {shapes['point_labels'][0][0]}..{shapes['point_labels'][2][0]}")
+        return 0
+    with _Bar() as bar:
+        report = build(bundle, wanted, tensorrt, gpu, _pictures(options), cache, bar.show)
+    if options.layers:
+        _print_layers(report)
+    proof = report.proof
+    print(f"{proof.masks} masks, IoU {proof.mean_iou:.4f} on average, {proof.worst_iou:.4f} at worst")
+    for network, path in report.engines.items():
+        islands = len(report.islands.get(network, ()))
+        print(f"{network:10} {path.stat().st_size / 1e6:6.1f} MB, {islands} nodes in float32  {path}")
+    if not runs:
+        print(f"Built, not run: there is no {target} here. The masks are those of the emulated graphs.")
+    return 0
+
+
+class _Bar:
+    """A progress bar with the phase, where tqdm is installed; lines elsewhere."""
+
+    def __enter__(self) -> _Bar:
+        try:
+            from tqdm import tqdm
+
+            self.bar = tqdm(bar_format="{desc:28} {bar} {n_fmt}/{total_fmt} {elapsed}", total=1, leave=False)
+        except ImportError:
+            self.bar = None
+        self.phase = ""
+        return self
+
+    def show(self, phase: str, done: int, total: int) -> None:
+        if self.bar is not None:
+            self.bar.set_description_str(phase, refresh=False)
+            self.bar.total, self.bar.n = total, done
+            self.bar.refresh()
+        elif phase != self.phase:
+            print(phase, file=sys.stderr)
+        self.phase = phase
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+
+def _print_layers(report) -> None:
+    print(f"{'layer':64} {'operator':20} {'error':>9} {'largest':>10} {'broken':>7}")
+    for network, errors in report.errors.items():
+        for e in errors:
+            kept = " float32" if e.name in report.islands[network] else ""
+            name = f"{network}{e.name}"[-64:]
+            print(f"{name:64} {e.operator:20} {e.error:9.1e} {e.largest:10.3g} {e.broken:7d}{kept}")
+
+
+def run_verify(options: argparse.Namespace) -> int:
+    from ..backends import open_runtime
+    from .prove import prove
+
+    bundle: Bundle = open_bundle(options.bundle)
+    runtime = open_runtime(bundle, options.backend)
+    print(runtime.description)
+    proof = prove(bundle, runtime, _pictures(options), options.precision, ran=True)
+    print(f"{'network':12} {'cosine':>12} {'largest error':>14} {'not finite':>11}")
+    for name, network in proof.networks.items():
+        print(f"{name:12} {network.cosine:12.8f} {network.largest_error:14.2e} {network.broken:11d}")
+    print(f"{proof.masks} masks, IoU {proof.mean_iou:.4f} on average, {proof.worst_iou:.4f} at worst")
+    if options.json:
+        options.json.write_text(json.dumps(proof.as_dict(), indent=2))
+    if problem := proof.problem():
+        raise ValueError(problem)
+    return 0
+
+
+def run_engines(options: argparse.Namespace) -> int:
+    from .cache import EngineCache
+
+    cache = EngineCache()
+    if options.prune:
+        for path in cache.prune():
+            print(f"removed {path}")
+    entries = cache.entries()
+    if options.json:
+        print(
+            json.dumps([{"engine": str(e.engine), "problem": e.problem, **e.key} for e in entries], indent=2)
+        )
+        return 0
+    for entry in entries:
+        key = entry.key
+        what = f"{key['runtime']}, {key['target']}" if key else ""
+        print(f"{entry.engine.name:56} {entry.size / 1e6:7.1f} MB  {entry.problem or what}")
+    print(f"{len(entries)} engines in {cache.folder}")
+    return 0

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a graph's values are: constants folded into initializers, and the element type of every value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+
+def load_graph(path: Path) -> ModelProto:
+    """Load a network; constants are float32 initializers, however they are stored.
+
+    Raises:
+        ValueError: the file is not an ONNX graph.
+    """
+    try:
+        model = onnx.load(str(path))
+    except Exception as error:
+        raise ValueError(f"{path}: cannot be read as ONNX ({error})") from error
+    return fold_constants(model)
+
+
+def fold_constants(model: ModelProto) -> ModelProto:
+    """Make initializers of Constant nodes and of stored float16 behind a Cast."""
+    graph = model.graph
+    known = {tensor.name: tensor for tensor in graph.initializer}
+    kept = []
+    for node in graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            tensor = TensorProto()
+            tensor.CopyFrom(node.attribute[0].t)
+        elif node.op_type == "Cast" and node.input[0] in known:
+            to = helper.get_node_attr_value(node, "to")
+            array = numpy_helper.to_array(known[node.input[0]])
+            tensor = numpy_helper.from_array(array.astype(helper.tensor_dtype_to_np_dtype(to)))
+        else:
+            kept.append(node)
+            continue
+        tensor.name = node.output[0]
+        known[tensor.name] = tensor
+    used = {name for node in kept for name in node.input}
+    del graph.node[:], graph.initializer[:]
+    graph.node.extend(kept)
+    graph.initializer.extend(tensor for name, tensor in known.items() if name in used)
+    return model
+
+
+def element_types(model: ModelProto) -> dict[str, int]:
+    """Element type (``TensorProto.DataType``) of every value that has a name."""
+    graph = onnx.shape_inference.infer_shapes(model, strict_mode=True).graph
+    types = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        types[value.name] = value.type.tensor_type.elem_type
+    return types

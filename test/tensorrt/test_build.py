@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real engines by the real builder, for named targets, on a machine that need not have a GPU."""
+
+import json
+import shutil
+
+import numpy as np
+import onnx
+import pytest
+import yaml
+from onnx import numpy_helper
+
+from evitsam_ros.bundle import open_bundle, sha256
+from evitsam_ros.cli import main
+from evitsam_ros.export import export_bundle
+from evitsam_ros.models import create_model
+from evitsam_ros.tensorrt.api import Gpu, TensorRtError, describe, find_tensorrt
+from evitsam_ros.tensorrt.build import (
+    NetworkPlan,
+    Options,
+    build_engine,
+    decoder_profiles,
+    plan,
+    prove_emulated,
+    resolve_target,
+)
+from evitsam_ros.tensorrt.cache import EngineCache
+from evitsam_ros.tensorrt.onnx_types import load_graph
+from evitsam_ros.tensorrt.precision import convert
+
+from ..conftest import ROOT, lively
+
+
+@pytest.fixture(scope="module")
+def rtx():
+    """TensorRT-RTX, from requirements/dev.txt."""
+    return find_tensorrt("tensorrt_rtx")
+
+
+@pytest.fixture
+def cache_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "evitsam"
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_one_command_builds_proves_and_keeps_the_engines(rtx, cache_home, precision, capsys):
+    arguments = ["build", str(ROOT / "engines" / "lite_sam"), "--precision", precision, "--target", "sm86"]
+    assert main([*arguments, "--tensorrt", "tensorrt_rtx", "--count", "1", "--layers"]) == 0
+    said = capsys.readouterr().out
+    assert "Built, not run: there is no sm86 here" in said and "IoU 0.9" in said
+    assert "float32" in said and "decoder" in said
+    entries = EngineCache().entries()
+    assert [e.key["network"] for e in entries] == ["decoder", "encoder", "proposals"]
+    for entry in entries:
+        assert not entry.problem and entry.engine.parent == cache_home
+        assert entry.engine.read_bytes()[:4] == b"ptrt" or entry.size > 100_000
+        assert entry.report["proof"]["mean_iou"] > 0.97 and entry.report["proof"]["ran"] is False
+    # Asked again it would build nothing.
+    assert main([*arguments, "--tensorrt", "tensorrt_rtx", "--dry-run"]) == 0
+    assert capsys.readouterr().out.count("is in the cache") == 3
+    assert main(["engines", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 3
+
+
+@pytest.fixture
+def overflowing_bundle(tmp_path):
+    """The shipped model with the layer before the final norm 400 times as large: in float32 the same function,
+    squares beyond float16's range inside of the norm.
+    """
+    folder = tmp_path / "overflowing"
+    shutil.copytree(ROOT / "engines" / "lite_sam", folder)
+    model = load_graph(folder / "encoder.onnx")
+    mean = next(n for n in model.graph.node if n.op_type == "ReduceMean" and "neck" in n.name)
+    layer = next(n for n in model.graph.node if n.output[0] == mean.input[0])
+    for tensor in model.graph.initializer:
+        if tensor.name in layer.input:
+            scaled = numpy_helper.to_array(tensor) * np.float32(400)
+            tensor.CopyFrom(numpy_helper.from_array(scaled, tensor.name))
+    onnx.save(model, folder / "encoder.onnx")
+    description = yaml.safe_load((folder / "model.yaml").read_text())
+    description["networks"]["encoder"]["sha256"] = sha256(folder / "encoder.onnx")
+    (folder / "model.yaml").write_text(yaml.safe_dump(description))
+    return folder
+
+
+def test_what_overflows_gets_an_island_or_fails_its_proof(
+    rtx, cache_home, overflowing_bundle, monkeypatch, capsys
+):
+    arguments = ["build", str(overflowing_bundle), "--target", "sm86", "--count", "1"]
+    assert main([*arguments, "--tensorrt", "tensorrt_rtx"]) == 0
+    islands = next(e.report["islands"] for e in EngineCache().entries() if e.key["network"] == "encoder")
+    assert any("neck/norm" in name for name in islands)
+    for entry in EngineCache().entries():
+        entry.engine.unlink()
+    monkeypatch.setattr("evitsam_ros.tensorrt.build.choose_islands", lambda *_: frozenset())
+    assert main([*arguments, "--tensorrt", "tensorrt_rtx"]) == 1
+    said = capsys.readouterr().err
+    assert "the encoder gives" in said and "not finite" in said and "neck/norm" in said
+    assert not EngineCache().entries()
+
+
+def test_unknown_targets_and_missing_gpus_are_named(rtx):
+    with pytest.raises(TensorRtError, match=r"no GPU found on this machine: .*--target \{sm75, sm80"):
+        resolve_target("auto", rtx, None)
+    with pytest.raises(TensorRtError, match="does not build for 'sm87'; it builds for sm75"):
+        resolve_target("sm87", rtx, None)
+    orin = Gpu("Orin", "sm87")
+    assert resolve_target("auto", rtx, orin) == resolve_target("sm87", rtx, orin) == ("Orin sm87", True)
+    assert resolve_target("sm86", rtx, orin) == ("sm86", False)
+
+
+class _Flags:
+    STRONGLY_TYPED = 1
+
+
+@pytest.mark.parametrize(
+    ("version", "flags", "typed"), [("10.3.0", _Flags, 2), ("10.13.2", _Flags, 2), ("11.4.0", object, 0)]
+)
+def test_versions_differ_in_a_small_record(version, flags, typed):
+    """A recording stand-in: these versions cannot be installed here."""
+    module = type("trt", (), {"__version__": version, "NetworkDefinitionCreationFlag": flags})
+    found = describe(module, "tensorrt")
+    assert (found.name, found.strongly_typed) == (f"tensorrt {version}", typed)
+    assert found.targets() == []
+    module.__version__ = "8.6.1"
+    with pytest.raises(TensorRtError, match=r"8\.6\.1 is too old: expected 10\.3"):
+        describe(module, "tensorrt")
+
+
+def test_no_tensorrt_is_an_error_with_the_remedy(monkeypatch):
+    monkeypatch.setattr("evitsam_ros.tensorrt.api.MODULES", (("no_such_module", "tensorrt"),))
+    with pytest.raises(TensorRtError, match=r"no TensorRT here .*JetPack .*pip install tensorrt-rtx"):
+        find_tensorrt()
+
+
+def test_profiles_cover_what_the_segmenter_sends():
+    bundle = open_bundle(ROOT / "engines" / "lite_sam")
+    small, large = decoder_profiles(bundle, Options())
+    assert small["point_coords"] == ((1, 2, 2), (16, 3, 2), (16, 12, 2))
+    assert large["point_labels"] == ((64, 2), (256, 3), (256, 12))
+    assert large["mask_input"][2] == (256, 1, 160, 160) and large["mask_input"][0][0] == 1
+
+
+def test_keys_differ_in_everything_that_matters(rtx):
+    bundle = open_bundle(ROOT / "engines" / "lite_sam")
+    base = plan(bundle, Options("fp16", "sm86"), rtx, None)[1].key
+    others = [
+        plan(bundle, Options("bf16", "sm86"), rtx, None)[1].key,
+        plan(bundle, Options("fp16", "sm80"), rtx, None)[1].key,
+        plan(bundle, Options("fp16", "sm86", prompts=((1, 8),)), rtx, None)[1].key,
+        plan(bundle, Options("fp16", "auto"), rtx, Gpu("RTX 3090", "sm86"))[1].key,
+    ]
+    assert len({key.digest for key in (base, *others)}) == 5
+
+
+def test_a_graph_that_cannot_be_parsed_is_refused_with_the_parsers_words(rtx, tmp_path):
+    model = load_graph(ROOT / "engines" / "lite_sam" / "proposals.onnx")
+    model.graph.node[0].op_type = "Unheard"
+    network = NetworkPlan("proposals", tmp_path / "proposals.onnx", (), None)
+    with pytest.raises(TensorRtError, match=r"cannot parse proposals\.onnx: .*Unheard"):
+        build_engine(rtx, model, network, "sm86", lambda *_: None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", ["l0", "l1", "l2", "xl0", "xl1"])
+def test_every_efficientvit_sam_builds(rtx, tmp_path, size):
+    """Float32 and, for L0, float16: attention overflows without its island, and measurement finds it."""
+    folder = export_bundle(lively(create_model(f"efficientvit_sam_{size}")), tmp_path / size)
+    bundle = open_bundle(folder)
+    for p in plan(bundle, Options("fp32", "sm86"), rtx, None):
+        engine = build_engine(rtx, load_graph(p.onnx), p, "sm86", lambda *_: None)
+        assert len(engine) > 10_000_000
+
+
+def test_emulated_float32_is_the_reference_itself(photograph):
+    bundle = open_bundle(ROOT / "engines" / "lite_sam")
+    graphs = {name: load_graph(path) for name, path in bundle.networks.items()}
+    proof = prove_emulated(bundle, graphs, "fp32", {}, [photograph])
+    assert proof.mean_iou > 0.9999 and not proof.problem()
+    assert {name for name in proof.networks} == {"encoder", "decoder", "proposals"}
+    assert convert(graphs["encoder"], "fp32", ()) is graphs["encoder"]
+
+
+def test_verify_compares_a_backend_with_the_reference(capsys):
+    arguments = ["verify", str(ROOT / "engines" / "lite_sam"), "--count", "1", "--precision", "fp16"]
+    assert main([*arguments, "--backend", "openvino"]) == 0
+    assert "masks, IoU" in capsys.readouterr().out
+    assert main([*arguments, "--backend", "abacus"]) == 1
+    assert "backend 'abacus' is unknown" in capsys.readouterr().err
