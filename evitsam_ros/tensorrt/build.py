@@ -18,6 +18,7 @@ from ..bundle import Bundle, sha256
 from ..segment.transform import Transform, preprocess
 from .api import Gpu, TensorRt, TensorRtError
 from .cache import EngineCache, EngineKey
+from .int8 import calibrate, quantize
 from .islands import choose_islands
 from .onnx_types import load_graph
 from .precision import convert
@@ -44,7 +45,8 @@ class Options:
     """What is asked of a build.
 
     Attributes:
-        precision: ``fp32``, ``fp16`` or ``bf16``.
+        precision: ``fp32``, ``fp16``, ``bf16``, or ``int8`` (convolutions of encoder and AutoPPN; the rest
+            is fp16).
         target: a compute capability (``sm86``), or ``auto``: the GPU of this machine.
         prompts: ranges of prompts a decoder call, one profile each.
         points: fewest and most points a prompt, its corners or padding not counted.
@@ -54,6 +56,11 @@ class Options:
     target: str = "auto"
     prompts: tuple[tuple[int, int], ...] = ((1, 16), (64, 256))
     points: tuple[int, int] = (1, 10)
+
+    @property
+    def half(self) -> str:
+        """The precision of what is not int8."""
+        return "fp16" if self.precision == "int8" else self.precision
 
 
 @dataclass
@@ -177,16 +184,17 @@ def build(
         feeds = feeds_for(bundle, graphs, images)
         for done, p in enumerate(plans):
             progress(f"measuring {p.network}", done, len(plans))
-            report.errors[p.network] = node_errors(graphs[p.network], options.precision, feeds[p.network])
-            report.islands[p.network] = choose_islands(
-                graphs[p.network], report.errors[p.network], options.precision
-            )
+            graph, seen = graphs[p.network], feeds[p.network]
+            report.errors[p.network] = node_errors(graph, options.half, seen)
+            report.islands[p.network] = choose_islands(graph, report.errors[p.network], options.half)
+            if options.precision == "int8" and p.network != "decoder":
+                graphs[p.network] = quantize(graph, calibrate(graph, seen))
     progress("proving the masks", 0, 1)
-    report.proof = prove_emulated(bundle, graphs, options.precision, report.islands, images)
+    report.proof = prove_emulated(bundle, graphs, options, report.islands, images)
     if problem := report.proof.problem():
         raise ProofError(f"{bundle.name} in {options.precision}: {problem}; {_first_difference(report)}")
     for p in plans:
-        converted = convert(graphs[p.network], options.precision, report.islands.get(p.network, ()))
+        converted = convert(graphs[p.network], options.half, report.islands.get(p.network, ()))
         plan_bytes = build_engine(tensorrt, converted, p, _named_target(options, gpu), progress)
         proof = {"proof": report.proof.as_dict(), "islands": sorted(report.islands.get(p.network, ()))}
         report.engines[p.network] = cache.store(p.key, plan_bytes, proof)
@@ -196,14 +204,15 @@ def build(
 def prove_emulated(
     bundle: Bundle,
     graphs: dict[str, ModelProto],
-    precision: str,
+    options: Options,
     islands: dict[str, frozenset[str]],
     images: Sequence[np.ndarray],
 ) -> Proof:
     """Prove the graphs that the engines are built from, with every rounding emulated on the CPU."""
-    if precision != "fp32":
-        graphs = {n: emulate(graph, precision, islands[n]) for n, graph in graphs.items()}
-    return prove(bundle, graphs_runtime(graphs, f"emulated {precision}"), images, precision, ran=False)
+    if options.half != "fp32":
+        graphs = {n: emulate(graph, options.half, islands[n]) for n, graph in graphs.items()}
+    runtime = graphs_runtime(graphs, f"emulated {options.precision}")
+    return prove(bundle, runtime, images, options.precision, ran=False)
 
 
 def _first_difference(report: Report) -> str:

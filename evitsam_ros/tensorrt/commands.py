@@ -19,7 +19,7 @@ PHOTOGRAPHS = "skimage:astronaut,coffee"
 def add_commands(commands: argparse._SubParsersAction) -> None:
     build = commands.add_parser("build", help="bundle -> verified TensorRT engines in the cache")
     build.add_argument("bundle", help="a bundle's name or folder")
-    build.add_argument("--precision", choices=("fp32", "fp16", "bf16"), default="fp16")
+    build.add_argument("--precision", choices=("fp32", "fp16", "bf16", "int8"), default="fp16")
     build.add_argument("--target", default="auto", help="auto: this machine's GPU; or sm80, sm86, sm89, …")
     build.add_argument(
         "--prompts",

@@ -43,7 +43,7 @@ def cache_home(tmp_path, monkeypatch):
     return tmp_path / "evitsam"
 
 
-@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+@pytest.mark.parametrize("precision", ["fp16", "bf16", "int8"])
 def test_one_command_builds_proves_and_keeps_the_engines(rtx, cache_home, precision, capsys):
     arguments = ["build", str(ROOT / "engines" / "lite_sam"), "--precision", precision, "--target", "sm86"]
     assert main([*arguments, "--tensorrt", "tensorrt_rtx", "--count", "1", "--layers"]) == 0
@@ -55,7 +55,7 @@ def test_one_command_builds_proves_and_keeps_the_engines(rtx, cache_home, precis
     for entry in entries:
         assert not entry.problem and entry.engine.parent == cache_home
         assert entry.engine.read_bytes()[:4] == b"ptrt" or entry.size > 100_000
-        assert entry.report["proof"]["mean_iou"] > 0.97 and entry.report["proof"]["ran"] is False
+        assert entry.report["proof"]["mean_iou"] > 0.95 and entry.report["proof"]["ran"] is False
     # Asked again it would build nothing.
     assert main([*arguments, "--tensorrt", "tensorrt_rtx", "--dry-run"]) == 0
     assert capsys.readouterr().out.count("is in the cache") == 3
@@ -65,8 +65,9 @@ def test_one_command_builds_proves_and_keeps_the_engines(rtx, cache_home, precis
 
 @pytest.fixture
 def overflowing_bundle(tmp_path):
-    """The shipped model with the layer before the final norm 400 times as large: in float32 the same function,
-    squares beyond float16's range inside of the norm.
+    """The shipped model with the layer before the final norm 400 times as large.
+
+    The same function in float32; in float16 the norm's squares overflow.
     """
     folder = tmp_path / "overflowing"
     shutil.copytree(ROOT / "engines" / "lite_sam", folder)
@@ -176,7 +177,7 @@ def test_every_efficientvit_sam_builds(rtx, tmp_path, size):
 def test_emulated_float32_is_the_reference_itself(photograph):
     bundle = open_bundle(ROOT / "engines" / "lite_sam")
     graphs = {name: load_graph(path) for name, path in bundle.networks.items()}
-    proof = prove_emulated(bundle, graphs, "fp32", {}, [photograph])
+    proof = prove_emulated(bundle, graphs, Options("fp32"), {}, [photograph])
     assert proof.mean_iou > 0.9999 and not proof.problem()
     assert {name for name in proof.networks} == {"encoder", "decoder", "proposals"}
     assert convert(graphs["encoder"], "fp32", ()) is graphs["encoder"]
