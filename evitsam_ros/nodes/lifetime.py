@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import rclpy
-from rclpy.executors import ExternalShutdownException
 
 
 @contextmanager
@@ -16,14 +15,16 @@ def ros(args: list[str] | None = None) -> Iterator[None]:
     """Initialise rclpy; at SIGINT or SIGTERM the executor's ``spin`` returns and the block is left.
 
     rclpy's own handlers shut the context down and then call the ones that were there before. Python's for
-    SIGINT would raise KeyboardInterrupt wherever the program happens to be, in its clean-up too.
+    SIGINT would raise KeyboardInterrupt wherever the program happens to be, in its clean-up too. What fails
+    once the context is down (a timer that was about to publish) fails because of that, and is no error.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     rclpy.init(args=args)
     try:
         yield
-    except ExternalShutdownException:
-        pass
+    except Exception:
+        if rclpy.ok():
+            raise
     finally:
         rclpy.try_shutdown()
