@@ -82,7 +82,7 @@ def _add_bench(commands) -> None:
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="lite_sam", help="a bundle's name or folder (default lite_sam)")
-    parser.add_argument("--backend", default="auto", help="auto, onnxruntime, openvino or torch")
+    parser.add_argument("--backend", default="auto", help="auto, tensorrt, onnxruntime, openvino or torch")
 
 
 def _numbers(text: str, counts: tuple[int, ...], form: str) -> list[float]:

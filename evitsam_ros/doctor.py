@@ -86,6 +86,16 @@ def findings() -> list[Finding]:
         Finding("OpenVINO", _package("openvino"), "pip install openvino (faster encoder on x86 CPUs)"),
         Finding("torch", _package("torch"), "pip install torch (export, training, reference backend)"),
         Finding("TensorRT", _package("tensorrt"), "comes with JetPack, or: apt install tensorrt"),
+        Finding(
+            "TensorRT-RTX",
+            _package("tensorrt_rtx_bindings", "tensorrt_rtx_cu12_bindings"),
+            "pip install tensorrt-rtx-cu12-bindings tensorrt-rtx-cu12-libs (engines for named GPUs)",
+        ),
+        Finding(
+            "CUDA bindings",
+            _package("cuda", "cuda-bindings") or _package("pycuda"),
+            "pip install cuda-bindings (12.x on JetPack 6), to run engines",
+        ),
         Finding("GPU", _gpu(), "none needed: the CPU works"),
         Finding(
             "bundles",

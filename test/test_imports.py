@@ -25,7 +25,7 @@ KEYS = {
     "pycocotools": "python3-pycocotools",
 }
 #: Without a rosdep key (README: pip), or needed off the robot only.
-NO_KEY = {"onnxruntime", "openvino", "torch", "onnx", "safetensors", "skimage", "cuda", "tqdm"}
+NO_KEY = {"onnxruntime", "openvino", "torch", "onnx", "safetensors", "skimage", "cuda", "pycuda", "tqdm"}
 
 
 def imports(path: Path) -> set[str]:

@@ -4,16 +4,19 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from importlib.util import find_spec
 
 from ..bundle import Bundle
+from ..tensorrt.api import find_gpu
 from .base import Backend, BackendError, Runtime
 from .onnxruntime_backend import OnnxRuntimeBackend
 from .openvino_backend import OpenVinoBackend
+from .tensorrt_backend import TensorRtBackend
 from .torch_backend import TorchBackend
 
 BACKENDS: dict[str, type[Backend]] = {
-    backend.name: backend for backend in (OnnxRuntimeBackend, OpenVinoBackend, TorchBackend)
+    backend.name: backend for backend in (TensorRtBackend, OnnxRuntimeBackend, OpenVinoBackend, TorchBackend)
 }
 #: Which CPU runtime a network prefers, fastest first, as `evitsam bench` measured (README, "Numbers").
 PREFERENCE = {
@@ -26,15 +29,32 @@ PREFERENCE = {
 def open_runtime(bundle: Bundle, backend: str = "auto", threads: int = 0) -> Runtime:
     """Load every network of a bundle on the runtime asked for, or on the best that is there.
 
+    Left to choose, it takes TensorRT where this machine has a GPU and the cache an engine of every network,
+    and CPU runtimes elsewhere; the description says why.
+
     Raises:
         BackendError: the runtime is unknown or not installed, or none is.
     """
-    if backend != "auto" and backend not in BACKENDS:
-        raise BackendError(f"backend {backend!r} is unknown; expected auto, {', '.join(BACKENDS)}")
+    if backend != "auto":
+        if backend not in BACKENDS:
+            raise BackendError(f"backend {backend!r} is unknown; expected auto, {', '.join(BACKENDS)}")
+        return _load(bundle, dict.fromkeys(bundle.networks, (backend, "as asked")), threads)
+    without_engines = ""
+    if TensorRtBackend().version() is not None:
+        why = "engine in the cache"
+        try:
+            return _load(bundle, dict.fromkeys(bundle.networks, ("tensorrt", why)), threads)
+        except BackendError as error:
+            without_engines = f" TensorRT is not used: {error}."
+    chosen = _load(bundle, {network: _best(network) for network in bundle.networks}, threads)
+    return replace(chosen, description=chosen.description + without_engines)
+
+
+def _load(bundle: Bundle, choice: dict[str, tuple[str, str]], threads: int) -> Runtime:
+    """Load the networks, each on the runtime that ``choice`` names, with the reason for it."""
     loaded: dict[str, Backend] = {}
     networks, parts = {}, []
-    for network in bundle.networks:
-        name, why = (backend, "as asked") if backend != "auto" else _best(network)
+    for network, (name, why) in choice.items():
         runtime = loaded.setdefault(name, BACKENDS[name]())
         if runtime.version() is None:
             raise BackendError(f"{name} is not installed; {runtime.remedy}")
@@ -54,6 +74,8 @@ def _best(network: str) -> tuple[str, str]:
 
 
 def _device(loaded: dict[str, Backend]) -> str:
+    if "tensorrt" in loaded:
+        return f"Runs on the GPU, {find_gpu().name}."
     if "torch" in loaded:
         import torch
 

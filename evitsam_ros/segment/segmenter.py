@@ -62,7 +62,7 @@ class Segmenter:
 
         Args:
             model: a bundle's name, or its folder.
-            backend: ``auto``, ``onnxruntime``, ``openvino`` or ``torch``.
+            backend: ``auto``, ``tensorrt``, ``onnxruntime``, ``openvino`` or ``torch``.
             threads: CPU threads for a network; 0: as many as there are cores.
 
         Raises:

@@ -107,6 +107,18 @@ class EngineCache:
         nearest = min((_differences(e.key, asdict(key)) for e in others), key=len)
         return None, f"the engine of {key.model} {key.network} is of another " + ", ".join(nearest)
 
+    def best(self, key: EngineKey, precisions: tuple[str, ...]) -> tuple[Path | None, str]:
+        """The engine for a key whatever its profiles, in the first of ``precisions`` that there is."""
+        same = ("model", "network", "onnx", "runtime", "target")
+        found = [
+            e for e in self.entries() if not e.problem and all(e.key[n] == getattr(key, n) for n in same)
+        ]
+        for precision in precisions:
+            for entry in found:
+                if entry.key["precision"] == precision:
+                    return entry.engine, ""
+        return self.find(key)
+
     def entries(self) -> list[Entry]:
         """All engines, good and bad, by name."""
         return [check_entry(path) for path in sorted(self.folder.glob("*.engine"))]

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Memory and streams of a GPU, by cuda-bindings or by pycuda, in the process's primary context.
+
+The primary context is the one that torch and CuPy use too, and every thread sees it: pycuda's usual own
+context belongs to one thread, which breaks in ROS callbacks.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import weakref
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from .base import BackendError
+
+
+class Cuda(Protocol):
+    """The few calls that the TensorRT runner makes; ``pointer`` and ``stream`` are addresses."""
+
+    def stream(self) -> int: ...
+
+    def allocate(self, size: int) -> int: ...
+
+    def pinned(self, size: int) -> np.ndarray: ...
+
+    def copy_in(self, pointer: int, host: np.ndarray, stream: int) -> None: ...
+
+    def copy_out(self, host: np.ndarray, pointer: int, stream: int) -> None: ...
+
+    def wait(self, stream: int) -> None: ...
+
+
+class CudaBindings:
+    """NVIDIA's cuda-bindings: wheels for every platform; the runtime API, so the primary context."""
+
+    def __init__(self) -> None:
+        from cuda.bindings import runtime
+
+        self.api = runtime
+        self._call(runtime.cudaFree(0))  # makes the context, or says why there can be none
+
+    def _call(self, result: tuple) -> Any:
+        error, *values = result
+        if int(error):
+            said = self.api.cudaGetErrorString(error)[1].decode()
+            raise BackendError(
+                f"CUDA: {said} (error {int(error)}); is the NVIDIA driver there? nvidia-smi tells"
+            )
+        return values[0] if values else None
+
+    def stream(self) -> int:
+        return int(self._call(self.api.cudaStreamCreate()))
+
+    def allocate(self, size: int) -> int:
+        return int(self._call(self.api.cudaMalloc(size)))
+
+    def pinned(self, size: int) -> np.ndarray:
+        address = int(self._call(self.api.cudaMallocHost(size)))
+        return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
+
+    def copy_in(self, pointer: int, host: np.ndarray, stream: int) -> None:
+        kind = self.api.cudaMemcpyKind.cudaMemcpyHostToDevice
+        self._call(self.api.cudaMemcpyAsync(pointer, host.ctypes.data, host.nbytes, kind, stream))
+
+    def copy_out(self, host: np.ndarray, pointer: int, stream: int) -> None:
+        kind = self.api.cudaMemcpyKind.cudaMemcpyDeviceToHost
+        self._call(self.api.cudaMemcpyAsync(host.ctypes.data, pointer, host.nbytes, kind, stream))
+
+    def wait(self, stream: int) -> None:
+        self._call(self.api.cudaStreamSynchronize(stream))
+
+
+class PyCuda:
+    """pycuda in the primary context (``pycuda.autoprimaryctx``)."""
+
+    def __init__(self) -> None:
+        import pycuda.autoprimaryctx
+        import pycuda.driver as driver
+
+        self.driver = driver
+        self.context = pycuda.autoprimaryctx.context
+        self.kept: list[Any] = []  # pycuda frees what nobody holds
+
+    def stream(self) -> int:
+        self.kept.append(self.driver.Stream())
+        return self.kept[-1].handle
+
+    def allocate(self, size: int) -> int:
+        self.kept.append(self.driver.mem_alloc(size))
+        return int(self.kept[-1])
+
+    def pinned(self, size: int) -> np.ndarray:
+        return self.driver.pagelocked_empty(size, np.uint8)
+
+    def copy_in(self, pointer: int, host: np.ndarray, stream: int) -> None:
+        self.driver.memcpy_htod_async(pointer, host, self._stream(stream))
+
+    def copy_out(self, host: np.ndarray, pointer: int, stream: int) -> None:
+        self.driver.memcpy_dtoh_async(host, pointer, self._stream(stream))
+
+    def wait(self, stream: int) -> None:
+        self._stream(stream).synchronize()
+
+    def _stream(self, handle: int) -> Any:
+        return next(s for s in self.kept if getattr(s, "handle", None) == handle)
+
+
+def open_cuda() -> Cuda:
+    """cuda-bindings, or pycuda where ``EVITSAM_CUDA=pycuda`` asks for it or it is what is installed.
+
+    Raises:
+        BackendError: neither is installed, or there is no GPU.
+    """
+    order = [PyCuda, CudaBindings] if os.environ.get("EVITSAM_CUDA") == "pycuda" else [CudaBindings, PyCuda]
+    missing = []
+    for kind in order:
+        try:
+            return kind()
+        except ImportError as error:
+            missing.append(str(error))
+    raise BackendError(
+        f"no CUDA bindings ({'; '.join(missing)}): pip install cuda-bindings (12.x on JetPack 6), or pycuda"
+    )
+
+
+@dataclass(eq=False)
+class DeviceArray:
+    """An array on the GPU; ``np.asarray`` copies it. Unheld, its memory goes back to the pool."""
+
+    pointer: int
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    pool: Pool = field(repr=False)
+
+    @property
+    def nbytes(self) -> int:
+        return int(np.prod(self.shape)) * self.dtype.itemsize
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        host = np.empty(self.shape, self.dtype)
+        self.pool.cuda.copy_out(host, self.pointer, self.pool.stream)
+        self.pool.cuda.wait(self.pool.stream)
+        return host if dtype is None else host.astype(dtype)
+
+
+class Pool:
+    """Device blocks by size, handed out and taken back: nothing is allocated once every size was seen."""
+
+    def __init__(self, cuda: Cuda) -> None:
+        self.cuda = cuda
+        self.stream = cuda.stream()
+        self.free: dict[int, list[int]] = {}
+
+    def array(self, shape: tuple[int, ...], dtype: np.dtype) -> DeviceArray:
+        size = max(1, int(np.prod(shape)) * np.dtype(dtype).itemsize)
+        waiting = self.free.setdefault(size, [])
+        pointer = waiting.pop() if waiting else self.cuda.allocate(size)
+        made = DeviceArray(pointer, tuple(shape), np.dtype(dtype), self)
+        weakref.finalize(made, waiting.append, pointer)
+        return made

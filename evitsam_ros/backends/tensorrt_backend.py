@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TensorRT engines from the cache. Embeddings stay on the GPU between encoder and decoder.
+
+Only the interface by tensor names is used, which TensorRT 10.3 to 11 and TensorRT-RTX share.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..bundle import Bundle, sha256
+from ..tensorrt.api import TensorRt, TensorRtError, find_gpu, find_tensorrt
+from ..tensorrt.cache import EngineCache, EngineKey
+from .base import BackendError, Network
+from .cuda_memory import DeviceArray, Pool, open_cuda
+
+#: The order in which engines of one network are preferred.
+PRECISIONS = ("fp16", "bf16", "fp32", "int8")
+#: Outputs that stay on the device: another network reads them.
+STAYS = ("image_embeddings",)
+
+
+class TensorRtBackend:
+    name = "tensorrt"
+    remedy = "TensorRT comes with JetPack, or by apt from NVIDIA; then: evitsam build BUNDLE"
+
+    def __init__(self) -> None:
+        self._pool: Pool | None = None
+
+    def version(self) -> str | None:
+        try:
+            return find_tensorrt().version if find_gpu() else None
+        except TensorRtError:
+            return None
+
+    def engine(self, bundle: Bundle, network: str) -> Path:
+        """The engine of a network for this GPU and this TensorRT.
+
+        Raises:
+            BackendError: there is none; with the reason and the command that makes it.
+        """
+        try:
+            tensorrt = find_tensorrt()
+        except TensorRtError as error:
+            raise BackendError(str(error)) from error
+        gpu = find_gpu()
+        if gpu is None:
+            raise BackendError("no NVIDIA GPU, or no driver for it (nvidia-smi tells)")
+        path, reason = EngineCache().best(
+            EngineKey(
+                model=bundle.name,
+                network=network,
+                onnx=sha256(bundle.networks[network]),
+                runtime=tensorrt.name,
+                target=f"{gpu.name} {gpu.target}",
+                precision="",
+            ),
+            PRECISIONS,
+        )
+        if path is None:
+            raise BackendError(f"{reason}; build it: evitsam build {bundle.name}")
+        return path
+
+    def load(self, bundle: Bundle, network: str, threads: int) -> Network:
+        path = self.engine(bundle, network)
+        if self._pool is None:
+            self._pool = Pool(open_cuda())
+        return EngineNetwork(find_tensorrt(), path, self._pool)
+
+
+class EngineNetwork:
+    """One engine with its context. Inputs are NumPy arrays or :class:`DeviceArray`; so are the outputs."""
+
+    def __init__(self, tensorrt: TensorRt, path: Path, pool: Pool) -> None:
+        trt = tensorrt.module
+        self.path, self.pool = path, pool
+        runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
+        self.engine = runtime.deserialize_cuda_engine(path.read_bytes())
+        if self.engine is None:
+            raise BackendError(
+                f"{path.name} cannot be loaded by {tensorrt.name}: it is damaged, or of another GPU or "
+                "version; evitsam engines --prune, then evitsam build"
+            )
+        self.context = self.engine.create_execution_context()
+        if self.context is None:
+            raise BackendError(
+                f"{path.name}: no execution context; the GPU's memory may be full (nvidia-smi tells)"
+            )
+        names = [self.engine.get_tensor_name(i) for i in range(self.engine.num_io_tensors)]
+        is_input = {n: self.engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT for n in names}
+        self.inputs = [n for n in names if is_input[n]]
+        self.outputs = [n for n in names if not is_input[n]]
+        self.dtypes = {n: np.dtype(trt.nptype(self.engine.get_tensor_dtype(n))) for n in names}
+        self.staging: dict[str, np.ndarray] = {}
+        self.profile = 0
+
+    def __call__(self, inputs: dict[str, Any]) -> list[Any]:
+        """Run on named inputs; outputs in the order of the ONNX file."""
+        stream, held = self.pool.stream, []
+        self._choose_profile({name: tuple(inputs[name].shape) for name in self.inputs})
+        for name in self.inputs:
+            array = self._on_device(name, inputs[name])
+            held.append(array)  # not back to the pool before the work is done
+            self.context.set_input_shape(name, array.shape)
+            self.context.set_tensor_address(name, array.pointer)
+        found = [
+            self.pool.array(tuple(self.context.get_tensor_shape(name)), self.dtypes[name])
+            for name in self.outputs
+        ]
+        for name, array in zip(self.outputs, found, strict=True):
+            self.context.set_tensor_address(name, array.pointer)
+        if not self.context.execute_async_v3(stream):
+            raise BackendError(
+                f"{self.path.name}: the engine did not run; nvidia-smi and the kernel log may say why"
+            )
+        results = [self._result(name, array) for name, array in zip(self.outputs, found, strict=True)]
+        self.pool.cuda.wait(stream)
+        return [r if isinstance(r, DeviceArray) else r.copy() for r in results]
+
+    def _choose_profile(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        """The first profile that all shapes fit in, the one in use if it does."""
+        count = self.engine.num_optimization_profiles
+        for profile in (self.profile, *(p for p in range(count) if p != self.profile)):
+            if all(self._fits(name, profile, shape) for name, shape in shapes.items()):
+                break
+        else:
+            raise BackendError(f"{self.path.name} was not built for the shapes {shapes}")
+        if profile != self.profile:
+            self.context.set_optimization_profile_async(profile, self.pool.stream)
+            self.profile = profile
+
+    def _fits(self, name: str, profile: int, shape: tuple[int, ...]) -> bool:
+        if -1 not in tuple(self.engine.get_tensor_shape(name)):
+            return tuple(self.engine.get_tensor_shape(name)) == shape
+        least, _, most = (tuple(s) for s in self.engine.get_tensor_profile_shape(name, profile))
+        return all(a <= n <= b for a, n, b in zip(least, shape, most, strict=True))
+
+    def _on_device(self, name: str, value: Any) -> DeviceArray:
+        if isinstance(value, DeviceArray):
+            return value
+        host = self._staged(f"in {name}", value.shape, self.dtypes[name])
+        np.copyto(host, value, casting="same_kind")
+        array = self.pool.array(value.shape, self.dtypes[name])
+        self.pool.cuda.copy_in(array.pointer, host, self.pool.stream)
+        return array
+
+    def _result(self, name: str, array: DeviceArray) -> DeviceArray | np.ndarray:
+        if name in STAYS:
+            return array
+        host = self._staged(f"out {name}", array.shape, array.dtype)
+        self.pool.cuda.copy_out(host, array.pointer, self.pool.stream)
+        return host
+
+    def _staged(self, key: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """A view of a pinned buffer, which grows to the largest shape that was seen."""
+        size = int(np.prod(shape)) * dtype.itemsize
+        if key not in self.staging or self.staging[key].size < size:
+            self.staging[key] = self.pool.cuda.pinned(size)
+        return self.staging[key][:size].view(dtype).reshape(shape)

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The logic of the TensorRT runner against a recording stand-in of the CUDA and TensorRT calls.
+
+No GPU could be had, so nothing here says that an engine runs; it says what would be asked of one: which
+copies are made, what stays on the device, which profile is taken, and what a refusal turns into.
+"""
+
+import gc
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from evitsam_ros.backends import BackendError, open_runtime
+from evitsam_ros.backends import tensorrt_backend as backend
+from evitsam_ros.backends.cuda_memory import CudaBindings, DeviceArray, Pool
+from evitsam_ros.bundle import open_bundle, sha256
+from evitsam_ros.tensorrt.api import Gpu
+from evitsam_ros.tensorrt.cache import EngineCache, EngineKey
+
+from ..conftest import ROOT
+
+
+@dataclass
+class Memory:
+    """A GPU made of byte arrays, which keeps a record of what was asked of it."""
+
+    blocks: dict[int, np.ndarray] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+
+    def stream(self) -> int:
+        return 77
+
+    def allocate(self, size: int) -> int:
+        self.calls.append(f"allocate {size}")
+        self.blocks[len(self.blocks) + 1] = np.zeros(size, np.uint8)
+        return len(self.blocks)
+
+    def pinned(self, size: int) -> np.ndarray:
+        self.calls.append(f"pinned {size}")
+        return np.zeros(size, np.uint8)
+
+    def copy_in(self, pointer: int, host: np.ndarray, stream: int) -> None:
+        self.calls.append(f"in {host.nbytes}")
+        self.blocks[pointer][: host.nbytes] = host.reshape(-1).view(np.uint8)
+
+    def copy_out(self, host: np.ndarray, pointer: int, stream: int) -> None:
+        self.calls.append(f"out {host.nbytes}")
+        host.reshape(-1).view(np.uint8)[:] = self.blocks[pointer][: host.nbytes]
+
+    def wait(self, stream: int) -> None:
+        self.calls.append("wait")
+
+
+class Engine:
+    """Doubles its first input; ``profiles`` are (least, most) of a dynamic first axis, or none."""
+
+    def __init__(self, memory: Memory, inputs: list[str], output: str, profiles=(), refuses=False) -> None:
+        self.memory, self.names, self.profiles, self.refuses = memory, [*inputs, output], profiles, refuses
+        self.num_io_tensors, self.num_optimization_profiles = len(self.names), max(1, len(profiles))
+        self.set_profiles: list[int] = []
+
+    def get_tensor_name(self, index):
+        return self.names[index]
+
+    def get_tensor_mode(self, name):
+        return "out" if name == self.names[-1] else "in"
+
+    def get_tensor_dtype(self, name):
+        return np.float32
+
+    def get_tensor_shape(self, name):
+        return (-1, 4) if self.profiles else (2, 4)
+
+    def get_tensor_profile_shape(self, name, profile):
+        least, most = self.profiles[profile]
+        return (least, 4), (least, 4), (most, 4)
+
+    def create_execution_context(self):
+        return Context(self)
+
+
+class Context:
+    def __init__(self, engine: Engine) -> None:
+        self.engine, self.shapes, self.pointers = engine, {}, {}
+
+    def set_input_shape(self, name, shape):
+        self.shapes[name] = tuple(shape)
+
+    def set_tensor_address(self, name, pointer):
+        self.pointers[name] = pointer
+
+    def get_tensor_shape(self, name):
+        return self.shapes[self.engine.names[0]]
+
+    def set_optimization_profile_async(self, profile, stream):
+        self.engine.set_profiles.append(profile)
+
+    def execute_async_v3(self, stream):
+        first, last = self.engine.names[0], self.engine.names[-1]
+        blocks, size = self.engine.memory.blocks, int(np.prod(self.shapes[first])) * 4
+        values = blocks[self.pointers[first]][:size].view(np.float32)
+        blocks[self.pointers[last]][:size] = (values * 2).view(np.uint8)
+        return not self.engine.refuses
+
+
+def fake_tensorrt(engine: Engine | None) -> SimpleNamespace:
+    runtime = SimpleNamespace(deserialize_cuda_engine=lambda content: engine)
+    module = SimpleNamespace(
+        Runtime=lambda logger: runtime,
+        Logger=type("Logger", (), {"ERROR": 1, "__init__": lambda self, level: None}),
+        TensorIOMode=SimpleNamespace(INPUT="in"),
+        nptype=np.dtype,
+    )
+    return SimpleNamespace(module=module, name="tensorrt 10.3.0", version="10.3.0")
+
+
+@pytest.fixture
+def memory():
+    return Memory()
+
+
+def network(memory: Memory, tmp_path, inputs, output, **options) -> tuple[backend.EngineNetwork, Engine]:
+    path = tmp_path / "some.engine"
+    path.write_bytes(b"plan")
+    engine = Engine(memory, inputs, output, **options)
+    return backend.EngineNetwork(fake_tensorrt(engine), path, Pool(memory)), engine
+
+
+def test_embedding_stays_on_the_device_and_masks_come_back(memory, tmp_path):
+    encoder, _ = network(memory, tmp_path, ["image"], "image_embeddings")
+    image = np.arange(8, dtype=np.float32).reshape(2, 4)
+    (embedding,) = encoder({"image": image, "unused": image})
+    assert isinstance(embedding, DeviceArray) and not any(c.startswith("out") for c in memory.calls)
+    decoder, _ = network(memory, tmp_path, ["image_embeddings"], "low_res_masks")
+    decoder.pool = encoder.pool
+    memory.calls.clear()
+    (masks,) = decoder({"image_embeddings": embedding})
+    assert not any(c.startswith("in") for c in memory.calls)
+    np.testing.assert_array_equal(masks, image * 4)
+    np.testing.assert_array_equal(np.asarray(embedding), image * 2)
+
+
+def test_nothing_is_allocated_after_the_first_frame(memory, tmp_path):
+    encoder, _ = network(memory, tmp_path, ["image"], "image_embeddings")
+    image = np.ones((2, 4), np.float32)
+    for _ in range(3):
+        encoder({"image": image})
+        gc.collect()
+    memory.calls.clear()
+    for _ in range(5):
+        encoder({"image": image})
+    assert {c.split()[0] for c in memory.calls} == {"in", "wait"}
+
+
+def test_an_embedding_that_is_held_is_not_overwritten(memory, tmp_path):
+    encoder, _ = network(memory, tmp_path, ["image"], "image_embeddings")
+    held = [encoder({"image": np.full((2, 4), float(n), np.float32)})[0] for n in range(4)]
+    assert [float(np.asarray(h)[0, 0]) for h in held] == [0.0, 2.0, 4.0, 6.0]
+
+
+def test_results_are_the_callers_own(memory, tmp_path):
+    decoder, _ = network(memory, tmp_path, ["x"], "masks")
+    (first,) = decoder({"x": np.ones((2, 4), np.float32)})
+    decoder({"x": np.zeros((2, 4), np.float32)})
+    np.testing.assert_array_equal(first, 2)
+
+
+def test_profile_is_changed_only_when_it_has_to_be(memory, tmp_path):
+    decoder, engine = network(memory, tmp_path, ["x"], "masks", profiles=((1, 16), (64, 256)))
+    for count in (3, 16, 64, 200, 1):
+        decoder({"x": np.ones((count, 4), np.float32)})
+    assert engine.set_profiles == [1, 0]
+    with pytest.raises(BackendError, match=r"some\.engine was not built for the shapes .*\(40, 4\)"):
+        decoder({"x": np.ones((40, 4), np.float32)})
+
+
+def test_refusals_say_what_to_do(memory, tmp_path):
+    broken, _ = network(memory, tmp_path, ["x"], "masks", refuses=True)
+    with pytest.raises(BackendError, match="the engine did not run"):
+        broken({"x": np.ones((2, 4), np.float32)})
+    with pytest.raises(
+        BackendError, match=r"cannot be loaded by tensorrt 10\.3\.0: .*evitsam engines --prune"
+    ):
+        backend.EngineNetwork(fake_tensorrt(None), tmp_path / "some.engine", Pool(memory))
+
+
+@pytest.fixture
+def machine(monkeypatch, tmp_path, memory):
+    """A machine with a GPU and TensorRT, both made up, and an empty cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    trt = fake_tensorrt(Engine(memory, ["image"], "image_embeddings"))
+    for module in ("tensorrt_backend", "choice"):
+        monkeypatch.setattr(f"evitsam_ros.backends.{module}.find_gpu", lambda: Gpu("Orin", "sm87"))
+    monkeypatch.setattr(backend, "find_tensorrt", lambda: trt)
+    monkeypatch.setattr(backend, "open_cuda", lambda: memory)
+    return open_bundle(ROOT / "engines" / "lite_sam")
+
+
+def test_engines_are_used_when_all_are_there_and_named_when_not(machine):
+    without = open_runtime(machine)
+    assert "encoder: openvino" in without.description or "encoder: onnxruntime" in without.description
+    assert "TensorRT is not used: no engine of lite_sam encoder was built yet" in without.description
+    assert "evitsam build lite_sam" in without.description
+    for name, file in machine.networks.items():
+        for precision in ("fp32", "fp16"):
+            key = EngineKey("lite_sam", name, sha256(file), "tensorrt 10.3.0", "Orin sm87", precision)
+            EngineCache().store(key, b"plan", {})
+    chosen = open_runtime(machine)
+    assert "encoder: tensorrt 10.3.0 (engine in the cache)" in chosen.description
+    assert chosen.description.endswith("Runs on the GPU, Orin.")
+    assert "fp16" in chosen.networks["encoder"].path.name
+
+
+def test_an_engine_of_another_network_file_is_not_taken(machine):
+    for name in machine.networks:
+        key = EngineKey("lite_sam", name, "0" * 64, "tensorrt 10.3.0", "Orin sm87", "fp16")
+        EngineCache().store(key, b"plan", {})
+    assert "is of another onnx (000000000000…" in open_runtime(machine).description
+
+
+def test_a_missing_driver_is_an_error_with_the_remedy():
+    pytest.importorskip("cuda.bindings", reason="cuda-bindings is not installed")
+    with pytest.raises(BackendError, match=r"CUDA: .*nvidia-smi"):
+        CudaBindings()
