@@ -216,13 +216,23 @@ def prove_emulated(
 
 
 def _first_difference(report: Report) -> str:
-    """The first node of the graph that is left in half precision and errs most."""
-    worst: NodeError | None = None
-    for network, errors in report.errors.items():
-        for error in errors:
-            if error.name not in report.islands[network] and (worst is None or error.error > worst.error):
-                worst = error
-    return f"most of it comes from {worst.name} ({worst.operator}, {worst.error:.1e})" if worst else "in fp32"
+    """The first node left in half precision that breaks, else the one that errs most."""
+    left = [
+        (network, error)
+        for network, errors in report.errors.items()
+        for error in errors
+        if error.name not in report.islands[network]
+    ]
+    for network, error in left:
+        if error.broken:
+            return (
+                f"the first to break is {error.name} ({error.operator}) of the {network}: {error.broken} values "
+                f"overflow, the largest is {error.largest:.3g}"
+            )
+    if not left:
+        return "every node is float32"
+    network, worst = max(left, key=lambda entry: entry[1].error)
+    return f"most of it comes from {worst.name} ({worst.operator}, {worst.error:.1e}) of the {network}"
 
 
 def _named_target(options: Options, gpu: Gpu | None) -> str | None:

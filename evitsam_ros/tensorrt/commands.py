@@ -111,7 +111,9 @@ class _Bar:
         try:
             from tqdm import tqdm
 
-            self.bar = tqdm(bar_format="{desc:28} {bar} {n_fmt}/{total_fmt} {elapsed}", total=1, leave=False)
+            self.bar = tqdm(
+                bar_format="{desc:28} {bar} {n_fmt}/{total_fmt} {elapsed}", total=1, leave=False, disable=None
+            )
         except ImportError:
             self.bar = None
         self.phase = ""
