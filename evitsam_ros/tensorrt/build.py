@@ -226,8 +226,8 @@ def _first_difference(report: Report) -> str:
     for network, error in left:
         if error.broken:
             return (
-                f"the first to break is {error.name} ({error.operator}) of the {network}: {error.broken} values "
-                f"overflow, the largest is {error.largest:.3g}"
+                f"the first to break is {error.name} ({error.operator}) of the {network}: {error.broken} "
+                f"values overflow, the largest is {error.largest:.3g}"
             )
     if not left:
         return "every node is float32"
