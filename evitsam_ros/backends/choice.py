@@ -63,6 +63,11 @@ def _load(bundle: Bundle, choice: dict[str, tuple[str, str]], threads: int) -> R
     return Runtime(networks, f"{'; '.join(parts)}. {_device(loaded)}")
 
 
+def engines_missing(runtime: Runtime) -> bool:
+    """Whether this machine could run TensorRT engines, and ``runtime`` does not."""
+    return not runtime.description.startswith("encoder: tensorrt") and TensorRtBackend().version() is not None
+
+
 def _best(network: str) -> tuple[str, str]:
     missing = []
     for name in PREFERENCE[network]:

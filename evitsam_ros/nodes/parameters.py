@@ -26,6 +26,9 @@ class Spec:
 PARAMETERS: dict[str, Spec] = {
     "model": Spec("lite_sam", "Bundle: a name ('evitsam models' lists them) or a folder."),
     "backend": Spec("auto", "Runtime.", ("auto", "tensorrt", "onnxruntime", "openvino", "torch")),
+    "build_engines": Spec(
+        False, "On a GPU without engines: build them in the background, and switch when they are ready."
+    ),
     "threads": Spec(0, "CPU threads for a network; 0: as many as cores.", low=0, high=256),
     "mode": Spec("prompt", "Segment what is prompted, or everything.", ("prompt", "everything"), live=True),
     "top_n": Spec(64, "Prompts to decode in everything mode, at most.", low=1, high=1024, live=True),

@@ -21,8 +21,10 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool, Trigger
 
+from ..backends import engines_missing
 from ..malloc import tune_malloc
 from ..segment import Embedding, Masks, Prompt, PromptError, Segmenter, draw_label_map
+from ..tensorrt.background import EngineSwitch, build_command
 from . import outgoing
 from .encodings import ImageError, compressed_to_frame, image_to_frame
 from .health import Health
@@ -58,6 +60,7 @@ class SegmenterNode(LifecycleNode):
         self.health = Health()
         self._segmenter: Segmenter | None = None
         self._worker: Worker | None = None
+        self._switch: EngineSwitch[Segmenter] | None = None
         self._active = False
         self._enabled = True
         self._prompts_lock = threading.Lock()
@@ -84,6 +87,8 @@ class SegmenterNode(LifecycleNode):
             self._refuse("configure", str(error))
             return TransitionCallbackReturn.FAILURE
         self.get_logger().info(f"model {self._segmenter.bundle.name}; {self._segmenter.description}")
+        if options["build_engines"] and engines_missing(self._segmenter.runtime):
+            self._build_engines(options)
         self._create_publishers()
         self._create_subscriptions(options)
         self._worker = Worker(self._segment, self._failed, options["frame_policy"])
@@ -110,10 +115,23 @@ class SegmenterNode(LifecycleNode):
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
+        if self._switch is not None:
+            self._switch.stop()
+            self._switch = None
         for destroy, entity in self._owned:
             destroy(entity)
         self._owned.clear()
         self._segmenter = None
+
+    def _build_engines(self, options: dict) -> None:
+        """Build engines in a process of its own; the first frame after they are open is theirs."""
+        bundle = self._segmenter.bundle.folder
+        self.get_logger().info("building TensorRT engines meanwhile; this takes minutes, once")
+        self._switch = EngineSwitch(
+            build_command(bundle),
+            lambda: Segmenter.open(bundle, "tensorrt", options["threads"]),
+            lambda reason: self._refuse("engine_build", reason),
+        )
 
     def start(self) -> None:
         """Configure and activate, as the parameter ``autostart`` asks."""
@@ -227,6 +245,9 @@ class SegmenterNode(LifecycleNode):
         if not listeners:
             self.health.count("frames_without_listener")
             return
+        if self._switch is not None and (engines := self._switch.take()) is not None:
+            self._segmenter = engines
+            self.get_logger().info(f"switched: {engines.description}")
         start = time.perf_counter()
         try:
             decode = compressed_to_frame if isinstance(message, CompressedImage) else image_to_frame
