@@ -32,6 +32,12 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     build.add_argument(
         "--tensorrt", choices=("tensorrt", "tensorrt_rtx"), help="which one, if both are there"
     )
+    build.add_argument(
+        "--via",
+        choices=("onnx", "torch2trt"),
+        default="onnx",
+        help="torch2trt: encoder and AutoPPN straight from the bundle's checkpoint (TensorRT up to 10)",
+    )
     build.add_argument("--dry-run", action="store_true", help="say what would be built")
     build.add_argument("--layers", action="store_true", help="print what half precision does to every layer")
     _add_images(build)
@@ -90,8 +96,14 @@ def run_build(options: argparse.Namespace) -> int:
             for shapes in p.profiles:
                 print(f"{'':10} prompts {shapes['point_labels'][0][0]}..{shapes['point_labels'][2][0]}")
         return 0
+    make = build
+    if options.via == "torch2trt":
+        from .torch2trt_way import build_with_torch2trt, find_torch2trt
+
+        find_torch2trt(tensorrt, gpu)
+        make = build_with_torch2trt
     with _Bar() as bar:
-        report = build(bundle, wanted, tensorrt, gpu, _pictures(options), cache, bar.show)
+        report = make(bundle, wanted, tensorrt, gpu, _pictures(options), cache, bar.show)
     if options.layers:
         _print_layers(report)
     proof = report.proof

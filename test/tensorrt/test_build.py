@@ -3,6 +3,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -27,6 +28,7 @@ from evitsam_ros.tensorrt.build import (
 from evitsam_ros.tensorrt.cache import EngineCache
 from evitsam_ros.tensorrt.onnx_types import load_graph
 from evitsam_ros.tensorrt.precision import convert
+from evitsam_ros.tensorrt.torch2trt_way import find_torch2trt
 
 from ..conftest import ROOT, lively
 
@@ -134,6 +136,20 @@ def test_no_tensorrt_is_an_error_with_the_remedy(monkeypatch):
     monkeypatch.setattr("evitsam_ros.tensorrt.api.MODULES", (("no_such_module", "tensorrt"),))
     with pytest.raises(TensorRtError, match=r"no TensorRT here .*JetPack .*pip install tensorrt-rtx"):
         find_tensorrt()
+
+
+def test_torch2trt_says_why_it_cannot_work_here_and_names_the_other_way(rtx, cache_home, capsys):
+    arguments = ["build", str(ROOT / "engines" / "lite_sam"), "--target", "sm86", "--via", "torch2trt"]
+    assert main([*arguments, "--tensorrt", "tensorrt_rtx"]) == 1
+    said = capsys.readouterr().err
+    assert "works with TensorRT up to 10, here is tensorrt_rtx 1.7" in said and "leave --via out" in said
+    ten = replace(rtx, kind="tensorrt", version="10.3.0")
+    with pytest.raises(TensorRtError, match="there is none"):
+        find_torch2trt(ten, None)
+    with pytest.raises(TensorRtError, match=r"torch2trt cannot be imported .* on GitHub only"):
+        find_torch2trt(ten, Gpu("Orin", "sm87"))
+    with pytest.raises(TensorRtError, match="up to 10, here is tensorrt 11"):
+        find_torch2trt(replace(ten, version="11.4.0"), Gpu("Orin", "sm87"))
 
 
 def test_profiles_cover_what_the_segmenter_sends():

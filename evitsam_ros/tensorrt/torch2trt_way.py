@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``evitsam build --via torch2trt``: encoder and AutoPPN straight from the checkpoint, without ONNX.
+
+torch2trt converts modules of fixed shapes layer by layer; the decoder, whose prompts are dynamic, goes
+through ONNX as ever. It knows no islands: a network that needs them fails its proof in fp16.
+"""
+
+from __future__ import annotations
+
+import importlib
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..backends import Runtime
+from ..backends.cuda_memory import Pool, open_cuda
+from ..backends.tensorrt_backend import EngineNetwork
+from ..bundle import Bundle
+from .api import Gpu, TensorRt, TensorRtError
+from .build import Options, Progress, Report, build_engine, plan
+from .cache import EngineCache
+from .onnx_types import load_graph
+from .prove import ProofError, prove
+
+INSTEAD = "build through ONNX instead: leave --via out"
+
+
+def find_torch2trt(tensorrt: TensorRt, gpu: Gpu | None) -> Any:
+    """The function ``torch2trt``.
+
+    Raises:
+        TensorRtError: it cannot work here; with the reason, and the way that does.
+    """
+    major = int(tensorrt.version.split(".")[0])
+    if tensorrt.kind != "tensorrt" or major > 10:
+        raise TensorRtError(f"torch2trt works with TensorRT up to 10, here is {tensorrt.name}; {INSTEAD}")
+    if gpu is None:
+        raise TensorRtError(f"torch2trt builds on the GPU that runs the engine, and there is none; {INSTEAD}")
+    try:
+        return importlib.import_module("torch2trt").torch2trt
+    except ImportError as error:
+        raise TensorRtError(
+            f"torch2trt cannot be imported ({error}): it is on GitHub only (NVIDIA-AI-IOT/torch2trt) and "
+            f"needs torch with CUDA; {INSTEAD}"
+        ) from error
+
+
+def build_with_torch2trt(
+    bundle: Bundle,
+    options: Options,
+    tensorrt: TensorRt,
+    gpu: Gpu | None,
+    images: Sequence[np.ndarray],
+    cache: EngineCache,
+    progress: Progress,
+) -> Report:
+    """Convert, run and compare the masks on this GPU, and keep the engines if they agree.
+
+    Raises:
+        TensorRtError: torch2trt cannot work here, or the bundle has no ``model.safetensors``.
+        ProofError: the masks differ; nothing is kept.
+    """
+    convert = find_torch2trt(tensorrt, gpu)
+    if options.precision not in ("fp32", "fp16"):
+        raise TensorRtError(f"torch2trt builds fp32 and fp16, not {options.precision}; {INSTEAD}")
+    plans = {p.network: p for p in plan(bundle, options, tensorrt, gpu)}
+    decoder = plans["decoder"]
+    engines = {"decoder": bytes(build_engine(tensorrt, load_graph(decoder.onnx), decoder, None, progress))}
+    for done, (name, (module, example, ins, outs)) in enumerate(_modules(bundle).items()):
+        progress(f"converting {name}", done, len(plans))
+        half = options.precision == "fp16"
+        made = convert(module, [example], input_names=ins, output_names=outs, fp16_mode=half, use_onnx=False)
+        engines[name] = bytes(made.engine.serialize())
+    with tempfile.TemporaryDirectory() as folder:
+        pool, networks = Pool(open_cuda()), {}
+        for name, content in engines.items():
+            path = Path(folder) / f"{name}.engine"
+            path.write_bytes(content)
+            networks[name] = EngineNetwork(tensorrt, path, pool)
+        runtime = Runtime(networks, f"torch2trt, {tensorrt.name}")
+        proof = prove(bundle, runtime, images, options.precision, ran=True)
+    if problem := proof.problem():
+        raise ProofError(f"{bundle.name} by torch2trt in {options.precision}: {problem}; {INSTEAD}")
+    report = {"proof": proof.as_dict(), "via": "torch2trt"}
+    stored = {name: cache.store(plans[name].key, content, report) for name, content in engines.items()}
+    return Report(stored, proof)
+
+
+def _modules(bundle: Bundle) -> dict[str, tuple[Any, Any, list[str], list[str]]]:
+    """Modules on the GPU with an example input and the names of inputs and outputs."""
+    import torch
+
+    from ..models import create_model
+
+    weights = bundle.folder / "model.safetensors"
+    if not weights.is_file():
+        raise TensorRtError(f"{bundle.folder} has no model.safetensors: export it with --with-weights")
+    model = create_model(bundle.name, weights).deploy().cuda()
+    image = torch.zeros(1, 3, bundle.image_size, bundle.image_size, device="cuda")
+    embedding = torch.zeros(1, *bundle.embedding, device="cuda")
+    modules = {"encoder": (model.image_encoder, image, ["image"], ["image_embeddings"])}
+    if bundle.has_proposals:
+        modules["proposals"] = (model.auto_ppn, embedding, ["image_embeddings"], ["heat", "boxes"])
+    return modules
