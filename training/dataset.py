@@ -43,6 +43,7 @@ class Batch:
         names: the pictures' names.
         skipped: why records were passed over on the way, one line each.
         prompt_scale: pixels of the prompt frame to a pixel of the view.
+        jitter: how far boxes are moved, see :class:`training.recipe.Stage`.
     """
 
     image: Tensor
@@ -56,6 +57,7 @@ class Batch:
     names: list[str]
     skipped: list[str]
     prompt_scale: float = 1.0
+    jitter: float = 0.0
 
     def to(self, device: torch.device) -> Batch:
         moved = {

@@ -66,7 +66,7 @@ class Engine:
             ppn_stem=recipe.ppn_stem,
         ).to(memory_format=torch.channels_last)
         task = build_task(model, recipe)
-        self.model = model
+        self.model, self.plain_task = model, task
         self.average = copy.deepcopy(model).requires_grad_(False).to(self.fabric.device)
         self.task, self.optimiser = self.fabric.setup(task, make_optimiser(task, recipe.optimiser))
         self.feed = Feed(recipe, data, workers, self.fabric.global_rank, self.fabric.world_size)
@@ -88,6 +88,8 @@ class Engine:
         log.info("skipped %s", self.skipped)
 
     def _run_stage(self, stage: Stage, first: int, last: int, log_file: RunLog) -> None:
+        if self.recipe.task in ("lite_sam", "sam"):
+            self.plain_task.train_heads_only(stage.heads_only)
         batches = self.feed.batches(stage, self.model.spec, self.step, first, last)
         bar = tqdm(
             total=last - first,

@@ -52,7 +52,7 @@ class Feed:
             stream = TrainingSet(self.choice, view, sample, seed, data.copy_paste)
         scale = spec.prompt_size / stage.size
         for batch in loader(stream, stage.batch, start, stop, self.workers, self.rank, self.ranks):
-            batch.prompt_scale = scale
+            batch.prompt_scale, batch.jitter = scale, stage.jitter
             yield batch
 
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from evitsam_ros.models.sam import Sam
 
 from .losses import MaskLossWeights, mask_loss
-from .prompting import PromptSet, box_prompts, point_in_box_prompts, point_prompts
+from .prompting import PromptSet, box_prompts, outside_boxes, point_in_box_prompts, point_prompts
 from .recipe import Geometry
 
 #: Radius of the disc around a lone point, as a fraction of the side.
@@ -26,7 +26,7 @@ POINT_RADIUS = 0.12
 LARGE_ENOUGH, SMALLEST_CELLS = 0.3, 0.75
 #: Share of the warm-up after which the smallest boxes are reached.
 SMALLEST_FROM = 0.5
-WEIGHTS = MaskLossWeights(pixel="sized_bce", pixel_weight=1.0, others=1.0)
+WEIGHTS = MaskLossWeights(pixel="sized_bce", pixel_weight=1.0, outside=4.0, others=1.0)
 KINDS = ("box", "point", "box", "point in box")
 
 
@@ -99,7 +99,11 @@ def geometry_loss(
     encoder.embedding_size = before
     target = ellipse_masks(ellipses, 4 * grid, side).to(device)
     everyone = torch.ones(batch, dtype=torch.bool, device=device)
-    return mask_loss(logits[:, 1:].float(), iou[:, 1:].float(), target, everyone, WEIGHTS)
+    outside = None
+    if kind != "point":
+        boxes = torch.cat([ellipses[:, :2] - ellipses[:, 2:], ellipses[:, :2] + ellipses[:, 2:]], dim=1)
+        outside = outside_boxes(boxes, 4 * grid, side).to(device)
+    return mask_loss(logits[:, 1:].float(), iou[:, 1:].float(), target, everyone, WEIGHTS, outside)
 
 
 def grid_at(grids: tuple[int, ...], step: int, steps: int) -> int:

@@ -15,26 +15,31 @@ GROUP_EDGES = (0.05, 0.25)
 GROUP_SCALES = (0.05, 0.25, 1.0)
 
 
-def focal_loss(logits: Tensor, target: Tensor, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
-    """Sigmoid focal loss (Lin et al. 2018), mean over the last two axes; soft targets allowed."""
-    bce = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+def focal_loss(
+    logits: Tensor, target: Tensor, pixels: Tensor | None = None, alpha: float = 0.25, gamma: float = 2.0
+) -> Tensor:
+    """Sigmoid focal loss (Lin et al. 2018), mean over the last two axes; soft targets allowed.
+
+    ``pixels``, here and in the other losses, are weights that broadcast to ``logits``.
+    """
+    bce = F.binary_cross_entropy_with_logits(logits, target, weight=pixels, reduction="none")
     probability = torch.sigmoid(logits)
     miss = probability * (1 - target) + (1 - probability) * target
     weight = alpha * target + (1 - alpha) * (1 - target)
     return (weight * miss.pow(gamma) * bce).mean((-2, -1))
 
 
-def bce_loss(logits: Tensor, target: Tensor) -> Tensor:
+def bce_loss(logits: Tensor, target: Tensor, pixels: Tensor | None = None) -> Tensor:
     """Binary cross entropy, mean over the last two axes."""
-    return F.binary_cross_entropy_with_logits(logits, target, reduction="none").mean((-2, -1))
+    return F.binary_cross_entropy_with_logits(logits, target, weight=pixels, reduction="none").mean((-2, -1))
 
 
-def sized_bce_loss(logits: Tensor, target: Tensor) -> Tensor:
+def sized_bce_loss(logits: Tensor, target: Tensor, pixels: Tensor | None = None) -> Tensor:
     """Binary cross entropy whose normaliser is the geometric mean of the object's and the view's area.
 
     A mean over the view leaves almost no gradient for a small object.
     """
-    bce = F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum((-2, -1))
+    bce = F.binary_cross_entropy_with_logits(logits, target, weight=pixels, reduction="none").sum((-2, -1))
     view = target.shape[-2] * target.shape[-1]
     return bce / (target.sum((-2, -1)).clamp(min=16.0) * view).sqrt()
 
@@ -65,12 +70,19 @@ class MaskLossWeights:
     pixel_weight: float = 10.0
     dice_weight: float = 1.0
     iou_weight: float = 1.0
+    #: Weight of the pixels outside of a prompted box: without it small masks spill over their boxes.
+    outside: float = 1.0
     #: What every mask gets beside the best one, so that no output token dies; 0 is the papers' rule.
     others: float = 0.0
 
 
 def mask_loss(
-    logits: Tensor, iou: Tensor, target: Tensor, unambiguous: Tensor, weights: MaskLossWeights
+    logits: Tensor,
+    iou: Tensor,
+    target: Tensor,
+    unambiguous: Tensor,
+    weights: MaskLossWeights,
+    outside: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Loss of three masks a prompt, of which only the best one learns the mask (section 3.2).
 
@@ -79,12 +91,16 @@ def mask_loss(
         iou: predicted IoU, ``(B, 3)``.
         target: coverage of the cells in 0..1, ``(B, h, w)``.
         unambiguous: ``(B,)`` bool; these prompts (boxes) teach all three masks.
+        outside: ``(B, h, w)`` bool, what lies outside of the prompted box, if there is one.
 
     Returns:
         The loss, and the ``(B,)`` IoU of the mask that the model ranks first.
     """
     target = target[:, None].expand_as(logits)
-    pixel = PIXEL_LOSSES[weights.pixel](logits, target)
+    pixels = None
+    if outside is not None and weights.outside != 1:
+        pixels = torch.where(outside, weights.outside, 1.0)[:, None].expand_as(logits)
+    pixel = PIXEL_LOSSES[weights.pixel](logits, target, pixels)
     per_mask = weights.pixel_weight * pixel + weights.dice_weight * dice_loss(logits, target)
     best, mean = per_mask.min(dim=1).values, per_mask.mean(dim=1)
     share = torch.where(unambiguous, 1.0, weights.others)

@@ -32,6 +32,15 @@ def box_prompts(boxes: Tensor, jitter: float = 0.0, generator: torch.Generator |
     return PromptSet(boxes.view(-1, 2, 2), boxes.new_tensor([2.0, 3.0]).expand(len(boxes), 2))
 
 
+def outside_boxes(boxes: Tensor, cells: int, view: float) -> Tensor:
+    """``(B, cells, cells)`` bool: the cells of a view that ``(B, 4)`` boxes, in its pixels, do not touch."""
+    side = view / cells
+    edge = torch.arange(cells, device=boxes.device) * side
+    beside = (edge + side <= boxes[:, None, 0, None]) | (edge >= boxes[:, None, 2, None])
+    beyond = (edge[:, None] + side <= boxes[:, 1, None, None]) | (edge[:, None] >= boxes[:, 3, None, None])
+    return beside | beyond
+
+
 def point_prompts(points: Tensor, count: int) -> PromptSet:
     """The first ``count`` of ``(B, N, 2)`` foreground points, and SAM's padding point behind them."""
     padding = points.new_zeros(len(points), 1, 2)

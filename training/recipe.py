@@ -58,6 +58,8 @@ class Stage(_Strict):
     batch: int = Field(16, ge=1)
     accumulate: int = Field(1, ge=1)
     prompts: int = Field(8, ge=1, description="masks a picture")
+    jitter: float = Field(0.05, ge=0, lt=0.5, description="of a box's sides, as a share of its size")
+    heads_only: bool = Field(False, description="image encoder and AutoPPN stay as they are")
     lr: float = Field(gt=0)
     lr_end: float = Field(0.0, ge=0)
     warmup: int = Field(0, ge=0, description="steps of linear warm-up")
@@ -76,7 +78,6 @@ class Prompts(_Strict):
     boxes: float = Field(0.5, ge=0, le=1, description="share of the masks that get a box")
     together: bool = Field(True, description="boxes and points in every step; or one of them, by chance")
     max_points: int = Field(10, ge=1, le=10)
-    jitter: float = Field(0.05, ge=0, lt=0.5, description="of a box's sides, as a share of its size")
     rounds: int = Field(1, ge=1, description="with each round a click at the error, and the logits fed back")
 
 
@@ -88,6 +89,7 @@ class Losses(_Strict):
     dice_weight: float = 1.0
     iou_weight: float = 1.0
     others: float = Field(0.0, ge=0, le=1, description="share of the mean over the masks beside the best one")
+    outside: float = Field(1.0, ge=1, description="weight of pixels outside of a prompted box")
     boxes_teach_all: bool = Field(False, description="a box is unambiguous: all three masks learn from it")
     heat: Literal["mined_mse", "focal"] = Field("mined_mse", description="focal: CenterNet's")
     heat_weight: float = 2.0

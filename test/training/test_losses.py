@@ -41,6 +41,19 @@ def test_sized_cross_entropy_rescales_the_mean():
     assert ratio.item() == pytest.approx(256 / (64 * 256) ** 0.5, rel=1e-5)
 
 
+def test_pixels_outside_of_the_box_weigh_more():
+    """One mask, one pixel outside: its cross entropy counts four times."""
+    logits, target = torch.tensor([[[[0.5, -0.3]]] * 3]).view(1, 3, 1, 2), torch.tensor([[[1.0, 0.0]]])
+    outside, sure = torch.tensor([[[False, True]]]), torch.tensor([True])
+    base = {"pixel": "bce", "pixel_weight": 1.0, "dice_weight": 0.0, "iou_weight": 0.0}
+    iou = torch.zeros(1, 3)
+    plain, _ = mask_loss(logits, iou, target, sure, MaskLossWeights(**base), outside)
+    heavy, _ = mask_loss(logits, iou, target, sure, MaskLossWeights(**base, outside=4.0), outside)
+    inner, outer = np.log1p(np.exp(-0.5)), np.log1p(np.exp(-0.3))
+    assert plain.item() == pytest.approx((inner + outer) / 2, rel=1e-5)
+    assert heavy.item() == pytest.approx((inner + 4 * outer) / 2, rel=1e-5)
+
+
 def test_hard_iou_counts_pixels():
     logits = torch.tensor([[[1.0, 1.0, -1.0, -1.0]]])
     assert hard_iou(logits, torch.tensor([[[1.0, 0.0, 1.0, 0.0]]])).item() == pytest.approx(1 / 3)

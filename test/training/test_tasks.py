@@ -11,7 +11,7 @@ from training.checkpoint import save_weights
 from training.engine import Engine
 from training.heads import heads_from_transformers
 from training.precompute import picture_batch, precompute
-from training.prompting import PromptSet, click_at_error
+from training.prompting import PromptSet, click_at_error, outside_boxes
 from training.recipe import Recipe, Teacher
 from training.tasks import TASKS
 from training.teachers import FileTeacher, ModelTeacher, open_teacher, read_embedding
@@ -106,6 +106,15 @@ def test_efficientvit_sam_is_trained_end_to_end(shapes_data, tmp_path):
     assert changed(engine) == {"image_encoder", "prompt_encoder", "mask_decoder"}
 
 
+def test_a_stage_of_heads_only_leaves_the_encoder_as_it_is(shapes_data, tmp_path):
+    stages = [{**STAGE, "heads_only": True}]
+    engine = Engine(recipe("lite_sam", stages=stages), shapes_data, tmp_path, workers=0)
+    assert changed(engine) == {"prompt_encoder", "mask_decoder"}
+    both = [*stages, {**STAGE, "steps": 1}]
+    engine = Engine(recipe("lite_sam", stages=both), shapes_data, tmp_path / "both", workers=0)
+    assert changed(engine) == {"image_encoder", "prompt_encoder", "mask_decoder", "auto_ppn"}
+
+
 def test_distillation_moves_the_encoder_towards_the_teacher(shapes_data, tmp_path, teacher):
     more = {
         "teacher": {"kind": "model", "model": "lite_sam", "path": str(teacher), "proposals_weight": 1.0},
@@ -189,6 +198,15 @@ def test_heads_of_transformers_give_the_same_masks_in_our_decoder(sam_folder):
         logits, iou = model.decode(embedding, coords, labels, torch.zeros(1, 1, 32, 32), torch.zeros(1))
     torch.testing.assert_close(logits[:, 1:], wanted.pred_masks[0], rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(iou[:, 1:], wanted.iou_scores[0], rtol=1e-3, atol=1e-4)
+
+
+def test_cells_outside_of_a_box_are_those_that_it_does_not_touch():
+    boxes = torch.tensor([[8.0, 16.0, 24.0, 20.0], [9.0, 0.0, 15.0, 64.0]])
+    inside = ~outside_boxes(boxes, cells=8, view=64.0)
+    wanted = torch.zeros(2, 8, 8, dtype=torch.bool)
+    wanted[0, 2:3, 1:3] = True
+    wanted[1, :, 1:2] = True
+    assert torch.equal(inside, wanted)
 
 
 def test_clicks_go_where_the_mask_is_wrong():

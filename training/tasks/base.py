@@ -24,11 +24,32 @@ class Task(nn.Module):
         super().__init__()
         self.model = model
         self.recipe = recipe
+        self.heads_only = False
         for name, value in (("mean", model.spec.mean), ("std", model.spec.std)):
             self.register_buffer(name, torch.tensor(value) * 255, persistent=False)
 
     def forward(self, batch: Batch, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
         raise NotImplementedError
+
+    def train_heads_only(self, heads_only: bool) -> None:
+        """Let image encoder and AutoPPN stay as they are, batch statistics included, or learn again."""
+        self.heads_only = heads_only
+        for part in (self.model.image_encoder, self.model.auto_ppn):
+            if part is not None:
+                part.requires_grad_(not heads_only)
+
+    def train(self, mode: bool = True) -> Task:
+        super().train(mode)
+        if self.heads_only:
+            self.model.image_encoder.eval()
+            if self.model.auto_ppn is not None:
+                self.model.auto_ppn.eval()
+        return self
+
+    def embed(self, batch: Batch) -> Tensor:
+        """The image embedding, ``(B, 256, h, w)``."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.heads_only):
+            return self.model.image_encoder(self.normalised(batch))
 
     def normalised(self, batch: Batch) -> Tensor:
         """What the model's encoder reads, ``(B, 3, S, S)`` float32."""

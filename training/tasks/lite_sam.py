@@ -13,17 +13,18 @@ from .sam import SamTask
 
 class LiteSamTask(SamTask):
     def forward(self, batch: Batch, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
-        embedding = self.model.image_encoder(self.normalised(batch))
+        embedding = self.embed(batch)
         loss, numbers = self.mask_losses(embedding, batch, step, rank)
-        proposals, more = proposals_of(self, embedding, batch)
-        loss = loss + proposals
+        if not self.heads_only:
+            proposals, more = proposals_of(self, embedding, batch)
+            loss, numbers = loss + proposals, numbers | more
         geometry = self.recipe.geometry
         if geometry.rehearse:
             # Small boxes are rare in pictures: keep what the warm-up taught.
             kind, generator = KINDS[step % len(KINDS)], self.generator(step, rank, 3)
             rehearsal, _ = geometry_loss(self.model, geometry.rehearse, embedding.shape[-1], kind, generator)
             loss = loss + geometry.rehearse_weight * rehearsal
-        return loss, numbers | more
+        return loss, numbers
 
 
 def proposals_of(task: SamTask, embedding: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:

@@ -8,13 +8,20 @@ from torch import Tensor
 
 from ..dataset import Batch
 from ..losses import MaskLossWeights, mask_loss
-from ..prompting import PromptSet, box_prompts, click_at_error, point_in_box_prompts, point_prompts
+from ..prompting import (
+    PromptSet,
+    box_prompts,
+    click_at_error,
+    outside_boxes,
+    point_in_box_prompts,
+    point_prompts,
+)
 from .base import Task
 
 
 class SamTask(Task):
     def forward(self, batch: Batch, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
-        embedding = self.model.image_encoder(self.normalised(batch))
+        embedding = self.embed(batch)
         return self.mask_losses(embedding, batch, step, rank)
 
     def mask_losses(
@@ -51,6 +58,10 @@ class SamTask(Task):
         cells = truth.shape[-1]
         mask, has_mask = truth.new_zeros(1, 1, cells, cells), truth.new_zeros(1)
         weights = self.mask_weights()
+        outside = None
+        if kind != "point":
+            boxes = batch.boxes[:, part].flatten(0, 1)
+            outside = outside_boxes(boxes, cells, batch.image.shape[1])
         certain = torch.full((len(truth),), kind != "point" and self.recipe.losses.boxes_teach_all)
         total = embedding.new_zeros(())
         for turn in range(self.recipe.prompts.rounds):
@@ -60,7 +71,7 @@ class SamTask(Task):
             coords, labels = prompts.in_frame(batch.prompt_scale)
             logits, iou = self.model.decode(per_prompt, coords, labels, mask, has_mask)
             logits, iou = logits[:, 1:].float(), iou[:, 1:].float()
-            loss, ranked = mask_loss(logits, iou, truth, certain.to(truth.device), weights)
+            loss, ranked = mask_loss(logits, iou, truth, certain.to(truth.device), weights, outside)
             total = total + loss
             best = iou.detach().argmax(1)
             mask = logits.detach()[torch.arange(len(best)), best][:, None]
@@ -71,7 +82,7 @@ class SamTask(Task):
         options = self.recipe.prompts
         boxes, points = batch.boxes[:, part].flatten(0, 1), batch.points[:, part].flatten(0, 1)
         # Exact boxes are what people draw and what is measured; jittered ones are what detectors give.
-        jitter = options.jitter * (step % 2)
+        jitter = batch.jitter * (step % 2)
         if kind == "box":
             return box_prompts(boxes, jitter, self.generator(step, rank, 1))
         if kind == "point in box":
@@ -84,5 +95,10 @@ class SamTask(Task):
     def mask_weights(self) -> MaskLossWeights:
         losses = self.recipe.losses
         return MaskLossWeights(
-            losses.pixel, losses.pixel_weight, losses.dice_weight, losses.iou_weight, losses.others
+            pixel=losses.pixel,
+            pixel_weight=losses.pixel_weight,
+            dice_weight=losses.dice_weight,
+            iou_weight=losses.iou_weight,
+            outside=losses.outside,
+            others=losses.others,
         )
