@@ -263,6 +263,8 @@ def loader(
     common = partial(
         DataLoader,
         num_workers=workers,
+        # A fork would copy a process in which OpenMP, CUDA or ROS have threads, locks held.
+        multiprocessing_context="forkserver" if workers else None,
         worker_init_fn=_one_thread,
         prefetch_factor=4 if workers else None,
         pin_memory=torch.cuda.is_available(),
