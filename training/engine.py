@@ -64,6 +64,7 @@ class Engine:
             decoder_mlp=recipe.decoder_mlp,
             auto_ppn=True if recipe.task in ("lite_sam", "auto_ppn") else None,
             ppn_stem=recipe.ppn_stem,
+            box_prior=recipe.box_prior,
         ).to(memory_format=torch.channels_last)
         task = build_task(model, recipe)
         self.model, self.plain_task = model, task
@@ -206,7 +207,7 @@ def make_optimiser(task: nn.Module, options: Optimiser) -> torch.optim.Optimizer
         if not parameter.requires_grad:
             continue
         plain = parameter.ndim <= 1 or "embed" in name or "_token" in name
-        heads = name.startswith(("model.prompt_encoder.", "model.mask_decoder."))
+        heads = name.startswith(("model.prompt_encoder.", "model.mask_decoder.", "model.box_prior."))
         key = (0.0 if plain else options.weight_decay, options.heads_rate if heads else 1.0)
         groups.setdefault(key, []).append(parameter)
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[options.name]

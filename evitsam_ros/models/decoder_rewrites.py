@@ -57,13 +57,14 @@ class DeployedDecoder(nn.Module):
         if self.form == "plain":
             image_pe = encoder.dense_position()
             masks, iou = decoder(image_embeddings, image_pe, tokens, dense)
-            return masks[:, 1:], iou[:, 1:]
+            return self.sam.add_prior(masks[:, 1:], point_coords, point_labels), iou[:, 1:]
         source = flatten_image(image_embeddings + dense)
         output = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])[None]
         # Broadcasting by adding zero: expand() would need the batch as a shape tensor.
         output = output + tokens[:, :1] * 0
         tokens, source = self._transform(torch.cat([output, tokens], dim=1), source)
-        return self._masks(tokens, source)
+        masks, iou = self._masks(tokens, source)
+        return self.sam.add_prior(masks, point_coords, point_labels), iou
 
     def _transform(self, tokens: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
         transformer = self.sam.mask_decoder.transformer

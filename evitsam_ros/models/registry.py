@@ -15,8 +15,10 @@ from .specs import ModelSpec, model_spec
 
 #: Hidden width of the two-way transformer's MLP that the published 4.2 M of Lite-SAM imply.
 LITE_SAM_DECODER_MLP = 1024
-#: Where a checkpoint shows the width of its decoder's MLP, and that its AutoPPN has a convolution as stem.
+#: Where a checkpoint shows the width of its decoder's MLP, that its AutoPPN has a convolution as stem, and
+#: that its boxes have a prior.
 DECODER_MLP, CONV_STEM = "mask_decoder.transformer.layers.0.mlp.lin1.weight", "auto_ppn.stem.weight"
+BOX_PRIOR = "box_prior.height"
 
 
 def create_model(
@@ -26,6 +28,7 @@ def create_model(
     decoder_mlp: int | None = None,
     auto_ppn: bool | None = None,
     ppn_stem: str | None = None,
+    box_prior: bool | None = None,
 ) -> Sam:
     """Build a model in evaluation mode.
 
@@ -39,6 +42,8 @@ def create_model(
             Lite-SAM start from SAM's heads).
         auto_ppn: with AutoPPN or without. With one, a checkpoint that has none leaves it at random.
         ppn_stem: AutoPPN's stem, ``mspm`` or ``conv``.
+        box_prior: whether a box starts as its ellipse, see :mod:`~evitsam_ros.models.box_prior`. A checkpoint
+            without one can be given one: it starts untrained.
 
     Raises:
         ValueError: the name is unknown, or the checkpoint is not one of this model.
@@ -50,10 +55,13 @@ def create_model(
     if has_ppn if auto_ppn is None else auto_ppn:
         proposals = AutoPPN(stem=ppn_stem or ("conv" if CONV_STEM in state else "mspm"))
     hidden = state[DECODER_MLP].shape[0] if DECODER_MLP in state else _decoder_mlp(spec)
-    model = Sam(spec, _encoder(spec), decoder_mlp or hidden, proposals)
+    prior = BOX_PRIOR in state if box_prior is None else box_prior
+    model = Sam(spec, _encoder(spec), decoder_mlp or hidden, proposals, prior)
     if checkpoint is not None:
-        if auto_ppn and not any(key.startswith("auto_ppn.") for key in state):
-            state |= {key: value for key, value in model.state_dict().items() if key.startswith("auto_ppn.")}
+        added = ["auto_ppn."] * bool(auto_ppn) + ["box_prior."] * bool(box_prior)
+        for prefix in added:
+            if not any(key.startswith(prefix) for key in state):
+                state |= {key: value for key, value in model.state_dict().items() if key.startswith(prefix)}
         _load(model, state, checkpoint)
     return model.eval()
 

@@ -8,6 +8,7 @@ import copy
 from torch import Tensor, nn
 
 from .auto_ppn import AutoPPN
+from .box_prior import BoxPrior
 from .mask_decoder import MaskDecoder
 from .prompt_encoder import PromptEncoder
 from .specs import ModelSpec
@@ -20,6 +21,7 @@ class Sam(nn.Module):
         image_encoder: ``(B, 3, S, S)`` normalised float32 RGB -> ``(B, 256, h, w)``.
         prompt_encoder, mask_decoder: SAM's heads.
         auto_ppn: prompt proposals from an embedding, or None.
+        box_prior: the logits that a box starts from, or None.
         spec: the model's numbers.
     """
 
@@ -29,6 +31,7 @@ class Sam(nn.Module):
         image_encoder: nn.Module,
         decoder_mlp: int = 2048,
         auto_ppn: AutoPPN | None = None,
+        box_prior: bool = False,
     ) -> None:
         super().__init__()
         self.spec = spec
@@ -36,6 +39,7 @@ class Sam(nn.Module):
         self.prompt_encoder = PromptEncoder(spec.prompt_size, spec.embedding[1:])
         self.mask_decoder = MaskDecoder(mlp=decoder_mlp)
         self.auto_ppn = auto_ppn
+        self.box_prior = BoxPrior() if box_prior else None
 
     def decode(
         self, embedding: Tensor, coords: Tensor, labels: Tensor, mask: Tensor, has_mask: Tensor
@@ -53,12 +57,22 @@ class Sam(nn.Module):
             Low-res logits ``(B, 4, 4h, 4w)`` and predicted IoU ``(B, 4)``.
         """
         encoder = self.prompt_encoder
-        return self.mask_decoder(
+        logits, iou = self.mask_decoder(
             embedding,
             encoder.dense_position(),
             encoder.embed_points(coords, labels),
             encoder.embed_masks(mask, has_mask),
         )
+        return self.add_prior(logits, coords, labels), iou
+
+    def add_prior(self, logits: Tensor, coords: Tensor, labels: Tensor) -> Tensor:
+        """``(B, M, 4h, 4w)`` logits of the last M output tokens, with the prior where the model has one."""
+        if self.box_prior is None:
+            return logits
+        height, width = self.prompt_encoder.embedding_size
+        places = (coords + 0.5) / self.prompt_encoder.prompt_size
+        prior = self.box_prior(places, labels, (4 * height, 4 * width))
+        return logits + prior[:, -logits.shape[1] :]
 
     def deploy(self) -> Sam:
         """A copy with everything foldable folded: the same outputs in evaluation mode, fewer operations."""

@@ -19,7 +19,8 @@ from test.conftest import lively
 @pytest.fixture(scope="module", params=["lite_sam", "efficientvit_sam_l0"])
 def exported(request, tmp_path_factory):
     torch.manual_seed(0)
-    model = lively(create_model(request.param))
+    # The shipped Lite-SAM has a box prior, official checkpoints have none.
+    model = lively(create_model(request.param, box_prior=request.param == "lite_sam"))
     folder = tmp_path_factory.mktemp("exported") / request.param
     return model, open_bundle(export_bundle(model, folder))
 

@@ -8,6 +8,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from evitsam_ros.models import create_model
 from evitsam_ros.models.decoder_rewrites import FORMS, DeployedDecoder
 
+from ..conftest import lively
+
 
 def prompts(spec, count: int, points: int, masks: int):
     generator = torch.Generator().manual_seed(count * 10 + points)
@@ -20,13 +22,18 @@ def prompts(spec, count: int, points: int, masks: int):
     )
 
 
+@pytest.fixture(scope="module", params=[False, True], ids=["corners", "box prior"])
+def model(request):
+    return lively(create_model("lite_sam", box_prior=request.param))
+
+
 @pytest.mark.parametrize("form", ["shared", "folded"])
 @pytest.mark.parametrize(("count", "points", "masks"), [(1, 2, 1), (5, 3, 1), (3, 6, 3)])
-def test_rewrite_equals_the_plain_form(random_lite_sam, form, count, points, masks):
-    arguments = prompts(random_lite_sam.spec, count, points, masks)
+def test_rewrite_equals_the_plain_form(model, form, count, points, masks):
+    arguments = prompts(model.spec, count, points, masks)
     with torch.no_grad():
-        plain = DeployedDecoder(random_lite_sam, "plain")(*arguments)
-        ours = DeployedDecoder(random_lite_sam, form)(*arguments)
+        plain = DeployedDecoder(model, "plain")(*arguments)
+        ours = DeployedDecoder(model, form)(*arguments)
     for a, b in zip(ours, plain, strict=True):
         assert ((a - b).abs().max() / b.std()).item() < 1e-4
 

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A box starts as its ellipse: drawn against OpenCV, and no other prompt notices."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from evitsam_ros.models import create_model
+from evitsam_ros.models.box_prior import BoxPrior
+
+from ..conftest import lively
+
+
+def draw(*boxes, size=(160, 160)) -> np.ndarray:
+    coords = torch.tensor(boxes).view(-1, 2, 2)
+    labels = torch.tensor([2.0, 3.0]).expand(len(boxes), 2)
+    logits = BoxPrior()(coords, labels, size).detach().numpy()
+    assert logits.shape == (len(boxes), 4, *size)
+    np.testing.assert_array_equal(logits[:, 0], logits[:, 3])
+    return logits[:, 0]
+
+
+def test_it_is_the_inscribed_ellipse():
+    (ours,) = draw([0.2, 0.3, 0.7, 0.5])
+    wanted = np.zeros((1600, 1600), np.uint8)
+    cv2.ellipse(wanted, (720, 640), (400, 160), 0, 0, 360, 1, -1)
+    wanted = cv2.resize(wanted.astype(np.float32), (160, 160), interpolation=cv2.INTER_AREA) > 0.5
+    overlap = ((ours > 0) & wanted).sum() / ((ours > 0) | wanted).sum()
+    assert overlap > 0.99
+    assert ours.max() == pytest.approx(8.0, abs=0.1) and ours.min() == -16.0
+
+
+def test_the_thinnest_box_is_still_drawn_where_it_is():
+    ours = draw([0.501, 0.2, 0.502, 0.6], [0.9, 0.9, 0.9, 0.9], size=(80, 160))
+    rows, columns = np.nonzero(ours[0] > 0)
+    assert set(columns) == {80} and 16 <= rows.min() < 20 and 43 < rows.max() < 48
+    row, column = np.unravel_index(ours[1].argmax(), ours[1].shape)
+    assert row in (71, 72) and column in (143, 144)
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """The same weights without a prior and with one."""
+    plain, prior = (lively(create_model("lite_sam", box_prior=given)) for given in (False, True))
+    prior.load_state_dict(plain.state_dict(), strict=False)
+    return plain, prior
+
+
+def decode(model, labels):
+    spec = model.spec
+    embedding = torch.randn(1, *spec.embedding, generator=torch.Generator().manual_seed(1))
+    coords = torch.tensor([[[100.0, 200.0], [400.0, 500.0]]])
+    nothing = torch.zeros(1, 1, *spec.mask_size)
+    with torch.no_grad():
+        return model.decode(embedding, coords, torch.tensor([labels]), nothing, torch.zeros(1))
+
+
+@pytest.mark.parametrize("labels", [[1.0, -1.0], [1.0, 0.0], [2.0, 1.0]])
+def test_prompts_without_a_box_are_what_they_were(pair, labels):
+    for a, b in zip(*(decode(model, labels) for model in pair), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_a_box_adds_its_ellipse_to_every_mask(pair):
+    (ellipse,) = draw([100.5 / 640, 200.5 / 640, 400.5 / 640, 500.5 / 640])
+    (plain, plain_iou), (prior, prior_iou) = (decode(model, [2.0, 3.0]) for model in pair)
+    wanted = torch.from_numpy(ellipse).expand(1, 4, -1, -1)
+    torch.testing.assert_close(prior - plain, wanted, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(prior_iou, plain_iou)
+
+
+def test_a_checkpoint_says_whether_it_has_one(pair, tmp_path):
+    path = tmp_path / "weights.safetensors"
+    for model in reversed(pair):
+        save_file({k: v.contiguous() for k, v in model.state_dict().items()}, path)
+        assert (create_model("lite_sam", path).box_prior is None) == (model is pair[0])
+        if model is pair[1]:
+            with pytest.raises(ValueError, match=r"box_prior\.height"):
+                create_model("lite_sam", path, box_prior=False)
+    assert create_model("lite_sam", path, box_prior=True).box_prior is not None
