@@ -68,26 +68,26 @@ class TensorRtBackend:
         path = self.engine(bundle, network)
         if self._pool is None:
             self._pool = Pool(open_cuda())
-        return EngineNetwork(find_tensorrt(), path, self._pool)
+        return EngineNetwork(find_tensorrt(), path.read_bytes(), path.name, self._pool)
 
 
 class EngineNetwork:
     """One engine with its context. Inputs are NumPy arrays or :class:`DeviceArray`; so are the outputs."""
 
-    def __init__(self, tensorrt: TensorRt, path: Path, pool: Pool) -> None:
+    def __init__(self, tensorrt: TensorRt, content: bytes | memoryview, name: str, pool: Pool) -> None:
         trt = tensorrt.module
-        self.path, self.pool = path, pool
+        self.name, self.pool = name, pool
         runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
-        self.engine = runtime.deserialize_cuda_engine(path.read_bytes())
+        self.engine = runtime.deserialize_cuda_engine(content)
         if self.engine is None:
             raise BackendError(
-                f"{path.name} cannot be loaded by {tensorrt.name}: it is damaged, or of another GPU or "
+                f"{name} cannot be loaded by {tensorrt.name}: it is damaged, or of another GPU or "
                 "version; evitsam engines --prune, then evitsam build"
             )
         self.context = self.engine.create_execution_context()
         if self.context is None:
             raise BackendError(
-                f"{path.name}: no execution context; the GPU's memory may be full (nvidia-smi tells)"
+                f"{name}: no execution context; the GPU's memory may be full (nvidia-smi tells)"
             )
         names = [self.engine.get_tensor_name(i) for i in range(self.engine.num_io_tensors)]
         is_input = {n: self.engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT for n in names}
@@ -114,7 +114,7 @@ class EngineNetwork:
             self.context.set_tensor_address(name, array.pointer)
         if not self.context.execute_async_v3(stream):
             raise BackendError(
-                f"{self.path.name}: the engine did not run; nvidia-smi and the kernel log may say why"
+                f"{self.name}: the engine did not run; nvidia-smi and the kernel log may say why"
             )
         results = [self._result(name, array) for name, array in zip(self.outputs, found, strict=True)]
         self.pool.cuda.wait(stream)
@@ -127,7 +127,7 @@ class EngineNetwork:
             if all(self._fits(name, profile, shape) for name, shape in shapes.items()):
                 break
         else:
-            raise BackendError(f"{self.path.name} was not built for the shapes {shapes}")
+            raise BackendError(f"{self.name} was not built for the shapes {shapes}")
         if profile != self.profile:
             self.context.set_optimization_profile_async(profile, self.pool.stream)
             self.profile = profile

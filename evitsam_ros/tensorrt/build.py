@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bundle -> engines: precision into the graph, proof of the masks, build, cache.
 
-Without a GPU, TensorRT-RTX builds for a named target; what it computes is then emulated (every value truly
-rounded) and proved in its place, and the engine is marked as built, not run.
+The graphs are proved before a build, with every rounding emulated; on the GPU that they are built for the
+engines are run and proved as well. Without one, TensorRT-RTX builds for a named target, and the engine is
+marked as built, not run.
 """
 
 from __future__ import annotations
@@ -193,12 +194,46 @@ def build(
     report.proof = prove_emulated(bundle, graphs, options, report.islands, images)
     if problem := report.proof.problem():
         raise ProofError(f"{bundle.name} in {options.precision}: {problem}; {_first_difference(report)}")
+    target = _named_target(options, gpu)
+    converted, engines = {}, {}
     for p in plans:
-        converted = convert(graphs[p.network], options.half, report.islands.get(p.network, ()))
-        plan_bytes = build_engine(tensorrt, converted, p, _named_target(options, gpu), progress)
+        converted[p.network] = convert(graphs[p.network], options.half, report.islands.get(p.network, ()))
+        engines[p.network] = build_engine(tensorrt, converted[p.network], p, target, progress)
+    if target is None:
+        progress("running the engines", 0, 1)
+        report.proof = _prove_on_device(bundle, options, tensorrt, plans, converted, engines, images)
+    for p in plans:
         proof = {"proof": report.proof.as_dict(), "islands": sorted(report.islands.get(p.network, ()))}
-        report.engines[p.network] = cache.store(p.key, plan_bytes, proof)
+        report.engines[p.network] = cache.store(p.key, engines[p.network], proof)
     return report
+
+
+def _prove_on_device(
+    bundle: Bundle,
+    options: Options,
+    tensorrt: TensorRt,
+    plans: Sequence[NetworkPlan],
+    converted: dict[str, ModelProto],
+    engines: dict[str, memoryview],
+    images: Sequence[np.ndarray],
+) -> Proof:
+    """Run the engines on this machine's GPU; ``ProofError`` names the first layer that differs."""
+    from .on_device import engines_runtime, first_difference
+
+    proof = prove(bundle, engines_runtime(tensorrt, engines), images, options.precision, ran=True)
+    if not (problem := proof.problem()):
+        return proof
+    worst = min(proof.networks, key=lambda name: proof.networks[name].cosine)
+    p = next(p for p in plans if p.network == worst)
+
+    def open_engine(graph: ModelProto):
+        content = build_engine(tensorrt, graph, p, None, lambda *_: None)
+        return engines_runtime(tensorrt, {worst: content}).networks[worst]
+
+    float32 = {name: load_graph(path) for name, path in bundle.networks.items()}
+    feed = feeds_for(bundle, float32, images[:1])[worst][0]
+    said = first_difference(worst, float32[worst], converted[worst], feed, open_engine)
+    raise ProofError(f"{bundle.name} in {options.precision} on this GPU: {problem}; {said}")
 
 
 def prove_emulated(

@@ -8,20 +8,16 @@ through ONNX as ever. It knows no islands: a network that needs them fails its p
 from __future__ import annotations
 
 import importlib
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..backends import Runtime
-from ..backends.cuda_memory import Pool, open_cuda
-from ..backends.tensorrt_backend import EngineNetwork
 from ..bundle import Bundle
 from .api import Gpu, TensorRt, TensorRtError
 from .build import Options, Progress, Report, build_engine, plan
 from .cache import EngineCache
+from .on_device import engines_runtime
 from .onnx_types import load_graph
 from .prove import ProofError, prove
 
@@ -74,14 +70,7 @@ def build_with_torch2trt(
         half = options.precision == "fp16"
         made = convert(module, [example], input_names=ins, output_names=outs, fp16_mode=half, use_onnx=False)
         engines[name] = bytes(made.engine.serialize())
-    with tempfile.TemporaryDirectory() as folder:
-        pool, networks = Pool(open_cuda()), {}
-        for name, content in engines.items():
-            path = Path(folder) / f"{name}.engine"
-            path.write_bytes(content)
-            networks[name] = EngineNetwork(tensorrt, path, pool)
-        runtime = Runtime(networks, f"torch2trt, {tensorrt.name}")
-        proof = prove(bundle, runtime, images, options.precision, ran=True)
+    proof = prove(bundle, engines_runtime(tensorrt, engines), images, options.precision, ran=True)
     if problem := proof.problem():
         raise ProofError(f"{bundle.name} by torch2trt in {options.precision}: {problem}; {INSTEAD}")
     report = {"proof": proof.as_dict(), "via": "torch2trt"}

@@ -121,19 +121,17 @@ def memory():
     return Memory()
 
 
-def network(memory: Memory, tmp_path, inputs, output, **options) -> tuple[backend.EngineNetwork, Engine]:
-    path = tmp_path / "some.engine"
-    path.write_bytes(b"plan")
+def network(memory: Memory, inputs, output, **options) -> tuple[backend.EngineNetwork, Engine]:
     engine = Engine(memory, inputs, output, **options)
-    return backend.EngineNetwork(fake_tensorrt(engine), path, Pool(memory)), engine
+    return backend.EngineNetwork(fake_tensorrt(engine), b"plan", "some.engine", Pool(memory)), engine
 
 
-def test_embedding_stays_on_the_device_and_masks_come_back(memory, tmp_path):
-    encoder, _ = network(memory, tmp_path, ["image"], "image_embeddings")
+def test_embedding_stays_on_the_device_and_masks_come_back(memory):
+    encoder, _ = network(memory, ["image"], "image_embeddings")
     image = np.arange(8, dtype=np.float32).reshape(2, 4)
     (embedding,) = encoder({"image": image, "unused": image})
     assert isinstance(embedding, DeviceArray) and not any(c.startswith("out") for c in memory.calls)
-    decoder, _ = network(memory, tmp_path, ["image_embeddings"], "low_res_masks")
+    decoder, _ = network(memory, ["image_embeddings"], "low_res_masks")
     decoder.pool = encoder.pool
     memory.calls.clear()
     (masks,) = decoder({"image_embeddings": embedding})
@@ -142,8 +140,8 @@ def test_embedding_stays_on_the_device_and_masks_come_back(memory, tmp_path):
     np.testing.assert_array_equal(np.asarray(embedding), image * 2)
 
 
-def test_nothing_is_allocated_after_the_first_frame(memory, tmp_path):
-    encoder, _ = network(memory, tmp_path, ["image"], "image_embeddings")
+def test_nothing_is_allocated_after_the_first_frame(memory):
+    encoder, _ = network(memory, ["image"], "image_embeddings")
     image = np.ones((2, 4), np.float32)
     for _ in range(3):
         encoder({"image": image})
@@ -154,21 +152,21 @@ def test_nothing_is_allocated_after_the_first_frame(memory, tmp_path):
     assert {c.split()[0] for c in memory.calls} == {"in", "wait"}
 
 
-def test_an_embedding_that_is_held_is_not_overwritten(memory, tmp_path):
-    encoder, _ = network(memory, tmp_path, ["image"], "image_embeddings")
+def test_an_embedding_that_is_held_is_not_overwritten(memory):
+    encoder, _ = network(memory, ["image"], "image_embeddings")
     held = [encoder({"image": np.full((2, 4), float(n), np.float32)})[0] for n in range(4)]
     assert [float(np.asarray(h)[0, 0]) for h in held] == [0.0, 2.0, 4.0, 6.0]
 
 
-def test_results_are_the_callers_own(memory, tmp_path):
-    decoder, _ = network(memory, tmp_path, ["x"], "masks")
+def test_results_are_the_callers_own(memory):
+    decoder, _ = network(memory, ["x"], "masks")
     (first,) = decoder({"x": np.ones((2, 4), np.float32)})
     decoder({"x": np.zeros((2, 4), np.float32)})
     np.testing.assert_array_equal(first, 2)
 
 
-def test_profile_is_changed_only_when_it_has_to_be(memory, tmp_path):
-    decoder, engine = network(memory, tmp_path, ["x"], "masks", profiles=((1, 16), (64, 256)))
+def test_profile_is_changed_only_when_it_has_to_be(memory):
+    decoder, engine = network(memory, ["x"], "masks", profiles=((1, 16), (64, 256)))
     for count in (3, 16, 64, 200, 1):
         decoder({"x": np.ones((count, 4), np.float32)})
     assert engine.set_profiles == [1, 0]
@@ -176,14 +174,14 @@ def test_profile_is_changed_only_when_it_has_to_be(memory, tmp_path):
         decoder({"x": np.ones((40, 4), np.float32)})
 
 
-def test_refusals_say_what_to_do(memory, tmp_path):
-    broken, _ = network(memory, tmp_path, ["x"], "masks", refuses=True)
+def test_refusals_say_what_to_do(memory):
+    broken, _ = network(memory, ["x"], "masks", refuses=True)
     with pytest.raises(BackendError, match="the engine did not run"):
         broken({"x": np.ones((2, 4), np.float32)})
     with pytest.raises(
         BackendError, match=r"cannot be loaded by tensorrt 10\.3\.0: .*evitsam engines --prune"
     ):
-        backend.EngineNetwork(fake_tensorrt(None), tmp_path / "some.engine", Pool(memory))
+        backend.EngineNetwork(fake_tensorrt(None), b"plan", "some.engine", Pool(memory))
 
 
 @pytest.fixture
@@ -210,7 +208,7 @@ def test_engines_are_used_when_all_are_there_and_named_when_not(machine):
     chosen = open_runtime(machine)
     assert "encoder: tensorrt 10.3.0 (engine in the cache)" in chosen.description
     assert chosen.description.endswith("Runs on the GPU, Orin.")
-    assert "fp16" in chosen.networks["encoder"].path.name
+    assert "fp16" in chosen.networks["encoder"].name
 
 
 def test_an_engine_of_another_network_file_is_not_taken(machine):
