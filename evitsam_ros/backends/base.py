@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -47,12 +48,15 @@ class Runtime:
     Attributes:
         networks: by name.
         description: which runtime each network got, and why.
+        preprocess: where the runtime makes the encoder's input itself: ``(H, W, 3)`` uint8 RGB and the (h, w)
+            of the picture in it -> its own ``(1, 3, S, S)`` array.
     """
 
     networks: dict[str, Network]
     description: str
+    preprocess: Callable[[np.ndarray, tuple[int, int]], Any] | None = None
 
-    def encode(self, blob: np.ndarray) -> Any:
+    def encode(self, blob: Any) -> Any:
         """``(1, 3, S, S)`` float32 -> the embedding, on the device of the runtime."""
         return self.networks["encoder"]({"image": blob})[0]
 

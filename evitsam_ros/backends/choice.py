@@ -60,7 +60,9 @@ def _load(bundle: Bundle, choice: dict[str, tuple[str, str]], threads: int) -> R
             raise BackendError(f"{name} is not installed; {runtime.remedy}")
         networks[network] = runtime.load(bundle, network, threads)
         parts.append(f"{network}: {name} {runtime.version()} ({why})")
-    return Runtime(networks, f"{'; '.join(parts)}. {_device(loaded)}")
+    encoder = loaded[choice["encoder"][0]]
+    preprocess = encoder.preprocess(bundle) if hasattr(encoder, "preprocess") else None
+    return Runtime(networks, f"{'; '.join(parts)}. {_device(loaded)}", preprocess)
 
 
 def engines_missing(runtime: Runtime) -> bool:

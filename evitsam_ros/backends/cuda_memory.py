@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -33,6 +34,18 @@ class Cuda(Protocol):
 
     def wait(self, stream: int) -> None: ...
 
+    def kernel(self, cubin: bytes, name: str) -> Any: ...
+
+    def launch(
+        self, kernel: Any, blocks: tuple[int, int], threads: tuple[int, int], arguments: list, stream: int
+    ) -> None:
+        """Queue a kernel; arguments are addresses (int) and NumPy scalars."""
+
+    def record(self, work: Callable[[], None], stream: int) -> Any:
+        """What ``work`` queues, as a CUDA graph; None where these bindings have none."""
+
+    def replay(self, graph: Any, stream: int) -> None: ...
+
 
 class CudaBindings:
     """NVIDIA's cuda-bindings: wheels for every platform; the runtime API, so the primary context."""
@@ -46,7 +59,8 @@ class CudaBindings:
     def _call(self, result: tuple) -> Any:
         error, *values = result
         if int(error):
-            said = self.api.cudaGetErrorString(error)[1].decode()
+            runtime = isinstance(error, self.api.cudaError_t)
+            said = self.api.cudaGetErrorString(error)[1].decode() if runtime else error.name
             raise BackendError(
                 f"CUDA: {said} (error {int(error)}); is the NVIDIA driver there? nvidia-smi tells"
             )
@@ -72,6 +86,34 @@ class CudaBindings:
 
     def wait(self, stream: int) -> None:
         self._call(self.api.cudaStreamSynchronize(stream))
+
+    def kernel(self, cubin: bytes, name: str) -> Any:
+        from cuda.bindings import driver
+
+        module = self._call(driver.cuModuleLoadData(cubin))
+        return module, self._call(driver.cuModuleGetFunction(module, name.encode()))
+
+    def launch(
+        self, kernel: Any, blocks: tuple[int, int], threads: tuple[int, int], arguments: list, stream: int
+    ) -> None:
+        from cuda.bindings import driver
+
+        kinds = {int: ctypes.c_void_p, np.int32: ctypes.c_int, np.float32: ctypes.c_float}
+        values = tuple(a if isinstance(a, int) else a.item() for a in arguments)
+        packed = (values, tuple(kinds[type(a)] for a in arguments))
+        self._call(driver.cuLaunchKernel(kernel[1], *blocks, 1, *threads, 1, 0, stream, packed, 0))
+
+    def record(self, work: Callable[[], None], stream: int) -> Any:
+        mode = self.api.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
+        self._call(self.api.cudaStreamBeginCapture(stream, mode))
+        try:
+            work()
+        finally:
+            graph = self._call(self.api.cudaStreamEndCapture(stream))
+        return self._call(self.api.cudaGraphInstantiate(graph, 0))
+
+    def replay(self, graph: Any, stream: int) -> None:
+        self._call(self.api.cudaGraphLaunch(graph, stream))
 
 
 class PyCuda:
@@ -105,6 +147,22 @@ class PyCuda:
     def wait(self, stream: int) -> None:
         self._stream(stream).synchronize()
 
+    def kernel(self, cubin: bytes, name: str) -> Any:
+        self.kept.append(self.driver.module_from_buffer(cubin))
+        return self.kept[-1].get_function(name)
+
+    def launch(
+        self, kernel: Any, blocks: tuple[int, int], threads: tuple[int, int], arguments: list, stream: int
+    ) -> None:
+        addresses = [np.uintp(a) if isinstance(a, int) else a for a in arguments]
+        kernel(*addresses, grid=blocks, block=(*threads, 1), stream=self._stream(stream))
+
+    def record(self, work: Callable[[], None], stream: int) -> Any:
+        return None
+
+    def replay(self, graph: Any, stream: int) -> None:
+        raise BackendError("pycuda has no CUDA graphs")
+
     def _stream(self, handle: int) -> Any:
         return next(s for s in self.kept if getattr(s, "handle", None) == handle)
 
@@ -129,12 +187,16 @@ def open_cuda() -> Cuda:
 
 @dataclass(eq=False)
 class DeviceArray:
-    """An array on the GPU; ``np.asarray`` copies it. Unheld, its memory goes back to the pool."""
+    """An array on the GPU; ``np.asarray`` copies it. Unheld, its memory goes back to the pool.
+
+    ``needs``: what has to live as long, since the work that makes this array may not have been done yet.
+    """
 
     pointer: int
     shape: tuple[int, ...]
     dtype: np.dtype
     pool: Pool = field(repr=False)
+    needs: Any = field(default=None, repr=False)
 
     @property
     def nbytes(self) -> int:

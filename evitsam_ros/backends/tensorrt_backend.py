@@ -6,6 +6,7 @@ Only the interface by tensor names is used, which TensorRT 10.3 to 11 and Tensor
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,15 @@ from ..tensorrt.api import TensorRt, TensorRtError, find_gpu, find_tensorrt
 from ..tensorrt.cache import EngineCache, EngineKey
 from .base import BackendError, Network
 from .cuda_memory import DeviceArray, Pool, open_cuda
+from .device_preprocess import DevicePreprocess, compile_kernel
+from .rtx_runtime_cache import SUFFIX, RuntimeCache
 
 #: The order in which engines of one network are preferred.
 PRECISIONS = ("fp16", "bf16", "fp32", "int8")
 #: Outputs that stay on the device: another network reads them.
 STAYS = ("image_embeddings",)
+#: CUDA graphs of a network that are kept.
+MAX_GRAPHS = 16
 
 
 class TensorRtBackend:
@@ -68,13 +73,33 @@ class TensorRtBackend:
         path = self.engine(bundle, network)
         if self._pool is None:
             self._pool = Pool(open_cuda())
-        return EngineNetwork(find_tensorrt(), path.read_bytes(), path.name, self._pool)
+        tensorrt = find_tensorrt()
+        kernels = path.with_suffix(SUFFIX) if tensorrt.kind == "tensorrt_rtx" else None
+        return EngineNetwork(tensorrt, path.read_bytes(), path.name, self._pool, kernels)
+
+    def preprocess(self, bundle: Bundle) -> DevicePreprocess | None:
+        """The encoder's input made on the GPU; None where NVRTC is missing, and the host makes it."""
+        try:
+            cubin = compile_kernel(find_gpu().target)
+        except BackendError:
+            return None
+        return DevicePreprocess(self._pool, cubin, bundle.image_size, bundle.mean, bundle.std)
 
 
 class EngineNetwork:
-    """One engine with its context. Inputs are NumPy arrays or :class:`DeviceArray`; so are the outputs."""
+    """One engine with its context. Inputs are NumPy arrays or :class:`DeviceArray`; so are the outputs.
 
-    def __init__(self, tensorrt: TensorRt, content: bytes | memoryview, name: str, pool: Pool) -> None:
+    ``kernels``: where TensorRT-RTX keeps what it compiles at the first run.
+    """
+
+    def __init__(
+        self,
+        tensorrt: TensorRt,
+        content: bytes | memoryview,
+        name: str,
+        pool: Pool,
+        kernels: Path | None = None,
+    ) -> None:
         trt = tensorrt.module
         self.name, self.pool = name, pool
         runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
@@ -84,7 +109,9 @@ class EngineNetwork:
                 f"{name} cannot be loaded by {tensorrt.name}: it is damaged, or of another GPU or "
                 "version; evitsam engines --prune, then evitsam build"
             )
-        self.context = self.engine.create_execution_context()
+        self.kernels = RuntimeCache(self.engine, kernels) if kernels else None
+        configured = (self.kernels.config,) if self.kernels else ()
+        self.context = self.engine.create_execution_context(*configured)
         if self.context is None:
             raise BackendError(
                 f"{name}: no execution context; the GPU's memory may be full (nvidia-smi tells)"
@@ -96,10 +123,13 @@ class EngineNetwork:
         self.dtypes = {n: np.dtype(trt.nptype(self.engine.get_tensor_dtype(n))) for n in names}
         self.staging: dict[str, np.ndarray] = {}
         self.profile = 0
+        self.fixed = all(-1 not in tuple(self.engine.get_tensor_shape(n)) for n in names)
+        #: CUDA graphs by the addresses of inputs and outputs; None: ran once, recorded when it comes again.
+        self.graphs: OrderedDict[tuple[int, ...], Any] = OrderedDict()
 
     def __call__(self, inputs: dict[str, Any]) -> list[Any]:
         """Run on named inputs; outputs in the order of the ONNX file."""
-        stream, held = self.pool.stream, []
+        held = []
         self._choose_profile({name: tuple(inputs[name].shape) for name in self.inputs})
         for name in self.inputs:
             array = self._on_device(name, inputs[name])
@@ -112,13 +142,40 @@ class EngineNetwork:
         ]
         for name, array in zip(self.outputs, found, strict=True):
             self.context.set_tensor_address(name, array.pointer)
-        if not self.context.execute_async_v3(stream):
+        self._enqueue(tuple(array.pointer for array in (*held, *found)))
+        results = [self._result(name, array) for name, array in zip(self.outputs, found, strict=True)]
+        self.pool.cuda.wait(self.pool.stream)
+        if self.kernels:
+            self.kernels.ran(self.profile)
+        return [r if isinstance(r, DeviceArray) else r.copy() for r in results]
+
+    def _enqueue(self, addresses: tuple[int, ...]) -> None:
+        """Queue the engine; with fixed shapes and known addresses by its CUDA graph, which costs one launch.
+
+        The pool hands the same few blocks out again and again, so the graphs are few.
+        """
+        if not self.fixed or addresses not in self.graphs:
+            self._execute()
+            if self.fixed:
+                self.graphs[addresses] = None
+                while len(self.graphs) > MAX_GRAPHS:
+                    self.graphs.popitem(last=False)
+            return
+        cuda, stream = self.pool.cuda, self.pool.stream
+        if self.graphs[addresses] is None:
+            # Its first run has made what must not be made while recording.
+            self.graphs[addresses] = cuda.record(self._execute, stream)
+        self.graphs.move_to_end(addresses)
+        if self.graphs[addresses] is None:  # these bindings have no graphs
+            self._execute()
+        else:
+            cuda.replay(self.graphs[addresses], stream)
+
+    def _execute(self) -> None:
+        if not self.context.execute_async_v3(self.pool.stream):
             raise BackendError(
                 f"{self.name}: the engine did not run; nvidia-smi and the kernel log may say why"
             )
-        results = [self._result(name, array) for name, array in zip(self.outputs, found, strict=True)]
-        self.pool.cuda.wait(stream)
-        return [r if isinstance(r, DeviceArray) else r.copy() for r in results]
 
     def _choose_profile(self, shapes: dict[str, tuple[int, ...]]) -> None:
         """The first profile that all shapes fit in, the one in use if it does."""

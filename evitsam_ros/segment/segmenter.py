@@ -18,7 +18,7 @@ from .everything import Thresholds, choose, decode_proposals, grid_prompts
 from .frame import Frame
 from .masks import Masks
 from .prompt import Prompt, check_prompts
-from .transform import Transform, preprocess
+from .transform import Transform, preprocess, resized_shape
 
 #: Prompts a decoder call: on a CPU 16 cost the same a prompt as 64, at a quarter of the memory.
 CHUNK = 16
@@ -93,7 +93,10 @@ class Segmenter:
         self.timings = {}
         transform = Transform(frame.size, bundle.image_size, bundle.prompt_size, bundle.mask_size)
         with self._timed("preprocess"):
-            blob = preprocess(frame.image, bundle.image_size, bundle.mean, bundle.std)
+            if self.runtime.preprocess is not None:
+                blob = self.runtime.preprocess(frame.image, resized_shape(frame.size, bundle.image_size))
+            else:
+                blob = preprocess(frame.image, bundle.image_size, bundle.mean, bundle.std)
         with self._timed("encode"):
             data = self.runtime.encode(blob)
         return Embedding(data, transform, frame.stamp, frame.frame_id)

@@ -84,8 +84,8 @@ class EngineCache:
         }
         # The old sidecar goes first: at no moment does one stand beside an engine that is not its own.
         _sidecar(path).unlink(missing_ok=True)
-        _write_whole(path, engine)
-        _write_whole(_sidecar(path), json.dumps(sidecar, indent=2).encode())
+        write_whole(path, engine)
+        write_whole(_sidecar(path), json.dumps(sidecar, indent=2).encode())
         return path
 
     def find(self, key: EngineKey) -> tuple[Path | None, str]:
@@ -129,7 +129,8 @@ class EngineCache:
         for entry in self.entries():
             if entry.problem or (keep is not None and entry.engine not in keep):
                 removed += [entry.engine, _sidecar(entry.engine)]
-        removed += [p for p in self.folder.glob("*.json") if not p.with_suffix(".engine").is_file()]
+        beside = [*self.folder.glob("*.json"), *self.folder.glob("*.rtxcache")]
+        removed += [p for p in beside if not p.with_suffix(".engine").is_file()]
         gone = sorted({path for path in removed if path.exists()})
         for path in gone:
             path.unlink()
@@ -171,7 +172,7 @@ def _sidecar(engine: Path) -> Path:
     return engine.with_suffix(".json")
 
 
-def _write_whole(path: Path, content: bytes | memoryview) -> None:
+def write_whole(path: Path, content: bytes | memoryview) -> None:
     """Write to a temporary file, sync, rename: readers see the old file or the new one."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
     try:

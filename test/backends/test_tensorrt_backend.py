@@ -15,6 +15,7 @@ import pytest
 from evitsam_ros.backends import BackendError, open_runtime
 from evitsam_ros.backends import tensorrt_backend as backend
 from evitsam_ros.backends.cuda_memory import CudaBindings, DeviceArray, Pool
+from evitsam_ros.backends.device_preprocess import DevicePreprocess
 from evitsam_ros.bundle import open_bundle, sha256
 from evitsam_ros.tensorrt.api import Gpu
 from evitsam_ros.tensorrt.cache import EngineCache, EngineKey
@@ -51,6 +52,20 @@ class Memory:
 
     def wait(self, stream: int) -> None:
         self.calls.append("wait")
+
+    def kernel(self, cubin: bytes, name: str) -> str:
+        return name
+
+    def launch(self, kernel, blocks, threads, arguments, stream: int) -> None:
+        self.calls.append(f"launch {kernel} {blocks} {threads}")
+
+    def record(self, work, stream: int):
+        self.calls.append("record")
+        return work
+
+    def replay(self, graph, stream: int) -> None:
+        self.calls.append("replay")
+        graph()
 
 
 class Engine:
@@ -113,7 +128,7 @@ def fake_tensorrt(engine: Engine | None) -> SimpleNamespace:
         TensorIOMode=SimpleNamespace(INPUT="in"),
         nptype=np.dtype,
     )
-    return SimpleNamespace(module=module, name="tensorrt 10.3.0", version="10.3.0")
+    return SimpleNamespace(module=module, kind="tensorrt", name="tensorrt 10.3.0", version="10.3.0")
 
 
 @pytest.fixture
@@ -143,13 +158,63 @@ def test_embedding_stays_on_the_device_and_masks_come_back(memory):
 def test_nothing_is_allocated_after_the_first_frame(memory):
     encoder, _ = network(memory, ["image"], "image_embeddings")
     image = np.ones((2, 4), np.float32)
-    for _ in range(3):
+    for _ in range(6):
         encoder({"image": image})
         gc.collect()
     memory.calls.clear()
     for _ in range(5):
         encoder({"image": image})
-    assert {c.split()[0] for c in memory.calls} == {"in", "wait"}
+    assert {c.split()[0] for c in memory.calls} == {"in", "replay", "wait"}
+
+
+def test_fixed_shapes_are_recorded_once_for_their_addresses_and_dynamic_ones_never(memory):
+    encoder, _ = network(memory, ["image"], "image_embeddings")
+    for value in range(20):
+        (embedding,) = encoder({"image": np.full((2, 4), value, np.float32)})
+        assert float(np.asarray(embedding)[1, 3]) == 2 * value
+        del embedding
+        gc.collect()
+    # Two blocks of one size can be input and output in two ways.
+    assert memory.calls.count("record") == len(encoder.graphs) == 2
+    assert memory.calls.count("replay") == 20 - 2
+    memory.calls.clear()
+    decoder, _ = network(memory, ["x"], "masks", profiles=((1, 16),))
+    for _ in range(3):
+        decoder({"x": np.ones((3, 4), np.float32)})
+        gc.collect()
+    assert "record" not in memory.calls
+
+
+def test_graphs_do_not_pile_up(memory):
+    encoder, _ = network(memory, ["image"], "image_embeddings")
+    held = [encoder({"image": np.ones((2, 4), np.float32)}) for _ in range(2 * backend.MAX_GRAPHS)]
+    assert len(held) > len(encoder.graphs) == backend.MAX_GRAPHS
+
+
+def test_preprocessing_sends_the_bytes_and_keeps_them_until_they_are_read(memory):
+    pool = Pool(memory)
+    prepare = DevicePreprocess(pool, b"cubin", 640, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
+    blob = prepare(np.zeros((480, 640, 3), np.uint8), (480, 640))
+    assert blob.shape == (1, 3, 640, 640) and f"in {480 * 640 * 3}" in memory.calls
+    assert memory.calls[-1] == "launch prepare (20, 80) (32, 8)"
+    assert not pool.free[480 * 640 * 3]
+    del blob
+    gc.collect()
+    assert len(pool.free[480 * 640 * 3]) == 1
+
+
+def test_runtime_cache_is_read_and_written_after_the_first_run(memory, tmp_path):
+    kept, found = tmp_path / "some.rtxcache", []
+    cache = SimpleNamespace(deserialize=found.append, serialize=lambda: b"kernels")
+    config = SimpleNamespace(create_runtime_cache=lambda: cache, set_runtime_cache=lambda c: found.append(c))
+    engine = Engine(memory, ["image"], "image_embeddings")
+    engine.create_runtime_config = lambda: config
+    engine.create_execution_context = lambda given: found.append(given) or Context(engine)
+    for _ in range(2):
+        encoder = backend.EngineNetwork(fake_tensorrt(engine), b"plan", "some.engine", Pool(memory), kept)
+        encoder({"image": np.ones((2, 4), np.float32)})
+    assert kept.read_bytes() == b"kernels"
+    assert found == [cache, config, b"kernels", cache, config]
 
 
 def test_an_embedding_that_is_held_is_not_overwritten(memory):
