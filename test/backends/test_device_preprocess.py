@@ -64,7 +64,7 @@ def kernel(tmp_path_factory):
 
 @pytest.mark.parametrize("size", [(720, 1280), (1080, 1920), (480, 640), (333, 517), (640, 640), (1280, 640)])
 def test_kernel_makes_what_the_host_makes(kernel, photograph, size):
-    """Shrunk or as it is: the same. Enlarged: a step of 256 off here and there, OpenCV weighs with 11 bits."""
+    """Shrunk: the same. Enlarged: one step of 256 off here and there, as OpenCV weighs with 11 bits."""
     image = np.ascontiguousarray(cv2.resize(photograph, size[::-1], interpolation=cv2.INTER_CUBIC))
     ours, host = kernel(image, 640), preprocess(image, 640, MEAN, STD)
     height, width = resized_shape(size, 640)
