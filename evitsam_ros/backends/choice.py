@@ -13,7 +13,7 @@ from .base import Backend, BackendError, Runtime
 from .onnxruntime_backend import OnnxRuntimeBackend
 from .openvino_backend import OpenVinoBackend
 from .tensorrt_backend import TensorRtBackend
-from .torch_backend import TorchBackend
+from .torch_backend import WEIGHTS, TorchBackend
 
 BACKENDS: dict[str, type[Backend]] = {
     backend.name: backend for backend in (TensorRtBackend, OnnxRuntimeBackend, OpenVinoBackend, TorchBackend)
@@ -30,7 +30,7 @@ def open_runtime(bundle: Bundle, backend: str = "auto", threads: int = 0) -> Run
     """Load every network of a bundle on the runtime asked for, or on the best that is there.
 
     Left to choose, it takes TensorRT where this machine has a GPU and the cache an engine of every network,
-    and CPU runtimes elsewhere; the description says why.
+    torch where that sees the GPU, and CPU runtimes elsewhere; the description says why.
 
     Raises:
         BackendError: the runtime is unknown or not installed, or none is.
@@ -46,6 +46,9 @@ def open_runtime(bundle: Bundle, backend: str = "auto", threads: int = 0) -> Run
             return _load(bundle, dict.fromkeys(bundle.networks, ("tensorrt", why)), threads)
         except BackendError as error:
             without_engines = f" TensorRT is not used: {error}."
+    if _torch_has_gpu() and (bundle.folder / WEIGHTS).is_file():
+        chosen = _load(bundle, dict.fromkeys(bundle.networks, ("torch", "on the GPU, fp16")), threads)
+        return replace(chosen, description=chosen.description + without_engines)
     chosen = _load(bundle, {network: _best(network) for network in bundle.networks}, threads)
     return replace(chosen, description=chosen.description + without_engines)
 
@@ -68,6 +71,15 @@ def _load(bundle: Bundle, choice: dict[str, tuple[str, str]], threads: int) -> R
 def engines_missing(runtime: Runtime) -> bool:
     """Whether this machine could run TensorRT engines, and ``runtime`` does not."""
     return not runtime.description.startswith("encoder: tensorrt") and TensorRtBackend().version() is not None
+
+
+def _torch_has_gpu() -> bool:
+    """Whether torch can use a GPU; torch is not imported on machines without one."""
+    if find_gpu() is None or find_spec("torch") is None:
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def _best(network: str) -> tuple[str, str]:

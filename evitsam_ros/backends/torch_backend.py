@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PyTorch, the reference: the plain form of every network, on the CPU or on CUDA."""
+"""PyTorch: on the CPU the reference, the plain form of every network; on a GPU the way without TensorRT."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from ..bundle import Bundle
 from .base import BackendError, Network
 
 WEIGHTS = "model.safetensors"
+#: Inputs of the decoder that stay float32: coordinates and labels.
+COORDINATES = (1, 2)
 
 
 class TorchBackend:
@@ -28,29 +30,46 @@ class TorchBackend:
     def load(self, bundle: Bundle, network: str, threads: int) -> Network:
         try:
             import torch
-
-            from ..models.decoder_rewrites import DeployedDecoder
         except ImportError as error:
             raise BackendError(f"torch is not installed ({error}); {self.remedy}") from error
         if threads:
             torch.set_num_threads(threads)
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        model = self._model(bundle).to(device)
-        modules = {
-            "encoder": model.image_encoder,
-            "decoder": DeployedDecoder(model, "plain").eval().to(device),
-            "proposals": model.auto_ppn,
-        }
-        module = modules[network]
+        on_gpu = torch.cuda.is_available()
+        device = "cuda" if on_gpu else "cpu"
+        module = self._on_gpu(bundle, network) if on_gpu else self._plain(bundle, network)
 
         def run(inputs: dict[str, Any]) -> list[Any]:
             with torch.inference_mode():
                 outputs = module(*(torch.as_tensor(value, device=device) for value in inputs.values()))
-            if network == "encoder":
-                return [outputs]
+            outputs = outputs if isinstance(outputs, (tuple, list)) else [outputs]
+            if network == "encoder":  # stays where it is: the decoder reads it
+                return list(outputs)
             return [output.cpu().numpy() for output in outputs]
 
         return run
+
+    def _plain(self, bundle: Bundle, network: str) -> Any:
+        from ..models.decoder_rewrites import DeployedDecoder
+
+        model = self._model(bundle)
+        if network == "decoder":
+            return DeployedDecoder(model, "plain").eval()
+        return {"encoder": model.image_encoder, "proposals": model.auto_ppn}[network]
+
+    def _on_gpu(self, bundle: Bundle, network: str) -> Any:
+        import torch
+
+        from ..models.decoder_rewrites import DeployedDecoder
+        from .torch_gpu import Graphed, Halved, halve
+
+        key = f"{bundle.name} halved"
+        if key not in self._models:
+            deployed = halve(self._model(bundle).deploy())
+            self._models[key] = deployed.cuda().to(memory_format=torch.channels_last)
+        model = self._models[key]
+        if network == "decoder":
+            return Graphed(Halved(DeployedDecoder(model).eval(), kept=COORDINATES))
+        return Graphed(Halved({"encoder": model.image_encoder, "proposals": model.auto_ppn}[network]))
 
     def _model(self, bundle: Bundle) -> Any:
         from ..models import create_model

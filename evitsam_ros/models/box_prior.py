@@ -38,11 +38,10 @@ class BoxPrior(nn.Module):
         first, last = ((labels == value).to(coords.dtype)[..., None] for value in (2, 3))
         low, high = (coords * first).sum(1), (coords * last).sum(1)
         rows, columns = (_centres(count, coords) for count in size)
+        middle, reach = (low + high) / 2, (high - low).abs() / 2
         # No thinner than a cell, or a thin box would miss every centre.
-        thin = coords.new_tensor([0.5 / size[1], 0.5 / size[0]])
-        middle, reach = (low + high) / 2, torch.maximum((high - low).abs() / 2, thin)
-        x = (columns - middle[:, :1]) / reach[:, :1]
-        y = (rows - middle[:, 1:]) / reach[:, 1:]
+        x = (columns - middle[:, :1]) / reach[:, :1].clamp(min=0.5 / size[1])
+        y = (rows - middle[:, 1:]) / reach[:, 1:].clamp(min=0.5 / size[0])
         shape = (1 - (x * x)[:, None, None] - (y * y)[:, None, :, None]).clamp(min=LOWEST)
         has_box = first.amax(1) * last.amax(1)
         return self.height[:, None, None] * (shape * has_box[..., None, None])

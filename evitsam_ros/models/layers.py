@@ -28,11 +28,11 @@ class LayerNorm2d(nn.Module):
                 x.permute(0, 2, 3, 1), self.weight.shape, self.weight, self.bias, self.eps
             )
             return channels_last.permute(0, 3, 1, 2)
-        mean = x.mean(1, keepdim=True)
-        centred = x - mean
+        # In float32 whatever comes in: the squares of the last norm's input leave the range of float16.
+        centred = x.float() - x.float().mean(1, keepdim=True)
         variance = centred.pow(2).mean(1, keepdim=True)
-        x = centred * torch.rsqrt(variance + self.eps)
-        return x * self.weight[:, None, None] + self.bias[:, None, None]
+        normal = centred * torch.rsqrt(variance + self.eps)
+        return (normal * self.weight[:, None, None] + self.bias[:, None, None]).to(x.dtype)
 
 
 class Mlp(nn.Module):

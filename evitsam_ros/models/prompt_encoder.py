@@ -63,14 +63,15 @@ class PromptEncoder(nn.Module):
 
     def dense_position(self) -> Tensor:
         """The position embedding of the image grid, ``(1, 256, h, w)``."""
-        return self.pe_layer.grid(*self.embedding_size)
+        return self.pe_layer.grid(*self.embedding_size).to(self.no_mask_embed.weight.dtype)
 
     def embed_points(self, coords: Tensor, labels: Tensor) -> Tensor:
         """``(B, N, 2)`` pixels of the prompt frame and ``(B, N)`` labels -> ``(B, N, 256)`` tokens.
 
         Labels: -1 padding, 0 background, 1 foreground, 2 and 3 the top-left and bottom-right corner.
         """
-        tokens = self.pe_layer((coords + 0.5) / self.prompt_size)
+        # Waves of coordinates are right only if these are: float32 until here, whatever the weights are.
+        tokens = self.pe_layer((coords + 0.5) / self.prompt_size).to(self.no_mask_embed.weight.dtype)
         labels = labels[..., None]
         tokens = tokens * (labels != -1).to(tokens.dtype)
         tokens = tokens + (labels == -1).to(tokens.dtype) * self.not_a_point_embed.weight

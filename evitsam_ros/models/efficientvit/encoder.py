@@ -37,7 +37,8 @@ class Neck(nn.Module):
             if factor != 1:
                 # In float32 also under autocast, as the official implementation does. By factor, not by
                 # size: a size would be a shape tensor in the exported graph.
-                x = F.interpolate(x.float(), scale_factor=factor, mode="bicubic", align_corners=False)
+                wide = F.interpolate(x.float(), scale_factor=factor, mode="bicubic", align_corners=False)
+                x = wide.to(x.dtype)
             fused = x if fused is None else fused + x
         return self.output_ops[0](self.middle(fused))
 

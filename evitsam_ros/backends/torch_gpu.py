@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PyTorch on a GPU without TensorRT: half precision with float32 islands, channels last, CUDA graphs."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import torch
+from torch import Tensor, nn
+
+from ..models.box_prior import BoxPrior
+from ..models.layers import LayerNorm2d
+from ..models.prompt_encoder import RandomPositionEmbedding
+
+#: What stays float32, as measured for TensorRT's graphs; the linear attention does so by itself.
+ISLANDS = (LayerNorm2d, RandomPositionEmbedding, BoxPrior)
+#: Shapes whose graphs are kept: a decoder has one for each number of prompts and of points.
+MAX_GRAPHS = 32
+#: Runs before a graph is recorded; cuDNN and cuBLAS choose their kernels in the first.
+WARM_UP = 3
+
+
+def halve(model: nn.Module, dtype: torch.dtype = torch.float16) -> nn.Module:
+    """Weights of everything but the islands to half precision, in place."""
+    for module in model.modules():
+        if isinstance(module, ISLANDS):
+            continue
+        for name, parameter in module.named_parameters(recurse=False):
+            setattr(module, name, nn.Parameter(parameter.detach().to(dtype), requires_grad=False))
+        for name, buffer in module.named_buffers(recurse=False):
+            if buffer.is_floating_point():
+                module.register_buffer(name, buffer.to(dtype))
+    return model
+
+
+class Halved(nn.Module):
+    """A network of a halved model with float32 outside: coordinates and labels stay as they are."""
+
+    def __init__(self, network: nn.Module, dtype: torch.dtype = torch.float16, kept: tuple[int, ...] = ()):
+        super().__init__()
+        self.network, self.dtype, self.kept = network, dtype, kept
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        cast = [x if i in self.kept else x.to(self.dtype) for i, x in enumerate(inputs)]
+        outputs = self.network(*cast)
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        return tuple(output.float() for output in outputs)
+
+
+class Graphed:
+    """A module on a GPU by CUDA graphs, one for each set of shapes; outputs are the caller's own."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.graphs: OrderedDict[tuple, tuple] = OrderedDict()
+
+    def __call__(self, *inputs: Tensor) -> list[Tensor]:
+        key = tuple(tuple(x.shape) for x in inputs)
+        if key not in self.graphs:
+            self.graphs[key] = self._record(inputs)
+            while len(self.graphs) > MAX_GRAPHS:
+                self.graphs.popitem(last=False)
+        self.graphs.move_to_end(key)
+        graph, places, outputs = self.graphs[key]
+        for place, value in zip(places, inputs, strict=True):
+            place.copy_(value)
+        graph.replay()
+        return [output.clone() for output in outputs]
+
+    def _record(self, inputs: tuple[Tensor, ...]) -> tuple:
+        places = [x.clone() for x in inputs]
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(WARM_UP):
+                self.module(*places)
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            outputs = self.module(*places)
+        return graph, places, outputs

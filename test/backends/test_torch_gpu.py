@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Half precision with islands in torch, on the CPU: the arithmetic of the GPU's way, without its graphs.
+
+CUDA graphs are left to a machine with a GPU: no stand-in would show whether they are right.
+"""
+
+import numpy as np
+import pytest
+import torch
+
+from evitsam_ros.backends.torch_backend import COORDINATES
+from evitsam_ros.backends.torch_gpu import ISLANDS, Graphed, Halved, halve
+from evitsam_ros.models import create_model
+from evitsam_ros.models.decoder_rewrites import DeployedDecoder
+from evitsam_ros.models.registry import read_checkpoint
+
+from ..conftest import ROOT, lively
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return create_model("lite_sam", ROOT / "engines" / "lite_sam" / "model.safetensors")
+
+
+def cosine(a: torch.Tensor, b: torch.Tensor) -> float:
+    return torch.nn.functional.cosine_similarity(a.flatten(), b.flatten(), dim=0).item()
+
+
+@torch.no_grad()
+def test_shipped_masks_survive_half_precision(shipped, photograph):
+    from evitsam_ros.segment.transform import preprocess
+
+    blob = torch.from_numpy(preprocess(photograph, 640, shipped.spec.mean, shipped.spec.std))
+    embedding = shipped.image_encoder(blob)
+    half = halve(shipped.deploy())
+    (found,) = Halved(half.image_encoder)(blob)
+    assert found.dtype == torch.float32 and cosine(found, embedding) > 0.9999
+    coords = torch.tensor([[[200.0, 60.0], [420.0, 400.0]], [[20.0, 20.0], [600.0, 600.0]]])
+    labels = torch.tensor([[2.0, 3.0], [2.0, 3.0]])
+    nothing = torch.zeros(1, 1, *shipped.spec.mask_size), torch.zeros(1)
+    wanted, _ = DeployedDecoder(shipped, "plain").eval()(embedding, coords, labels, *nothing)
+    masks, _ = Halved(DeployedDecoder(half).eval(), kept=COORDINATES)(found, coords, labels, *nothing)
+    ours, right = masks.numpy() > 0, wanted.numpy() > 0
+    assert (ours & right).sum() / (ours | right).sum() > 0.99
+    for ours, right in zip(Halved(half.auto_ppn)(found), shipped.auto_ppn(embedding), strict=True):
+        assert cosine(ours, right) > 0.999
+
+
+@torch.no_grad()
+def test_linear_attention_and_the_last_norm_do_not_overflow():
+    """With everything in float16 this encoder gives nothing but NaN."""
+    model = lively(create_model("efficientvit_sam_l0"))
+    blob = torch.randn(1, 3, 512, 512, generator=torch.Generator().manual_seed(0))
+    wanted = model.image_encoder(blob)
+    (found,) = Halved(halve(model, torch.bfloat16).image_encoder, torch.bfloat16)(blob)
+    assert found.isfinite().all() and cosine(found, wanted) > 0.99
+
+
+def test_islands_keep_every_bit(shipped):
+    half = halve(shipped.deploy())
+    plain = dict(shipped.deploy().named_modules())
+    islands = [(name, module) for name, module in half.named_modules() if isinstance(module, ISLANDS)]
+    assert len(islands) >= 4
+    for name, module in islands:
+        for a, b in zip(module.state_dict().values(), plain[name].state_dict().values(), strict=True):
+            assert torch.equal(a, b) and a.dtype == torch.float32
+    inside = half.mask_decoder.transformer.layers[0].mlp.lin1.weight
+    assert inside.dtype == torch.float16
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_graphs_give_what_the_module_gives(shipped):
+    module = Halved(halve(shipped.deploy()).cuda().image_encoder)
+    graphed = Graphed(module)
+    with torch.inference_mode():
+        for seed in range(3):
+            blob = torch.randn(1, 3, 640, 640, generator=torch.Generator().manual_seed(seed)).cuda()
+            np.testing.assert_allclose(graphed(blob)[0].cpu(), module(blob)[0].cpu(), rtol=1e-2, atol=1e-2)
+
+
+def test_the_shipped_checkpoint_is_plain_tensors():
+    state = read_checkpoint(ROOT / "engines" / "lite_sam" / "model.safetensors")
+    assert all(isinstance(value, torch.Tensor) for value in state.values())
