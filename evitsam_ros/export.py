@@ -2,7 +2,7 @@
 """Checkpoint -> bundle: three ONNX files and the description that a robot checks them against.
 
 Opset 20 keeps GELU one node. Networks are exported in deployed form: LiteViT and AutoPPN folded, the
-decoder in the form that runs fastest, prompts and points dynamic, no shape tensors.
+decoder in the form that runs fastest, images, prompts and points dynamic, no shape tensors.
 """
 
 from __future__ import annotations
@@ -25,19 +25,25 @@ from .bundle import DESCRIPTION, FORMAT, sha256
 from .models import create_model
 from .models.decoder_rewrites import DeployedDecoder, Form
 from .models.sam import Sam
+from .tensorrt.onnx_types import element_types
 
 OPSET = 20
 #: Constants smaller than this stay float32 with ``storage="fp16"``: they weigh nothing.
 SMALL = 4096
 
 _BATCH = {0: "prompts", 1: "points"}
+#: Axes of any length, by network.
 DYNAMIC = {
-    "point_coords": _BATCH,
-    "point_labels": _BATCH,
-    "mask_input": {0: "masks"},
-    "has_mask_input": {0: "masks"},
-    "low_res_masks": {0: "prompts"},
-    "iou_predictions": {0: "prompts"},
+    "encoder": {"image": {0: "images"}, "image_embeddings": {0: "images"}},
+    "decoder": {
+        "point_coords": _BATCH,
+        "point_labels": _BATCH,
+        "mask_input": {0: "masks"},
+        "has_mask_input": {0: "masks"},
+        "low_res_masks": {0: "prompts"},
+        "iou_predictions": {0: "prompts"},
+    },
+    "proposals": {},
 }
 
 
@@ -92,7 +98,8 @@ def _write(
     networks = {}
     for name, (module, inputs, input_names, output_names) in _networks(deployed, decoder_form).items():
         path = folder / f"{name}.onnx"
-        _export(module, inputs, input_names, output_names, path)
+        _export(module, inputs, input_names, output_names, DYNAMIC[name], path)
+        _drop_idle_casts(path)
         _share_constants(path)
         if storage == "fp16":
             _store_as_fp16(path)
@@ -134,7 +141,7 @@ def _networks(model: Sam, decoder_form: Form) -> dict[str, tuple]:
         torch.zeros(2, 1, *spec.mask_size),
         torch.zeros(2),
     )
-    names = ["image_embeddings", *list(DYNAMIC)[:4]]
+    names = ["image_embeddings", *list(DYNAMIC["decoder"])[:4]]
     networks = {
         "encoder": (model.image_encoder, (image,), ["image"], ["image_embeddings"]),
         "decoder": (
@@ -150,9 +157,13 @@ def _networks(model: Sam, decoder_form: Form) -> dict[str, tuple]:
 
 
 def _export(
-    module: nn.Module, inputs: tuple, input_names: list[str], output_names: list[str], path: Path
+    module: nn.Module,
+    inputs: tuple,
+    input_names: list[str],
+    output_names: list[str],
+    dynamic: dict[str, dict[int, str]],
+    path: Path,
 ) -> None:
-    dynamic = {name: DYNAMIC[name] for name in (*input_names, *output_names) if name in DYNAMIC}
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         torch.onnx.export(
@@ -166,6 +177,28 @@ def _export(
             dynamo=False,
         )
     onnx.checker.check_model(str(path), full_check=True)
+
+
+def _drop_idle_casts(path: Path) -> None:
+    """Remove casts of float32 to float32, which islands of half-precision models leave in a float32 trace."""
+    model = onnx.load(str(path))
+    types = element_types(model)
+    outputs = {value.name for value in model.graph.output}
+    renamed: dict[str, str] = {}
+    kept = []
+    for node in model.graph.node:
+        if node.op_type != "Cast" or types.get(node.input[0]) != types.get(node.output[0]):
+            kept.append(node)
+        elif node.output[0] in outputs:
+            renamed[node.input[0]] = node.output[0]
+        else:
+            renamed[node.output[0]] = renamed.get(node.input[0], node.input[0])
+    for node in kept:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    onnx.save(model, str(path))
 
 
 def _share_constants(path: Path) -> None:

@@ -123,7 +123,7 @@ class EngineNetwork:
         self.dtypes = {n: np.dtype(trt.nptype(self.engine.get_tensor_dtype(n))) for n in names}
         self.staging: dict[str, np.ndarray] = {}
         self.profile = 0
-        self.fixed = all(-1 not in tuple(self.engine.get_tensor_shape(n)) for n in names)
+        self.fixed = all(self._is_fixed(name) for name in self.inputs)
         #: CUDA graphs by the addresses of inputs and outputs; None: ran once, recorded when it comes again.
         self.graphs: OrderedDict[tuple[int, ...], Any] = OrderedDict()
 
@@ -188,6 +188,13 @@ class EngineNetwork:
         if profile != self.profile:
             self.context.set_optimization_profile_async(profile, self.pool.stream)
             self.profile = profile
+
+    def _is_fixed(self, name: str) -> bool:
+        """Whether an input has one shape only."""
+        if -1 not in tuple(self.engine.get_tensor_shape(name)):
+            return True
+        least, _, most = (tuple(s) for s in self.engine.get_tensor_profile_shape(name, 0))
+        return least == most and self.engine.num_optimization_profiles == 1
 
     def _fits(self, name: str, profile: int, shape: tuple[int, ...]) -> bool:
         if -1 not in tuple(self.engine.get_tensor_shape(name)):

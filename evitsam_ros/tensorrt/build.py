@@ -51,12 +51,14 @@ class Options:
         target: a compute capability (``sm86``), or ``auto``: the GPU of this machine.
         prompts: ranges of prompts a decoder call, one profile each.
         points: fewest and most points a prompt, its corners or padding not counted.
+        batch: most images an encoder call; tuned for one.
     """
 
     precision: str = "fp16"
     target: str = "auto"
     prompts: tuple[tuple[int, int], ...] = ((1, 16), (64, 256))
     points: tuple[int, int] = (1, 10)
+    batch: int = 1
 
     @property
     def half(self) -> str:
@@ -101,7 +103,7 @@ def plan(bundle: Bundle, options: Options, tensorrt: TensorRt, gpu: Gpu | None) 
     target, _ = resolve_target(options.target, tensorrt, gpu)
     plans = []
     for network, onnx in bundle.networks.items():
-        profiles = decoder_profiles(bundle, options) if network == "decoder" else ()
+        profiles = profiles_for(bundle, network, options)
         key = EngineKey(
             model=bundle.name,
             network=network,
@@ -113,6 +115,16 @@ def plan(bundle: Bundle, options: Options, tensorrt: TensorRt, gpu: Gpu | None) 
         )
         plans.append(NetworkPlan(network, onnx, profiles, key))
     return plans
+
+
+def profiles_for(bundle: Bundle, network: str, options: Options) -> tuple[Shapes, ...]:
+    """Optimisation profiles of a network; none where every shape is fixed."""
+    if network == "decoder":
+        return decoder_profiles(bundle, options)
+    if network == "encoder":
+        one = (1, 3, bundle.image_size, bundle.image_size)
+        return ({"image": (one, one, (options.batch, *one[1:]))},)
+    return ()
 
 
 def decoder_profiles(bundle: Bundle, options: Options) -> tuple[Shapes, ...]:

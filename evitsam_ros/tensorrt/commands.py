@@ -30,6 +30,9 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         help="prompts a decoder call, a profile each (default 1..16 64..256)",
     )
     build.add_argument(
+        "--batch", type=int, default=1, help="most images an encoder call, for several cameras (default 1)"
+    )
+    build.add_argument(
         "--tensorrt", choices=("tensorrt", "tensorrt_rtx"), help="which one, if both are there"
     )
     build.add_argument(
@@ -84,7 +87,9 @@ def run_build(options: argparse.Namespace) -> int:
 
     bundle = open_bundle(options.bundle)
     tensorrt, gpu = find_tensorrt(options.tensorrt), find_gpu()
-    wanted = Options(options.precision, options.target, tuple(options.prompts))
+    if not 1 <= options.batch <= 64:
+        raise ValueError(f"--batch is {options.batch}; expected 1 to 64")
+    wanted = Options(options.precision, options.target, tuple(options.prompts), batch=options.batch)
     target, runs = resolve_target(wanted.target, tensorrt, gpu)
     print(f"{bundle.name}, {wanted.precision}, {tensorrt.name}, for {target}")
     cache = EngineCache()
@@ -94,7 +99,9 @@ def run_build(options: argparse.Namespace) -> int:
             there, reason = cache.find(p.key)
             print(f"{p.network:10} {'is in the cache' if there else f'would be built: {reason}'}")
             for shapes in p.profiles:
-                print(f"{'':10} prompts {shapes['point_labels'][0][0]}..{shapes['point_labels'][2][0]}")
+                what = "prompts" if "point_labels" in shapes else "images"
+                least, _, most = shapes.get("point_labels") or shapes["image"]
+                print(f"{'':10} {what} {least[0]}..{most[0]}")
         return 0
     make = build
     if options.via == "torch2trt":

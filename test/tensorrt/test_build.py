@@ -22,6 +22,7 @@ from evitsam_ros.tensorrt.build import (
     build_engine,
     decoder_profiles,
     plan,
+    profiles_for,
     prove_emulated,
     resolve_target,
 )
@@ -158,6 +159,9 @@ def test_profiles_cover_what_the_segmenter_sends():
     assert small["point_coords"] == ((1, 2, 2), (16, 3, 2), (16, 12, 2))
     assert large["point_labels"] == ((64, 2), (256, 3), (256, 12))
     assert large["mask_input"][2] == (256, 1, 160, 160) and large["mask_input"][0][0] == 1
+    (images,) = profiles_for(bundle, "encoder", Options(batch=16))
+    assert images["image"] == ((1, 3, 640, 640), (1, 3, 640, 640), (16, 3, 640, 640))
+    assert profiles_for(bundle, "proposals", Options()) == ()
 
 
 def test_keys_differ_in_everything_that_matters(rtx):
@@ -170,6 +174,8 @@ def test_keys_differ_in_everything_that_matters(rtx):
         plan(bundle, Options("fp16", "auto"), rtx, Gpu("RTX 3090", "sm86"))[1].key,
     ]
     assert len({key.digest for key in (base, *others)}) == 5
+    single, batched = (plan(bundle, Options("fp16", "sm86", batch=n), rtx, None)[0].key for n in (1, 4))
+    assert single.network == "encoder" and single.digest != batched.digest
 
 
 def test_a_graph_that_cannot_be_parsed_is_refused_with_the_parsers_words(rtx, tmp_path):
