@@ -24,6 +24,7 @@ from .islands import choose_islands
 from .onnx_types import load_graph
 from .precision import convert
 from .prove import Proof, ProofError, graphs_runtime, prompts_for, prove
+from .rewrites import rewrite
 from .rounding import NodeError, emulate, node_errors
 
 Shapes = dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]
@@ -52,6 +53,8 @@ class Options:
         prompts: ranges of prompts a decoder call, one profile each.
         points: fewest and most points a prompt, its corners or padding not counted.
         batch: most images an encoder call; tuned for one.
+        rewrite: scale what leaves the range of half precision, see
+            :mod:`~evitsam_ros.tensorrt.rewrites`; islands are left for what breaks nevertheless.
     """
 
     precision: str = "fp16"
@@ -59,6 +62,7 @@ class Options:
     prompts: tuple[tuple[int, int], ...] = ((1, 16), (64, 256))
     points: tuple[int, int] = (1, 10)
     batch: int = 1
+    rewrite: bool = False
 
     @property
     def half(self) -> str:
@@ -112,6 +116,7 @@ def plan(bundle: Bundle, options: Options, tensorrt: TensorRt, gpu: Gpu | None) 
             target=target,
             precision=options.precision,
             profiles=tuple(tuple(sorted(p.items())) for p in profiles),
+            flags=("rewrite",) if options.rewrite else (),
         )
         plans.append(NetworkPlan(network, onnx, profiles, key))
     return plans
@@ -199,6 +204,10 @@ def build(
             progress(f"measuring {p.network}", done, len(plans))
             graph, seen = graphs[p.network], feeds[p.network]
             report.errors[p.network] = node_errors(graph, options.half, seen)
+            if options.rewrite:
+                largest = {e.name: e.largest for e in report.errors[p.network]}
+                graph = graphs[p.network] = rewrite(graph, largest)
+                report.errors[p.network] = node_errors(graph, options.half, seen)
             report.islands[p.network] = choose_islands(graph, report.errors[p.network], options.half)
             if options.precision == "int8" and p.network != "decoder":
                 graphs[p.network] = quantize(graph, calibrate(graph, seen))

@@ -41,6 +41,11 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         default="onnx",
         help="torch2trt: encoder and AutoPPN straight from the bundle's checkpoint (TensorRT up to 10)",
     )
+    build.add_argument(
+        "--rewrite",
+        action="store_true",
+        help="scale what leaves the range of half precision, in place of float32 islands where that suffices",
+    )
     build.add_argument("--dry-run", action="store_true", help="say what would be built")
     build.add_argument("--layers", action="store_true", help="print what half precision does to every layer")
     _add_images(build)
@@ -89,7 +94,13 @@ def run_build(options: argparse.Namespace) -> int:
     tensorrt, gpu = find_tensorrt(options.tensorrt), find_gpu()
     if not 1 <= options.batch <= 64:
         raise ValueError(f"--batch is {options.batch}; expected 1 to 64")
-    wanted = Options(options.precision, options.target, tuple(options.prompts), batch=options.batch)
+    wanted = Options(
+        options.precision,
+        options.target,
+        tuple(options.prompts),
+        batch=options.batch,
+        rewrite=options.rewrite,
+    )
     target, runs = resolve_target(wanted.target, tensorrt, gpu)
     print(f"{bundle.name}, {wanted.precision}, {tensorrt.name}, for {target}")
     cache = EngineCache()

@@ -97,6 +97,11 @@ def test_what_overflows_gets_an_island_or_fails_its_proof(
     assert any("neck/norm" in name for name in islands)
     for entry in EngineCache().entries():
         entry.engine.unlink()
+    assert main([*arguments, "--tensorrt", "tensorrt_rtx", "--rewrite"]) == 0
+    fewer = next(e.report["islands"] for e in EngineCache().entries() if e.key["network"] == "encoder")
+    assert not any("neck/norm" in name for name in fewer), "scaled, the norm needs no island"
+    for entry in EngineCache().entries():
+        entry.engine.unlink()
     monkeypatch.setattr("evitsam_ros.tensorrt.build.choose_islands", lambda *_: frozenset())
     assert main([*arguments, "--tensorrt", "tensorrt_rtx"]) == 1
     said = capsys.readouterr().err
