@@ -124,7 +124,9 @@ class Recipe(_Strict):
     model: str = "lite_sam"
     decoder_mlp: int | None = None
     ppn_stem: Literal["mspm", "conv"] | None = Field(None, description="none: as in init, or mspm")
-    box_prior: bool | None = Field(None, description="a box starts as its ellipse; none: as in init, or not")
+    box_prior: bool | None = Field(
+        None, description="a box starts as a rounded box; none: as in init, or not"
+    )
     init: str | None = Field(None, description="checkpoint to start from")
     seed: int = 0
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"

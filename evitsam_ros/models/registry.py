@@ -42,7 +42,7 @@ def create_model(
             Lite-SAM start from SAM's heads).
         auto_ppn: with AutoPPN or without. With one, a checkpoint that has none leaves it at random.
         ppn_stem: AutoPPN's stem, ``mspm`` or ``conv``.
-        box_prior: whether a box starts as its ellipse, see :mod:`~evitsam_ros.models.box_prior`. A checkpoint
+        box_prior: whether a box starts as a rounded box, see :mod:`~evitsam_ros.models.box_prior`. A checkpoint
             without one can be given one: it starts untrained.
 
     Raises:

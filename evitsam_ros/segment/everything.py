@@ -27,6 +27,7 @@ class Thresholds:
         nms: largest box IoU between two kept masks.
         heat: least confidence of a proposal.
         min_area: least area in pixels of the original image.
+        same: largest box IoU between two prompts that are both decoded.
     """
 
     score: float = 0.7
@@ -34,6 +35,7 @@ class Thresholds:
     nms: float = 0.7
     heat: float = 0.1
     min_area: float = 16.0
+    same: float = 0.9
 
     def but(self, **changes: float | None) -> Thresholds:
         """A copy with the values that are not None changed."""
@@ -75,6 +77,19 @@ def decode_proposals(
         Prompt(points=point[None], labels=[1], box=np.concatenate([a, b]))
         for point, a, b in zip(points, low, high, strict=True)
     ]
+
+
+def drop_covered(prompts: list[Prompt], by: list[Prompt], limit: float) -> list[Prompt]:
+    """The prompts whose boxes overlap no earlier one's, and none of ``by``, by more than ``limit`` IoU.
+
+    Prompts without a box are kept.
+    """
+    boxed = [prompt for prompt in (*by, *prompts) if prompt.box is not None]
+    if not boxed or limit >= 1:
+        return prompts
+    order = -np.arange(len(boxed), dtype=np.float32)  # earlier ones win
+    kept = {id(boxed[i]) for i in box_nms(np.stack([p.box for p in boxed]), order, limit)}
+    return [prompt for prompt in prompts if prompt.box is None or id(prompt) in kept]
 
 
 def grid_prompts(size: tuple[int, int], per_side: int) -> list[Prompt]:

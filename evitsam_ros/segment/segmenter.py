@@ -14,7 +14,7 @@ import numpy as np
 
 from ..backends import Runtime, open_runtime
 from ..bundle import Bundle, open_bundle
-from .everything import Thresholds, choose, decode_proposals, grid_prompts
+from .everything import Thresholds, choose, decode_proposals, drop_covered, grid_prompts
 from .frame import Frame
 from .masks import Masks
 from .prompt import Prompt, check_prompts
@@ -167,6 +167,7 @@ class Segmenter:
         top_n: int = 64,
         thresholds: Thresholds | None = None,
         grid: int | None = None,
+        also: Sequence[Prompt] = (),
     ) -> Masks:
         """All objects of an image, best first, with ids 1, 2, 3, …
 
@@ -175,13 +176,16 @@ class Segmenter:
             top_n: how many prompts to decode at most.
             thresholds: what to keep; by default the bundle's.
             grid: SAM's way instead of proposals, ``grid`` x ``grid`` points with all three masks of each.
+            also: prompts that come before the proposals, as for objects known from the last frame.
         """
         embedding = image if isinstance(image, Embedding) else self.embed(image)
         thresholds = thresholds or self.thresholds()
         if grid is not None:
             prompts = grid_prompts(embedding.transform.size, grid)
         else:
-            prompts = self.propose(embedding, top_n, thresholds.heat)
+            also = list(also)[:top_n]
+            proposed = drop_covered(self.propose(embedding, top_n, thresholds.heat), also, thresholds.same)
+            prompts = [*also, *proposed][:top_n]
         masks = self.decode(embedding, prompts, multimask=grid is not None)
         with self._timed("filter"):
             return choose(masks, thresholds)

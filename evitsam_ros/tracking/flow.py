@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the picture moved between two frames: dense optical flow at low resolution.
+
+One flow serves all objects, and camera and object motion alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..segment.transform import Transform
+
+#: Longest side in pixels of the pictures that are compared.
+LONGEST = 320
+#: Cells that a similarity is fitted to, and fewer than which only give a shift.
+SAMPLES, ENOUGH = 200, 12
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Where the cells of the low-res logits were a frame ago.
+
+    Attributes:
+        cells: ``(h, w, 2)`` float32 x, y in cells, for the visible cells of the current frame; a cell that
+            was out of view lies outside of the grid.
+    """
+
+    cells: np.ndarray
+
+    def move(self, masks: np.ndarray) -> np.ndarray:
+        """``(M, h, w)`` bool masks of the frame before -> where they are now; nothing comes into view."""
+        height, width = masks.shape[1:]
+        x, y = np.rint(self.cells).astype(int).transpose(2, 0, 1)
+        inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+        index = np.where(inside, y * width + x, 0).ravel()
+        moved = np.take(masks.reshape(len(masks), -1), index, axis=1) & inside.ravel()
+        return moved.reshape(len(masks), *inside.shape)
+
+    def similarity(self, mask: np.ndarray) -> np.ndarray:
+        """``(2, 3)``: how what is now under a mask ``(h, w)`` has moved, turned and grown; cells to cells."""
+        rows, columns = np.nonzero(mask)
+        here = np.stack([columns, rows], axis=1).astype(np.float32)
+        there = self.cells[rows, columns]
+        step = max(1, len(here) // SAMPLES)
+        if len(here) >= ENOUGH:
+            fitted, _ = cv2.estimateAffinePartial2D(there[::step], here[::step], ransacReprojThreshold=1.0)
+            if fitted is not None:
+                return fitted
+        shift = np.median(here - there, axis=0) if len(here) else np.zeros(2)
+        return np.hstack([np.eye(2), shift[:, None]])
+
+
+class FlowEstimator:
+    """Flow from frame to frame; DIS optical flow (Kroeger et al., ECCV 2016) of OpenCV."""
+
+    def __init__(self) -> None:
+        self._flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._before: np.ndarray | None = None
+        self._size: tuple[int, int] | None = None
+
+    def reset(self) -> None:
+        self._before = None
+
+    def update(self, image: np.ndarray, transform: Transform) -> Flow | None:
+        """The flow from the last frame to ``image (H, W, 3)`` uint8; None for the first of its size."""
+        scale = LONGEST / max(image.shape[:2])
+        small = image
+        if scale < 1:
+            small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+        before, size = self._before, self._size
+        self._before, self._size = grey, transform.size
+        if before is None or size != transform.size:
+            return None
+        field = self._flow.calc(grey, before, None)
+        return Flow(_in_cells(field, transform))
+
+
+def _in_cells(field: np.ndarray, transform: Transform) -> np.ndarray:
+    """Displacements in pixels of the small picture -> positions in cells."""
+    rows, columns = transform.visible_cells
+    height, width = transform.picture  # the last cell may be partly padding
+    per_pixel = np.array([width / field.shape[1], height / field.shape[0]], np.float32)
+    x, y = np.meshgrid(np.arange(columns, dtype=np.float32), np.arange(rows, dtype=np.float32))
+    place = ((np.stack([x, y], axis=-1) + 0.5) / per_pixel - 0.5).astype(np.float32)
+    sampled = cv2.remap(
+        field, place[..., 0], place[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.stack([x, y], axis=-1) + sampled * per_pixel

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Prompt once, keep the object: a prompt given on one frame goes with its object from then on.
+
+The prompt moves as the picture under the object's mask moves, and is drawn towards the box of the last mask.
+An answer that does not fit (it jumped, grew or shrank at once, or scores far below what it used to) is not
+given; after some such frames the object is lost, and found again only by its looks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..segment import Embedding, Masks, Prompt, PromptError
+from .association import describe, mask_ious
+from .flow import Flow, FlowEstimator
+from .tracker import prompt_of
+
+
+@dataclass(frozen=True)
+class FollowOptions:
+    """What still is the object.
+
+    Attributes:
+        overlap: least IoU of the last mask, moved with the picture, and the new one.
+        growth: largest factor between the areas of the two.
+        score: least predicted IoU, as a share of what the object has had.
+        patience: frames without a fitting answer before the object is lost.
+        likeness: least cosine of its description then and now, to be found again.
+        pull: share by which a box goes to that of the last mask.
+        feed: give the last low-res logits to the decoder, for models that were trained with mask prompts.
+    """
+
+    overlap: float = 0.4
+    growth: float = 2.0
+    score: float = 0.6
+    patience: int = 5
+    likeness: float = 0.75
+    pull: float = 0.1
+    feed: bool = False
+
+
+@dataclass
+class Followed:
+    """One object: its prompt as it is now, and what is known of it."""
+
+    prompt: Prompt
+    mask: np.ndarray | None = None
+    logits: np.ndarray | None = None
+    description: np.ndarray | None = None
+    score: float = 0.0
+    missed: int = 0
+    lost: bool = False
+
+
+class Follower:
+    """Follows the prompted objects of one camera. Not thread-safe."""
+
+    def __init__(self, options: FollowOptions | None = None) -> None:
+        self.options = options or FollowOptions()
+        self.objects: dict[int, Followed] = {}
+        self._flow = FlowEstimator()
+
+    def add(self, prompt: Prompt) -> None:
+        """Follow what ``prompt`` means on the next frame; its ``object_id`` replaces one of that number.
+
+        Raises:
+            PromptError: the prompt has no ``object_id``.
+        """
+        if prompt.object_id is None:
+            raise PromptError("a prompt to follow needs an object_id")
+        self.objects[prompt.object_id] = Followed(prompt)
+
+    def remove(self, identity: int) -> bool:
+        """Forget an object; False if there is none of that number."""
+        return self.objects.pop(identity, None) is not None
+
+    def clear(self) -> None:
+        self.objects.clear()
+
+    @property
+    def lost(self) -> list[int]:
+        """Ids of the objects that are not in sight."""
+        return [identity for identity, followed in self.objects.items() if followed.lost]
+
+    def move(self, image: np.ndarray, embedding: Embedding) -> None:
+        """Carry the prompts to where the picture moved. A picture of another size leaves them in place."""
+        flow = self._flow.update(image, embedding.transform)
+        if flow is None:
+            for followed in self.objects.values():
+                followed.mask = followed.logits = None
+            return
+        for followed in self.objects.values():
+            if followed.mask is not None and followed.mask.any():
+                self._move(followed, flow, embedding)
+
+    def _move(self, followed: Followed, flow: Flow, embedding: Embedding) -> None:
+        moved = flow.move(followed.mask[None])[0]
+        matrix = flow.similarity(moved)
+        # From cells, whose centres lie at whole numbers, to pixels.
+        scale = embedding.transform.pixels_per_cell
+
+        def carry(points: np.ndarray) -> np.ndarray:
+            cells = points / scale - 0.5
+            return ((cells @ matrix[:, :2].T + matrix[:, 2] + 0.5) * scale).astype(np.float32)
+
+        followed.prompt = _carried(followed.prompt, carry, float(np.sqrt(abs(np.linalg.det(matrix[:, :2])))))
+        if moved.any():
+            followed.mask = moved
+
+    def prompts(self, embedding: Embedding) -> list[Prompt]:
+        """What to decode on this frame; objects whose prompts are out of view are not among them."""
+        usable = []
+        for followed in self.objects.values():
+            try:
+                prompt = _in_view(followed.prompt, embedding.transform.size)
+            except PromptError:
+                self._miss(followed)
+                continue
+            if self.options.feed and followed.logits is not None and not followed.lost:
+                prompt = replace(prompt, mask=followed.logits)
+            usable.append(prompt)
+        return usable
+
+    def update(self, embedding: Embedding, masks: Masks) -> Masks:
+        """The answers that fit; ``masks`` are those of :meth:`prompts`, one each."""
+        found = masks.visible > 0
+        data, sides = np.asarray(embedding.data), embedding.transform.mask_size
+        looks = describe(data, found, (sides[0] / data.shape[2], sides[1] / data.shape[3]))
+        fitting = []
+        for index, identity in enumerate(masks.object_ids.tolist()):
+            followed = self.objects[identity]
+            if self._fits(followed, found[index], looks[index], float(masks.scores[index])):
+                self._keep(followed, masks, index, looks[index], embedding)
+                fitting.append(index)
+            else:
+                self._miss(followed)
+        return masks.select(np.array(fitting, int))
+
+    def _fits(self, followed: Followed, mask: np.ndarray, look: np.ndarray, score: float) -> bool:
+        options = self.options
+        if not mask.any():
+            return False
+        if followed.description is None:  # the first answer is the user's own choice
+            return True
+        if score < options.score * followed.score:
+            return False
+        like = float(look @ followed.description)
+        if followed.lost or followed.mask is None:
+            return like >= options.likeness
+        before = max(1, int(followed.mask.sum()))
+        growth = mask.sum() / before
+        overlap = float(mask_ious(followed.mask[None], mask[None])[0, 0])
+        return overlap >= options.overlap and 1 / options.growth <= growth <= options.growth
+
+    def _keep(
+        self, followed: Followed, masks: Masks, index: int, look: np.ndarray, embedding: Embedding
+    ) -> None:
+        score = float(masks.scores[index])
+        first = followed.description is None
+        followed.score = score if first else 0.9 * followed.score + 0.1 * score
+        mixed = look if first else 0.9 * followed.description + 0.1 * look
+        followed.description = mixed / max(float(np.linalg.norm(mixed)), 1e-6)
+        followed.mask, followed.logits = masks.visible[index] > 0, masks.logits[index]
+        followed.missed, followed.lost = 0, False
+        followed.prompt = _drawn(followed, embedding, self.options.pull)
+
+    def _miss(self, followed: Followed) -> None:
+        followed.missed += 1
+        if followed.missed >= self.options.patience:
+            followed.lost = True
+
+
+def _carried(prompt: Prompt, carry, growth: float) -> Prompt:
+    """A prompt whose points are carried; a box keeps its sides upright and grows by ``growth``."""
+    points = carry(prompt.points) if len(prompt.points) else prompt.points
+    box = prompt.box
+    if box is not None:
+        centre = carry((box[:2] + box[2:])[None] / 2)[0]
+        reach = np.maximum((box[2:] - box[:2]) / 2 * growth, 0.5)
+        box = np.concatenate([centre - reach, centre + reach])
+    return replace(prompt, points=points, box=box)
+
+
+def _drawn(followed: Followed, embedding: Embedding, pull: float) -> Prompt:
+    """The prompt after an answer: its box a little nearer to the mask's, a lone point back in the mask."""
+    around = prompt_of(followed.mask, embedding)
+    prompt = followed.prompt
+    if prompt.box is not None:
+        return replace(prompt, box=(1 - pull) * prompt.box + pull * around.box)
+    cells = np.floor(prompt.points / embedding.transform.pixels_per_cell).astype(int)
+    height, width = followed.mask.shape
+    inside = [
+        0 <= x < width and 0 <= y < height and bool(followed.mask[y, x])
+        for (x, y), label in zip(cells, prompt.labels, strict=True)
+        if label
+    ]
+    return prompt if any(inside) else replace(prompt, points=around.points, labels=around.labels)
+
+
+def _in_view(prompt: Prompt, size: tuple[int, int]) -> Prompt:
+    """The prompt cut to the frame; points outside are dropped.
+
+    Raises:
+        PromptError: nothing of it is in view.
+    """
+    height, width = size
+    inside = ((prompt.points >= 0) & (prompt.points < (width, height))).all(1)
+    if prompt.box is None and not (inside & (prompt.labels > 0)).any():
+        raise PromptError("out of view")
+    return replace(prompt, points=prompt.points[inside], labels=prompt.labels[inside]).clipped(size)
