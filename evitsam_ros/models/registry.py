@@ -42,8 +42,8 @@ def create_model(
             Lite-SAM start from SAM's heads).
         auto_ppn: with AutoPPN or without. With one, a checkpoint that has none leaves it at random.
         ppn_stem: AutoPPN's stem, ``mspm`` or ``conv``.
-        box_prior: whether a box starts as a rounded box, see :mod:`~evitsam_ros.models.box_prior`. A checkpoint
-            without one can be given one: it starts untrained.
+        box_prior: whether a box starts as a rounded one, see :mod:`~evitsam_ros.models.box_prior`. A
+            checkpoint without one can be given one: it starts untrained.
 
     Raises:
         ValueError: the name is unknown, or the checkpoint is not one of this model.

@@ -36,7 +36,7 @@ def test_it_is_the_superellipse_and_close_to_the_inscribed_ellipse():
 def test_the_thinnest_box_is_still_drawn_where_it_is():
     ours = draw([0.501, 0.2, 0.502, 0.6], [0.9, 0.9, 0.9, 0.9], size=(80, 160))
     rows, columns = np.nonzero(ours[0] > 0)
-    assert set(columns) == {80} and 16 <= rows.min() < 20 and 43 < rows.max() < 48
+    assert {80} <= set(columns) <= {79, 80} and 16 <= rows.min() < 20 and 43 < rows.max() < 48
     row, column = np.unravel_index(ours[1].argmax(), ours[1].shape)
     assert row in (71, 72) and column in (143, 144)
 
