@@ -27,8 +27,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_segment(commands) -> None:
-    parser = commands.add_parser("segment", help="segment a picture")
-    parser.add_argument("image", type=Path)
+    parser = commands.add_parser("segment", help="segment a picture, a video or a folder of frames")
+    parser.add_argument("image", type=Path, help="picture, video file or folder")
     parser.add_argument(
         "--point",
         type=_point,
@@ -48,8 +48,13 @@ def _add_segment(commands) -> None:
     parser.add_argument("--everything", action="store_true", help="all objects")
     parser.add_argument("--top-n", type=int, default=64, help="prompts in everything mode (default 64)")
     _add_model(parser)
-    parser.add_argument("--out", type=Path, help="picture with the masks drawn in (default: IMAGE_masks.png)")
-    parser.add_argument("--json", type=Path, help="masks as RLE, with boxes and scores")
+    parser.add_argument(
+        "--track", action="store_true", help="of a video or a folder: objects keep their ids, prompts follow"
+    )
+    parser.add_argument(
+        "--out", type=Path, help="picture with the masks drawn in (default: IMAGE_masks.png); video or folder"
+    )
+    parser.add_argument("--json", type=Path, help="masks as RLE, with boxes and scores; a sequence: as COCO")
 
 
 def _add_models(commands) -> None:
@@ -121,16 +126,21 @@ def run_segment(options: argparse.Namespace) -> int:
     import cv2
 
     from .segment import Prompt, Segmenter, draw_overlay
+    from .tracking.sequence import VIDEOS
 
-    picture = cv2.imread(str(options.image), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise ValueError(f"{options.image} cannot be read as a picture")
     prompts = [Prompt(box=box) for box in options.box]
     if options.point:
         points = [point[:2] for point in options.point]
         prompts.append(Prompt(points=points, labels=[int(point[2]) for point in options.point]))
     if bool(prompts) == options.everything:
         raise ValueError("give --point or --box, or else --everything")
+    if options.image.is_dir() or options.image.suffix.lower() in VIDEOS:
+        return _segment_sequence(options, prompts)
+    if options.track:
+        raise ValueError("--track is for a video or a folder of frames")
+    picture = cv2.imread(str(options.image), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise ValueError(f"{options.image} cannot be read as a picture")
     image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
     segmenter = Segmenter.open(options.model, options.backend)
     if options.everything:
@@ -148,6 +158,31 @@ def run_segment(options: argparse.Namespace) -> int:
         print(f"{identity:4d}  score {score:.3f}  box {', '.join(f'{v:.1f}' for v in box)}")
     stages = ", ".join(f"{name} {seconds * 1e3:.1f} ms" for name, seconds in segmenter.timings.items())
     print(f"{len(masks)} masks ({stages}) -> {out}")
+    return 0
+
+
+def _segment_sequence(options: argparse.Namespace, prompts: list) -> int:
+    from .segment import Segmenter
+    from .sources import open_source
+    from .tracking.sequence import segment_sequence
+
+    segmenter = Segmenter.open(options.model, options.backend)
+    out = options.out or options.image.with_name(f"{options.image.stem}_masks.avi")
+    numbered = {number: prompt for number, prompt in enumerate(prompts, start=1)} or None
+    report = segment_sequence(
+        segmenter,
+        open_source(str(options.image), loop=False),
+        out,
+        prompts=numbered,
+        top_n=options.top_n,
+        track=options.track,
+    )
+    if options.json:
+        options.json.write_text(json.dumps(report))
+    objects = {annotation["track_id"] for annotation in report["annotations"]}
+    print(f"{segmenter.description}")
+    frames, masks = len(report["images"]), len(report["annotations"])
+    print(f"{frames} frames, {masks} masks, {len(objects)} ids -> {out}")
     return 0
 
 

@@ -25,6 +25,7 @@ from .evaluation.detections import average_precision
 from .evaluation.edges import EDGE_BASELINES, score_edges
 from .evaluation.prompted import score_prompts
 from .evaluation.recall import check_exhaustive, everything_recall
+from .evaluation.tracking import score_everything, score_followed
 
 Table = dict[str, dict[str, float]]
 
@@ -71,6 +72,22 @@ def detections(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, T
         segmenter, options.annotations, options.images, options.detections, options.protocol
     )
     return {options.detections.name: {options.protocol.upper(): score}}
+
+
+def tracking(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, Table]:
+    """Do ids last while the camera moves: everything mode, and prompts given once."""
+    report = {}
+    for name, records in _records(options):
+        table: Table = {}
+        for label, lasting in (("every frame anew", False), ("tracked", True)):
+            table[f"everything, {label}"] = score_everything(
+                segmenter, records, options.frames, options.top_n, lasting
+            )
+        for kind in ("box", "point"):
+            for label, lasting in (("stays", False), ("followed", True)):
+                table[f"{kind}, {label}"] = score_followed(segmenter, records, options.frames, kind, lasting)
+        report[name] = table
+    return report
 
 
 def cost(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, Table]:
@@ -136,6 +153,10 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--annotations", type=Path, required=True, help="instances in COCO's or LVIS's format")
     added.add_argument("--images", type=Path, required=True, help="folder of the pictures")
     added.add_argument("--protocol", choices=["coco", "lvis"], default="coco")
+    added = command(tracking)
+    on_data(added, "coco_val")
+    added.set_defaults(top_n=64)
+    added.add_argument("--frames", type=int, default=20, help="views of each picture")
     on_data(command(cost), "coco_val")
     return top
 

@@ -7,6 +7,7 @@ import statistics
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Iterable
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
@@ -24,10 +25,16 @@ class Health:
         self._inputs: deque[float] = deque(maxlen=WINDOW)
         self._last_error = ""
         self._error_time = 0.0
+        self._notes: dict[str, str] = {}
 
     def count(self, name: str, by: int = 1) -> None:
         with self._lock:
             self.counts[name] += by
+
+    def note(self, name: str, values: Iterable[object]) -> None:
+        """A value that is told as it is: ``values`` with commas between."""
+        with self._lock:
+            self._notes[name] = ", ".join(map(str, values))
 
     def frame_in(self) -> None:
         with self._lock:
@@ -59,7 +66,7 @@ class Health:
         with self._lock:
             recent = self._last_error and time.monotonic() - self._error_time < 5.0
             values = {"state": state, "backend": backend, "frames_dropped": str(dropped)}
-            values |= {name: str(count) for name, count in sorted(self.counts.items())}
+            values |= {name: str(count) for name, count in sorted(self.counts.items())} | self._notes
             values["rate_in_hz"] = f"{_rate(self._inputs):.2f}"
             values["rate_out_hz"] = f"{_rate(self._outputs):.2f}"
             for name, seconds in self._stages.items():

@@ -45,6 +45,12 @@ PARAMETERS: dict[str, Spec] = {
         high=1.0,
         live=True,
     ),
+    "track": Spec(
+        True,
+        "Objects keep their ids while camera and objects move, and prompts follow their objects; off: every "
+        "frame by itself, prompts stay at their pixels.",
+        live=True,
+    ),
     "image_transport": Spec("raw", "Subscribe image, or image/compressed.", ("raw", "compressed")),
     "reliability": Spec("best_effort", "QoS of the image subscription.", ("best_effort", "reliable")),
     "frame_policy": Spec(

@@ -10,7 +10,9 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 
 import numpy as np
 import rclpy
@@ -23,8 +25,9 @@ from std_srvs.srv import SetBool, Trigger
 
 from ..backends import engines_missing
 from ..malloc import tune_malloc
-from ..segment import Embedding, Masks, Prompt, PromptError, Segmenter, draw_label_map
+from ..segment import Masks, Prompt, PromptError, Segmenter, draw_label_map
 from ..tensorrt.background import EngineSwitch, build_command
+from ..tracking import TrackedCamera
 from . import outgoing
 from .encodings import ImageError, compressed_to_frame, image_to_frame
 from .health import Health
@@ -45,8 +48,9 @@ THROTTLE = 2.0
 
 @dataclass(frozen=True)
 class Prompted:
-    """A prompt that persists, with the name that its sender gave it."""
+    """A prompt that persists, with the id of its object and the name that its sender gave it."""
 
+    identity: int
     prompt: Prompt
     name: str = ""
 
@@ -59,6 +63,7 @@ class SegmenterNode(LifecycleNode):
         declare_parameters(self)
         self.health = Health()
         self._segmenter: Segmenter | None = None
+        self._camera: TrackedCamera | None = None
         self._worker: Worker | None = None
         self._switch: EngineSwitch[Segmenter] | None = None
         self._active = False
@@ -67,7 +72,7 @@ class SegmenterNode(LifecycleNode):
         self._clicks: list[Prompted] = []
         self._detections: list[Prompted] = []
         self._last_frame_time = 0.0
-        self._last_mode = ""
+        self._last_mode: tuple[str, bool] | None = None
         self._last_names: dict[int, str] | None = None
         self._logged: dict[str, float] = {}
         self._owned: list = []
@@ -86,6 +91,7 @@ class SegmenterNode(LifecycleNode):
         except ValueError as error:
             self._refuse("configure", str(error))
             return TransitionCallbackReturn.FAILURE
+        self._camera = TrackedCamera(self._segmenter)
         self.get_logger().info(f"model {self._segmenter.bundle.name}; {self._segmenter.description}")
         if options["build_engines"] and engines_missing(self._segmenter.runtime):
             self._build_engines(options)
@@ -121,7 +127,7 @@ class SegmenterNode(LifecycleNode):
         for destroy, entity in self._owned:
             destroy(entity)
         self._owned.clear()
-        self._segmenter = None
+        self._segmenter = self._camera = None
 
     def _build_engines(self, options: dict) -> None:
         """Build engines in a process of its own; the first frame after they are open is theirs."""
@@ -203,7 +209,8 @@ class SegmenterNode(LifecycleNode):
             return
         self.health.count("prompts_in", len(prompts))
         with self._prompts_lock:
-            self._detections = [Prompted(prompt, name) for prompt, name in prompts]
+            free = _free_identities(self._clicks)
+            self._detections = [Prompted(next(free), prompt, name) for prompt, name in prompts]
 
     def _on_point(self, message: PointStamped) -> None:
         self._click("~/point", message.point)
@@ -223,7 +230,8 @@ class SegmenterNode(LifecycleNode):
                     "bad_prompts", f"{topic}: {MAX_OBJECTS} clicks are kept already; call ~/clear_prompts"
                 )
                 return
-            self._clicks.append(Prompted(prompt))
+            identity = next(_free_identities([*self._clicks, *self._detections]))
+            self._clicks.append(Prompted(identity, prompt))
         self.health.count("prompts_in")
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
@@ -246,7 +254,7 @@ class SegmenterNode(LifecycleNode):
             self.health.count("frames_without_listener")
             return
         if self._switch is not None and (engines := self._switch.take()) is not None:
-            self._segmenter = engines
+            self._segmenter = self._camera.segmenter = engines
             self.get_logger().info(f"switched: {engines.description}")
         start = time.perf_counter()
         try:
@@ -265,40 +273,52 @@ class SegmenterNode(LifecycleNode):
         self.health.frame_out({**stages, "publish": end - segmented, "total": end - start})
 
     def _masks(self, frame) -> tuple[Masks, dict[int, str]]:
-        segmenter = self._segmenter
-        mode = self.get_parameter("mode").value
-        if mode != self._last_mode:
-            self._last_mode = mode
+        segmenter, camera = self._segmenter, self._camera
+        mode, track = self.get_parameter("mode").value, self.get_parameter("track").value
+        if (mode, track) != self._last_mode:
+            self._last_mode = (mode, track)
             self.health.forget_timings()
+            camera.reset()
         if mode == "everything":
             limits = segmenter.thresholds().but(**self._threshold_parameters())
-            masks = segmenter.everything(frame, self.get_parameter("top_n").value, limits)
+            answer = camera.everything if track else segmenter.everything
+            masks = answer(frame, self.get_parameter("top_n").value, limits)
             return masks, dict.fromkeys(masks.object_ids.tolist(), "")
         with self._prompts_lock:
             wanted = [*self._clicks, *self._detections]
-        if not wanted:
+        known = camera.known if track else {}
+        prompts = self._usable(wanted, frame.size, known)
+        if not prompts:
+            camera.reset()
             return _no_masks(segmenter, frame), {}
-        embedding = segmenter.embed(frame)
-        prompts, names = self._usable(wanted, embedding)
-        masks = segmenter.decode(embedding, prompts)
-        self.health.count("prompts_answered", len(prompts))
-        return masks, names
+        if track:
+            masks = camera.prompted(frame, prompts)
+            self.health.note("objects_lost", camera.follower.lost)
+        else:
+            clipped = [replace(p.clipped(frame.size), object_id=i) for i, p in prompts.items()]
+            masks = segmenter.decode(segmenter.embed(frame), clipped)
+        self.health.count("prompts_answered", len(masks))
+        return masks, {item.identity: item.name for item in wanted if item.identity in prompts}
 
-    def _usable(self, wanted: list[Prompted], embedding: Embedding) -> tuple[list[Prompt], dict[int, str]]:
-        """The prompts that fit this frame, with ids in their order; the others are reported and dropped."""
-        prompts, names = [], {}
-        for identity, item in enumerate(wanted, start=1):
+    def _usable(
+        self, wanted: list[Prompted], size: tuple[int, int], known: Mapping[int, Prompt]
+    ) -> dict[int, Prompt]:
+        """The prompts that fit this frame, by id, and those ``known`` from earlier ones, which have moved.
+
+        The others are reported and dropped.
+        """
+        prompts = {}
+        for item in wanted:
             try:
-                clipped = item.prompt.clipped(embedding.transform.size)
+                if known.get(item.identity) is not item.prompt:
+                    item.prompt.clipped(size)
+                prompts[item.identity] = item.prompt
             except PromptError as error:
                 self._refuse("bad_prompts", f"prompt dropped: {error}")
                 with self._prompts_lock:
                     self._clicks = [kept for kept in self._clicks if kept is not item]
                     self._detections = [kept for kept in self._detections if kept is not item]
-                continue
-            prompts.append(replace(clipped, object_id=identity))
-            names[identity] = item.name
-        return prompts, names
+        return prompts
 
     def _threshold_parameters(self) -> dict[str, float | None]:
         names = {"score": "score_threshold", "stability": "stability_threshold", "nms": "nms_threshold"}
@@ -356,6 +376,12 @@ class SegmenterNode(LifecycleNode):
         stamp = self.get_clock().now().to_msg()
         name = self.get_fully_qualified_name()
         self._diagnostics.publish(self.health.message(name, stamp, backend, dropped, state))
+
+
+def _free_identities(taken: list[Prompted]) -> Iterator[int]:
+    """Ids from 1 on that no prompt of ``taken`` has."""
+    used = {item.identity for item in taken}
+    return (identity for identity in count(1) if identity not in used)
 
 
 def _no_masks(segmenter: Segmenter, frame) -> Masks:

@@ -77,7 +77,8 @@ class Segmenter:
         return self.runtime.description
 
     @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the time of a block to a stage of :attr:`timings`."""
         start = time.perf_counter()
         yield
         self.timings[stage] = self.timings.get(stage, 0.0) + time.perf_counter() - start
@@ -92,12 +93,12 @@ class Segmenter:
         bundle = self.bundle
         self.timings = {}
         transform = Transform(frame.size, bundle.image_size, bundle.prompt_size, bundle.mask_size)
-        with self._timed("preprocess"):
+        with self.timed("preprocess"):
             if self.runtime.preprocess is not None:
                 blob = self.runtime.preprocess(frame.image, resized_shape(frame.size, bundle.image_size))
             else:
                 blob = preprocess(frame.image, bundle.image_size, bundle.mean, bundle.std)
-        with self._timed("encode"):
+        with self.timed("encode"):
             data = self.runtime.encode(blob)
         return Embedding(data, transform, frame.stamp, frame.frame_id)
 
@@ -124,7 +125,7 @@ class Segmenter:
         depth = 3 if multimask else 1
         logits = np.empty((len(prompts), depth, *transform.mask_size), np.float32)
         scores = np.empty((len(prompts), depth), np.float32)
-        with self._timed("decode"):
+        with self.timed("decode"):
             for members in _batches(prompts):
                 batch = [prompts[index] for index in members]
                 low_res, iou = self.runtime.decode(embedding.data, *_arrays(batch, transform))
@@ -150,7 +151,7 @@ class Segmenter:
         """
         if not 1 <= top_n <= 1024:
             raise ValueError(f"top_n is {top_n}; expected 1 to 1024")
-        with self._timed("propose"):
+        with self.timed("propose"):
             if not self.bundle.has_proposals:
                 return grid_prompts(embedding.transform.size, max(1, int(top_n**0.5)))
             threshold = self.thresholds().but(heat=heat).heat
@@ -187,7 +188,7 @@ class Segmenter:
             proposed = drop_covered(self.propose(embedding, top_n, thresholds.heat), also, thresholds.same)
             prompts = [*also, *proposed][:top_n]
         masks = self.decode(embedding, prompts, multimask=grid is not None)
-        with self._timed("filter"):
+        with self.timed("filter"):
             return choose(masks, thresholds)
 
 

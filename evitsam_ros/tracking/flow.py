@@ -15,6 +15,8 @@ from ..segment.transform import Transform
 
 #: Longest side in pixels of the pictures that are compared.
 LONGEST = 320
+#: Sides of less than this are too small for the flow's patches: such a picture stands still.
+LEAST = 12
 #: Cells that a similarity is fitted to, and fewer than which only give a shift.
 SAMPLES, ENOUGH = 200, 12
 
@@ -44,9 +46,10 @@ class Flow:
         rows, columns = np.nonzero(mask)
         here = np.stack([columns, rows], axis=1).astype(np.float32)
         there = self.cells[rows, columns]
-        step = max(1, len(here) // SAMPLES)
         if len(here) >= ENOUGH:
-            fitted, _ = cv2.estimateAffinePartial2D(there[::step], here[::step], ransacReprojThreshold=1.0)
+            step = len(here) // SAMPLES + 1
+            pair = (np.ascontiguousarray(points[::step]) for points in (there, here))
+            fitted, _ = cv2.estimateAffinePartial2D(*pair, ransacReprojThreshold=1.0)
             if fitted is not None:
                 return fitted
         shift = np.median(here - there, axis=0) if len(here) else np.zeros(2)
@@ -75,7 +78,8 @@ class FlowEstimator:
         self._before, self._size = grey, transform.size
         if before is None or size != transform.size:
             return None
-        field = self._flow.calc(grey, before, None)
+        small = min(grey.shape) < LEAST
+        field = np.zeros((*grey.shape, 2), np.float32) if small else self._flow.calc(grey, before, None)
         return Flow(_in_cells(field, transform))
 
 

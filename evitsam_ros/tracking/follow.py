@@ -37,7 +37,7 @@ class FollowOptions:
     score: float = 0.6
     patience: int = 5
     likeness: float = 0.75
-    pull: float = 0.1
+    pull: float = 0.0
     feed: bool = False
 
 
@@ -62,15 +62,9 @@ class Follower:
         self.objects: dict[int, Followed] = {}
         self._flow = FlowEstimator()
 
-    def add(self, prompt: Prompt) -> None:
-        """Follow what ``prompt`` means on the next frame; its ``object_id`` replaces one of that number.
-
-        Raises:
-            PromptError: the prompt has no ``object_id``.
-        """
-        if prompt.object_id is None:
-            raise PromptError("a prompt to follow needs an object_id")
-        self.objects[prompt.object_id] = Followed(prompt)
+    def add(self, prompt: Prompt, identity: int) -> None:
+        """Follow what ``prompt`` means on the frame that is next decoded, in place of one of that id."""
+        self.objects[identity] = Followed(replace(prompt, object_id=identity))
 
     def remove(self, identity: int) -> bool:
         """Forget an object; False if there is none of that number."""

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One camera and what it has seen: a segmenter whose answers keep their ids from frame to frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..segment import Frame, Masks, Prompt, Segmenter, Thresholds
+from .follow import Follower, FollowOptions
+from .tracker import Tracker, TrackOptions
+
+
+class TrackedCamera:
+    """Answers for the frames of one camera, in their order. Not thread-safe."""
+
+    def __init__(
+        self, segmenter: Segmenter, track: TrackOptions | None = None, follow: FollowOptions | None = None
+    ) -> None:
+        self.segmenter = segmenter
+        self.tracker, self.follower = Tracker(track), Follower(follow)
+        self._given: dict[int, Prompt] = {}
+
+    @property
+    def known(self) -> Mapping[int, Prompt]:
+        """The prompts that are followed, by object id, as they were given."""
+        return self._given
+
+    def reset(self) -> None:
+        """Forget every object, as after a change of the mode or a pause."""
+        self.tracker.reset()
+        self.follower = Follower(self.follower.options)
+        self._given = {}
+
+    def everything(self, frame: Frame, top_n: int = 64, thresholds: Thresholds | None = None) -> Masks:
+        """As :meth:`Segmenter.everything`, with ids that last.
+
+        Up to half of the ``top_n`` prompts go to objects that are known already, so that what the proposals
+        miss for a frame is not lost.
+        """
+        embedding = self.segmenter.embed(frame)
+        with self.segmenter.timed("track"):
+            self.tracker.move(frame.image, embedding)
+            known = self.tracker.suggest(embedding)[: top_n // 2]
+        masks = self.segmenter.everything(embedding, top_n, thresholds, also=known)
+        with self.segmenter.timed("track"):
+            return self.tracker.update(embedding, masks)
+
+    def prompted(self, frame: Frame, prompts: Mapping[int, Prompt]) -> Masks:
+        """Masks of prompted objects, which are followed.
+
+        Args:
+            frame: the camera's next one.
+            prompts: by object id, in pixels of the frame on which an id or its prompt is new; the same
+                prompt given again is the object that is followed already.
+
+        Returns:
+            One mask for each object that is in sight.
+        """
+        for identity in set(self._given) - set(prompts):
+            self.follower.remove(identity)
+        embedding = self.segmenter.embed(frame)
+        with self.segmenter.timed("track"):
+            self.follower.move(frame.image, embedding)
+            for identity, prompt in prompts.items():
+                if self._given.get(identity) is not prompt:
+                    self.follower.add(prompt, identity)
+            self._given = dict(prompts)
+            wanted = self.follower.prompts(embedding)
+        masks = self.segmenter.decode(embedding, wanted)
+        with self.segmenter.timed("track"):
+            return self.follower.update(embedding, masks)

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Flow of a photograph that was moved by a known matrix."""
+
+import cv2
+import numpy as np
+import pytest
+
+from evitsam_ros.segment.transform import Transform
+from evitsam_ros.tracking.flow import FlowEstimator
+
+
+def moved(
+    image: np.ndarray, turn: float, grow: float, shift: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The picture under a similarity, and the matrix in pixels whose centres are at +0.5."""
+    height, width = image.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), turn, grow)
+    matrix[:, 2] += shift
+    centres = matrix.copy()
+    centres[:, 2] += 0.5 - matrix[:, :2] @ [0.5, 0.5]
+    return cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101), centres
+
+
+@pytest.mark.parametrize("size", [(512, 512), (360, 640), (960, 540)])
+@pytest.mark.parametrize("motion", [(0, 1, (20, -12)), (4, 1.06, (-10, 6)), (-3, 0.95, (0, 15))])
+def test_cells_come_from_where_the_matrix_says(photograph, size, motion):
+    image = cv2.resize(photograph, size[::-1], interpolation=cv2.INTER_AREA)
+    transform = Transform(size, 640, 640, (160, 160))
+    other, matrix = moved(image, *motion)
+    estimator = FlowEstimator()
+    assert estimator.update(image, transform) is None
+    flow = estimator.update(other, transform)
+    rows, columns = transform.visible_cells
+    assert flow.cells.shape == (rows, columns, 2)
+    scale = transform.pixels_per_cell
+    x, y = np.meshgrid(np.arange(columns), np.arange(rows))
+    pixels = (np.stack([x, y], axis=-1) + 0.5) * scale
+    back = cv2.invertAffineTransform(matrix)
+    wanted = (pixels @ back[:, :2].T + back[:, 2]) / scale - 0.5
+    inside = (wanted >= 1).all(-1) & (wanted < (columns - 1, rows - 1)).all(-1)
+    error = np.linalg.norm(flow.cells - wanted, axis=-1)[inside]
+    assert np.median(error) < 0.6 and (error < 2).mean() > 0.85
+
+
+def test_masks_move_and_a_similarity_is_found(photograph):
+    transform = Transform((512, 512), 640, 640, (160, 160))
+    other, matrix = moved(photograph, 3, 1.05, (16, -10))
+    estimator = FlowEstimator()
+    estimator.update(photograph, transform)
+    flow = estimator.update(other, transform)
+    mask = np.zeros((160, 160), np.uint8)
+    cv2.circle(mask, (70, 40), 25, 1, -1)
+    full = cv2.resize(mask, (512, 512), interpolation=cv2.INTER_NEAREST)
+    moved_full = cv2.warpAffine(full, matrix, (512, 512), flags=cv2.INTER_NEAREST)
+    wanted = cv2.resize(moved_full, (160, 160), interpolation=cv2.INTER_AREA) > 0
+    found = flow.move(mask[None] > 0)[0]
+    assert (found & wanted).sum() / (found | wanted).sum() > 0.9
+    fitted = flow.similarity(found)
+    np.testing.assert_allclose(fitted[:, :2], matrix[:, :2], atol=0.02)
+
+
+def test_another_size_begins_anew_and_tiny_pictures_stand_still(photograph):
+    estimator = FlowEstimator()
+    small = cv2.resize(photograph, (40, 30))
+    assert estimator.update(photograph, Transform((512, 512), 640, 640, (160, 160))) is None
+    assert estimator.update(small, Transform((30, 40), 640, 640, (160, 160))) is None
+    dot = Transform((4, 6), 640, 640, (160, 160))
+    assert estimator.update(small[:4, :6], dot) is None
+    flow = estimator.update(small[8:12, :6], dot)
+    x, y = np.meshgrid(np.arange(flow.cells.shape[1]), np.arange(flow.cells.shape[0]))
+    np.testing.assert_allclose(flow.cells, np.stack([x, y], axis=-1), atol=1e-4)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A photograph that moves as before a robot's camera, with exactly known masks and ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+from ..annotations import Record
+
+
+def move_camera(
+    record: Record, frames: int, seed: int = 0, pan: float = 0.25, turn: float = 6.0, zoom: float = 0.15
+) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
+    """Views of a picture along a smooth path: ``(H, W, 3)`` uint8 RGB and its masks ``(H, W)`` bool.
+
+    Args:
+        record: a picture with masks.
+        frames: how many views.
+        seed: of the path.
+        pan: how far the view wanders, as a share of its size.
+        turn: how far it turns, degrees.
+        zoom: how far it comes near and goes away.
+    """
+    image = record.read_image()
+    masks = [record.read_mask(index) for index in range(len(record.rles))]
+    height, width = image.shape[:2]
+    phases = np.random.default_rng(seed).uniform(0, 2 * np.pi, 4)
+    for step in range(frames):
+        angle = 2 * np.pi * step / frames
+        x, y, turned, nearer = (np.sin(angle + phases) - np.sin(phases)) / 2
+        matrix = cv2.getRotationMatrix2D((width / 2, height / 2), turn * turned, 1 + zoom * nearer)
+        matrix[:, 2] += pan * np.array([width * x, height * y])
+        size = (width, height)
+        view = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        moved = [cv2.warpAffine(mask, matrix, size, flags=cv2.INTER_NEAREST) > 0 for mask in masks]
+        yield view, moved
