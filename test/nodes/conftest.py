@@ -47,9 +47,6 @@ def known_bundle(tmp_path_factory) -> Path:
 
 def write_known_bundle(folder: Path) -> Path:
     import torch
-    import yaml
-
-    from evitsam_ros.bundle import sha256
 
     class Encoder(torch.nn.Module):
         def forward(self, image):
@@ -90,10 +87,21 @@ def write_known_bundle(folder: Path) -> Path:
             heat[0, 0, SIDE // 4, SIDE // 4], heat[0, 0, 3 * SIDE // 4, 3 * SIDE // 4] = 0.9, 0.8
             return heat + embedding.sum() * 0, torch.full((1, 4, SIDE, SIDE), 0.1) + embedding.sum() * 0
 
+    networks = {"encoder": Encoder(), "decoder": Decoder(), "proposals": Proposals()}
+    return _export_known(folder, "known", networks, (3, 1, 1))
+
+
+def _export_known(folder: Path, name: str, networks: dict, embedding: tuple[int, int, int]) -> Path:
+    """Write a bundle of hand-made networks: ``encoder``, ``decoder`` and ``proposals``."""
+    import torch
+    import yaml
+
+    from evitsam_ros.bundle import sha256
+
     folder.mkdir(parents=True)
-    embedding = torch.zeros(1, 3, 1, 1)
+    looked = torch.zeros(1, *embedding)
     prompts = (
-        embedding,
+        looked,
         torch.rand(2, 3, 2),
         torch.tensor([[1.0, 2, 3], [0, 1, -1]]),
         torch.zeros(2, 1, SIDE, SIDE),
@@ -106,39 +114,84 @@ def write_known_bundle(folder: Path) -> Path:
         "mask_input": {0: "m"},
         "has_mask_input": {0: "m"},
     }
-    for name, module, inputs, ins, outs in (
-        ("encoder", Encoder(), (torch.zeros(1, 3, SIDE, SIDE),), ["image"], ["image_embeddings"]),
-        ("decoder", Decoder(), prompts, names, ["low_res_masks", "iou_predictions"]),
-        ("proposals", Proposals(), (embedding,), names[:1], ["heat", "boxes"]),
+    for part, inputs, ins, outs in (
+        ("encoder", (torch.zeros(1, 3, SIDE, SIDE),), ["image"], ["image_embeddings"]),
+        ("decoder", prompts, names, ["low_res_masks", "iou_predictions"]),
+        ("proposals", (looked,), names[:1], ["heat", "boxes"]),
     ):
         axes = {key: value for key, value in dynamic.items() if key in ins}
         torch.onnx.export(
-            module,
+            networks[part],
             inputs,
-            str(folder / f"{name}.onnx"),
+            str(folder / f"{part}.onnx"),
             input_names=ins,
             output_names=outs,
             dynamic_axes=axes,
             opset_version=20,
             dynamo=False,
         )
-    networks = {
-        n: {"file": f"{n}.onnx", "sha256": sha256(folder / f"{n}.onnx")}
-        for n in ("encoder", "decoder", "proposals")
-    }
+    files = {n: {"file": f"{n}.onnx", "sha256": sha256(folder / f"{n}.onnx")} for n in networks}
     description = {
         "format": 1,
-        "name": "known",
-        "networks": networks,
+        "name": name,
+        "networks": files,
         "image_size": SIDE,
         "prompt_size": SIDE,
-        "embedding": [3, 1, 1],
+        "embedding": list(embedding),
         "mask_size": [SIDE, SIDE],
         "mean": [0.5] * 3,
         "std": [0.5] * 3,
     }
     (folder / "model.yaml").write_text(yaml.safe_dump(description))
     return folder
+
+
+@pytest.fixture(scope="session")
+def colour_bundle(tmp_path_factory) -> Path:
+    """A bundle that sees: a mask is what is of a strong colour in the box, or around the point.
+
+    Proposals lie in the middle of coloured patches; their boxes reach ten of 64 cells to each side.
+    """
+    import torch
+
+    def coloured(image):
+        return (image.amax(1) - image.amin(1) - 0.8) * 20
+
+    class Encoder(torch.nn.Module):
+        def forward(self, image):
+            return image * 1.0
+
+    class Decoder(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            centres = torch.arange(SIDE) + 0.5
+            self.register_buffer("x", centres.view(1, 1, SIDE))
+            self.register_buffer("y", centres.view(1, SIDE, 1))
+
+        def corner(self, coords, labels, label):
+            return (coords * (labels == label).float()[..., None]).sum(1)[:, :, None, None]
+
+        def forward(self, image_embeddings, coords, labels, mask_input, has_mask_input):
+            low, high = self.corner(coords, labels, 2), self.corner(coords, labels, 3)
+            sides = (self.x - low[:, 0], high[:, 0] - self.x, self.y - low[:, 1], high[:, 1] - self.y)
+            box = torch.minimum(torch.minimum(sides[0], sides[1]), torch.minimum(sides[2], sides[3]))
+            point = self.corner(coords, labels, 1)
+            near = 14 - torch.maximum((self.x - point[:, 0]).abs(), (self.y - point[:, 1]).abs())
+            has_box = (labels == 2).any(1)[:, None, None]
+            logits = torch.minimum(torch.where(has_box, box, near) * 4, coloured(image_embeddings))
+            logits = logits + (mask_input.sum() + has_mask_input.sum()) * 0
+            iou = torch.stack([logits.amin((1, 2)) * 0 + v for v in (0.5, 0.9, 0.4)], dim=1)
+            return torch.stack([logits - 9, logits, logits + 0.1], dim=1), iou
+
+    class Proposals(torch.nn.Module):
+        def forward(self, embedding):
+            seen = (coloured(embedding) > 0).float()[None]
+            heat = torch.nn.functional.avg_pool2d(seen, 13, 1, 6) * 0.9
+            return heat, torch.full((1, 4, SIDE, SIDE), 10 / SIDE) + embedding.sum() * 0
+
+    networks = {"encoder": Encoder(), "decoder": Decoder(), "proposals": Proposals()}
+    folder = tmp_path_factory.mktemp("engines") / "colour"
+    return _export_known(folder, "colour", networks, (3, SIDE, SIDE))
 
 
 class Process:

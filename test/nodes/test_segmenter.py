@@ -47,6 +47,7 @@ def set_parameter(robot, name: str, value):
     kinds = {
         str: ("string_value", ParameterType.PARAMETER_STRING),
         int: ("integer_value", ParameterType.PARAMETER_INTEGER),
+        bool: ("bool_value", ParameterType.PARAMETER_BOOL),
     }
     field, kind = kinds[type(value)]
     parameter = Parameter(name=name, value=ParameterValue(**{"type": kind, field: value}))
