@@ -32,6 +32,13 @@ PARAMETERS: dict[str, Spec] = {
     "threads": Spec(0, "CPU threads for a network; 0: as many as cores.", low=0, high=256),
     "mode": Spec("prompt", "Segment what is prompted, or everything.", ("prompt", "everything"), live=True),
     "top_n": Spec(64, "Prompts to decode in everything mode, at most.", low=1, high=1024, live=True),
+    "latency_budget_ms": Spec(
+        0.0,
+        "Everything mode decodes as many prompts as fit into this time, the best first; 0: top_n, always.",
+        low=0.0,
+        high=60000.0,
+        live=True,
+    ),
     "score_threshold": Spec(
         -1.0, "Least predicted IoU in everything mode; -1: the bundle's.", low=-1.0, high=1.0, live=True
     ),

@@ -25,7 +25,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from ..backends import engines_missing
 from ..malloc import tune_malloc
-from ..segment import Masks, Prompt, PromptError, Segmenter, draw_label_map
+from ..segment import LatencyBudget, Masks, Prompt, PromptError, Segmenter, draw_label_map
 from ..tensorrt.background import EngineSwitch, build_command
 from ..tracking import TrackedCamera
 from . import outgoing
@@ -74,6 +74,7 @@ class SegmenterNode(LifecycleNode):
         self._last_frame_time = 0.0
         self._last_mode: tuple[str, bool] | None = None
         self._last_names: dict[int, str] | None = None
+        self._budget: LatencyBudget | None = None
         self._logged: dict[str, float] = {}
         self._owned: list = []
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -282,7 +283,9 @@ class SegmenterNode(LifecycleNode):
         if mode == "everything":
             limits = segmenter.thresholds().but(**self._threshold_parameters())
             answer = camera.everything if track else segmenter.everything
-            masks = answer(frame, self.get_parameter("top_n").value, limits)
+            budget = self._latency_budget()
+            masks = answer(frame, self.get_parameter("top_n").value, limits, budget=budget)
+            self.health.note("prompts_left_out", [budget.left_out if budget else 0])
             return masks, dict.fromkeys(masks.object_ids.tolist(), "")
         with self._prompts_lock:
             wanted = [*self._clicks, *self._detections]
@@ -299,6 +302,16 @@ class SegmenterNode(LifecycleNode):
             masks = segmenter.decode(segmenter.embed(frame), clipped)
         self.health.count("prompts_answered", len(masks))
         return masks, {item.identity: item.name for item in wanted if item.identity in prompts}
+
+    def _latency_budget(self) -> LatencyBudget | None:
+        seconds = self.get_parameter("latency_budget_ms").value / 1e3
+        if seconds <= 0:
+            self._budget = None
+        elif self._budget is None:
+            self._budget = LatencyBudget(seconds)
+        else:
+            self._budget.seconds = seconds
+        return self._budget
 
     def _usable(
         self, wanted: list[Prompted], size: tuple[int, int], known: Mapping[int, Prompt]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Image + prompts -> masks. No ROS, no torch."""
 
+from .budget import LatencyBudget
 from .everything import Thresholds
 from .frame import Frame
 from .masks import Masks
@@ -11,6 +12,7 @@ from .segmenter import Embedding, Segmenter
 __all__ = [
     "Embedding",
     "Frame",
+    "LatencyBudget",
     "Masks",
     "Prompt",
     "PromptError",

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..backends import Runtime, open_runtime
 from ..bundle import Bundle, open_bundle
+from .budget import LatencyBudget
 from .everything import Thresholds, choose, decode_proposals, drop_covered, grid_prompts
 from .frame import Frame
 from .masks import Masks
@@ -169,6 +170,7 @@ class Segmenter:
         thresholds: Thresholds | None = None,
         grid: int | None = None,
         also: Sequence[Prompt] = (),
+        budget: LatencyBudget | None = None,
     ) -> Masks:
         """All objects of an image, best first, with ids 1, 2, 3, …
 
@@ -178,6 +180,7 @@ class Segmenter:
             thresholds: what to keep; by default the bundle's.
             grid: SAM's way instead of proposals, ``grid`` x ``grid`` points with all three masks of each.
             also: prompts that come before the proposals, as for objects known from the last frame.
+            budget: decode no more than there is time for; it learns from every frame.
         """
         embedding = image if isinstance(image, Embedding) else self.embed(image)
         thresholds = thresholds or self.thresholds()
@@ -187,9 +190,14 @@ class Segmenter:
             also = list(also)[:top_n]
             proposed = drop_covered(self.propose(embedding, top_n, thresholds.heat), also, thresholds.same)
             prompts = [*also, *proposed][:top_n]
+        if budget is not None:
+            prompts = budget.cut(prompts, sum(self.timings.values()))
         masks = self.decode(embedding, prompts, multimask=grid is not None)
         with self.timed("filter"):
-            return choose(masks, thresholds)
+            chosen = choose(masks, thresholds)
+        if budget is not None:
+            budget.learn(len(prompts), self.timings["decode"], self.timings["filter"])
+        return chosen
 
 
 def _batches(prompts: Sequence[Prompt]) -> Iterator[list[int]]:

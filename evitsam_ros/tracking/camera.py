@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..segment import Frame, Masks, Prompt, Segmenter, Thresholds
+from ..segment import Frame, LatencyBudget, Masks, Prompt, Segmenter, Thresholds
 from .follow import Follower, FollowOptions
 from .tracker import Tracker, TrackOptions
 
@@ -31,7 +31,13 @@ class TrackedCamera:
         self.follower = Follower(self.follower.options)
         self._given = {}
 
-    def everything(self, frame: Frame, top_n: int = 64, thresholds: Thresholds | None = None) -> Masks:
+    def everything(
+        self,
+        frame: Frame,
+        top_n: int = 64,
+        thresholds: Thresholds | None = None,
+        budget: LatencyBudget | None = None,
+    ) -> Masks:
         """As :meth:`Segmenter.everything`, with ids that last.
 
         Up to half of the ``top_n`` prompts go to objects that are known already, so that what the proposals
@@ -41,7 +47,7 @@ class TrackedCamera:
         with self.segmenter.timed("track"):
             self.tracker.move(frame.image, embedding)
             known = self.tracker.suggest(embedding)[: top_n // 2]
-        masks = self.segmenter.everything(embedding, top_n, thresholds, also=known)
+        masks = self.segmenter.everything(embedding, top_n, thresholds, also=known, budget=budget)
         with self.segmenter.timed("track"):
             return self.tracker.update(embedding, masks)
 

@@ -47,7 +47,7 @@ class Eyes:
         small = cv2.resize(frame.image, (40, 40), interpolation=cv2.INTER_AREA)
         return Embedding(small.transpose(2, 0, 1)[None].astype(np.float32), TRANSFORM)
 
-    def everything(self, embedding, top_n=64, thresholds=None, also=()) -> Masks:
+    def everything(self, embedding, top_n=64, thresholds=None, also=(), budget=None) -> Masks:
         found = []
         for name, colour in COLOURS.items():
             near = np.abs(self.image.astype(int) - colour).max(-1) < 60

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""As many prompts as fit: by hand, and through everything mode."""
+
+import pytest
+
+from evitsam_ros.segment import LatencyBudget, Prompt, Segmenter
+
+PROMPTS = [Prompt(points=[(float(n), 1.0)]) for n in range(100)]
+
+
+def test_what_fits_is_what_is_left_over_the_cost_of_one():
+    budget = LatencyBudget(1.0, per_prompt=0.01, afterwards=0.1)
+    # 1.0 less a margin of 0.1, 0.3 spent and 0.1 to come leaves 0.5: fifty prompts.
+    assert budget.cut(PROMPTS, spent=0.3) == PROMPTS[:50] and budget.left_out == 50
+    assert budget.cut(PROMPTS[:20], spent=0.3) == PROMPTS[:20] and budget.left_out == 0
+    assert budget.cut(PROMPTS, spent=5.0) == PROMPTS[:1] and budget.left_out == 99
+
+
+def test_costs_are_learnt_and_the_unknown_begins_small():
+    budget = LatencyBudget(1.0)
+    assert len(budget.cut(PROMPTS, spent=0.0)) == 1
+    budget.learn(1, decoding=0.02, afterwards=0.0)
+    assert budget.per_prompt == 0.02 and len(budget.cut(PROMPTS, spent=0.0)) == 45
+    for _ in range(60):
+        budget.learn(40, decoding=0.4, afterwards=0.2)
+    assert budget.per_prompt == pytest.approx(0.01, rel=0.01)
+    assert budget.afterwards == pytest.approx(0.2, rel=0.01)
+    budget.learn(0, decoding=0.0, afterwards=0.2)
+    assert budget.per_prompt == pytest.approx(0.01, rel=0.01)
+
+
+def test_everything_mode_keeps_to_it_and_is_the_same_without(bundle_folder, photograph):
+    segmenter = Segmenter.open(bundle_folder, "onnxruntime")
+    budget = LatencyBudget(1e9, per_prompt=1e8)
+    thresholds = segmenter.thresholds().but(score=0.0, stability=0.0, heat=0.0)
+    segmenter.everything(photograph, 32, thresholds, budget=budget)
+    assert budget.left_out == len(segmenter.propose(segmenter.embed(photograph), 32, 0.0)) - 9
+    first, second = (segmenter.everything(photograph, 16, thresholds).logits for _ in range(2))
+    assert (first == second).all()
