@@ -70,7 +70,8 @@ class Sam(nn.Module):
         if self.box_prior is None:
             return logits
         height, width = self.prompt_encoder.embedding_size
-        places = (coords + 0.5) / self.prompt_encoder.prompt_size
+        # Corners are edges, not centres of pixels: without the half pixel that the prompt encoder adds.
+        places = coords / self.prompt_encoder.prompt_size
         prior = self.box_prior(places, labels, (4 * height, 4 * width))
         return logits + prior[:, -logits.shape[1] :]
 

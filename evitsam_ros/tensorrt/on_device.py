@@ -71,14 +71,13 @@ def first_difference(
 
 def _with_outputs(model: ModelProto, names: Sequence[str]) -> ModelProto:
     """The graph with further values as outputs, float32 whatever they are inside."""
-    types = element_types(model)
+    types = element_types(model, strict=False)
     changed = ModelProto()
     changed.CopyFrom(model)
     graph = changed.graph
     for name in names:
-        kind = types[name]
-        if kind == TensorProto.FLOAT:
-            graph.output.append(helper.make_tensor_value_info(name, kind, None))
+        if types.get(name) == TensorProto.FLOAT:
+            graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
             continue
         # An output keeps its name, so it is the value inside that gets another one.
         inside = f"{name}.inside"

@@ -47,9 +47,9 @@ def fold_constants(model: ModelProto) -> ModelProto:
     return model
 
 
-def element_types(model: ModelProto) -> dict[str, int]:
-    """Element type (``TensorProto.DataType``) of every value that has a name."""
-    graph = onnx.shape_inference.infer_shapes(model, strict_mode=True).graph
+def element_types(model: ModelProto, strict: bool = True) -> dict[str, int]:
+    """Element type (``TensorProto.DataType``) of every value that has a name; not strict: as far as known."""
+    graph = onnx.shape_inference.infer_shapes(model, strict_mode=strict).graph
     types = {tensor.name: tensor.data_type for tensor in graph.initializer}
     for value in (*graph.input, *graph.value_info, *graph.output):
         types[value.name] = value.type.tensor_type.elem_type

@@ -65,7 +65,7 @@ def test_prompts_without_a_box_are_what_they_were(pair, labels):
 
 
 def test_a_box_adds_its_shape_to_every_mask(pair):
-    (shape,) = draw([100.5 / 640, 200.5 / 640, 400.5 / 640, 500.5 / 640])
+    (shape,) = draw([100 / 640, 200 / 640, 400 / 640, 500 / 640])
     (plain, plain_iou), (prior, prior_iou) = (decode(model, [2.0, 3.0]) for model in pair)
     wanted = torch.from_numpy(shape).expand(1, 4, -1, -1)
     torch.testing.assert_close(prior - plain, wanted, rtol=1e-3, atol=1e-3)

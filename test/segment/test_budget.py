@@ -29,11 +29,16 @@ def test_costs_are_learnt_and_the_unknown_begins_small():
     assert budget.per_prompt == pytest.approx(0.01, rel=0.01)
 
 
-def test_everything_mode_keeps_to_it_and_is_the_same_without(bundle_folder, photograph):
-    segmenter = Segmenter.open(bundle_folder, "onnxruntime")
-    budget = LatencyBudget(1e9, per_prompt=1e8)
+def test_everything_mode_keeps_to_it_and_is_the_same_without(bundle_folder, photograph, monkeypatch):
+    segmenter, decoded = Segmenter.open(bundle_folder, "onnxruntime"), []
+    decode = segmenter.decode
+    monkeypatch.setattr(
+        segmenter, "decode", lambda e, p, **more: decoded.append(len(p)) or decode(e, p, **more)
+    )
     thresholds = segmenter.thresholds().but(score=0.0, stability=0.0, heat=0.0)
-    segmenter.everything(photograph, 32, thresholds, budget=budget)
-    assert budget.left_out == len(segmenter.propose(segmenter.embed(photograph), 32, 0.0)) - 9
     first, second = (segmenter.everything(photograph, 16, thresholds).logits for _ in range(2))
     assert (first == second).all()
+    budget = LatencyBudget(1e9, per_prompt=2e8)
+    segmenter.everything(photograph, 16, thresholds, budget=budget)
+    assert decoded[0] == decoded[1] > 4
+    assert decoded[2] == 4 and budget.left_out == decoded[0] - 4
