@@ -73,6 +73,12 @@ def _add_export(commands) -> None:
     parser.add_argument("--decoder-form", choices=("plain", "shared", "folded"), default="folded")
     parser.add_argument("--with-weights", action="store_true", help="also write model.safetensors")
     parser.add_argument(
+        "--box-prior",
+        action="store_true",
+        default=None,
+        help="give a checkpoint without one a box prior: boxes start as rounded boxes",
+    )
+    parser.add_argument(
         "--describe", type=Path, help="YAML with licence, weights, quality, thresholds for model.yaml"
     )
 
@@ -240,6 +246,7 @@ def run_export(options: argparse.Namespace) -> int:
         options.out,
         storage=options.storage,
         decoder_form=options.decoder_form,
+        box_prior=options.box_prior,
         with_weights=options.with_weights,
         extra=_read_description(options.describe),
     )

@@ -245,7 +245,9 @@ def _store_as_fp16(path: Path) -> None:
     onnx.save(model, str(path))
 
 
-def export(name: str, checkpoint: Path | None, out: Path, **options: Any) -> Path:
+def export(
+    name: str, checkpoint: Path | None, out: Path, box_prior: bool | None = None, **options: Any
+) -> Path:
     """Build a model, load a checkpoint if one is given, and write its bundle."""
     torch.manual_seed(0)
-    return export_bundle(create_model(name, checkpoint), out, **options)
+    return export_bundle(create_model(name, checkpoint, box_prior=box_prior), out, **options)

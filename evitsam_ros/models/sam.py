@@ -73,7 +73,7 @@ class Sam(nn.Module):
         # Corners are edges, not centres of pixels: without the half pixel that the prompt encoder adds.
         places = coords / self.prompt_encoder.prompt_size
         prior = self.box_prior(places, labels, (4 * height, 4 * width))
-        return logits + prior[:, -logits.shape[1] :]
+        return logits + prior[:, -int(logits.shape[1]) :]  # a plain integer: no shape tensor in the graph
 
     def deploy(self) -> Sam:
         """A copy with everything foldable folded: the same outputs in evaluation mode, fewer operations."""

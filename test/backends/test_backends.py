@@ -62,7 +62,9 @@ def test_without_openvino_everything_falls_to_onnxruntime(bundle_folder):
 
 
 def test_unknown_backend_names_the_choices(bundle_folder):
-    with pytest.raises(BackendError, match="'cuda' is unknown; expected auto, onnxruntime, openvino, torch"):
+    with pytest.raises(
+        BackendError, match="'cuda' is unknown; expected auto, tensorrt, onnxruntime, openvino, torch"
+    ):
         open_runtime(open_bundle(bundle_folder), "cuda")
 
 
