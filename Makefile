@@ -17,8 +17,14 @@ $(STAMP): $(INPUTS)
 demo: setup      ## a camera topic in, masks out, over real ROS 2, on this CPU; pictures in out/demo
 	@./env.sh python -m demo
 
-test: setup      ## all tests
+# TensorRT-RTX has a process of its own: with its libraries loaded, later forks of other tests crashed.
+test: setup      ## all tests (ARGS="test/nodes -k name": some of them)
+ifeq ($(ARGS),)
+	@./env.sh python -m pytest --ignore=test/tensorrt
+	@./env.sh python -m pytest test/tensorrt
+else
 	@./env.sh python -m pytest $(ARGS)
+endif
 
 lint: setup      ## ruff
 	@./env.sh ruff check .

@@ -15,7 +15,7 @@ ROS = {
     *("rclpy", "sensor_msgs", "std_msgs", "std_srvs", "geometry_msgs", "vision_msgs", "diagnostic_msgs"),
     *("visualization_msgs", "rcl_interfaces", "lifecycle_msgs", "cv_bridge", "launch", "launch_ros"),
 }
-MAY_IMPORT_TORCH = ("models/", "export.py", "tensorrt/", "backends/torch_backend.py", "backends/choice.py")
+MAY_IMPORT_TORCH = ("models/", "export.py", "tensorrt/", "backends/torch_", "backends/choice.py")
 #: Import name -> rosdep key, where they differ.
 KEYS = {
     "numpy": "python3-numpy",
@@ -23,6 +23,7 @@ KEYS = {
     "yaml": "python3-yaml",
     "jsonschema": "python3-jsonschema",
     "pycocotools": "python3-pycocotools",
+    "scipy": "python3-scipy",
 }
 #: Without a rosdep key (README: pip), or needed off the robot only.
 NO_KEY = {"onnxruntime", "openvino", "torch", "onnx", "safetensors", "skimage", "cuda", "pycuda", "tqdm"}

@@ -54,7 +54,7 @@ class LiteViTBlock(nn.Module):
         norm = self.mix_norm
         weight, bias = norm.weight * self.mix_scale, norm.bias * self.mix_scale
         mean, variance = norm.running_mean, norm.running_var
-        return F.batch_norm(x, mean, variance, weight, bias, self.training, norm.momentum, norm.eps)
+        return F.batch_norm(x, mean, variance, weight, bias, norm.training, norm.momentum, norm.eps)
 
     @torch.no_grad()
     def fold(self) -> FoldedLiteViTBlock:

@@ -29,4 +29,4 @@ def test_three_commands_make_a_better_bundle(shapes_data, tmp_path, monkeypatch)
         assert evaluate.main(["boxes", "--model", str(model), *data, "--json", str(report)]) == 0
         return json.loads(report.read_text())["shapes_val"]["GT box"]["all"]
 
-    assert quality(bundle) > quality(ROOT / "engines" / "lite_sam") + 0.02
+    assert quality(bundle) > quality(ROOT / "engines" / "lite_sam") + 0.005
