@@ -12,6 +12,9 @@ import pytest
 from pycocotools import mask as codec
 
 from evitsam_ros.cli import main
+from evitsam_ros.segment import Segmenter
+
+from .conftest import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -139,3 +142,53 @@ def test_bench_measures_every_installed_runtime(bundle_folder, tmp_path, capsys)
         "proposals",
     }
     assert all(np.isfinite(row["ms"]) and row["ms"] > 0 for row in rows)
+
+
+def test_bench_everything_compares_ways_of_one_result(
+    bundle_folder, tmp_path, photograph, capsys, monkeypatch
+):
+    """The slow way is slow but right: it keeps what ours keeps, but for a mask or two at a threshold."""
+    from evitsam_ros.profiler import everything
+
+    segmenter = Segmenter.open(ROOT / "engines" / "lite_sam")
+    embedding = segmenter.embed(photograph)
+    loose = segmenter.thresholds().but(score=0.2, stability=0.3)
+    theirs = everything.segment_anythings_way(segmenter, embedding, 6, loose)
+    ours = len(segmenter.everything(embedding, thresholds=loose, grid=6))
+    assert theirs > 2 and abs(theirs - ours) <= max(2, 0.2 * ours)
+    assert 0 < everything.floor_seconds(1e6) < everything.floor_seconds(1e9)
+    monkeypatch.setattr(everything, "segment_anythings_way", lambda *_: 0)
+    picture, out = tmp_path / "p.png", tmp_path / "bench.json"
+    cv2.imwrite(str(picture), photograph[:64, :64])
+    arguments = ["--everything", str(picture), "--repeats", "1", "--slow-repeats", "1", "--json", str(out)]
+    assert main(["bench", "--model", str(bundle_folder), *arguments]) == 0
+    assert "our grid / AutoPPN 256" in capsys.readouterr().out
+    assert json.loads(out.read_text())["rows"]["AutoPPN, 64 prompts"]["runs"] == 1
+
+
+def test_a_folder_of_frames_is_tracked_into_frames_and_coco_json(tmp_path, photograph, capsys):
+    frames, out, report = tmp_path / "frames", tmp_path / "drawn", tmp_path / "masks.json"
+    frames.mkdir()
+    for step in range(3):
+        cv2.imwrite(str(frames / f"{step}.png"), np.roll(photograph, 6 * step, axis=1)[..., ::-1])
+    arguments = ["segment", str(frames), "--box", "95,0,330,505", "--track", "--out", str(out)]
+    assert main([*arguments, "--json", str(report)]) == 0
+    assert "3 frames, 3 masks, 1 ids" in capsys.readouterr().out
+    assert len(list(out.glob("*.png"))) == 3
+    found = json.loads(report.read_text())
+    assert [a["track_id"] for a in found["annotations"]] == [1, 1, 1]
+    lefts = [a["bbox"][0] for a in found["annotations"]]
+    assert lefts[0] < lefts[1] < lefts[2], "the box goes with the picture"
+    assert main(["segment", str(frames / "0.png"), "--everything", "--track"]) == 1
+    assert "--track is for a video or a folder" in capsys.readouterr().err
+
+
+def test_a_video_comes_back_as_a_video(tmp_path, photograph):
+    writer = cv2.VideoWriter(str(tmp_path / "in.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 5, (320, 240))
+    for step in range(3):
+        writer.write(np.ascontiguousarray(photograph[step : 240 + step, :320, ::-1]))
+    writer.release()
+    out = tmp_path / "out.avi"
+    assert main(["segment", str(tmp_path / "in.avi"), "--everything", "--top-n", "8", "--out", str(out)]) == 0
+    video = cv2.VideoCapture(str(out))
+    assert [video.read()[0] for _ in range(4)] == [True, True, True, False]

@@ -10,8 +10,9 @@ import numpy as np
 
 #: Label of a point that the object does not contain, and of one that it does.
 BACKGROUND, FOREGROUND = 0, 1
-#: More prompts than this in one call are refused: no scene needs them, and they would block the node.
-MAX_PROMPTS = 1000
+#: More prompts than this (a grid of 32 x 32) in one call are refused: no scene needs them, and they would
+#: block the node.
+MAX_PROMPTS = 1024
 MAX_POINTS = 64
 
 

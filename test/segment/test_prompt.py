@@ -52,7 +52,7 @@ def test_box_that_sticks_out_is_cut():
 
 
 def test_too_many_prompts_are_refused():
-    with pytest.raises(PromptError, match="1001 prompts at once; expected at most 1000"):
+    with pytest.raises(PromptError, match="1025 prompts at once; expected at most 1024"):
         check_prompts([Prompt(points=[(1, 1)])] * (MAX_PROMPTS + 1), (10, 10))
 
 
