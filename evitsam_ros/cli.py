@@ -141,7 +141,7 @@ def run_segment(options: argparse.Namespace) -> int:
     import cv2
 
     from .segment import Prompt, Segmenter, draw_overlay
-    from .tracking.sequence import VIDEOS
+    from .sources import VIDEOS
 
     prompts = [Prompt(box=box) for box in options.box]
     if options.point:

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+VIDEOS = (".mp4", ".avi", ".mkv", ".mov")
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 

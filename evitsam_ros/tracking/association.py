@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 
 def mask_ious(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -42,8 +43,6 @@ def describe(embedding: np.ndarray, masks: np.ndarray, cells: tuple[float, float
 
 def assign(scores: np.ndarray, least: float) -> list[tuple[int, int]]:
     """Pairs (row, column) of the assignment with the largest sum of scores, those of ``least`` or more."""
-    from scipy.optimize import linear_sum_assignment
-
     if not scores.size:
         return []
     rows, columns = linear_sum_assignment(np.where(scores >= least, scores, 0.0), maximize=True)

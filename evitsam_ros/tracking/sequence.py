@@ -11,9 +11,8 @@ import cv2
 import numpy as np
 
 from ..segment import Frame, Masks, Prompt, Segmenter, draw_overlay
+from ..sources import VIDEOS
 from .camera import TrackedCamera
-
-VIDEOS = (".mp4", ".avi", ".mkv", ".mov")
 
 
 class Drawing:

@@ -64,6 +64,13 @@ def test_prompts_without_a_box_are_what_they_were(pair, labels):
         torch.testing.assert_close(a, b)
 
 
+def test_a_box_beside_a_point_is_a_guess_and_has_no_prior():
+    coords = torch.rand(4, 4, 2, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([[2.0, 3, -1, -1], [2, 3, 1, -1], [0, 2, 3, -1], [-1, -1, 2, 3]])
+    drawn = BoxPrior()(coords, labels, (40, 40)).detach().abs().amax((1, 2, 3)) > 0
+    assert drawn.tolist() == [True, False, False, True]
+
+
 def test_a_box_adds_its_shape_to_every_mask(pair):
     (shape,) = draw([100 / 640, 200 / 640, 400 / 640, 500 / 640])
     (plain, plain_iou), (prior, prior_iou) = (decode(model, [2.0, 3.0]) for model in pair)
