@@ -8,13 +8,10 @@ swaps messages in; one inference thread owns the runtime and publishes.
 from __future__ import annotations
 
 import sys
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from itertools import count
+from collections.abc import Mapping
+from dataclasses import replace
 
-import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Point, PointStamped
@@ -34,6 +31,7 @@ from .health import Health
 from .incoming_prompts import MAX_OBJECTS, prompt_from_click, prompts_from_detections
 from .lifetime import ros
 from .parameters import declare_parameters, values
+from .prompt_store import Prompted, PromptStore
 from .qos import latched, newest_only, results
 from .worker import Worker
 
@@ -44,15 +42,6 @@ except ImportError:  # the node works without; it says so when it configures
 
 #: Seconds between two log lines of one kind.
 THROTTLE = 2.0
-
-
-@dataclass(frozen=True)
-class Prompted:
-    """A prompt that persists, with the id of its object and the name that its sender gave it."""
-
-    identity: int
-    prompt: Prompt
-    name: str = ""
 
 
 class SegmenterNode(LifecycleNode):
@@ -68,9 +57,7 @@ class SegmenterNode(LifecycleNode):
         self._switch: EngineSwitch[Segmenter] | None = None
         self._active = False
         self._enabled = True
-        self._prompts_lock = threading.Lock()
-        self._clicks: list[Prompted] = []
-        self._detections: list[Prompted] = []
+        self._prompts = PromptStore(MAX_OBJECTS)
         self._last_frame_time = 0.0
         self._last_mode: tuple[str, bool] | None = None
         self._last_names: dict[int, str] | None = None
@@ -209,9 +196,7 @@ class SegmenterNode(LifecycleNode):
             self._refuse("bad_prompts", f"~/prompts: {error}")
             return
         self.health.count("prompts_in", len(prompts))
-        with self._prompts_lock:
-            free = _free_identities(self._clicks)
-            self._detections = [Prompted(next(free), prompt, name) for prompt, name in prompts]
+        self._prompts.detect(prompts)
 
     def _on_point(self, message: PointStamped) -> None:
         self._click("~/point", message.point)
@@ -225,15 +210,12 @@ class SegmenterNode(LifecycleNode):
         except PromptError as error:
             self._refuse("bad_prompts", f"{topic}: {error}")
             return
-        with self._prompts_lock:
-            if len(self._clicks) >= MAX_OBJECTS:
-                self._refuse(
-                    "bad_prompts", f"{topic}: {MAX_OBJECTS} clicks are kept already; call ~/clear_prompts"
-                )
-                return
-            identity = next(_free_identities([*self._clicks, *self._detections]))
-            self._clicks.append(Prompted(identity, prompt))
-        self.health.count("prompts_in")
+        if self._prompts.click(prompt):
+            self.health.count("prompts_in")
+        else:
+            self._refuse(
+                "bad_prompts", f"{topic}: {MAX_OBJECTS} clicks are kept already; call ~/clear_prompts"
+            )
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._enabled = request.data
@@ -241,10 +223,7 @@ class SegmenterNode(LifecycleNode):
         return response
 
     def _on_clear(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        with self._prompts_lock:
-            count = len(self._clicks) + len(self._detections)
-            self._clicks, self._detections = [], []
-        response.success, response.message = True, f"{count} prompts cleared"
+        response.success, response.message = True, f"{self._prompts.clear()} prompts cleared"
         return response
 
     # Inference thread ------------------------------------------------------------------------------
@@ -287,13 +266,13 @@ class SegmenterNode(LifecycleNode):
             masks = answer(frame, self.get_parameter("top_n").value, limits, budget=budget)
             self.health.note("prompts_left_out", [budget.left_out if budget else 0])
             return masks, dict.fromkeys(masks.object_ids.tolist(), "")
-        with self._prompts_lock:
-            wanted = [*self._clicks, *self._detections]
+        wanted = self._prompts.all()
         known = camera.known if track else {}
         prompts = self._usable(wanted, frame.size, known)
         if not prompts:
             camera.reset()
-            return _no_masks(segmenter, frame), {}
+            self.health.note("objects_lost", [])
+            return segmenter.nothing(frame), {}
         if track:
             masks = camera.prompted(frame, prompts)
             self.health.note("objects_lost", camera.follower.lost)
@@ -328,9 +307,7 @@ class SegmenterNode(LifecycleNode):
                 prompts[item.identity] = item.prompt
             except PromptError as error:
                 self._refuse("bad_prompts", f"prompt dropped: {error}")
-                with self._prompts_lock:
-                    self._clicks = [kept for kept in self._clicks if kept is not item]
-                    self._detections = [kept for kept in self._detections if kept is not item]
+                self._prompts.drop(item)
         return prompts
 
     def _threshold_parameters(self) -> dict[str, float | None]:
@@ -389,23 +366,6 @@ class SegmenterNode(LifecycleNode):
         stamp = self.get_clock().now().to_msg()
         name = self.get_fully_qualified_name()
         self._diagnostics.publish(self.health.message(name, stamp, backend, dropped, state))
-
-
-def _free_identities(taken: list[Prompted]) -> Iterator[int]:
-    """Ids from 1 on that no prompt of ``taken`` has."""
-    used = {item.identity for item in taken}
-    return (identity for identity in count(1) if identity not in used)
-
-
-def _no_masks(segmenter: Segmenter, frame) -> Masks:
-    """Nothing was asked for: an empty answer, without running a network."""
-    from ..segment.transform import Transform
-
-    bundle = segmenter.bundle
-    segmenter.timings = {}
-    transform = Transform(frame.size, bundle.image_size, bundle.prompt_size, bundle.mask_size)
-    empty = np.zeros((0, *bundle.mask_size), np.float32)
-    return Masks(empty, np.zeros(0, np.float32), np.zeros(0, int), transform)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -93,7 +93,7 @@ class Segmenter:
         frame = image if isinstance(image, Frame) else Frame(image)
         bundle = self.bundle
         self.timings = {}
-        transform = Transform(frame.size, bundle.image_size, bundle.prompt_size, bundle.mask_size)
+        transform = self._transform(frame)
         with self.timed("preprocess"):
             if self.runtime.preprocess is not None:
                 blob = self.runtime.preprocess(frame.image, resized_shape(frame.size, bundle.image_size))
@@ -102,6 +102,16 @@ class Segmenter:
         with self.timed("encode"):
             data = self.runtime.encode(blob)
         return Embedding(data, transform, frame.stamp, frame.frame_id)
+
+    def nothing(self, frame: Frame) -> Masks:
+        """The answer when nothing was asked for, without running a network."""
+        self.timings = {}
+        empty = np.zeros((0, *self.bundle.mask_size), np.float32)
+        return Masks(empty, np.zeros(0, np.float32), np.zeros(0, int), self._transform(frame))
+
+    def _transform(self, frame: Frame) -> Transform:
+        bundle = self.bundle
+        return Transform(frame.size, bundle.image_size, bundle.prompt_size, bundle.mask_size)
 
     def decode(self, embedding: Embedding, prompts: Sequence[Prompt], multimask: bool = False) -> Masks:
         """Decode prompts, all in one batch.
