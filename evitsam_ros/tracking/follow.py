@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Prompt once, keep the object: a prompt given on one frame goes with its object from then on.
 
-The prompt moves as the picture under the object's mask moves, and is drawn towards the box of the last mask.
-An answer that does not fit (it jumped, grew or shrank at once, or scores far below what it used to) is not
-given; after some such frames the object is lost, and found again only by its looks.
+The prompt moves as the picture under the object's mask moves. An answer that does not fit (it jumped, grew or
+shrank at once, or scores far below what it used to) is not given; after some such frames the object is lost,
+and found again only by its looks.
 """
 
 from __future__ import annotations
@@ -28,8 +28,6 @@ class FollowOptions:
         score: least predicted IoU, as a share of what the object has had.
         patience: frames without a fitting answer before the object is lost.
         likeness: least cosine of its description then and now, to be found again.
-        pull: share by which a box goes to that of the last mask.
-        feed: give the last low-res logits to the decoder, for models that were trained with mask prompts.
     """
 
     overlap: float = 0.4
@@ -37,8 +35,6 @@ class FollowOptions:
     score: float = 0.6
     patience: int = 5
     likeness: float = 0.75
-    pull: float = 0.0
-    feed: bool = False
 
 
 @dataclass
@@ -47,7 +43,6 @@ class Followed:
 
     prompt: Prompt
     mask: np.ndarray | None = None
-    logits: np.ndarray | None = None
     description: np.ndarray | None = None
     score: float = 0.0
     missed: int = 0
@@ -83,7 +78,7 @@ class Follower:
         flow = self._flow.update(image, embedding.transform)
         if flow is None:
             for followed in self.objects.values():
-                followed.mask = followed.logits = None
+                followed.mask = None
             return
         for followed in self.objects.values():
             if followed.mask is not None and followed.mask.any():
@@ -108,13 +103,9 @@ class Follower:
         usable = []
         for followed in self.objects.values():
             try:
-                prompt = _in_view(followed.prompt, embedding.transform.size)
+                usable.append(_in_view(followed.prompt, embedding.transform.size))
             except PromptError:
                 self._miss(followed)
-                continue
-            if self.options.feed and followed.logits is not None and not followed.lost:
-                prompt = replace(prompt, mask=followed.logits)
-            usable.append(prompt)
         return usable
 
     def update(self, embedding: Embedding, masks: Masks) -> Masks:
@@ -156,9 +147,9 @@ class Follower:
         followed.score = score if first else 0.9 * followed.score + 0.1 * score
         mixed = look if first else 0.9 * followed.description + 0.1 * look
         followed.description = mixed / max(float(np.linalg.norm(mixed)), 1e-6)
-        followed.mask, followed.logits = masks.visible[index] > 0, masks.logits[index]
+        followed.mask = masks.visible[index] > 0
         followed.missed, followed.lost = 0, False
-        followed.prompt = _drawn(followed, embedding, self.options.pull)
+        followed.prompt = _on_its_mask(followed, embedding)
 
     def _miss(self, followed: Followed) -> None:
         followed.missed += 1
@@ -177,12 +168,11 @@ def _carried(prompt: Prompt, carry, growth: float) -> Prompt:
     return replace(prompt, points=points, box=box)
 
 
-def _drawn(followed: Followed, embedding: Embedding, pull: float) -> Prompt:
-    """The prompt after an answer: its box a little nearer to the mask's, a lone point back in the mask."""
-    around = prompt_of(followed.mask, embedding)
+def _on_its_mask(followed: Followed, embedding: Embedding) -> Prompt:
+    """The prompt after an answer: points that left the mask, all of them, go back into its middle."""
     prompt = followed.prompt
     if prompt.box is not None:
-        return replace(prompt, box=(1 - pull) * prompt.box + pull * around.box)
+        return prompt
     cells = np.floor(prompt.points / embedding.transform.pixels_per_cell).astype(int)
     height, width = followed.mask.shape
     inside = [
@@ -190,7 +180,10 @@ def _drawn(followed: Followed, embedding: Embedding, pull: float) -> Prompt:
         for (x, y), label in zip(cells, prompt.labels, strict=True)
         if label
     ]
-    return prompt if any(inside) else replace(prompt, points=around.points, labels=around.labels)
+    if any(inside):
+        return prompt
+    around = prompt_of(followed.mask, embedding)
+    return replace(prompt, points=around.points, labels=around.labels)
 
 
 def _in_view(prompt: Prompt, size: tuple[int, int]) -> Prompt:
