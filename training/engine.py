@@ -90,7 +90,7 @@ class Engine:
 
     def _run_stage(self, stage: Stage, first: int, last: int, log_file: RunLog) -> None:
         if self.recipe.task in ("lite_sam", "sam"):
-            self.plain_task.train_heads_only(stage.heads_only)
+            self.plain_task.fix_parts(stage)
         batches = self.feed.batches(stage, self.model.spec, self.step, first, last)
         bar = tqdm(
             total=last - first,

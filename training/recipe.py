@@ -60,6 +60,9 @@ class Stage(_Strict):
     prompts: int = Field(8, ge=1, description="masks a picture")
     jitter: float = Field(0.05, ge=0, lt=0.5, description="of a box's sides, as a share of its size")
     heads_only: bool = Field(False, description="image encoder and AutoPPN stay as they are")
+    first_stage_fixed: bool = Field(
+        False, description="LiteViT's stage of stride 2 stays as it is: half of the encoder's time saved"
+    )
     lr: float = Field(gt=0)
     lr_end: float = Field(0.0, ge=0)
     warmup: int = Field(0, ge=0, description="steps of linear warm-up")

@@ -10,6 +10,7 @@ a block is one 7x7 depthwise and two 1x1 convolutions.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -135,11 +136,21 @@ class LiteViT(nn.Module):
         self.neck = LiteViTNeck(widths[1:])
 
     def forward(self, image: Tensor) -> Tensor:
-        x, features = image, []
-        for merge, stage in zip(self.merges, self.stages, strict=True):
+        return self.after_first_stage(self.stages[0](self.merges[0](image)))
+
+    def after_first_stage(self, x: Tensor) -> Tensor:
+        """``(B, C, S/2, S/2)``, the first stage's output, -> the embedding."""
+        features = []
+        for merge, stage in zip(self.merges[1:], self.stages[1:], strict=True):
             x = stage(merge(x))
             features.append(x)
-        return self.neck(features[1:])
+        return self.neck(features)
+
+    def folded_first_stage(self) -> nn.Sequential:
+        """A copy of the first stage in its deployed form, without gradients."""
+        blocks = [copy.deepcopy(block).eval().fold() for block in self.stages[0]]
+        merge = fold_conv_bn(copy.deepcopy(self.merges[0]).eval())
+        return nn.Sequential(merge, *blocks).requires_grad_(False)
 
     def fold_(self) -> LiteViT:
         """Turn this encoder into its deployed form in place and return it (evaluation mode only)."""

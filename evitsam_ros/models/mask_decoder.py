@@ -35,7 +35,7 @@ class MaskDecoder(nn.Module):
 
     def tokens(self, prompt_tokens: Tensor) -> Tensor:
         """Put the output tokens before the prompt's: ``(B, N, C)`` -> ``(B, 5 + N, C)``."""
-        output = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
+        output = torch.cat([self.iou_token.weight, self.mask_tokens.weight]).to(prompt_tokens.dtype)
         return torch.cat([output[None].expand(prompt_tokens.shape[0], -1, -1), prompt_tokens], dim=1)
 
     def forward(

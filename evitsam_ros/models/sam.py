@@ -57,11 +57,12 @@ class Sam(nn.Module):
             Low-res logits ``(B, 4, 4h, 4w)`` and predicted IoU ``(B, 4)``.
         """
         encoder = self.prompt_encoder
+        # One type throughout: mixed precision would promote every sum with a parameter to float32.
         logits, iou = self.mask_decoder(
             embedding,
-            encoder.dense_position(),
-            encoder.embed_points(coords, labels),
-            encoder.embed_masks(mask, has_mask),
+            encoder.dense_position().to(embedding.dtype),
+            encoder.embed_points(coords, labels).to(embedding.dtype),
+            encoder.embed_masks(mask, has_mask).to(embedding.dtype),
         )
         return self.add_prior(logits, coords, labels), iou
 

@@ -115,6 +115,22 @@ def test_a_stage_of_heads_only_leaves_the_encoder_as_it_is(shapes_data, tmp_path
     assert changed(engine) == {"image_encoder", "prompt_encoder", "mask_decoder", "auto_ppn"}
 
 
+def test_a_fixed_first_stage_neither_learns_nor_changes_what_the_rest_sees(shapes_data, tmp_path):
+    stages = [{**STAGE, "first_stage_fixed": True}]
+    engine = Engine(recipe("lite_sam", stages=stages), shapes_data, tmp_path, workers=0)
+    encoder = engine.model.image_encoder
+    picture = torch.randn(1, 3, 64, 64, generator=torch.manual_seed(0))
+    with torch.no_grad():
+        wanted = encoder.eval().stages[0](encoder.merges[0](picture))
+        torch.testing.assert_close(encoder.folded_first_stage()(picture), wanted, rtol=1e-3, atol=1e-4)
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    engine.run()
+    after = encoder.state_dict()
+    same = {name.split(".")[1] for name, old in before.items() if torch.equal(old, after[name])}
+    moved = {name.split(".")[1] for name, old in before.items() if not torch.equal(old, after[name])}
+    assert "0" in same and "0" not in moved - {"laterals"} and {"1", "2", "3"} <= moved
+
+
 def test_distillation_moves_the_encoder_towards_the_teacher(shapes_data, tmp_path, teacher):
     more = {
         "teacher": {"kind": "model", "model": "lite_sam", "path": str(teacher), "proposals_weight": 1.0},

@@ -6,11 +6,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from evitsam_ros.models.lite_vit import LiteViT
 from evitsam_ros.models.sam import Sam
 
 from ..dataset import Batch
 from ..inputs import normalise
-from ..recipe import Recipe
+from ..recipe import Recipe, Stage
 
 
 class Task(nn.Module):
@@ -25,18 +26,27 @@ class Task(nn.Module):
         self.model = model
         self.recipe = recipe
         self.heads_only = False
+        self.first_stage: nn.Module | None = None
         for name, value in (("mean", model.spec.mean), ("std", model.spec.std)):
             self.register_buffer(name, torch.tensor(value) * 255, persistent=False)
 
     def forward(self, batch: Batch, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
         raise NotImplementedError
 
-    def train_heads_only(self, heads_only: bool) -> None:
-        """Let image encoder and AutoPPN stay as they are, batch statistics included, or learn again."""
-        self.heads_only = heads_only
+    def fix_parts(self, stage: Stage) -> None:
+        """Let parts of the model stay as they are, batch statistics included, or learn again."""
+        self.heads_only = stage.heads_only
         for part in (self.model.image_encoder, self.model.auto_ppn):
             if part is not None:
-                part.requires_grad_(not heads_only)
+                part.requires_grad_(not stage.heads_only)
+        self.first_stage = None
+        if stage.first_stage_fixed:
+            encoder = self.model.image_encoder
+            if not isinstance(encoder, LiteViT):
+                raise ValueError(f"first_stage_fixed is for LiteViT, not for {self.recipe.model}")
+            encoder.merges[0].requires_grad_(False)
+            encoder.stages[0].requires_grad_(False)
+            self.first_stage = encoder.folded_first_stage().to(memory_format=torch.channels_last)
 
     def train(self, mode: bool = True) -> Task:
         super().train(mode)
@@ -48,8 +58,13 @@ class Task(nn.Module):
 
     def embed(self, batch: Batch) -> Tensor:
         """The image embedding, ``(B, 256, h, w)``."""
+        encoder = self.model.image_encoder
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.heads_only):
-            return self.model.image_encoder(self.normalised(batch))
+            if self.first_stage is None or not self.training:
+                return encoder(self.normalised(batch))
+            with torch.no_grad():
+                fixed = self.first_stage(self.normalised(batch))
+            return encoder.after_first_stage(fixed)
 
     def normalised(self, batch: Batch) -> Tensor:
         """What the model's encoder reads, ``(B, 3, S, S)`` float32."""
