@@ -16,9 +16,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from .mask_decoder import MaskDecoder
 from .sam import Sam
 from .static_reshape import reshape
-from .two_way_transformer import Attention, TwoWayBlock, flatten_image
+from .two_way_transformer import Attention, TwoWayBlock, TwoWayTransformer, flatten_image
 
 Form = Literal["plain", "shared", "folded"]
 FORMS: tuple[Form, ...] = ("plain", "shared", "folded")
@@ -68,40 +69,65 @@ class DeployedDecoder(nn.Module):
 
     def _transform(self, tokens: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
         transformer = self.sam.mask_decoder.transformer
-        attend = _folded if self.form == "folded" else _plain
+        attend = FoldedAttention if self.form == "folded" else PlainAttention
         token_pe, position = tokens, self.position
         for index, layer in enumerate(transformer.layers):
             # In the first block the image has one row for all prompts: its projections are cheap already.
-            look = _plain if index == 0 else attend
-            tokens, image = _block(layer, tokens, image, token_pe, position, look)
-        update = attend.to_image(
-            transformer.final_attn_token_to_image, tokens + token_pe, image + position, image
-        )
-        return transformer.norm_final_attn(tokens + update), image
+            look = PlainAttention if index == 0 else attend
+            placed = image + position
+            tokens = tokens_after(layer, tokens, token_pe, placed, image, look)
+            image = image_after(layer, tokens, token_pe, placed, image, look)
+        return final_tokens(transformer, tokens, token_pe, image + position, image, attend), image
 
     def _masks(self, tokens: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
         decoder = self.sam.mask_decoder
         height, width = self.sam.prompt_encoder.embedding_size
         upscaled = decoder.output_upscaling(reshape(source.transpose(1, 2), 0, 0, height, width))
-        mlps = list(decoder.output_hypernetworks_mlps)[1:]
-        weights = torch.stack([mlp(tokens[:, 2 + i]) for i, mlp in enumerate(mlps)], dim=1)
-        masks = reshape(weights @ reshape(upscaled, 0, 0, -1), 0, 0, 4 * height, 4 * width)
+        masks = reshape(
+            three_masks(decoder, tokens) @ reshape(upscaled, 0, 0, -1), 0, 0, 4 * height, 4 * width
+        )
         return masks, decoder.iou_prediction_head(tokens[:, 0])[:, 1:]
 
 
-def _block(
-    layer: TwoWayBlock, tokens: Tensor, image: Tensor, token_pe: Tensor, position: Tensor, look: type
-) -> tuple[Tensor, Tensor]:
+def three_masks(decoder: MaskDecoder, tokens: Tensor) -> Tensor:
+    """``(B, 3, C / 8)``: how the channels of the upscaled embedding are weighed for masks 1 to 3."""
+    mlps = list(decoder.output_hypernetworks_mlps)[1:]
+    return torch.stack([mlp(tokens[:, 2 + i]) for i, mlp in enumerate(mlps)], dim=1)
+
+
+def tokens_after(
+    layer: TwoWayBlock, tokens: Tensor, token_pe: Tensor, placed: Tensor, image: Tensor, look: type
+) -> Tensor:
+    """The block's first half: the tokens look at each other and at the image; ``placed`` has positions."""
     tokens = layer.attend_self(tokens, token_pe)
-    placed = image + position
-    update = look.to_image(layer.cross_attn_token_to_image, tokens + token_pe, placed, image)
-    tokens = layer.norm2(tokens + update)
-    tokens = layer.norm3(tokens + layer.mlp(tokens))
+    tokens = layer.norm2(
+        tokens + look.to_image(layer.cross_attn_token_to_image, tokens + token_pe, placed, image)
+    )
+    return layer.norm3(tokens + layer.mlp(tokens))
+
+
+def image_after(
+    layer: TwoWayBlock, tokens: Tensor, token_pe: Tensor, placed: Tensor, image: Tensor, look: type
+) -> Tensor:
+    """The block's second half: the image looks at the tokens."""
     update = look.to_tokens(layer.cross_attn_image_to_token, placed, tokens + token_pe, tokens)
-    return tokens, layer.norm4(image + update)
+    return layer.norm4(image + update)
 
 
-class _plain:
+def final_tokens(
+    transformer: TwoWayTransformer,
+    tokens: Tensor,
+    token_pe: Tensor,
+    placed: Tensor,
+    image: Tensor,
+    look: type,
+) -> Tensor:
+    """The last look of the tokens at the image."""
+    update = look.to_image(transformer.final_attn_token_to_image, tokens + token_pe, placed, image)
+    return transformer.norm_final_attn(tokens + update)
+
+
+class PlainAttention:
     """Cross attention as written in the paper; rows of one broadcast over the prompts."""
 
     @staticmethod
@@ -113,7 +139,7 @@ class _plain:
         return attention(placed, key, value)
 
 
-class _folded:
+class FoldedAttention:
     """Cross attention with the image-side projections folded onto the tokens."""
 
     @staticmethod

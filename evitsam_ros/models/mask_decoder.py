@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .layers import LayerNorm2d, Mlp
+from .static_reshape import reshape
 from .two_way_transformer import TwoWayTransformer, flatten_image
 
 
@@ -62,20 +63,23 @@ class MaskDecoder(nn.Module):
         return masks, self.iou_prediction_head(tokens[:, 0])
 
     def draw(self, source: Tensor, weights: Tensor, height: int, width: int) -> Tensor:
-        """Upscale ``source (B, h * w, C)`` and weigh it: ``weights (B, M, C / 8)`` -> ``(B, M, 4h, 4w)``.
+        """Upscale ``source (B, h * w, C)`` and weigh it: ``weights (B, M, C / 8)`` -> ``(B, M, 4h, 4w)``."""
+        logits = self.upscaled_rows(source) @ weights.transpose(1, 2)
+        logits = logits.unflatten(1, (height, width, 2, 2, 2, 2)).permute(0, 7, 1, 3, 5, 2, 4, 6)
+        return logits.reshape(*weights.shape[:2], 4 * height, 4 * width)
+
+    def upscaled_rows(self, source: Tensor) -> Tensor:
+        """Cells ``(B, P, C)`` -> ``(B, 16 * P, C / 8)``: for each its 16 finer cells, y, x, then y, x within.
 
         A transposed convolution whose stride is its kernel is a linear layer that makes 2 x 2 cells of one.
         So everything stays in rows of channels, and only the few masks are brought into picture order.
         """
         first, norm, _, second, _ = self.output_upscaling
         x = F.layer_norm(_cells(first, source), norm.weight.shape, norm.weight, norm.bias, norm.eps)
-        x = F.gelu(_cells(second, F.gelu(x)))
-        logits = x.flatten(1, -2) @ weights.transpose(1, 2)
-        logits = logits.unflatten(1, (height, width, 2, 2, 2, 2)).permute(0, 7, 1, 3, 5, 2, 4, 6)
-        return logits.reshape(*weights.shape[:2], 4 * height, 4 * width)
+        return F.gelu(_cells(second, F.gelu(x)))
 
 
 def _cells(conv: nn.ConvTranspose2d, x: Tensor) -> Tensor:
-    """A 2 x 2 transposed convolution of stride 2 on rows: ``(..., C)`` -> ``(..., 4, C')``, cells y, x."""
+    """A 2 x 2 transposed convolution of stride 2 on rows: ``(B, P, C)`` -> ``(B, 4 * P, C')``, cells y, x."""
     weight = conv.weight.permute(2, 3, 1, 0).flatten(0, 2)
-    return F.linear(x, weight, conv.bias.repeat(4)).unflatten(-1, (4, -1))
+    return reshape(F.linear(x, weight, conv.bias.repeat(4)), 0, -1, conv.out_channels)

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""With all cells the region decoder is the decoder; with a region's it costs what the region costs."""
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from evitsam_ros.models import create_model
+from evitsam_ros.models.decoder_rewrites import DeployedDecoder
+from evitsam_ros.models.region_decoder import RegionDecoder
+
+from ..conftest import lively
+
+
+@pytest.fixture(scope="module")
+def model():
+    return lively(create_model("lite_sam"))
+
+
+def prompts(spec, count: int):
+    generator = torch.Generator().manual_seed(count)
+    coords = torch.rand(count, 3, 2, generator=generator) * spec.prompt_size
+    labels = torch.tensor([1.0, 2.0, 3.0]).expand(count, 3)
+    return torch.randn(1, *spec.embedding, generator=generator), coords, labels
+
+
+def in_picture_order(masks: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    count = masks.shape[0]
+    fine = masks.reshape(count, 3, height, width, 2, 2, 2, 2).permute(0, 1, 2, 4, 6, 3, 5, 7)
+    return fine.reshape(count, 3, 4 * height, 4 * width)
+
+
+def test_all_cells_give_the_decoder_itself(model):
+    spec = model.spec
+    _, height, width = spec.embedding
+    embedding, coords, labels = prompts(spec, 3)
+    cells = torch.arange(height * width, dtype=torch.int32).expand(3, -1)
+    with torch.no_grad():
+        nothing = torch.zeros(1, 1, *spec.mask_size), torch.zeros(1)
+        wanted, wanted_iou = DeployedDecoder(model)(embedding, coords, labels, *nothing)
+        masks, iou = RegionDecoder(model)(embedding, coords, labels, cells)
+    masks = in_picture_order(masks, height, width)
+    assert ((masks - wanted).abs().max() / wanted.std()).item() < 1e-4
+    torch.testing.assert_close(iou, wanted_iou, rtol=1e-4, atol=1e-5)
+
+
+def test_the_order_of_the_cells_is_the_order_of_the_masks(model):
+    """Attention does not mind the order, so a shuffled region is the same region, shuffled."""
+    embedding, coords, labels = prompts(model.spec, 2)
+    cells = torch.randint(0, 1600, (2, 60), generator=torch.Generator().manual_seed(1), dtype=torch.int32)
+    order = torch.randperm(60, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        masks, iou = RegionDecoder(model)(embedding, coords, labels, cells)
+        shuffled, same_iou = RegionDecoder(model)(embedding, coords, labels, cells[:, order])
+    torch.testing.assert_close(
+        shuffled.unflatten(2, (60, 16)), masks.unflatten(2, (60, 16))[:, :, order], rtol=1e-4, atol=1e-4
+    )
+    torch.testing.assert_close(iou, same_iou, rtol=1e-4, atol=1e-5)
+
+
+def test_a_small_region_costs_a_small_part():
+    """Of the work that one more prompt brings, 64 of 1,600 cells leave less than a tenth."""
+    with torch.device("meta"):
+        model = create_model("lite_sam")
+
+    def more(decoder, *inputs) -> float:
+        flops = []
+        for count in (2, 10):
+            batch = [x[:1].expand(count if i else 1, *x.shape[1:]) for i, x in enumerate(inputs)]
+            with FlopCounterMode(display=False) as counter, torch.no_grad():
+                decoder(*batch)
+            flops.append(counter.get_total_flops())
+        return flops[1] - flops[0]
+
+    embedding, coords, labels = (x.to("meta") for x in prompts(model.spec, 1))
+    cells = torch.zeros(1, 64, dtype=torch.int32, device="meta")
+    mask = torch.zeros(1, 1, *model.spec.mask_size, device="meta")
+    region = more(RegionDecoder(model), embedding, coords, labels, cells)
+
+    def whole(embedding, coords, labels):
+        return DeployedDecoder(model)(embedding, coords, labels, mask, mask[:, 0, 0, 0])
+
+    assert region < 0.1 * more(whole, embedding, coords, labels)
