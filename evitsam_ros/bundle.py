@@ -18,17 +18,24 @@ import yaml
 
 FORMAT = 1
 DESCRIPTION = "model.yaml"
-NETWORKS = ("encoder", "decoder", "proposals")
+NETWORKS = ("encoder", "decoder", "proposals", "region_decoder")
 
 _NUMBERS3 = {"type": "array", "items": {"type": "number"}, "minItems": 3, "maxItems": 3}
 _SIDE = {"type": "integer", "minimum": 16}
+_NAME = {"type": "string", "pattern": r"^\w[\w.-]*$"}
+_DIGEST = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 _NETWORK = {
     "type": "object",
     "required": ["file", "sha256"],
     "properties": {
         "file": {"type": "string", "pattern": r"^[\w.-]+\.onnx$"},
-        "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+        "sha256": _DIGEST,
         "params": {"type": "integer"},
+        "weights": {
+            "type": "object",
+            "required": ["file", "sha256"],
+            "properties": {"file": _NAME, "sha256": _DIGEST},
+        },
     },
 }
 SCHEMA: dict[str, Any] = {
@@ -99,6 +106,11 @@ class Bundle:
         """Whether the model proposes its own prompts (AutoPPN)."""
         return "proposals" in self.networks
 
+    @property
+    def has_regions(self) -> bool:
+        """Whether prompts with boxes can be decoded in their regions alone."""
+        return "region_decoder" in self.networks
+
 
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, hexadecimal."""
@@ -164,7 +176,11 @@ def open_bundle(name_or_folder: str | Path) -> Bundle:
     except jsonschema.ValidationError as error:
         where = ".".join(str(part) for part in error.absolute_path) or "the file"
         raise BundleError(f"{path}: {where}: {error.message}") from error
-    networks = {name: _check(folder, entry) for name, entry in description["networks"].items()}
+    networks = {}
+    for name, entry in description["networks"].items():
+        networks[name] = _check(folder, entry)
+        if "weights" in entry:
+            _check(folder, entry["weights"])
     return Bundle(
         folder=folder,
         name=description["name"],

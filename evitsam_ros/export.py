@@ -19,17 +19,21 @@ import onnx
 import torch
 import yaml
 from onnx import TensorProto, helper, numpy_helper
+from onnx.external_data_helper import set_external_data
 from torch import nn
 
 from .bundle import DESCRIPTION, FORMAT, sha256
 from .models import create_model
 from .models.decoder_rewrites import DeployedDecoder, Form
+from .models.region_decoder import RegionDecoder
 from .models.sam import Sam
 from .tensorrt.onnx_types import element_types
 
 OPSET = 20
 #: Constants smaller than this stay float32 with ``storage="fp16"``: they weigh nothing.
 SMALL = 4096
+#: Where weights in a file of their own begin: so they can be mapped into memory.
+PAGE = 4096
 
 _BATCH = {0: "prompts", 1: "points"}
 #: Axes of any length, by network.
@@ -44,7 +48,16 @@ DYNAMIC = {
         "iou_predictions": {0: "prompts"},
     },
     "proposals": {},
+    "region_decoder": {
+        "point_coords": _BATCH,
+        "point_labels": _BATCH,
+        "cells": {0: "prompts", 1: "cells"},
+        "region_masks": {0: "prompts", 2: "fine_cells"},
+        "iou_predictions": {0: "prompts"},
+    },
 }
+#: Networks that are made of the same weights, and the file that holds them once.
+SHARED_WEIGHTS = ("decoder.weights", ("decoder", "region_decoder"))
 
 
 def export_bundle(
@@ -79,6 +92,8 @@ def export_bundle(
     try:
         _write(model, folder, storage, decoder_form, with_weights, extra or {})
         folder.chmod(0o755)
+        for file in folder.iterdir():
+            file.chmod(0o644)
         if out.exists():
             for kept in out.iterdir():
                 if not (folder / kept.name).exists() and kept.suffix == ".md":
@@ -103,8 +118,14 @@ def _write(
         _share_constants(path)
         if storage == "fp16":
             _store_as_fp16(path)
-        params = sum(p.numel() for p in module.parameters())
-        networks[name] = {"file": path.name, "sha256": sha256(path), "params": params}
+        networks[name] = {"file": path.name, "params": sum(p.numel() for p in module.parameters())}
+    shared, members = SHARED_WEIGHTS
+    if set(members) <= set(networks):
+        _share_weights([folder / networks[name]["file"] for name in members], folder / shared)
+        for name in members:
+            networks[name]["weights"] = {"file": shared, "sha256": sha256(folder / shared)}
+    for entry in networks.values():
+        entry["sha256"] = sha256(folder / entry["file"])
     if with_weights:
         from safetensors.torch import save_file
 
@@ -153,6 +174,13 @@ def _networks(model: Sam, decoder_form: Form) -> dict[str, tuple]:
     }
     if model.auto_ppn is not None:
         networks["proposals"] = (model.auto_ppn, (embedding,), ["image_embeddings"], ["heat", "boxes"])
+        # Proposals come with boxes, and are many: what looks at regions alone is for them.
+        networks["region_decoder"] = (
+            RegionDecoder(model).eval(),
+            (*prompts[:3], torch.zeros(2, 4, dtype=torch.int32)),
+            ["image_embeddings", *list(DYNAMIC["region_decoder"])[:3]],
+            ["region_masks", "iou_predictions"],
+        )
     return networks
 
 
@@ -204,7 +232,7 @@ def _drop_idle_casts(path: Path) -> None:
 def _share_constants(path: Path) -> None:
     """Make large Constant nodes initializers, equal ones once (the exporter repeats the positions)."""
     model = onnx.load(str(path))
-    known: dict[bytes, str] = {}
+    known: dict[tuple[bytes, tuple[int, ...]], str] = {}
     renamed: dict[str, str] = {}
     kept = []
     for node in model.graph.node:
@@ -212,7 +240,7 @@ def _share_constants(path: Path) -> None:
         if not values or len(values[0].raw_data) < SMALL:
             kept.append(node)
             continue
-        name = known.setdefault(values[0].raw_data, node.output[0])
+        name = known.setdefault((values[0].raw_data, tuple(values[0].dims)), node.output[0])
         renamed[node.output[0]] = name
         if name == node.output[0]:
             values[0].name = name
@@ -243,6 +271,29 @@ def _store_as_fp16(path: Path) -> None:
     model.graph.node.extend(nodes)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, str(path))
+
+
+def _share_weights(paths: list[Path], shared: Path) -> None:
+    """Move large constants to one file beside the networks, equal ones once."""
+    places: dict[bytes, int] = {}
+    models = [onnx.load(str(path)) for path in paths]
+    with shared.open("wb") as file:
+        for model in models:
+            for tensor in model.graph.initializer:
+                content = tensor.raw_data
+                if len(content) < SMALL:
+                    continue
+                if content not in places:
+                    file.write(bytes(-file.tell() % PAGE))
+                    places[content] = file.tell()
+                    file.write(content)
+                set_external_data(tensor, shared.name, places[content], len(content))
+                tensor.ClearField("raw_data")
+    for model, path in zip(models, paths, strict=True):
+        # Engines are kept by the hash of the network: it has to change with the weights.
+        helper.set_model_props(model, {"weights_sha256": sha256(shared)})
+        path.write_bytes(model.SerializeToString())
+        onnx.checker.check_model(str(path), full_check=True)
 
 
 def export(

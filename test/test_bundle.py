@@ -43,6 +43,17 @@ def test_truncated_network_is_named(copy):
         open_bundle(copy)
 
 
+@pytest.mark.parametrize(("harm", "text"), [(0, "is missing"), (-64, "truncated, changed or swapped")])
+def test_the_decoders_weights_are_checked_too(copy, harm, text):
+    path = copy / "decoder.weights"
+    content = path.read_bytes()
+    path.unlink()
+    if harm:
+        path.write_bytes(content[:harm])
+    with pytest.raises(BundleError, match=rf"decoder\.weights {text}|decoder\.weights.*{text}"):
+        open_bundle(copy)
+
+
 def test_swapped_networks_are_noticed(copy):
     (copy / "encoder.onnx").rename(copy / "x")
     (copy / "proposals.onnx").rename(copy / "encoder.onnx")

@@ -38,7 +38,7 @@ class Backend(Protocol):
         """Its version, or None when it is not installed."""
 
     def load(self, bundle: Bundle, network: str, threads: int) -> Network:
-        """Load ``encoder``, ``decoder`` or ``proposals`` of a bundle; ``BackendError`` if it cannot."""
+        """Load a network of a bundle by its name; ``BackendError`` if it cannot."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,19 @@ class Runtime:
         }
         low_res, iou = self.networks["decoder"](inputs)
         return low_res, iou
+
+    def decode_regions(
+        self, embedding: Any, coords: np.ndarray, labels: np.ndarray, cells: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As in ``region_decoder.onnx`` -> logits of the cells ``(B, 3, 16 * K)`` and IoU ``(B, 3)``."""
+        inputs = {
+            "image_embeddings": embedding,
+            "point_coords": coords,
+            "point_labels": labels,
+            "cells": cells,
+        }
+        masks, iou = self.networks["region_decoder"](inputs)
+        return masks, iou
 
     def propose(self, embedding: Any) -> tuple[np.ndarray, np.ndarray]:
         """AutoPPN's heat ``(1, 1, h, w)`` and distances ``(1, 4, h, w)``."""

@@ -23,6 +23,7 @@ PREFERENCE = {
     "encoder": ("openvino", "onnxruntime"),
     "decoder": ("onnxruntime", "openvino"),
     "proposals": ("onnxruntime", "openvino"),
+    "region_decoder": ("onnxruntime", "openvino"),
 }
 
 

@@ -12,6 +12,8 @@ from .base import BackendError, Network
 WEIGHTS = "model.safetensors"
 #: Inputs of the decoder that stay float32: coordinates and labels.
 COORDINATES = (1, 2)
+#: The same of the region decoder, and its cells.
+COORDINATES_AND_CELLS = (1, 2, 3)
 
 
 class TorchBackend:
@@ -50,16 +52,20 @@ class TorchBackend:
 
     def _plain(self, bundle: Bundle, network: str) -> Any:
         from ..models.decoder_rewrites import DeployedDecoder
+        from ..models.region_decoder import RegionDecoder
 
         model = self._model(bundle)
         if network == "decoder":
             return DeployedDecoder(model, "plain").eval()
+        if network == "region_decoder":
+            return RegionDecoder(model).eval()
         return {"encoder": model.image_encoder, "proposals": model.auto_ppn}[network]
 
     def _on_gpu(self, bundle: Bundle, network: str) -> Any:
         import torch
 
         from ..models.decoder_rewrites import DeployedDecoder
+        from ..models.region_decoder import RegionDecoder
         from .torch_gpu import Graphed, Halved, halve
 
         key = f"{bundle.name} halved"
@@ -69,6 +75,8 @@ class TorchBackend:
         model = self._models[key]
         if network == "decoder":
             return Graphed(Halved(DeployedDecoder(model).eval(), kept=COORDINATES))
+        if network == "region_decoder":
+            return Graphed(Halved(RegionDecoder(model).eval(), kept=COORDINATES_AND_CELLS))
         return Graphed(Halved({"encoder": model.image_encoder, "proposals": model.auto_ppn}[network]))
 
     def _model(self, bundle: Bundle) -> Any:

@@ -150,11 +150,11 @@ class FoldedAttention:
         """
         heads, width = attention.heads, attention.inner // attention.heads
         q = attention.split(attention.q_proj(query)) * attention.scale
-        keys = attention.k_proj.weight.unflatten(0, (heads, width))
+        keys = attention.k_proj.weight.reshape(heads, width, -1)
         reach = reshape(q @ keys, 0, -1, attention.out_proj.out_features)  # (B, heads * T, C)
         weights = torch.softmax(reach @ placed.transpose(1, 2), dim=-1)
         seen = reshape(weights @ image, 0, heads, -1, attention.out_proj.out_features)
-        values = attention.v_proj.weight.unflatten(0, (heads, width)).transpose(1, 2)
+        values = attention.v_proj.weight.reshape(heads, width, -1).transpose(1, 2)
         return attention.out_proj(attention.merge(seen @ values) + attention.v_proj.bias)
 
     @staticmethod
@@ -162,15 +162,15 @@ class FoldedAttention:
         """``placed (B, P, C)``, ``key`` and ``value (B, T, C)`` -> ``(B, P, C)``."""
         heads, width = attention.heads, attention.inner // attention.heads
         k = attention.split(attention.k_proj(key)) * attention.scale
-        queries = attention.q_proj.weight.unflatten(0, (heads, width))
-        bias = (k @ attention.q_proj.bias.unflatten(0, (heads, width, 1))).transpose(2, 3)
+        queries = attention.q_proj.weight.reshape(heads, width, -1)
+        bias = (k @ attention.q_proj.bias.reshape(heads, width, 1)).transpose(2, 3)
         reach = reshape(k @ queries, 0, -1, attention.out_proj.out_features).transpose(
             1, 2
         )  # (B, C, heads * T)
         scores = reshape(placed @ reach, 0, 0, heads, -1) + bias.transpose(1, 2)
         weights = reshape(torch.softmax(scores, dim=-1), 0, 0, -1)
         v = attention.split(attention.v_proj(value))
-        outputs = attention.out_proj.weight.t().unflatten(0, (heads, width))
+        outputs = attention.out_proj.weight.t().reshape(heads, width, -1)
         return (
             weights @ reshape(v @ outputs, 0, -1, attention.out_proj.out_features) + attention.out_proj.bias
         )

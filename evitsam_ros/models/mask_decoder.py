@@ -82,4 +82,5 @@ class MaskDecoder(nn.Module):
 def _cells(conv: nn.ConvTranspose2d, x: Tensor) -> Tensor:
     """A 2 x 2 transposed convolution of stride 2 on rows: ``(B, P, C)`` -> ``(B, 4 * P, C')``, cells y, x."""
     weight = conv.weight.permute(2, 3, 1, 0).flatten(0, 2)
-    return reshape(F.linear(x, weight, conv.bias.repeat(4)), 0, -1, conv.out_channels)
+    bias = torch.cat([conv.bias] * 4)  # repeat() would leave a Tile in the graph
+    return reshape(F.linear(x, weight, bias), 0, -1, conv.out_channels)

@@ -27,11 +27,11 @@ from .two_way_transformer import flatten_image
 class RegionDecoder(nn.Module):
     """The interface of ``region_decoder.onnx``.
 
-    ``forward`` takes ``image_embeddings (1, 256, h, w)``, ``point_coords (B, N, 2)`` and ``point_labels (B, N)``
-    as the decoder does, and ``cells (B, K)`` int32: each prompt's cells of the embedding, numbered row by row
-    from 0. It returns ``region_masks (B, 3, 16 * K)``, for each cell its 16 low-res logits in the order of
-    :meth:`~.mask_decoder.MaskDecoder.upscaled_rows`, and ``iou_predictions (B, 3)``. It takes no mask prompt
-    and adds no box prior.
+    ``forward`` takes ``image_embeddings (1, 256, h, w)``, ``point_coords (B, N, 2)`` and ``point_labels
+    (B, N)`` as the decoder does, and ``cells (B, K)`` int32: each prompt's cells of the embedding, numbered
+    row by row from 0. It returns ``region_masks (B, 3, 16 * K)``, for each cell its 16 low-res logits as
+    :meth:`~.mask_decoder.MaskDecoder.upscaled_rows` orders them, and ``iou_predictions (B, 3)``. It takes no
+    mask prompt and adds no box prior.
     """
 
     def __init__(self, sam: Sam) -> None:

@@ -29,10 +29,15 @@ def _inputs(bundle: Bundle) -> dict[str, list[tuple[str, dict[str, np.ndarray]]]
             "has_mask_input": np.zeros(1, np.float32),
         }
 
+    def regions(side: int) -> dict[str, np.ndarray]:
+        given = {name: values for name, values in prompts(16).items() if "mask" not in name}
+        return {**given, "cells": np.tile(np.arange(side * side, dtype=np.int32), (16, 1))}
+
     cases = {
         "encoder": [("encoder", {"image": image})],
         "decoder": [(f"decoder, {n} prompts" if n > 1 else "decoder, 1 prompt", prompts(n)) for n in (1, 16)],
         "proposals": [("proposals", {"image_embeddings": embedding})],
+        "region_decoder": [(f"16 prompts in {side}x{side} cells", regions(side)) for side in (8, 16)],
     }
     return {name: cases[name] for name in bundle.networks}
 

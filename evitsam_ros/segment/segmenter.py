@@ -19,10 +19,13 @@ from .everything import Thresholds, choose, decode_proposals, drop_covered, grid
 from .frame import Frame
 from .masks import Masks
 from .prompt import Prompt, check_prompts
+from .regions import cells_of, place_masks, windows_for
 from .transform import Transform, preprocess, resized_shape
 
 #: Prompts a decoder call: on a CPU 16 cost the same a prompt as 64, at a quarter of the memory.
 CHUNK = 16
+#: The same where prompts are decoded in small regions, each of which is little work.
+REGION_CHUNK = 64
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,13 @@ class Segmenter:
         bundle = self.bundle
         return Transform(frame.size, bundle.image_size, bundle.prompt_size, bundle.mask_size)
 
-    def decode(self, embedding: Embedding, prompts: Sequence[Prompt], multimask: bool = False) -> Masks:
+    def decode(
+        self,
+        embedding: Embedding,
+        prompts: Sequence[Prompt],
+        multimask: bool = False,
+        regions: bool = False,
+    ) -> Masks:
         """Decode prompts, all in one batch.
 
         Args:
@@ -121,6 +130,8 @@ class Segmenter:
             prompts: in pixels of the original image.
             multimask: give the three masks of each prompt, in its order; otherwise the best of the three
                 by predicted IoU.
+            regions: look only at the surroundings of a point's box, where the bundle can: many times faster
+                for small boxes, and nearly the same masks.
 
         Raises:
             PromptError: naming the prompt that is wrong.
@@ -136,18 +147,31 @@ class Segmenter:
         depth = 3 if multimask else 1
         logits = np.empty((len(prompts), depth, *transform.mask_size), np.float32)
         scores = np.empty((len(prompts), depth), np.float32)
+        windows = np.zeros((len(prompts), 3), int)
+        if regions and self.bundle.has_regions:
+            windows = windows_for(prompts, transform)
         with self.timed("decode"):
-            for members in _batches(prompts):
+            for members in _batches(prompts, windows[:, 2]):
                 batch = [prompts[index] for index in members]
-                low_res, iou = self.runtime.decode(embedding.data, *_arrays(batch, transform))
-                if not multimask:
-                    best = iou.argmax(1)[:, None]
-                    iou = np.take_along_axis(iou, best, 1)
-                    low_res = np.take_along_axis(low_res, best[..., None, None], 1)
-                logits[members], scores[members] = low_res, iou
+                drawn = self._decode_batch(embedding, batch, windows[members], multimask)
+                logits[members], scores[members] = drawn
         ids = [p.object_id if p.object_id is not None else i + 1 for i, p in enumerate(prompts)]
         flat = logits.reshape(-1, *transform.mask_size)
         return Masks(flat, scores.reshape(-1), np.repeat(np.array(ids, int), depth), transform)
+
+    def _decode_batch(
+        self, embedding: Embedding, batch: list[Prompt], windows: np.ndarray, multimask: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Low-res logits ``(B, M, h, w)`` and scores ``(B, M)`` of prompts of one kind and window side."""
+        transform = embedding.transform
+        coords, labels, masks, has_mask = _arrays(batch, transform)
+        if not windows[0, 2]:
+            low_res, iou = self.runtime.decode(embedding.data, coords, labels, masks, has_mask)
+            return (low_res, iou) if multimask else _best(low_res, iou)
+        cells = cells_of(windows, transform)
+        drawn, iou = self.runtime.decode_regions(embedding.data, coords, labels, cells)
+        drawn, iou = (drawn, iou) if multimask else _best(drawn, iou)
+        return place_masks(drawn, windows, transform), iou
 
     def propose(self, embedding: Embedding, top_n: int = 64, heat: float | None = None) -> list[Prompt]:
         """Prompts for the whole image, best first: AutoPPN's where the bundle has it, else a square grid.
@@ -181,6 +205,7 @@ class Segmenter:
         grid: int | None = None,
         also: Sequence[Prompt] = (),
         budget: LatencyBudget | None = None,
+        regions: bool = True,
     ) -> Masks:
         """All objects of an image, best first, with ids 1, 2, 3, …
 
@@ -191,6 +216,7 @@ class Segmenter:
             grid: SAM's way instead of proposals, ``grid`` x ``grid`` points with all three masks of each.
             also: prompts that come before the proposals, as for objects known from the last frame.
             budget: decode no more than there is time for; it learns from every frame.
+            regions: see :meth:`decode`.
         """
         embedding = image if isinstance(image, Embedding) else self.embed(image)
         thresholds = thresholds or self.thresholds()
@@ -202,7 +228,7 @@ class Segmenter:
             prompts = [*also, *proposed][:top_n]
         if budget is not None:
             prompts = budget.cut(prompts, sum(self.timings.values()))
-        masks = self.decode(embedding, prompts, multimask=grid is not None)
+        masks = self.decode(embedding, prompts, multimask=grid is not None, regions=regions)
         with self.timed("filter"):
             chosen = choose(masks, thresholds)
         if budget is not None:
@@ -210,19 +236,27 @@ class Segmenter:
         return chosen
 
 
-def _batches(prompts: Sequence[Prompt]) -> Iterator[list[int]]:
-    """Indices of prompts of one kind, at most :data:`CHUNK` together.
+def _batches(prompts: Sequence[Prompt], sides: np.ndarray) -> Iterator[list[int]]:
+    """Indices of prompts of one kind and one window side, at most a chunk together.
 
     Only prompts with as many points go together: a padding point is a token that the decoder sees, so
     padding beyond SAM's own would change the masks.
     """
-    kinds: dict[tuple[int, bool, bool], list[int]] = {}
+    kinds: dict[tuple[int, bool, bool, int], list[int]] = {}
     for index, prompt in enumerate(prompts):
-        kind = (len(prompt.points), prompt.box is not None, prompt.mask is not None)
+        kind = (len(prompt.points), prompt.box is not None, prompt.mask is not None, int(sides[index]))
         kinds.setdefault(kind, []).append(index)
-    for members in kinds.values():
-        for start in range(0, len(members), CHUNK):
-            yield members[start : start + CHUNK]
+    for (*_, side), members in kinds.items():
+        chunk = REGION_CHUNK if side else CHUNK
+        for start in range(0, len(members), chunk):
+            yield members[start : start + chunk]
+
+
+def _best(masks: np.ndarray, iou: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each prompt's masks ``(B, 3, ...)`` the one with the highest predicted IoU, ``(B, 1, ...)``."""
+    best = iou.argmax(1)
+    rows = np.arange(len(best))
+    return masks[rows, best][:, None], iou[rows, best][:, None]
 
 
 def _arrays(prompts: Sequence[Prompt], transform: Transform) -> tuple[np.ndarray, ...]:

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 from onnx import ModelProto
 
-from ..bundle import Bundle, sha256
+from ..bundle import NETWORKS, Bundle, sha256
+from ..segment.regions import SIDES, cells_of, windows_of
 from ..segment.transform import Transform, preprocess
 from .api import Gpu, TensorRt, TensorRtError
 from .cache import EngineCache, EngineKey
@@ -126,6 +127,8 @@ def profiles_for(bundle: Bundle, network: str, options: Options) -> tuple[Shapes
     """Optimisation profiles of a network; none where every shape is fixed."""
     if network == "decoder":
         return decoder_profiles(bundle, options)
+    if network == "region_decoder":
+        return region_profiles(bundle, options)
     if network == "encoder":
         one = (1, 3, bundle.image_size, bundle.image_size)
         return ({"image": (one, one, (options.batch, *one[1:]))},)
@@ -154,29 +157,41 @@ def decoder_profiles(bundle: Bundle, options: Options) -> tuple[Shapes, ...]:
     return tuple(profiles)
 
 
+def region_profiles(bundle: Bundle, options: Options) -> tuple[Shapes, ...]:
+    """As of the decoder, with a prompt's cells from the smallest region to the whole embedding."""
+    _, height, width = bundle.embedding
+    fewest, usual = SIDES[0] ** 2, SIDES[1] ** 2
+    profiles = []
+    for whole in decoder_profiles(bundle, options):
+        shapes = {name: whole[name] for name in ("image_embeddings", "point_coords", "point_labels")}
+        counts = [shape[0] for shape in shapes["point_coords"]]
+        lengths = (fewest, usual, height * width)
+        profiles.append({**shapes, "cells": tuple(zip(counts, lengths, strict=True))})
+    return tuple(profiles)
+
+
 def feeds_for(
     bundle: Bundle, graphs: dict[str, ModelProto], images: Sequence[np.ndarray]
 ) -> dict[str, list[dict]]:
     """What the networks of a bundle read on real pictures, for measuring."""
     runtime = graphs_runtime({"encoder": graphs["encoder"]}, "float32")
-    feeds: dict[str, list[dict]] = {"encoder": [], "decoder": [], "proposals": []}
+    feeds: dict[str, list[dict]] = {name: [] for name in NETWORKS}
     for image in images:
         blob = preprocess(image, bundle.image_size, bundle.mean, bundle.std)
         embedding = runtime.encode(blob)
         feeds["encoder"].append({"image": blob})
         feeds["proposals"].append({"image_embeddings": embedding})
         transform = Transform(image.shape[:2], bundle.image_size, bundle.prompt_size, bundle.mask_size)
-        boxes = [p.box for p in prompts_for(image) if p.box is not None]
-        coords = transform.coords(np.stack(boxes).reshape(-1, 2, 2)).astype(np.float32)
-        feeds["decoder"].append(
-            {
-                "image_embeddings": embedding,
-                "point_coords": coords,
-                "point_labels": np.tile(np.float32([2, 3]), (len(boxes), 1)),
-                "mask_input": np.zeros((1, 1, *bundle.mask_size), np.float32),
-                "has_mask_input": np.zeros(1, np.float32),
-            }
-        )
+        boxes = np.stack([p.box for p in prompts_for(image) if p.box is not None])
+        prompts = {
+            "image_embeddings": embedding,
+            "point_coords": transform.coords(boxes.reshape(-1, 2, 2)).astype(np.float32),
+            "point_labels": np.tile(np.float32([2, 3]), (len(boxes), 1)),
+        }
+        nothing = np.zeros((1, 1, *bundle.mask_size), np.float32)
+        feeds["decoder"].append({**prompts, "mask_input": nothing, "has_mask_input": np.zeros(1, np.float32)})
+        cells = cells_of(windows_of(boxes, transform, SIDES[-2]), transform)
+        feeds["region_decoder"].append({**prompts, "cells": cells})
     return feeds
 
 
@@ -209,7 +224,7 @@ def build(
                 graph = graphs[p.network] = rewrite(graph, largest)
                 report.errors[p.network] = node_errors(graph, options.half, seen)
             report.islands[p.network] = choose_islands(graph, report.errors[p.network], options.half)
-            if options.precision == "int8" and p.network != "decoder":
+            if options.precision == "int8" and p.network in ("encoder", "proposals"):
                 graphs[p.network] = quantize(graph, calibrate(graph, seen))
     progress("proving the masks", 0, 1)
     report.proof = prove_emulated(bundle, graphs, options, report.islands, images)

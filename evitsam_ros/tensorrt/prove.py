@@ -98,6 +98,12 @@ def prove(
         drawn = segmenter.decode(found, prompts, multimask=True)
         outputs.setdefault("decoder", []).append(_compare(wanted.logits, drawn.logits))
         ious += _mask_ious(wanted, drawn)
+        if bundle.has_regions:
+            boxes = [Prompt([p.box.reshape(2, 2).mean(0)], box=p.box) for p in prompts if p.box is not None]
+            wanted = reference.decode(right, boxes, multimask=True, regions=True)
+            drawn = segmenter.decode(found, boxes, multimask=True, regions=True)
+            outputs.setdefault("region_decoder", []).append(_compare(wanted.logits, drawn.logits))
+            ious += _mask_ious(wanted, drawn)
     networks = {
         name: NetworkProof(
             min(p.cosine for p in parts), max(p.largest_error for p in parts), sum(p.broken for p in parts)

@@ -23,6 +23,9 @@ from .prove import ProofError, prove
 
 INSTEAD = "build through ONNX instead: leave --via out"
 
+#: Networks that torch2trt's tracing does not carry: their ONNX goes to the same builder.
+DECODERS = {"decoder", "region_decoder"}
+
 
 def find_torch2trt(tensorrt: TensorRt, gpu: Gpu | None) -> Any:
     """The function ``torch2trt``.
@@ -63,8 +66,10 @@ def build_with_torch2trt(
     if options.precision not in ("fp32", "fp16"):
         raise TensorRtError(f"torch2trt builds fp32 and fp16, not {options.precision}; {INSTEAD}")
     plans = {p.network: p for p in plan(bundle, options, tensorrt, gpu)}
-    decoder = plans["decoder"]
-    engines = {"decoder": bytes(build_engine(tensorrt, load_graph(decoder.onnx), decoder, None, progress))}
+    engines = {}
+    for name in plans.keys() & DECODERS:
+        graph = load_graph(plans[name].onnx)
+        engines[name] = bytes(build_engine(tensorrt, graph, plans[name], None, progress))
     for done, (name, (module, example, ins, outs)) in enumerate(_modules(bundle).items()):
         progress(f"converting {name}", done, len(plans))
         half = options.precision == "fp16"
