@@ -16,7 +16,7 @@ ARGUMENTS = {
     "namespace": ("", "namespace of the nodes"),
     "params_file": ("", "YAML with parameters; empty: config/segmenter.yaml of this package"),
     "model": ("lite_sam", "bundle: a name or a folder"),
-    "backend": ("auto", "auto, tensorrt, onnxruntime, openvino or torch"),
+    "backend": ("auto", "auto, tensorrt, onnxruntime, openvino, openvino_bf16 or torch"),
     "mode": ("prompt", "prompt or everything"),
     "image_transport": ("raw", "raw or compressed"),
     "reliability": ("best_effort", "best_effort or reliable"),

@@ -11,12 +11,19 @@ from ..bundle import Bundle
 from ..tensorrt.api import find_gpu
 from .base import Backend, BackendError, Runtime
 from .onnxruntime_backend import OnnxRuntimeBackend
-from .openvino_backend import OpenVinoBackend
+from .openvino_backend import OpenVinoBackend, OpenVinoBf16Backend
 from .tensorrt_backend import TensorRtBackend
 from .torch_backend import WEIGHTS, TorchBackend
 
 BACKENDS: dict[str, type[Backend]] = {
-    backend.name: backend for backend in (TensorRtBackend, OnnxRuntimeBackend, OpenVinoBackend, TorchBackend)
+    backend.name: backend
+    for backend in (
+        TensorRtBackend,
+        OnnxRuntimeBackend,
+        OpenVinoBackend,
+        OpenVinoBf16Backend,
+        TorchBackend,
+    )
 }
 #: Which CPU runtime a network prefers, fastest first, as `evitsam bench` measured (README, "Numbers").
 PREFERENCE = {

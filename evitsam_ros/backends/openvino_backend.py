@@ -13,8 +13,15 @@ from .base import BackendError, Network
 
 
 class OpenVinoBackend:
+    """``precision`` is what OpenVINO computes in.
+
+    Left alone it would take bfloat16 unasked on CPUs that have it: other masks than the reference's, on some
+    machines only. So that is a backend of its own.
+    """
+
     name = "openvino"
     remedy = "pip install openvino"
+    precision = "f32"
 
     def version(self) -> str | None:
         try:
@@ -27,13 +34,15 @@ class OpenVinoBackend:
             import openvino as ov
         except ImportError as error:
             raise BackendError(f"openvino is not installed ({error}); {self.remedy}") from error
-        # On CPUs with AMX or AVX512-BF16 OpenVINO would compute in bfloat16 unasked: other masks than the
-        # reference's, on some machines only.
-        config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+        config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self.precision}
         if threads:
             config["INFERENCE_NUM_THREADS"] = threads
+        core = ov.Core()
+        if self.precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            raise BackendError(
+                f"{self.name} needs a CPU with AMX or AVX512-BF16; backend openvino is float32"
+            )
         try:
-            core = ov.Core()
             compiled = core.compile_model(
                 _one_image(core.read_model(str(bundle.networks[network]))), "CPU", config
             )
@@ -48,6 +57,13 @@ class OpenVinoBackend:
             return [np.array(request.get_output_tensor(i).data) for i in range(len(compiled.outputs))]
 
         return run
+
+
+class OpenVinoBf16Backend(OpenVinoBackend):
+    """On CPUs with AMX an encoder twice as fast; masks differ from the reference's by cells."""
+
+    name = "openvino_bf16"
+    precision = "bf16"
 
 
 def _one_image(model: Any) -> Any:

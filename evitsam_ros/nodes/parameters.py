@@ -10,6 +10,8 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from ..backends import BACKENDS
+
 
 @dataclass(frozen=True)
 class Spec:
@@ -25,7 +27,7 @@ class Spec:
 
 PARAMETERS: dict[str, Spec] = {
     "model": Spec("lite_sam", "Bundle: a name ('evitsam models' lists them) or a folder."),
-    "backend": Spec("auto", "Runtime.", ("auto", "tensorrt", "onnxruntime", "openvino", "torch")),
+    "backend": Spec("auto", "Runtime.", ("auto", *BACKENDS)),
     "build_engines": Spec(
         False, "On a GPU without engines: build them in the background, and switch when they are ready."
     ),

@@ -108,11 +108,11 @@ def run_build(options: argparse.Namespace) -> int:
     if options.dry_run:
         for p in plans:
             there, reason = cache.find(p.key)
-            print(f"{p.network:10} {'is in the cache' if there else f'would be built: {reason}'}")
+            print(f"{p.network:14} {'is in the cache' if there else f'would be built: {reason}'}")
             for shapes in p.profiles:
                 what = "prompts" if "point_labels" in shapes else "images"
                 least, _, most = shapes.get("point_labels") or shapes["image"]
-                print(f"{'':10} {what} {least[0]}..{most[0]}")
+                print(f"{'':14} {what} {least[0]}..{most[0]}")
         return 0
     make = build
     if options.via == "torch2trt":
@@ -128,7 +128,7 @@ def run_build(options: argparse.Namespace) -> int:
     print(f"{proof.masks} masks, IoU {proof.mean_iou:.4f} on average, {proof.worst_iou:.4f} at worst")
     for network, path in report.engines.items():
         islands = len(report.islands.get(network, ()))
-        print(f"{network:10} {path.stat().st_size / 1e6:6.1f} MB, {islands} nodes in float32  {path}")
+        print(f"{network:14} {path.stat().st_size / 1e6:6.1f} MB, {islands} nodes in float32  {path}")
     if not runs:
         print(f"Built, not run: there is no {target} here. The masks are those of the emulated graphs.")
     return 0

@@ -30,6 +30,23 @@ def test_backend_agrees_with_torch(bundle_folder, photograph, reference, backend
     np.testing.assert_allclose(masks.scores, reference.scores, atol=1e-3)
 
 
+def test_bfloat16_is_a_backend_of_its_own(photograph):
+    """Where the CPU has it, the shipped weights give float32's masks; elsewhere it says what it needs."""
+    import openvino
+
+    if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        with pytest.raises(BackendError, match="AMX or AVX512-BF16"):
+            Segmenter.open("lite_sam", "openvino_bf16")
+        return
+    masks = {}
+    for backend in ("openvino", "openvino_bf16"):
+        segmenter = Segmenter.open("lite_sam", backend)
+        masks[backend] = segmenter.decode(segmenter.embed(photograph), PROMPTS).logits > 0
+    a, b = masks.values()
+    iou = (a & b).sum((1, 2)) / (a | b).sum((1, 2))
+    assert iou.min() > 0.95 and (a != b).any()
+
+
 def test_auto_names_each_networks_runtime_and_the_device(bundle_folder):
     text = Segmenter.open(bundle_folder).description
     for network in ("encoder", "decoder", "proposals"):
@@ -63,7 +80,8 @@ def test_without_openvino_everything_falls_to_onnxruntime(bundle_folder):
 
 def test_unknown_backend_names_the_choices(bundle_folder):
     with pytest.raises(
-        BackendError, match="'cuda' is unknown; expected auto, tensorrt, onnxruntime, openvino, torch"
+        BackendError,
+        match="'cuda' is unknown; expected auto, tensorrt, onnxruntime, openvino, openvino_bf16, torch",
     ):
         open_runtime(open_bundle(bundle_folder), "cuda")
 
