@@ -30,7 +30,8 @@ lint: setup      ## ruff
 	@./env.sh ruff check .
 
 bench: setup     ## latency by stage on this machine
-	@./env.sh python -m evitsam_ros.cli bench
+	@./env.sh evitsam bench
+	@./env.sh evitsam bench --everything "$$(./env.sh python -c 'import skimage; print(*skimage.__path__)')/data/astronaut.png"
 
 clean:           ## remove what setup, tests and demo made
 	rm -rf .venv .venv-peer build install log out .pytest_cache .ruff_cache .hypothesis *.egg-info

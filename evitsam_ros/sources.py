@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures from wherever they are: a photograph, a folder, a video, a device; still ones may move."""
+"""Pictures from wherever they are: a photograph, a folder, a video, a bag, a device; still ones may move."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
+from .bags import BagError, is_bag, read_frames
 
 VIDEOS = (".mp4", ".avi", ".mkv", ".mov")
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
@@ -21,8 +23,9 @@ def open_source(source: str, loop: bool = True, motion: float = 0.0) -> Iterator
     """Frames ``(H, W, 3)`` uint8 BGR.
 
     Args:
-        source: a picture, a folder of pictures (by name), a video file, a device (``/dev/video0`` or 0), or
-            ``skimage:NAME[,NAME…]`` for photographs that come with scikit-image.
+        source: a picture, a folder of pictures (by name), a video file, a bag (``BAG`` or ``BAG:TOPIC``), a
+            device (``/dev/video0`` or 0), or ``skimage:NAME[,NAME…]`` for photographs that come with
+            scikit-image.
         loop: start again at the end.
         motion: for a still picture, how far the view wanders, as a share of its size (0: it does not).
 
@@ -33,6 +36,9 @@ def open_source(source: str, loop: bool = True, motion: float = 0.0) -> Iterator
         return _still([_skimage(name) for name in source[8:].split(",")], loop, motion)
     if source.isdigit() or source.startswith("/dev/"):
         return _video(int(source) if source.isdigit() else source, loop=False)
+    bag, _, topic = source.partition(":")
+    if is_bag(Path(bag).expanduser()):
+        return _bag(Path(bag).expanduser(), topic, loop)
     path = Path(source).expanduser()
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES)
@@ -43,7 +49,7 @@ def open_source(source: str, loop: bool = True, motion: float = 0.0) -> Iterator
         return _still([_read(path)], loop=True, motion=motion)
     if path.is_file():
         return _video(str(path), loop)
-    raise SourceError(f"source {source!r} is neither a picture, a folder, a video file nor a device")
+    raise SourceError(f"source {source!r} is neither a picture, a folder, a video file, a bag nor a device")
 
 
 def _read(path: Path) -> np.ndarray:
@@ -87,6 +93,17 @@ def _video(source: str | int, loop: bool) -> Iterator[np.ndarray]:
             capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
             frames = 0
         else:
+            return
+
+
+def _bag(path: Path, topic: str, loop: bool) -> Iterator[np.ndarray]:
+    while True:
+        try:
+            for frame in read_frames(path, topic):
+                yield cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
+        except BagError as error:
+            raise SourceError(str(error)) from error
+        if not loop:
             return
 
 

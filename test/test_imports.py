@@ -26,7 +26,18 @@ KEYS = {
     "scipy": "python3-scipy",
 }
 #: Without a rosdep key (README: pip), or needed off the robot only.
-NO_KEY = {"onnxruntime", "openvino", "torch", "onnx", "safetensors", "skimage", "cuda", "pycuda", "tqdm"}
+NO_KEY = {
+    "onnxruntime",
+    "openvino",
+    "torch",
+    "onnx",
+    "safetensors",
+    "skimage",
+    "cuda",
+    "pycuda",
+    "tqdm",
+    "rosbags",
+}
 
 
 def imports(path: Path) -> set[str]:

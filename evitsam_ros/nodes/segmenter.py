@@ -21,18 +21,19 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool, Trigger
 
 from ..backends import engines_missing
+from ..encodings import ImageError, compressed_to_frame, image_to_frame
 from ..malloc import tune_malloc
 from ..segment import LatencyBudget, Masks, Prompt, PromptError, Segmenter, draw_label_map
 from ..tensorrt.background import EngineSwitch, build_command
 from ..tracking import TrackedCamera
 from . import outgoing
-from .encodings import ImageError, compressed_to_frame, image_to_frame
 from .health import Health
 from .incoming_prompts import MAX_OBJECTS, prompt_from_click, prompts_from_detections
 from .lifetime import ros
 from .parameters import declare_parameters, values
 from .prompt_store import Prompted, PromptStore
 from .qos import latched, newest_only, results
+from .rare_encodings import with_cv_bridge
 from .worker import Worker
 
 try:
@@ -238,8 +239,10 @@ class SegmenterNode(LifecycleNode):
             self.get_logger().info(f"switched: {engines.description}")
         start = time.perf_counter()
         try:
-            decode = compressed_to_frame if isinstance(message, CompressedImage) else image_to_frame
-            frame = decode(message)
+            if isinstance(message, CompressedImage):
+                frame = compressed_to_frame(message)
+            else:
+                frame = image_to_frame(message, with_cv_bridge)
         except ImageError as error:
             topic = "image/compressed" if isinstance(message, CompressedImage) else "image"
             self._refuse("bad_images", f"{topic}: {error}")

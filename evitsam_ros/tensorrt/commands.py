@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..bundle import Bundle, open_bundle
+from ..bundle import Bundle, open_bundle, sha256
 from ..sources import open_source, spread
 
 PHOTOGRAPHS = "skimage:astronaut,coffee"
@@ -58,14 +58,23 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     engines = commands.add_parser("engines", help="the engines of this machine: list, check, prune")
     engines.add_argument("--prune", action="store_true", help="remove what is broken or was left half")
     engines.add_argument("--json", action="store_true", help="machine-readable")
+    engines.add_argument(
+        "--trust",
+        type=Path,
+        metavar="ENGINE",
+        help="take an engine that was built elsewhere into the cache, unproved: code that will run here",
+    )
+    engines.add_argument("--of", metavar="BUNDLE:NETWORK", help="with --trust: what it is an engine of")
+    engines.add_argument("--precision", choices=("fp32", "fp16", "bf16", "int8"), default="fp16")
+    engines.add_argument("--target", default="auto", help="with --trust: as of 'evitsam build'")
 
 
 def _add_images(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--images",
         default=PHOTOGRAPHS,
-        help="picture, folder or video to measure on; your own camera's are best (default: two photographs "
-        "that come with scikit-image)",
+        help="picture, folder, video or bag (BAG:TOPIC) to measure on; your own camera's are best (default: "
+        "two photographs that come with scikit-image)",
     )
     parser.add_argument("--count", type=int, default=2, help="how many of them (default 2)")
 
@@ -191,10 +200,31 @@ def run_verify(options: argparse.Namespace) -> int:
     return 0
 
 
+def trust(options: argparse.Namespace, cache) -> Path:
+    """Keep a foreign engine as if it had been built here; its sidecar says that nobody proved it."""
+    from .api import find_gpu, find_tensorrt
+    from .build import resolve_target
+    from .cache import EngineKey
+
+    name, _, network = (options.of or "").rpartition(":")
+    if not name:
+        raise ValueError("--trust needs --of BUNDLE:NETWORK, as lite_sam:encoder")
+    bundle = open_bundle(name)
+    if network not in bundle.networks:
+        raise ValueError(f"{name} has no network {network!r}; expected one of {', '.join(bundle.networks)}")
+    tensorrt = find_tensorrt()
+    target, _ = resolve_target(options.target, tensorrt, find_gpu())
+    onnx, flags = sha256(bundle.networks[network]), ("trusted",)
+    key = EngineKey(bundle.name, network, onnx, tensorrt.name, target, options.precision, flags=flags)
+    return cache.store(key, options.trust.read_bytes(), {"proof": "none: trusted by hand"})
+
+
 def run_engines(options: argparse.Namespace) -> int:
     from .cache import EngineCache
 
     cache = EngineCache()
+    if options.trust:
+        print(f"trusted: {trust(options, cache)}")
     if options.prune:
         for path in cache.prune():
             print(f"removed {path}")

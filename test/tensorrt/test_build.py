@@ -34,18 +34,6 @@ from evitsam_ros.tensorrt.torch2trt_way import find_torch2trt
 from ..conftest import ROOT, lively
 
 
-@pytest.fixture(scope="module")
-def rtx():
-    """TensorRT-RTX, from requirements/dev.txt."""
-    return find_tensorrt("tensorrt_rtx")
-
-
-@pytest.fixture
-def cache_home(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    return tmp_path / "evitsam"
-
-
 @pytest.mark.parametrize("precision", ["fp16", "bf16", "int8"])
 def test_one_command_builds_proves_and_keeps_the_engines(rtx, cache_home, precision, capsys):
     arguments = ["build", str(ROOT / "engines" / "lite_sam"), "--precision", precision, "--target", "sm86"]

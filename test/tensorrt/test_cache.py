@@ -11,6 +11,8 @@ from dataclasses import replace
 
 import pytest
 
+from evitsam_ros.bundle import open_bundle, sha256
+from evitsam_ros.cli import main
 from evitsam_ros.tensorrt.cache import EngineCache, EngineKey, cache_folder, check_entry
 
 KEY = EngineKey("lite_sam", "encoder", "ab" * 32, "tensorrt 10.3.0", "Orin sm87", "fp16", ((("x", (1, 2)),),))
@@ -50,9 +52,26 @@ def test_changed_cut_and_foreign_engines_are_refused_and_pruned(cache):
     assert [e.engine for e in cache.entries()] == [kept]
 
 
+def test_a_foreign_engine_is_taken_when_somebody_insists(rtx, cache_home, tmp_path, bundle_folder, capsys):
+    foreign = tmp_path / "from_elsewhere.engine"
+    foreign.write_bytes(b"code")
+    arguments = ["engines", "--trust", str(foreign), "--target", "sm86"]
+    assert main(arguments) == 1
+    assert main([*arguments, "--of", f"{bundle_folder}:iris"]) == 1
+    assert "--of BUNDLE:NETWORK" in (said := capsys.readouterr().err) and "no network 'iris'" in said
+    assert main([*arguments, "--of", f"{bundle_folder}:encoder"]) == 0
+    network = open_bundle(bundle_folder).networks["encoder"]
+    key = EngineKey("lite_sam", "encoder", sha256(network), rtx.name, "sm86", "", ())
+    path, _ = EngineCache().best(key, ("fp16",))
+    assert path.read_bytes() == b"code"
+    assert "by hand" in EngineCache().entries()[0].report["proof"]
+
+
 WRITER = """
 import sys
 from pathlib import Path
+from evitsam_ros.bundle import open_bundle, sha256
+from evitsam_ros.cli import main
 from evitsam_ros.tensorrt.cache import EngineCache
 from test.tensorrt.test_cache import KEY
 cache, number = EngineCache(Path(sys.argv[1])), 0

@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """sensor_msgs/Image and CompressedImage -> RGB, with as few copies as the encoding allows.
 
-cv_bridge is used only for encodings that are not handled here: its compiled part has broken with every
-numpy release, and it copies.
+Any object with the message's fields will do, as those that are read from bags.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
-from sensor_msgs.msg import CompressedImage, Image
 
-from ..segment import Frame
+from .segment import Frame
 
 #: Beyond this a message is taken for damaged rather than for a picture.
 MAX_SIDE = 16384
@@ -58,8 +57,17 @@ def stamp_seconds(header) -> float:
     return header.stamp.sec + header.stamp.nanosec * 1e-9
 
 
-def image_to_frame(message: Image) -> Frame:
+def unknown_encoding(message: Any) -> np.ndarray:
+    """Refuse an Image whose encoding is none of :data:`DECODERS`."""
+    raise ImageError(f"encoding is {message.encoding!r}; expected one of {', '.join(DECODERS)}")
+
+
+def image_to_frame(message: Any, others: Callable[[Any], np.ndarray] = unknown_encoding) -> Frame:
     """Convert an Image; rgb8 without padding is a view of the message's own bytes.
+
+    Args:
+        message: a sensor_msgs/Image, or what has its fields.
+        others: converts encodings that are not in :data:`DECODERS` to ``(H, W, 3)`` uint8 RGB.
 
     Raises:
         ImageError: naming what is wrong with size, step, data or encoding.
@@ -68,7 +76,7 @@ def image_to_frame(message: Image) -> Frame:
     if not 0 < height <= MAX_SIDE or not 0 < width <= MAX_SIDE:
         raise ImageError(f"image is {width}x{height}; expected 1 to {MAX_SIDE} pixels a side")
     if encoding not in DECODERS:
-        return Frame(_with_cv_bridge(message), stamp_seconds(message.header), message.header.frame_id)
+        return Frame(others(message), stamp_seconds(message.header), message.header.frame_id)
     channels, convert = DECODERS[encoding]
     if message.step < width * channels:
         raise ImageError(
@@ -96,23 +104,7 @@ def image_to_frame(message: Image) -> Frame:
     return Frame(convert(pixels), stamp_seconds(message.header), message.header.frame_id)
 
 
-def _with_cv_bridge(message: Image) -> np.ndarray:
-    try:
-        from cv_bridge import CvBridge, CvBridgeError
-    except ImportError:
-        raise ImageError(
-            f"encoding is {message.encoding!r}; expected one of {', '.join(DECODERS)} "
-            "(others need cv_bridge, which is not installed)"
-        ) from None
-    try:
-        return CvBridge().imgmsg_to_cv2(message, "rgb8")
-    except CvBridgeError as error:
-        raise ImageError(
-            f"encoding is {message.encoding!r}, and cv_bridge cannot convert it: {error}"
-        ) from error
-
-
-def compressed_to_frame(message: CompressedImage) -> Frame:
+def compressed_to_frame(message: Any) -> Frame:
     """Decode a JPEG or PNG.
 
     Raises:

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TensorRT-RTX, which builds without a GPU, and a cache of the test's own."""
+
+import pytest
+
+from evitsam_ros.tensorrt.api import find_tensorrt
+
+
+@pytest.fixture(scope="session")
+def rtx():
+    """TensorRT-RTX, from requirements/dev.txt."""
+    return find_tensorrt("tensorrt_rtx")
+
+
+@pytest.fixture
+def cache_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "evitsam"
