@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from evitsam_ros.segment import Segmenter
+from evitsam_ros.sources import open_source
 
 from .annotations import Record, read_folder
 from .evaluation.baselines import BASELINES
@@ -25,6 +26,7 @@ from .evaluation.detections import average_precision
 from .evaluation.edges import EDGE_BASELINES, score_edges
 from .evaluation.prompted import score_prompts
 from .evaluation.recall import check_exhaustive, everything_recall
+from .evaluation.round_trips import score_round_trips
 from .evaluation.tracking import score_everything, score_followed
 
 Table = dict[str, dict[str, float]]
@@ -88,6 +90,17 @@ def tracking(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, Tab
                 table[f"{kind}, {label}"] = score_followed(segmenter, records, options.frames, kind, lasting)
         report[name] = table
     return report
+
+
+def roundtrips(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, Table]:
+    """Do ids last on a real sequence without labels: forwards, and backwards to where it began."""
+    frames = [frame[..., ::-1].copy() for frame in open_source(options.sequence, loop=False)][: options.limit]
+    return {
+        Path(options.sequence).name: {
+            f"{reach} frames and back": score_round_trips(segmenter, frames, reach, options.top_n)
+            for reach in options.reach
+        }
+    }
 
 
 def cost(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, Table]:
@@ -157,6 +170,11 @@ def parser() -> argparse.ArgumentParser:
     on_data(added, "coco_val")
     added.set_defaults(top_n=64)
     added.add_argument("--frames", type=int, default=20, help="views of each picture")
+    added = command(roundtrips)
+    added.add_argument("--sequence", required=True, help="folder of frames, video or bag")
+    added.add_argument("--limit", type=int, help="only the first so many frames")
+    added.add_argument("--reach", type=int, nargs="+", default=[5, 20], help="frames to go before turning")
+    added.add_argument("--top-n", type=int, default=64, help="proposals to decode")
     on_data(command(cost), "coco_val")
     return top
 

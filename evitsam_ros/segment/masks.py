@@ -13,6 +13,7 @@ from functools import cached_property
 import cv2
 import numpy as np
 
+from .prompt import Prompt
 from .transform import Transform
 
 
@@ -25,12 +26,14 @@ class Masks:
         scores: ``(M,)`` float32 predicted IoU.
         object_ids: ``(M,)`` int; the three masks of one prompt share an id.
         transform: geometry of the image.
+        prompts: what each mask answers; empty where that is not known.
     """
 
     logits: np.ndarray
     scores: np.ndarray
     object_ids: np.ndarray
     transform: Transform
+    prompts: tuple[Prompt, ...] = ()
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -66,7 +69,8 @@ class Masks:
 
     def select(self, index: np.ndarray | slice) -> Masks:
         """The masks at ``index`` (integers, booleans or a slice)."""
-        return Masks(self.logits[index], self.scores[index], self.object_ids[index], self.transform)
+        prompts = tuple(self.prompts[i] for i in np.arange(len(self))[index]) if self.prompts else ()
+        return Masks(self.logits[index], self.scores[index], self.object_ids[index], self.transform, prompts)
 
     def crop(self, index: int) -> tuple[np.ndarray, tuple[int, int]]:
         """Mask ``index`` at full size inside its box: ``(H', W')`` bool and its top-left (y, x)."""

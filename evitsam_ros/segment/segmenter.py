@@ -157,7 +157,8 @@ class Segmenter:
                 logits[members], scores[members] = drawn
         ids = [p.object_id if p.object_id is not None else i + 1 for i, p in enumerate(prompts)]
         flat = logits.reshape(-1, *transform.mask_size)
-        return Masks(flat, scores.reshape(-1), np.repeat(np.array(ids, int), depth), transform)
+        answered = tuple(prompt for prompt in prompts for _ in range(depth))
+        return Masks(flat, scores.reshape(-1), np.repeat(np.array(ids, int), depth), transform, answered)
 
     def _decode_batch(
         self, embedding: Embedding, batch: list[Prompt], windows: np.ndarray, multimask: bool

@@ -14,8 +14,8 @@ import numpy as np
 
 from ..segment import Embedding, Masks, Prompt, PromptError
 from .association import describe, mask_ious
+from .carry import carry, in_view, prompt_of
 from .flow import Flow, FlowEstimator
-from .tracker import prompt_of
 
 
 @dataclass(frozen=True)
@@ -86,15 +86,7 @@ class Follower:
 
     def _move(self, followed: Followed, flow: Flow, embedding: Embedding) -> None:
         moved = flow.move(followed.mask[None])[0]
-        matrix = flow.similarity(moved)
-        # From cells, whose centres lie at whole numbers, to pixels.
-        scale = embedding.transform.pixels_per_cell
-
-        def carry(points: np.ndarray) -> np.ndarray:
-            cells = points / scale - 0.5
-            return ((cells @ matrix[:, :2].T + matrix[:, 2] + 0.5) * scale).astype(np.float32)
-
-        followed.prompt = _carried(followed.prompt, carry, float(np.sqrt(abs(np.linalg.det(matrix[:, :2])))))
+        followed.prompt = carry(followed.prompt, flow.similarity(moved), embedding.transform)
         if moved.any():
             followed.mask = moved
 
@@ -103,7 +95,7 @@ class Follower:
         usable = []
         for followed in self.objects.values():
             try:
-                usable.append(_in_view(followed.prompt, embedding.transform.size))
+                usable.append(in_view(followed.prompt, embedding.transform.size))
             except PromptError:
                 self._miss(followed)
         return usable
@@ -157,17 +149,6 @@ class Follower:
             followed.lost = True
 
 
-def _carried(prompt: Prompt, carry, growth: float) -> Prompt:
-    """A prompt whose points are carried; a box keeps its sides upright and grows by ``growth``."""
-    points = carry(prompt.points) if len(prompt.points) else prompt.points
-    box = prompt.box
-    if box is not None:
-        centre = carry((box[:2] + box[2:])[None] / 2)[0]
-        reach = np.maximum((box[2:] - box[:2]) / 2 * growth, 0.5)
-        box = np.concatenate([centre - reach, centre + reach])
-    return replace(prompt, points=points, box=box)
-
-
 def _on_its_mask(followed: Followed, embedding: Embedding) -> Prompt:
     """The prompt after an answer: points that left the mask, all of them, go back into its middle."""
     prompt = followed.prompt
@@ -184,16 +165,3 @@ def _on_its_mask(followed: Followed, embedding: Embedding) -> Prompt:
         return prompt
     around = prompt_of(followed.mask, embedding)
     return replace(prompt, points=around.points, labels=around.labels)
-
-
-def _in_view(prompt: Prompt, size: tuple[int, int]) -> Prompt:
-    """The prompt cut to the frame; points outside are dropped.
-
-    Raises:
-        PromptError: nothing of it is in view.
-    """
-    height, width = size
-    inside = ((prompt.points >= 0) & (prompt.points < (width, height))).all(1)
-    if prompt.box is None and not (inside & (prompt.labels > 0)).any():
-        raise PromptError("out of view")
-    return replace(prompt, points=prompt.points[inside], labels=prompt.labels[inside]).clipped(size)

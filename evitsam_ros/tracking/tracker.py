@@ -7,12 +7,14 @@ look for them), :meth:`Tracker.update` (who is who; births, deaths, returns).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..segment import Embedding, Masks, Prompt
+from ..segment import Embedding, Masks, Prompt, PromptError
 from .association import assign, describe, mask_ious
+from .carry import carry, in_view, prompt_of
 from .flow import FlowEstimator
 
 #: Ids are values of a 16-bit label map; 0 is the background.
@@ -43,10 +45,11 @@ class TrackOptions:
 
 @dataclass
 class Track:
-    """One object as it was last found, its mask since moved with the picture."""
+    """One object as it was last found, its mask and its prompt since moved with the picture."""
 
     identity: int
     mask: np.ndarray
+    prompt: Prompt
     description: np.ndarray
     hits: int = 1
     missed: int = 0
@@ -63,10 +66,9 @@ class Track:
         ``centre`` is x, y and ``size`` the root of the area, in cells.
         """
         self.mask = mask
-        rows, columns = np.nonzero(mask)
-        if len(rows):
-            self.centre = np.array([columns.mean(), rows.mean()])
-            self.size = float(np.sqrt(len(rows)))
+        centre, size = _place(mask)
+        if centre is not None:
+            self.centre, self.size = centre, size
 
 
 class Tracker:
@@ -86,7 +88,7 @@ class Tracker:
         self._flow.reset()
 
     def move(self, image: np.ndarray, embedding: Embedding) -> None:
-        """Carry the known masks to where the picture moved. A picture of another size begins anew."""
+        """Carry masks and prompts to where the picture moved. A picture of another size begins anew."""
         flow = self._flow.update(image, embedding.transform)
         if flow is None:
             self.tracks = []
@@ -95,12 +97,22 @@ class Tracker:
             moved = flow.move(np.stack([track.mask for track in self.tracks]))
             for track, mask in zip(self.tracks, moved, strict=True):
                 track.put(mask)
+                if track.shown:
+                    track.prompt = carry(track.prompt, flow.similarity(mask), embedding.transform)
 
     def suggest(self, embedding: Embedding) -> list[Prompt]:
-        """A point and a box for every shown object, where it should be by now; best known first."""
+        """The prompts that found the shown objects, where these should be by now; best known first.
+
+        Not the boxes of their masks: masks are a little smaller than what was asked for, and an object asked
+        for by its own mask shrinks from frame to frame.
+        """
         shown = [track for track in self.tracks if track.shown and track.mask.any()]
         shown.sort(key=lambda track: (track.missed, -track.hits))
-        return [prompt_of(track.mask, embedding) for track in shown]
+        usable = []
+        for track in shown:
+            with suppress(PromptError):
+                usable.append(in_view(track.prompt, embedding.transform.size))
+        return usable
 
     def update(self, embedding: Embedding, masks: Masks) -> Masks:
         """Give the masks of a frame their objects' ids; masks not yet believed in are left out.
@@ -109,6 +121,7 @@ class Tracker:
             embedding: of the frame, as given to :meth:`move`.
             masks: what everything mode found, one mask an object.
         """
+        asked = masks.prompts or [prompt_of(mask, embedding) for mask in masks.visible > 0]
         found = masks.visible > 0
         sides = embedding.transform.mask_size
         data = np.asarray(embedding.data)
@@ -120,12 +133,13 @@ class Tracker:
         for row, column in pairs:
             track = self.tracks[row]
             track.put(found[column])
+            track.prompt = asked[column]
             track.missed, track.hits = 0, track.hits + 1
             track.description = _blend(track.description, looks[column])
             owners[column] = track
         for column in range(len(found)):
             if column not in owners:
-                owners[column] = self._born(found[column], looks[column])
+                owners[column] = self._born(found[column], asked[column], looks[column])
         self._frames += 1
         self._age({id(track) for track in owners.values()})
         shown = [column for column in range(len(found)) if self._believed(owners[column])]
@@ -150,17 +164,17 @@ class Tracker:
         if not rows or not columns:
             return []
         scores = np.array([self.tracks[r].description for r in rows]) @ looks[columns].T
-        others = [Track(0, found[column], looks[column]) for column in columns]
+        places = [_place(found[column]) for column in columns]
         for i, track in enumerate(self.tracks[row] for row in rows):
             reach = self.options.near * track.size * (1 + track.missed / 10)
-            for j, other in enumerate(others):
-                far = other.centre is None or np.linalg.norm(track.centre - other.centre) > reach
-                if far or not 0.5 < other.size / track.size < 2.0:
+            for j, (centre, size) in enumerate(places):
+                far = centre is None or np.linalg.norm(track.centre - centre) > reach
+                if far or not 0.5 < size / track.size < 2.0:
                     scores[i, j] = 0.0
         return [(rows[i], columns[j]) for i, j in assign(scores, self.options.likeness)]
 
-    def _born(self, mask: np.ndarray, description: np.ndarray) -> Track:
-        track = Track(0, mask, description)
+    def _born(self, mask: np.ndarray, prompt: Prompt, description: np.ndarray) -> Track:
+        track = Track(0, mask, prompt, description)
         self.tracks.append(track)
         return track
 
@@ -195,18 +209,12 @@ class Tracker:
         self.tracks = kept[: self.options.most]
 
 
-def prompt_of(mask: np.ndarray, embedding: Embedding) -> Prompt:
-    """The box around ``mask (h, w)`` bool on the visible cells, and its cell nearest to its middle."""
+def _place(mask: np.ndarray) -> tuple[np.ndarray | None, float]:
+    """Centre x, y of a mask and the root of its area, in cells; None for an empty one."""
     rows, columns = np.nonzero(mask)
-    scale = embedding.transform.pixels_per_cell
-    low = np.array([columns.min(), rows.min()])
-    high = np.array([columns.max(), rows.max()]) + 1
-    nearest = np.argmin((columns - columns.mean()) ** 2 + (rows - rows.mean()) ** 2)
-    height, width = embedding.transform.size
-    size = np.array([width, height])
-    point = np.minimum((np.array([columns[nearest], rows[nearest]]) + 0.5) * scale, size - 0.5)
-    box = np.concatenate([low * scale, np.minimum(high * scale, size)])
-    return Prompt(points=point[None], labels=[1], box=box)
+    if not len(rows):
+        return None, 0.0
+    return np.array([columns.mean(), rows.mean()]), float(np.sqrt(len(rows)))
 
 
 def _blend(old: np.ndarray, new: np.ndarray) -> np.ndarray:

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A prompt goes where the picture under its object goes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..segment import Embedding, Prompt, PromptError
+from ..segment.transform import Transform
+
+
+def carry(prompt: Prompt, matrix: np.ndarray, transform: Transform) -> Prompt:
+    """A prompt after a motion; a box keeps its sides upright and grows with its object.
+
+    Args:
+        prompt: in pixels of the original image.
+        matrix: ``(2, 3)`` similarity in cells of the low-res logits, see :meth:`.flow.Flow.similarity`.
+        transform: geometry of the image.
+    """
+    scale = transform.pixels_per_cell
+
+    def moved(points: np.ndarray) -> np.ndarray:
+        # From pixels to cells, whose centres lie at whole numbers, and back.
+        cells = points / scale - 0.5
+        return ((cells @ matrix[:, :2].T + matrix[:, 2] + 0.5) * scale).astype(np.float32)
+
+    points = moved(prompt.points) if len(prompt.points) else prompt.points
+    box = prompt.box
+    if box is not None:
+        growth = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+        centre = moved((box[:2] + box[2:])[None] / 2)[0]
+        reach = np.maximum((box[2:] - box[:2]) / 2 * growth, 0.5)
+        box = np.concatenate([centre - reach, centre + reach])
+    return replace(prompt, points=points, box=box)
+
+
+def in_view(prompt: Prompt, size: tuple[int, int]) -> Prompt:
+    """The prompt cut to an image of (H, W) pixels; points outside are dropped.
+
+    Raises:
+        PromptError: nothing of it is in view.
+    """
+    height, width = size
+    inside = ((prompt.points >= 0) & (prompt.points < (width, height))).all(1)
+    if prompt.box is None and not (inside & (prompt.labels > 0)).any():
+        raise PromptError("out of view")
+    return replace(prompt, points=prompt.points[inside], labels=prompt.labels[inside]).clipped(size)
+
+
+def prompt_of(mask: np.ndarray, embedding: Embedding) -> Prompt:
+    """The box around ``mask (h, w)`` bool on the visible cells, and its cell nearest to its middle."""
+    rows, columns = np.nonzero(mask)
+    scale = embedding.transform.pixels_per_cell
+    low = np.array([columns.min(), rows.min()])
+    high = np.array([columns.max(), rows.max()]) + 1
+    nearest = np.argmin((columns - columns.mean()) ** 2 + (rows - rows.mean()) ** 2)
+    height, width = embedding.transform.size
+    size = np.array([width, height])
+    point = np.minimum((np.array([columns[nearest], rows[nearest]]) + 0.5) * scale, size - 0.5)
+    box = np.concatenate([low * scale, np.minimum(high * scale, size)])
+    return Prompt(points=point[None], labels=[1], box=box)
