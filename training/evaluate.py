@@ -51,6 +51,9 @@ def everything(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, T
     for name, records in _records(options):
         check_exhaustive(options.data / "annotations" / f"{name}.json")
         report[name] = {f"AutoPPN {options.top_n}": everything_recall(segmenter, records, options.top_n)}
+        if options.whole:
+            whole = everything_recall(segmenter, records, options.top_n, regions=False)
+            report[name][f"AutoPPN {options.top_n}, whole image"] = whole
         for side in options.grids:
             report[name][f"grid {side}x{side}"] = everything_recall(segmenter, records, side * side, side)
     return report
@@ -157,6 +160,7 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument(
         "--grids", type=int, nargs="*", default=[], help="sides of point grids to compare with"
     )
+    added.add_argument("--whole", action="store_true", help="also without decoding proposals in their regions")
     added = command(edges, model_needed=False)
     on_data(added, "bsds500_val")
     added.add_argument("--thresholds", type=int, default=33)
