@@ -160,7 +160,7 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument(
         "--grids", type=int, nargs="*", default=[], help="sides of point grids to compare with"
     )
-    added.add_argument("--whole", action="store_true", help="also without decoding proposals in their regions")
+    added.add_argument("--whole", action="store_true", help="also with whole images, not regions, decoded")
     added = command(edges, model_needed=False)
     on_data(added, "bsds500_val")
     added.add_argument("--thresholds", type=int, default=33)
