@@ -94,9 +94,6 @@ def _add_bench(commands) -> None:
         metavar="IMAGE",
         help="everything mode against grids, a box against its floor",
     )
-    parser.add_argument(
-        "--slow-repeats", type=int, default=3, help="of the grids, which take long (default 3)"
-    )
     parser.add_argument("--json", type=Path)
 
 
@@ -301,8 +298,7 @@ def _bench_everything(options: argparse.Namespace) -> int:
     # A decoded prompt is some 5 % of the encoder's work: the floor leaves it out.
     macs = model_spec(open_bundle(options.model).name).macs
     image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-    repeats = max(options.repeats, 1), max(options.slow_repeats, 1)
-    return bench_everything(options.model, image, *repeats, macs, options.json)
+    return bench_everything(options.model, image, max(options.repeats, 1), macs, options.json)
 
 
 def run_doctor(options: argparse.Namespace) -> int:

@@ -12,11 +12,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ..backends import BackendError
 from ..segment import Embedding, Masks, Prompt, Segmenter, Thresholds
 from ..segment.everything import box_nms, grid_prompts
 
 #: Side of the square matrices of the floor's product.
 PRODUCT = 2048
+BOX, FLOOR, BFLOAT16 = "image -> box mask", "matrix product of its multiply-adds", ", bfloat16"
+RATIOS = (
+    ("grid 32x32, as segment-anything", "AutoPPN, 256 prompts"),
+    ("grid 32x32, ours", "AutoPPN, 256 prompts"),
+    ("AutoPPN, 256 prompts, whole image", "AutoPPN, 256 prompts"),
+    ("grid 32x32, as segment-anything", "AutoPPN, 256 prompts" + BFLOAT16),
+    (BOX, FLOOR),
+    (BOX + BFLOAT16, FLOOR),
+)
 
 
 def segment_anythings_way(
@@ -55,11 +65,9 @@ def _full_size(masks: Masks):
         yield cv2.resize(seen, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def floor_seconds(macs: float, repeats: int = 5) -> float:
-    """What a matrix product of so many multiply-adds takes on this machine (NumPy's BLAS, float32)."""
-    a = np.random.default_rng(0).standard_normal((PRODUCT, PRODUCT), np.float32)
-    times = [_seconds(lambda: a @ a) for _ in range(repeats)]
-    return min(times) / PRODUCT**3 * macs
+def floor_seconds(macs: float, matrix: np.ndarray) -> float:
+    """What a matrix product of so many multiply-adds takes now (NumPy's BLAS, float32)."""
+    return _seconds(lambda: matrix @ matrix) / len(matrix) ** 3 * macs
 
 
 def _seconds(work: Callable[[], object]) -> float:
@@ -68,55 +76,62 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def bench_everything(
-    model: str, image: np.ndarray, repeats: int, slow_repeats: int, macs: float, out: Path | None
-) -> int:
-    """Print the table, and write it as JSON where asked.
+def _ways(segmenter: Segmenter, image: np.ndarray, suffix: str = "") -> dict[str, Callable[[], object]]:
+    """What a robot waits for."""
+    height, width = image.shape[:2]
+    box = [Prompt(box=(0.2 * width, 0.2 * height, 0.7 * width, 0.8 * height))]
+    click = [Prompt(points=[(0.5 * width, 0.5 * height)], labels=[1])]
+    embedding = segmenter.embed(image)
+    ways = {
+        "AutoPPN, 256 prompts": lambda: segmenter.everything(image, 256),
+        "AutoPPN, 64 prompts": lambda: segmenter.everything(image, 64),
+        BOX: lambda: segmenter.decode(segmenter.embed(image), box).full(),
+        "click on an embedded frame": lambda: segmenter.decode(embedding, click).full(),
+    }
+    return {name + suffix: way for name, way in ways.items()}
+
+
+def bench_everything(model: str, image: np.ndarray, repeats: int, macs: float, out: Path | None) -> int:
+    """Print the table, and write it as JSON where asked. The ways take turns: all see the same machine.
 
     Args:
         model: a bundle's name or folder.
         image: ``(H, W, 3)`` uint8 RGB.
-        repeats: of what is fast; ``slow_repeats`` of the grids.
-        macs: multiply-adds of encoder and one prompt, for the floor.
+        repeats: of every way.
+        macs: multiply-adds of the encoder, for the floor.
     """
     segmenter = Segmenter.open(model)
-    embedding = segmenter.embed(image)
-    height, width = image.shape[:2]
-    box = [Prompt(box=(0.2 * width, 0.2 * height, 0.7 * width, 0.8 * height))]
-    click = [Prompt(points=[(0.5 * width, 0.5 * height)], labels=[1])]
-    cases: dict[str, tuple[Callable[[], object], int]] = {
-        "AutoPPN, 256 prompts": (lambda: segmenter.everything(image, 256), repeats),
-        "AutoPPN, 64 prompts": (lambda: segmenter.everything(image, 64), repeats),
-        "grid 32x32, ours": (lambda: segmenter.everything(image, grid=32), slow_repeats),
-        "grid 32x32, as segment-anything": (
-            lambda: segment_anythings_way(segmenter, segmenter.embed(image), 32),
-            slow_repeats,
+    ways = _ways(segmenter, image) | {
+        "AutoPPN, 256 prompts, whole image": lambda: segmenter.everything(image, 256, regions=False),
+        "grid 32x32, ours": lambda: segmenter.everything(image, grid=32),
+        "grid 32x32, as segment-anything": lambda: segment_anythings_way(
+            segmenter, segmenter.embed(image), 32
         ),
-        "image -> box mask": (lambda: segmenter.decode(segmenter.embed(image), box).full(), repeats),
-        "click on an embedded frame": (lambda: segmenter.decode(embedding, click).full(), repeats),
     }
-    rows = {}
-    for name, (work, count) in cases.items():
-        work()
-        times = sorted(_seconds(work) for _ in range(count))
-        rows[name] = {
-            "seconds": statistics.median(times),
-            "least": times[0],
-            "most": times[-1],
-            "runs": count,
-        }
-    rows["floor of image -> box mask"] = {"seconds": floor_seconds(macs), "runs": 5}
+    try:
+        ways |= _ways(Segmenter.open(model, "openvino_bf16"), image, BFLOAT16)
+    except BackendError as error:
+        print(f"without bfloat16: {error}")
+    matrix = np.random.default_rng(0).standard_normal((PRODUCT, PRODUCT), np.float32)
+    times: dict[str, list[float]] = {name: [] for name in [*ways, FLOOR]}
+    for turn in range(repeats + 1):
+        found = {name: _seconds(way) for name, way in ways.items()}
+        found[FLOOR] = floor_seconds(macs, matrix)
+        for name, seconds in found.items() if turn else ():  # the first turn warms up
+            times[name].append(seconds)
+    rows = {
+        name: {"seconds": statistics.median(values), "least": min(values), "most": max(values)}
+        for name, values in times.items()
+    }
     print(segmenter.description)
     for name, row in rows.items():
-        spread = f"  [{row['least'] * 1e3:.0f}, {row['most'] * 1e3:.0f}]" if "least" in row else ""
-        print(f"{name:34} {row['seconds'] * 1e3:9.1f} ms{spread}  ({row['runs']} runs)")
-    ratios = {
-        "as segment-anything / AutoPPN 256": ("grid 32x32, as segment-anything", "AutoPPN, 256 prompts"),
-        "our grid / AutoPPN 256": ("grid 32x32, ours", "AutoPPN, 256 prompts"),
-        "image -> box mask / floor": ("image -> box mask", "floor of image -> box mask"),
-    }
-    for name, (above, below) in ratios.items():
-        print(f"{name:34} {rows[above]['seconds'] / rows[below]['seconds']:9.2f}")
+        spread = f"[{row['least'] * 1e3:.0f}, {row['most'] * 1e3:.0f}]"
+        print(f"{name:40} {row['seconds'] * 1e3:9.1f} ms  {spread}")
+    for above, below in RATIOS:
+        if below in rows:
+            print(f"{above} / {below}: {rows[above]['seconds'] / rows[below]['seconds']:.2f}")
+    print(f"Median of {repeats} turns, [least, most].")
     if out:
-        out.write_text(json.dumps({"model": segmenter.bundle.name, "rows": rows}, indent=2))
+        report = {"model": segmenter.bundle.name, "turns": repeats, "rows": rows}
+        out.write_text(json.dumps(report, indent=2))
     return 0
