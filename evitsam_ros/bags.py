@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from .encodings import ImageError, compressed_to_frame, image_to_frame
 from .segment import Frame
@@ -22,15 +24,12 @@ def is_bag(path: Path) -> bool:
     return path.suffix in SUFFIXES or (path / "metadata.yaml").is_file()
 
 
-def read_frames(path: Path, topic: str = "") -> Iterator[Frame]:
-    """The frames of an image topic in the order of their recording.
-
-    Args:
-        path: the bag's folder, or a single ``.mcap`` or ``.db3`` file.
-        topic: which one; by default the only topic with images.
+@contextmanager
+def open_bag(path: Path) -> Iterator[Any]:
+    """rosbags' reader of a bag's folder, or of a single ``.mcap`` or ``.db3`` file.
 
     Raises:
-        BagError: naming the bag and what was expected; a frame that cannot be decoded is named by its number.
+        BagError: rosbags is not installed, or the bag cannot be read.
     """
     try:
         from rosbags.highlevel import AnyReader, AnyReaderError
@@ -38,20 +37,38 @@ def read_frames(path: Path, topic: str = "") -> Iterator[Frame]:
     except ImportError as error:
         raise BagError(f"bags need rosbags ({error}); pip install rosbags") from error
     try:
-        with AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE)) as reader:
-            chosen = _connection(reader.connections, path, topic)
-            convert = image_to_frame if chosen.msgtype == IMAGE else compressed_to_frame
-            for number, (_, _, raw) in enumerate(reader.messages(connections=[chosen])):
-                try:
-                    yield convert(reader.deserialize(raw, chosen.msgtype))
-                except ImageError as error:
-                    raise BagError(f"bag {path}, {chosen.topic}, message {number}: {error}") from error
+        with AnyReader([path], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
+            yield reader
     except (AnyReaderError, OSError) as error:
         raise BagError(f"bag {path} cannot be read: {error}") from error
 
 
-def _connection(connections: list, path: Path, topic: str):
-    """The topic's connection."""
+def read_frames(path: Path, topic: str = "") -> Iterator[Frame]:
+    """The frames of an image topic in the order of their recording.
+
+    Args:
+        path: the bag's folder or file.
+        topic: which one; by default the only topic with images.
+
+    Raises:
+        BagError: naming the bag and what was expected; a frame that cannot be decoded is named by its number.
+    """
+    with open_bag(path) as reader:
+        chosen = choose_connection(reader.connections, path, topic)
+        for number, (_, _, raw) in enumerate(reader.messages(connections=[chosen])):
+            yield decode(reader.deserialize(raw, chosen.msgtype), chosen, number, path)
+
+
+def decode(message: Any, connection: Any, number: int, path: Path) -> Frame:
+    """The frame in a message; ``BagError`` names the message if there is none."""
+    try:
+        return image_to_frame(message) if connection.msgtype == IMAGE else compressed_to_frame(message)
+    except ImageError as error:
+        raise BagError(f"bag {path}, {connection.topic}, message {number}: {error}") from error
+
+
+def choose_connection(connections: list, path: Path, topic: str) -> Any:
+    """The image topic's connection; ``BagError`` lists what there is."""
     images = [c for c in connections if c.msgtype in (IMAGE, COMPRESSED)]
     found = [c for c in images if not topic or c.topic == topic]
     if len({c.topic for c in found}) == 1:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: ``evitsam segment | models | export | build | verify | engines | bench | doctor``."""
+"""The command line: ``evitsam segment | bag | models | export | build | verify | engines | bench …``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
     _add_segment(commands)
+    _add_bag(commands)
     _add_models(commands)
     _add_export(commands)
     add_commands(commands)
@@ -29,6 +30,29 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_segment(commands) -> None:
     parser = commands.add_parser("segment", help="segment a picture, a video or a folder of frames")
     parser.add_argument("image", type=Path, help="picture, video file or folder")
+    _add_prompts(parser)
+    _add_model(parser)
+    parser.add_argument(
+        "--track", action="store_true", help="of a video or a folder: objects keep their ids, prompts follow"
+    )
+    parser.add_argument(
+        "--out", type=Path, help="picture with the masks drawn in (default: IMAGE_masks.png); video or folder"
+    )
+    parser.add_argument("--json", type=Path, help="masks as RLE, with boxes and scores; a sequence: as COCO")
+
+
+def _add_bag(commands) -> None:
+    parser = commands.add_parser(
+        "bag", help="a bag in, the same bag with masks out; ROS need not be installed"
+    )
+    parser.add_argument("bag", type=Path, help="a bag's folder, or its .mcap or .db3 file")
+    parser.add_argument("--image-topic", default="", help="default: the only one")
+    parser.add_argument("--out", type=Path, required=True, help=".mcap or .db3 file, or a folder; a new one")
+    _add_prompts(parser)
+    _add_model(parser)
+
+
+def _add_prompts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--point",
         type=_point,
@@ -47,14 +71,6 @@ def _add_segment(commands) -> None:
     )
     parser.add_argument("--everything", action="store_true", help="all objects")
     parser.add_argument("--top-n", type=int, default=64, help="prompts in everything mode (default 64)")
-    _add_model(parser)
-    parser.add_argument(
-        "--track", action="store_true", help="of a video or a folder: objects keep their ids, prompts follow"
-    )
-    parser.add_argument(
-        "--out", type=Path, help="picture with the masks drawn in (default: IMAGE_masks.png); video or folder"
-    )
-    parser.add_argument("--json", type=Path, help="masks as RLE, with boxes and scores; a sequence: as COCO")
 
 
 def _add_models(commands) -> None:
@@ -134,11 +150,9 @@ def main(argv: list[str] | None = None) -> int:
         return 1
 
 
-def run_segment(options: argparse.Namespace) -> int:
-    import cv2
-
-    from .segment import Prompt, Segmenter, draw_overlay
-    from .sources import VIDEOS
+def _prompts(options: argparse.Namespace) -> list:
+    """What was asked for; empty for everything."""
+    from .segment import Prompt
 
     prompts = [Prompt(box=box) for box in options.box]
     if options.point:
@@ -146,6 +160,16 @@ def run_segment(options: argparse.Namespace) -> int:
         prompts.append(Prompt(points=points, labels=[int(point[2]) for point in options.point]))
     if bool(prompts) == options.everything:
         raise ValueError("give --point or --box, or else --everything")
+    return prompts
+
+
+def run_segment(options: argparse.Namespace) -> int:
+    import cv2
+
+    from .segment import Segmenter, draw_overlay
+    from .sources import VIDEOS
+
+    prompts = _prompts(options)
     if options.image.is_dir() or options.image.suffix.lower() in VIDEOS:
         return _segment_sequence(options, prompts)
     if options.track:
@@ -195,6 +219,25 @@ def _segment_sequence(options: argparse.Namespace, prompts: list) -> int:
     print(f"{segmenter.description}")
     frames, masks = len(report["images"]), len(report["annotations"])
     print(f"{frames} frames, {masks} masks, {len(objects)} ids -> {out}")
+    return 0
+
+
+def run_bag(options: argparse.Namespace) -> int:
+    from .bag_answers import DETECTIONS, LABEL_MAP, OVERLAY, answer_bag
+    from .segment import Segmenter
+
+    numbered = dict(enumerate(_prompts(options), start=1)) or None
+    segmenter = Segmenter.open(options.model, options.backend)
+    done = answer_bag(
+        segmenter, options.bag, options.out, options.image_topic, prompts=numbered, top_n=options.top_n
+    )
+    print(segmenter.description)
+    topics = [LABEL_MAP, OVERLAY, *([DETECTIONS] if done.detections else [])]
+    print(f"{done.frames} frames, {done.masks} masks, {done.ids} ids -> {options.out}: {', '.join(topics)}")
+    if not done.detections:
+        print(
+            "No detections: vision_msgs is not installed (apt install ros-$ROS_DISTRO-vision-msgs)"
+        )
     return 0
 
 
@@ -309,6 +352,7 @@ def run_doctor(options: argparse.Namespace) -> int:
 
 COMMANDS = {
     "segment": run_segment,
+    "bag": run_bag,
     "models": run_models,
     "export": run_export,
     "build": run_build,

@@ -4,10 +4,12 @@
 import cv2
 import numpy as np
 import pytest
+from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from evitsam_ros.bags import BagError, is_bag, read_frames
+from evitsam_ros.cli import main
 from evitsam_ros.sources import SourceError, open_source
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
@@ -72,6 +74,42 @@ def test_frames_come_back_as_they_were(bag, topic):
         np.testing.assert_array_equal(frame.image, picture[..., ::-1])
     for image, picture in zip(open_source(f"{bag}:{topic}", loop=False), PICTURES, strict=True):
         np.testing.assert_array_equal(image, picture)
+
+
+@pytest.mark.parametrize(
+    "bag", [StoragePlugin.MCAP, StoragePlugin.SQLITE3], indirect=True, ids=["mcap", "db3"]
+)
+@pytest.mark.parametrize("suffix", [".mcap", ".db3", ""])
+def test_masks_are_written_beside_what_was_recorded(bag, suffix, tmp_path, bundle_folder, capsys):
+    """Read back by rosbags: everything recorded byte by byte, and the masks with their frames' headers."""
+    out = tmp_path / f"answered{suffix}"
+    arguments = ["bag", str(bag), "--image-topic", "/front", "--out", str(out), "--model", str(bundle_folder)]
+    assert main([*arguments, "--box", "1,1,7,5"]) == 0
+    assert "3 frames, 3 masks, 1 ids" in capsys.readouterr().out
+    before, after = messages(bag), messages(out)
+    for topic in ("/front", "/rear/compressed", "/chatter"):
+        assert after.pop(topic) == before[topic]
+    assert sorted(after) == ["/segmenter/detections", "/segmenter/label_map", "/segmenter/overlay/compressed"]
+    with AnyReader([out]) as reader:
+        for connection, time, raw in reader.messages():
+            message = reader.deserialize(raw, connection.msgtype)
+            if connection.topic.startswith("/segmenter"):
+                assert (message.header.stamp.sec, message.header.frame_id) == (time // 10**9, "camera")
+            if connection.topic == "/segmenter/label_map":
+                assert (message.height, message.width, message.encoding) == (6, 8, "mono16")
+                assert set(np.unique(message.data.view(np.uint16))) <= {0, 1} and len(message.data) == 2 * 48
+            if connection.topic == "/segmenter/detections":
+                assert [d.id for d in message.detections] == ["1"]
+    assert main([*arguments, "--everything"]) == 1
+    assert "exists already" in capsys.readouterr().err
+
+
+def messages(bag) -> dict[str, list[tuple[int, bytes]]]:
+    found: dict[str, list[tuple[int, bytes]]] = {}
+    with AnyReader([bag]) as reader:
+        for connection, time, raw in reader.messages():
+            found.setdefault(connection.topic, []).append((time, bytes(raw)))
+    return found
 
 
 @pytest.mark.parametrize("bag", [StoragePlugin.MCAP], indirect=True)
