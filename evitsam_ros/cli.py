@@ -235,9 +235,7 @@ def run_bag(options: argparse.Namespace) -> int:
     topics = [LABEL_MAP, OVERLAY, *([DETECTIONS] if done.detections else [])]
     print(f"{done.frames} frames, {done.masks} masks, {done.ids} ids -> {options.out}: {', '.join(topics)}")
     if not done.detections:
-        print(
-            "No detections: vision_msgs is not installed (apt install ros-$ROS_DISTRO-vision-msgs)"
-        )
+        print("No detections: vision_msgs is not installed (apt install ros-$ROS_DISTRO-vision-msgs)")
     return 0
 
 

@@ -24,10 +24,15 @@ def image_message(header: Header, pixels: np.ndarray, encoding: str) -> Image:
     message.encoding = encoding
     message.is_bigendian = 0
     message.step = pixels.strides[0] if pixels.flags.c_contiguous else pixels.itemsize * pixels[0].size
-    data = array.array("B")
-    data.frombytes(np.ascontiguousarray(pixels).data.cast("B"))
-    message.data = data
+    message.data = byte_array(pixels)
     return message
+
+
+def byte_array(values: np.ndarray) -> array.array:
+    """The bytes of an ndarray, row by row, as rclpy takes them over."""
+    data = array.array("B")
+    data.frombytes(np.ascontiguousarray(values).view(np.uint8).data.cast("B"))
+    return data
 
 
 def label_map_message(header: Header, labels: np.ndarray) -> Image:

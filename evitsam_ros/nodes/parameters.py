@@ -60,6 +60,12 @@ PARAMETERS: dict[str, Spec] = {
         "frame by itself, prompts stay at their pixels.",
         live=True,
     ),
+    "depth": Spec(False, "Subscribe depth and camera_info; publish ~/points and ~/boxes_3d."),
+    "depth_slop_s": Spec(
+        0.05, "Largest difference of the stamps of an image and its depth, seconds.", low=0.0, high=10.0
+    ),
+    "image_rectified": Spec(False, "The image is rectified: camera_info's p describes it, not k and d."),
+    "organised_points": Spec(False, "~/points has a point for every pixel; else only those under masks."),
     "image_transport": Spec("raw", "Subscribe image, or image/compressed.", ("raw", "compressed")),
     "reliability": Spec("best_effort", "QoS of the image subscription.", ("best_effort", "reliable")),
     "frame_policy": Spec(

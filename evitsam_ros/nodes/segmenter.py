@@ -34,6 +34,7 @@ from .parameters import declare_parameters, values
 from .prompt_store import Prompted, PromptStore
 from .qos import latched, newest_only, results
 from .rare_encodings import with_cv_bridge
+from .space import SpaceOutput
 from .worker import Worker
 
 try:
@@ -56,6 +57,7 @@ class SegmenterNode(LifecycleNode):
         self._camera: TrackedCamera | None = None
         self._worker: Worker | None = None
         self._switch: EngineSwitch[Segmenter] | None = None
+        self._space: SpaceOutput | None = None
         self._active = False
         self._enabled = True
         self._prompts = PromptStore(MAX_OBJECTS)
@@ -86,6 +88,8 @@ class SegmenterNode(LifecycleNode):
             self._build_engines(options)
         self._create_publishers()
         self._create_subscriptions(options)
+        if options["depth"]:
+            self._space = SpaceOutput(self, options, self._refuse, self._owned)
         self._worker = Worker(self._segment, self._failed, options["frame_policy"])
         return TransitionCallbackReturn.SUCCESS
 
@@ -116,7 +120,7 @@ class SegmenterNode(LifecycleNode):
         for destroy, entity in self._owned:
             destroy(entity)
         self._owned.clear()
-        self._segmenter = self._camera = None
+        self._segmenter = self._camera = self._space = None
 
     def _build_engines(self, options: dict) -> None:
         """Build engines in a process of its own; the first frame after they are open is theirs."""
@@ -325,14 +329,15 @@ class SegmenterNode(LifecycleNode):
             "overlay": self._overlay,
             "detections": self._boxes,
         }
-        return {
+        listeners = {
             name
             for name, publisher in publishers.items()
             if publisher is not None and publisher.get_subscription_count() > 0
         }
+        return listeners | (self._space.listeners() if self._space is not None else set())
 
     def _publish(self, header, frame, masks: Masks, names: dict[int, str], listeners: set[str]) -> None:
-        if listeners & {"label_map", "mask", "overlay"}:
+        if listeners - {"detections"}:
             labels = masks.label_map()
             if "label_map" in listeners:
                 self._label_map.publish(outgoing.label_map_message(header, labels))
@@ -341,6 +346,8 @@ class SegmenterNode(LifecycleNode):
             if "overlay" in listeners:
                 picture = draw_label_map(frame.image, labels, self.get_parameter("overlay_alpha").value)
                 self._overlay.publish(outgoing.image_message(header, picture, "rgb8"))
+            if self._space is not None:
+                self._space.publish(header, frame.image, masks, labels)
         if "detections" in listeners:
             self._boxes.publish(outgoing.detections_message(header, masks, names))
         if self._label_info is not None and names != self._last_names:

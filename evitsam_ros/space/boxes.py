@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Oriented boxes around objects: principal axes of their points, without the rays that miss at the border."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .camera_model import CameraModel
+
+#: Depths beyond this many median absolute deviations of an object's are another surface's.
+OUTLIERS = 5.0
+#: Least deviation in metres: flat objects are not thinned to nothing.
+LEAST_SPREAD = 0.01
+#: Fewer points say nothing of a shape.
+LEAST_POINTS = 20
+
+
+@dataclass(frozen=True)
+class Box3D:
+    """A box in the camera's optical frame, metres.
+
+    Attributes:
+        centre: ``(3,)``.
+        axes: ``(3, 3)`` a right-handed rotation; its columns are the box's own x, y, z, longest side first.
+        size: ``(3,)`` along these axes.
+    """
+
+    centre: np.ndarray
+    axes: np.ndarray
+    size: np.ndarray
+
+    @property
+    def quaternion(self) -> np.ndarray:
+        """``(4,)`` x, y, z, w of :attr:`axes`."""
+        from scipy.spatial.transform import Rotation
+
+        return Rotation.from_matrix(self.axes).as_quat()
+
+
+def box_around(mask: np.ndarray, depths: np.ndarray, camera: CameraModel, erode: int = 2) -> Box3D | None:
+    """The box around what a mask shows; None if too little of it has a depth.
+
+    Args:
+        mask: ``(H, W)`` bool.
+        depths: ``(H, W)`` float32 metres, NaN where unknown.
+        camera: of both.
+        erode: pixels taken off the mask's border, where depth cameras see half of two surfaces; small masks
+            keep theirs.
+    """
+    if erode:
+        kernel = np.ones((2 * erode + 1, 2 * erode + 1), np.uint8)
+        inner = cv2.erode(mask.astype(np.uint8), kernel, borderValue=0) > 0
+        mask = inner if np.count_nonzero(inner & np.isfinite(depths)) >= LEAST_POINTS else mask
+    there = mask & np.isfinite(depths)
+    z = depths[there]
+    if len(z) < LEAST_POINTS:
+        return None
+    middle = np.median(z)
+    spread = max(float(np.median(np.abs(z - middle))), LEAST_SPREAD)
+    near = np.abs(z - middle) <= OUTLIERS * spread
+    z = z[near].astype(np.float64)
+    points = np.concatenate([camera.rays[there][near] * z[:, None], z[:, None]], axis=1)
+    return _principal_box(points)
+
+
+def _principal_box(points: np.ndarray) -> Box3D:
+    mean = points.mean(0)
+    _, axes = np.linalg.eigh(np.cov((points - mean).T))
+    axes = axes[:, ::-1]
+    axes[:, 2] *= np.sign(np.linalg.det(axes))
+    own = (points - mean) @ axes
+    low, high = own.min(0), own.max(0)
+    return Box3D(mean + axes @ ((low + high) / 2), axes, high - low)
