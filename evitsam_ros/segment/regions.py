@@ -15,7 +15,7 @@ from .prompt import Prompt
 from .transform import Transform
 
 #: Sides of windows, in cells.
-SIDES = (8, 12, 16, 24)
+SIDES = (8, 12, 16, 24, 32)
 #: What a window has around the box: this share of the box's side, and no less than a cell.
 MARGIN = 0.25
 #: Logit of what lies outside of a window.

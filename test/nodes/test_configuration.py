@@ -22,13 +22,21 @@ class Recorded:
         self.args, self.kwargs = args, kwargs
 
 
+class Configuration(Recorded):
+    """An argument's value, read from a context that is a plain dictionary."""
+
+    def perform(self, context: dict[str, str]) -> str:
+        context.setdefault("read", set()).add(self.args[0])
+        return context.get(self.args[0], "")
+
+
 @pytest.fixture
 def description(monkeypatch):
     modules = {
         "launch": ["LaunchDescription"],
-        "launch.actions": ["DeclareLaunchArgument"],
+        "launch.actions": ["DeclareLaunchArgument", "OpaqueFunction"],
         "launch.conditions": ["IfCondition"],
-        "launch.substitutions": ["LaunchConfiguration", "PathJoinSubstitution"],
+        "launch.substitutions": ["PathJoinSubstitution"],
         "launch_ros": [],
         "launch_ros.actions": ["Node"],
         "launch_ros.parameter_descriptions": ["ParameterValue"],
@@ -39,8 +47,17 @@ def description(monkeypatch):
         for each in classes:
             setattr(module, each, type(each, (Recorded,), {}))
         monkeypatch.setitem(sys.modules, name, module)
+    sys.modules["launch.substitutions"].LaunchConfiguration = Configuration
     launched = runpy.run_path(str(ROOT / "launch" / "segmenter.launch.py"))
     return launched["generate_launch_description"]().args[0]
+
+
+def started(description: list, **given: str) -> list:
+    """The nodes, with the segmenter that the given arguments make, and the arguments that were read."""
+    (made,) = of("OpaqueFunction", description)
+    context: dict = dict(given)
+    nodes = [*made.kwargs["function"](context), *of("Node", description)]
+    return [nodes, context["read"]]
 
 
 def of(kind: str, entities: list) -> list:
@@ -50,10 +67,10 @@ def of(kind: str, entities: list) -> list:
 def test_launch_arguments_are_described_and_used(description):
     arguments = {a.args[0]: a.kwargs for a in of("DeclareLaunchArgument", description)}
     assert all(kwargs["description"] for kwargs in arguments.values())
-    used = set()
+    nodes, used = started(description)
 
     def walk(value) -> None:
-        if type(value).__name__ == "LaunchConfiguration":
+        if isinstance(value, Configuration):
             used.add(value.args[0])
         elif isinstance(value, Recorded):
             walk(value.args), walk(value.kwargs)
@@ -63,23 +80,33 @@ def test_launch_arguments_are_described_and_used(description):
             for item in value:
                 walk(item)
 
-    walk(of("Node", description))
+    walk(nodes)
     assert used == set(arguments)
 
 
 def test_launch_starts_our_executables_with_parameters_that_exist(description):
-    nodes = {node.kwargs["executable"]: node.kwargs for node in of("Node", description)}
+    nodes = {node.kwargs["executable"]: node.kwargs for node in started(description)[0]}
     assert set(nodes) == {"segmenter", "camera", "rviz2"}
     scripts = (ROOT / "setup.py").read_text()
     for name in ("segmenter", "camera"):
         assert nodes[name]["package"] == "evitsam_ros"
         assert f"{name} = {{NAME}}.nodes.{name}:main" in scripts
-    overrides = nodes["segmenter"]["parameters"][1]
-    assert set(overrides) <= set(PARAMETERS)
     from evitsam_ros.nodes.camera import PARAMETERS as CAMERA
 
     assert set(nodes["camera"]["parameters"][0]) <= set(CAMERA)
     assert {"camera", "rviz2"} == {name for name, kwargs in nodes.items() if "condition" in kwargs}
+
+
+def test_the_parameter_file_decides_what_the_command_line_leaves_out(description):
+    """An argument that is not given must not undo what somebody wrote into the file."""
+    (file,) = started(description)[0][0].kwargs["parameters"]
+    assert file.args == ("params_file",)
+    given = {"mode": "everything", "top_n": "16", "depth": "true"}
+    _, overrides = started(description, **given)[0][0].kwargs["parameters"]
+    assert {name: value.args[0] for name, value in overrides.items()} == given
+    assert {name: value.kwargs["value_type"] for name, value in overrides.items()} == {
+        name: type(PARAMETERS[name].default) for name in given
+    }
 
 
 def test_parameter_file_states_every_parameter_with_its_default():
@@ -97,7 +124,8 @@ def test_rviz_layout_shows_our_topics():
     layout = yaml.safe_load((ROOT / "config" / "segmenter.rviz").read_text())
     displays = layout["Visualization Manager"]["Displays"]
     topics = {display["Topic"]["Value"] for display in displays}
-    assert {"/segmenter/overlay", "/segmenter/mask"} <= topics
-    source = (ROOT / "evitsam_ros" / "nodes" / "segmenter.py").read_text()
+    assert {"/segmenter/overlay", "/segmenter/mask", "/segmenter/points", "/segmenter/boxes_3d"} <= topics
+    nodes = ROOT / "evitsam_ros" / "nodes"
+    source = "".join((nodes / name).read_text() for name in ("segmenter.py", "space.py"))
     for topic in topics:
         assert f'"{topic.replace("/segmenter", "~").lstrip("/")}"' in source

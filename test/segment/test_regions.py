@@ -18,7 +18,7 @@ def boxed(*box: float) -> Prompt:
 
 def test_the_smallest_window_that_holds_the_box_is_taken():
     """A cell is 16 pixels here; a margin is a quarter of the box's side, at least a cell, on either side."""
-    for cells, side in ((3, 8), (6, 12), (8, 12), (10, 16), (14, 24), (18, 0)):
+    for cells, side in ((3, 8), (6, 12), (8, 12), (10, 16), (14, 24), (18, 32), (24, 0)):
         windows = windows_for([boxed(160, 96, 160 + 16 * cells, 128)], WIDE)
         assert windows[0, 2] == side, cells
 
