@@ -64,27 +64,19 @@ class Runtime:
         self, embedding: Any, coords: np.ndarray, labels: np.ndarray, masks: np.ndarray, has_mask: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Prompts as in ``decoder.onnx`` -> low-res logits ``(B, 3, h, w)`` and IoU ``(B, 3)``."""
-        inputs = {
-            "image_embeddings": embedding,
-            "point_coords": coords,
-            "point_labels": labels,
-            "mask_input": masks,
-            "has_mask_input": has_mask,
-        }
-        low_res, iou = self.networks["decoder"](inputs)
-        return low_res, iou
+        return self._decode("decoder", embedding, coords, labels, mask_input=masks, has_mask_input=has_mask)
 
     def decode_regions(
         self, embedding: Any, coords: np.ndarray, labels: np.ndarray, cells: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """As in ``region_decoder.onnx`` -> logits of the cells ``(B, 3, 16 * K)`` and IoU ``(B, 3)``."""
-        inputs = {
-            "image_embeddings": embedding,
-            "point_coords": coords,
-            "point_labels": labels,
-            "cells": cells,
-        }
-        masks, iou = self.networks["region_decoder"](inputs)
+        return self._decode("region_decoder", embedding, coords, labels, cells=cells)
+
+    def _decode(
+        self, network: str, embedding: Any, coords: np.ndarray, labels: np.ndarray, **rest: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        prompts = {"image_embeddings": embedding, "point_coords": coords, "point_labels": labels}
+        masks, iou = self.networks[network]({**prompts, **rest})
         return masks, iou
 
     def propose(self, embedding: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -45,6 +45,22 @@ def known_bundle(tmp_path_factory) -> Path:
     return write_known_bundle(tmp_path_factory.mktemp("engines") / "known")
 
 
+def labelled(coords, labels, label: int):
+    """The sum of the points of a label, ``(B, 2, 1, 1)``."""
+    return (coords * (labels == label).float()[..., None]).sum(1)[:, :, None, None]
+
+
+def depth_in_box(coords, labels):
+    """Centres x and y of the cells, and how deep each lies in the prompt's box, negative outside."""
+    import torch
+
+    centres = torch.arange(SIDE) + 0.5
+    x, y = centres.view(1, 1, SIDE), centres.view(1, SIDE, 1)
+    low, high = labelled(coords, labels, 2), labelled(coords, labels, 3)
+    sides = (x - low[:, 0], high[:, 0] - x, y - low[:, 1], high[:, 1] - y)
+    return x, y, torch.minimum(torch.minimum(sides[0], sides[1]), torch.minimum(sides[2], sides[3]))
+
+
 def write_known_bundle(folder: Path) -> Path:
     import torch
 
@@ -53,23 +69,10 @@ def write_known_bundle(folder: Path) -> Path:
             return image.mean((2, 3), keepdim=True)
 
     class Decoder(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            centres = torch.arange(SIDE) + 0.5
-            self.register_buffer("x", centres.view(1, 1, SIDE))
-            self.register_buffer("y", centres.view(1, SIDE, 1))
-
-        def corner(self, coords, labels, label):
-            chosen = (labels == label).float()[..., None]
-            return (coords * chosen).sum(1)[:, :, None, None]
-
         def forward(self, image_embeddings, coords, labels, mask_input, has_mask_input):
-            low, high = self.corner(coords, labels, 2), self.corner(coords, labels, 3)
-            sides = (self.x - low[:, 0], high[:, 0] - self.x, self.y - low[:, 1], high[:, 1] - self.y)
-            box = torch.minimum(torch.minimum(sides[0], sides[1]), torch.minimum(sides[2], sides[3]))
+            x, y, box = depth_in_box(coords, labels)
             distance = (
-                (self.x[:, None] - coords[:, :, :1, None]) ** 2
-                + (self.y[:, None] - coords[:, :, 1:, None]) ** 2
+                (x[:, None] - coords[:, :, :1, None]) ** 2 + (y[:, None] - coords[:, :, 1:, None]) ** 2
             ).sqrt()
             near = torch.where((labels == 1)[..., None, None], distance, 1e6).amin(1)
             bad = torch.where((labels == 0)[..., None, None], distance, 1e6).amin(1)
@@ -162,21 +165,10 @@ def colour_bundle(tmp_path_factory) -> Path:
             return image * 1.0
 
     class Decoder(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            centres = torch.arange(SIDE) + 0.5
-            self.register_buffer("x", centres.view(1, 1, SIDE))
-            self.register_buffer("y", centres.view(1, SIDE, 1))
-
-        def corner(self, coords, labels, label):
-            return (coords * (labels == label).float()[..., None]).sum(1)[:, :, None, None]
-
         def forward(self, image_embeddings, coords, labels, mask_input, has_mask_input):
-            low, high = self.corner(coords, labels, 2), self.corner(coords, labels, 3)
-            sides = (self.x - low[:, 0], high[:, 0] - self.x, self.y - low[:, 1], high[:, 1] - self.y)
-            box = torch.minimum(torch.minimum(sides[0], sides[1]), torch.minimum(sides[2], sides[3]))
-            point = self.corner(coords, labels, 1)
-            near = 14 - torch.maximum((self.x - point[:, 0]).abs(), (self.y - point[:, 1]).abs())
+            x, y, box = depth_in_box(coords, labels)
+            point = labelled(coords, labels, 1)
+            near = 14 - torch.maximum((x - point[:, 0]).abs(), (y - point[:, 1]).abs())
             has_box = (labels == 2).any(1)[:, None, None]
             logits = torch.minimum(torch.where(has_box, box, near) * 4, coloured(image_embeddings))
             logits = logits + (mask_input.sum() + has_mask_input.sum()) * 0
