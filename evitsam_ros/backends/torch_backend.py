@@ -66,7 +66,7 @@ class TorchBackend:
 
         from ..models.decoder_rewrites import DeployedDecoder
         from ..models.region_decoder import RegionDecoder
-        from .torch_gpu import Graphed, Halved, halve
+        from .torch_gpu import Graphed, Halved, InPowersOfTwo, halve
 
         key = f"{bundle.name} halved"
         if key not in self._models:
@@ -76,7 +76,7 @@ class TorchBackend:
         if network == "decoder":
             return Graphed(Halved(DeployedDecoder(model).eval(), kept=COORDINATES))
         if network == "region_decoder":
-            return Graphed(Halved(RegionDecoder(model).eval(), kept=COORDINATES_AND_CELLS))
+            return InPowersOfTwo(Graphed(Halved(RegionDecoder(model).eval(), kept=COORDINATES_AND_CELLS)))
         return Graphed(Halved({"encoder": model.image_encoder, "proposals": model.auto_ppn}[network]))
 
     def _model(self, bundle: Bundle) -> Any:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -79,3 +80,19 @@ class Graphed:
         with torch.cuda.graph(graph):
             outputs = self.module(*places)
         return graph, places, outputs
+
+
+class InPowersOfTwo:
+    """A network whose prompts are filled up to a power of two: few shapes, so few graphs.
+
+    The first input is the image's, all others have a row a prompt.
+    """
+
+    def __init__(self, network: Callable[..., list[Tensor]]) -> None:
+        self.network = network
+
+    def __call__(self, image: Tensor, *prompts: Tensor) -> list[Tensor]:
+        count = len(prompts[0])
+        missing = (1 << (count - 1).bit_length()) - count
+        filled = [torch.cat([x, x[-1:].expand(missing, *x.shape[1:])]) for x in prompts]
+        return [output[:count] for output in self.network(image, *filled)]

@@ -17,6 +17,7 @@ from onnx import ModelProto
 
 from ..bundle import NETWORKS, Bundle, sha256
 from ..segment.regions import SIDES, cells_of, windows_of
+from ..segment.segmenter import REGION_CHUNK
 from ..segment.transform import Transform, preprocess
 from .api import Gpu, TensorRt, TensorRtError
 from .cache import EngineCache, EngineKey
@@ -158,16 +159,17 @@ def decoder_profiles(bundle: Bundle, options: Options) -> tuple[Shapes, ...]:
 
 
 def region_profiles(bundle: Bundle, options: Options) -> tuple[Shapes, ...]:
-    """As of the decoder, with a prompt's cells from the smallest region to the whole embedding."""
-    _, height, width = bundle.embedding
-    fewest, usual = SIDES[0] ** 2, SIDES[1] ** 2
-    profiles = []
-    for whole in decoder_profiles(bundle, options):
-        shapes = {name: whole[name] for name in ("image_embeddings", "point_coords", "point_labels")}
-        counts = [shape[0] for shape in shapes["point_coords"]]
-        lengths = (fewest, usual, height * width)
-        profiles.append({**shapes, "cells": tuple(zip(counts, lengths, strict=True))})
-    return tuple(profiles)
+    """One profile for all that the segmenter sends: few prompts or many, points with a box, any window."""
+    embedding = (1, *bundle.embedding)
+    counts, points = (1, REGION_CHUNK, REGION_CHUNK), (3, 3, options.points[1] + 2)
+    cells = (SIDES[0] ** 2, SIDES[1] ** 2, SIDES[-1] ** 2)
+    shapes = {
+        "image_embeddings": (embedding,) * 3,
+        "point_coords": tuple((b, n, 2) for b, n in zip(counts, points, strict=True)),
+        "point_labels": tuple(zip(counts, points, strict=True)),
+        "cells": tuple(zip(counts, cells, strict=True)),
+    }
+    return (shapes,)
 
 
 def feeds_for(

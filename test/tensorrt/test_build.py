@@ -15,6 +15,8 @@ from evitsam_ros.bundle import open_bundle, sha256
 from evitsam_ros.cli import main
 from evitsam_ros.export import export_bundle
 from evitsam_ros.models import create_model
+from evitsam_ros.segment.regions import SIDES
+from evitsam_ros.segment.segmenter import REGION_CHUNK
 from evitsam_ros.tensorrt.api import Gpu, TensorRtError, describe, find_tensorrt
 from evitsam_ros.tensorrt.build import (
     NetworkPlan,
@@ -155,6 +157,11 @@ def test_profiles_cover_what_the_segmenter_sends():
     (images,) = profiles_for(bundle, "encoder", Options(batch=16))
     assert images["image"] == ((1, 3, 640, 640), (1, 3, 640, 640), (16, 3, 640, 640))
     assert profiles_for(bundle, "proposals", Options()) == ()
+    (regions,) = profiles_for(bundle, "region_decoder", Options())
+    least, best, most = regions["cells"]
+    sent = [(count, side * side) for count in (1, 17, REGION_CHUNK) for side in SIDES]
+    assert all(least[0] <= n <= most[0] and least[1] <= k <= most[1] for n, k in [best, *sent])
+    assert regions["point_labels"] == ((1, 3), (64, 3), (64, 12))
 
 
 def test_keys_differ_in_everything_that_matters(rtx):
