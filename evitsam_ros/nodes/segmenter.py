@@ -242,14 +242,11 @@ class SegmenterNode(LifecycleNode):
             self._segmenter = self._camera.segmenter = engines
             self.get_logger().info(f"switched: {engines.description}")
         start = time.perf_counter()
+        compressed = isinstance(message, CompressedImage)
         try:
-            if isinstance(message, CompressedImage):
-                frame = compressed_to_frame(message)
-            else:
-                frame = image_to_frame(message, with_cv_bridge)
+            frame = compressed_to_frame(message) if compressed else image_to_frame(message, with_cv_bridge)
         except ImageError as error:
-            topic = "image/compressed" if isinstance(message, CompressedImage) else "image"
-            self._refuse("bad_images", f"{topic}: {error}")
+            self._refuse("bad_images", f"{'image/compressed' if compressed else 'image'}: {error}")
             return
         converted = time.perf_counter()
         masks, names = self._masks(frame)

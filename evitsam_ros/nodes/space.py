@@ -20,7 +20,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from ..encodings import stamp_seconds
 from ..segment import Masks
 from ..segment.overlay import object_colours
-from ..space import FIELDS, Box3D, CameraModel, box_around, labelled_points, metres
+from ..space import FIELDS, Box3D, CameraModel, box_around, check_aligned, labelled_points, metres
 from .outgoing import byte_array
 from .qos import newest_only, results
 
@@ -81,16 +81,13 @@ class SpaceOutput:
         message, info = inputs
         try:
             depths, camera = metres(message), self._camera(info)
+            check_aligned(depths, labels, camera)
             if "points" in wanted:
                 scores = dict(zip(masks.object_ids.tolist(), masks.scores.tolist(), strict=True))
                 organised = self._options["organised_points"]
                 cloud = labelled_points(depths, camera, image, labels, scores, organised)
                 self._points.publish(points_message(header, cloud))
             if "boxes_3d" in wanted:
-                if depths.shape != labels.shape or camera.size != labels.shape:
-                    raise ValueError(
-                        f"depth is {depths.shape[::-1]}, image {labels.shape[::-1]} (width, height)"
-                    )
                 found = {i: box_around(labels == i, depths, camera) for i in masks.object_ids.tolist()}
                 self._boxes.publish(self._markers(header, {i: b for i, b in found.items() if b is not None}))
         except ValueError as error:

@@ -3,7 +3,7 @@
 
 from .boxes import Box3D, box_around
 from .camera_model import CalibrationError, CameraModel
-from .cloud import FIELDS, labelled_points
+from .cloud import FIELDS, check_aligned, labelled_points
 from .depth import DepthError, metres
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "CameraModel",
     "DepthError",
     "box_around",
+    "check_aligned",
     "labelled_points",
     "metres",
 ]

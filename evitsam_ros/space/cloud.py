@@ -13,6 +13,15 @@ FIELDS = np.dtype(
 )
 
 
+def check_aligned(depths: np.ndarray, labels: np.ndarray, camera: CameraModel) -> None:
+    """Raise ``ValueError`` unless depth, image and calibration are of one size."""
+    if not depths.shape == labels.shape == camera.size:
+        raise ValueError(
+            f"depth is {depths.shape[::-1]}, image {labels.shape[::-1]}, camera_info {camera.size[::-1]} "
+            "(width, height); expected depth aligned with the image, of one size"
+        )
+
+
 def labelled_points(
     depths: np.ndarray,
     camera: CameraModel,
@@ -37,11 +46,7 @@ def labelled_points(
     Raises:
         ValueError: the sizes differ.
     """
-    if not depths.shape == labels.shape == image.shape[:2] == camera.size:
-        raise ValueError(
-            f"depth is {depths.shape[::-1]}, image {labels.shape[::-1]}, camera_info {camera.size[::-1]} "
-            "(width, height); expected depth aligned with the image, of one size"
-        )
+    check_aligned(depths, labels, camera)
     there = (labels > 0) & np.isfinite(depths)
     chosen = slice(None) if organised else there
     points = np.zeros(labels.shape if organised else int(there.sum()), FIELDS)
