@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent
 def share_files() -> list[tuple[str, list[str]]]:
     """Everything that a robot needs beside the code, by its folder under ``share/evitsam_ros``."""
     folders: dict[str, list[str]] = defaultdict(list)
-    for top in ("launch", "config", "engines"):
+    for top in ("launch", "config", "engines", "demo/pictures"):
         for path in sorted(Path(top).rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".safetensors":
                 folders[f"share/{NAME}/{path.parent}"].append(str(path))

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ros2 launch evitsam_ros segmenter.launch.py image:=/camera/image_raw mode:=everything"""
+"""ros2 launch evitsam_ros segmenter.launch.py image:=/camera/image_raw mode:=everything
+
+The other launch files of this package include this one: its arguments are theirs too.
+"""
 
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.conditions import IfCondition
@@ -10,83 +13,133 @@ from launch_ros.substitutions import FindPackageShare
 
 from launch import LaunchDescription
 
-#: Parameters that have an argument of their own: (type, what they may be). Left out, params_file decides.
+CONFIG = PathJoinSubstitution([FindPackageShare("evitsam_ros"), "config"])
+BOOLEAN = ["true", "false", "True", "False"]
+BACKENDS = ["auto", "tensorrt", "onnxruntime", "openvino", "openvino_bf16", "torch"]
+#: Parameters that have an argument of their own: (type, choices, description). Left out, params_file decides.
 OVERRIDES = {
-    "model": (str, "bundle: a name or a folder"),
-    "backend": (str, "auto, tensorrt, onnxruntime, openvino, openvino_bf16 or torch"),
-    "mode": (str, "prompt or everything"),
-    "top_n": (int, "prompts to decode in everything mode"),
-    "image_transport": (str, "raw or compressed"),
-    "reliability": (str, "best_effort or reliable"),
-    "depth": (bool, "true: points and boxes in space, from depth and camera_info"),
+    "model": (str, [], "bundle: a name or a folder"),
+    "backend": (str, BACKENDS, "runtime of the networks"),
+    "mode": (str, ["prompt", "everything"], "segment what is prompted, or everything"),
+    "top_n": (int, [], "prompts to decode in everything mode"),
+    "image_transport": (str, ["raw", "compressed"], "how images come"),
+    "reliability": (str, ["best_effort", "reliable"], "QoS of the image subscription"),
+    "depth": (bool, BOOLEAN, "points and boxes in space, from depth and camera_info"),
+    "clicks_in_space": (bool, BOOLEAN, "prompts from RViz's Publish Point, by camera_info and tf"),
+    "autostart": (bool, BOOLEAN, "configure and activate at start; false: left to a lifecycle manager"),
+    "use_sim_time": (bool, BOOLEAN, "time from /clock, as when a bag is played"),
 }
-#: Argument -> (default, description).
+#: Argument -> (default, choices, description).
 ARGUMENTS = {
-    "image": ("image", "image topic to segment"),
-    "depth_image": ("depth", "topic of depth aligned with the image"),
-    "camera_info": ("camera_info", "topic of the image's calibration"),
-    "namespace": ("", "namespace of the nodes"),
-    "params_file": ("", "YAML with parameters; default: config/segmenter.yaml of this package"),
-    "rviz": ("false", "start RViz with config/segmenter.rviz"),
-    "camera": ("false", "start the desk camera too"),
-    "source": ("/dev/video0", "what the desk camera shows: device, video, bag, picture or folder"),
-    "rate": ("10.0", "frames a second of the desk camera"),
-    **{name: ("", f"{text}; default: as in params_file") for name, (_, text) in OVERRIDES.items()},
+    "image": ("image", [], "image topic to segment"),
+    "depth_image": ("depth", [], "topic of depth aligned with the image"),
+    "camera_info": ("camera_info", [], "topic of the image's calibration"),
+    "clicked_point": ("/clicked_point", [], "topic of RViz's Publish Point"),
+    "cameras": ("", [], "several cameras: names with commas between them; the topics above are below each name"),
+    "namespace": ("", [], "namespace of the nodes"),
+    "params_file": ([CONFIG, "/segmenter.yaml"], [], "YAML with parameters"),
+    "camera": ("false", BOOLEAN, "start the desk camera too, one for each of cameras"),
+    "source": ("/dev/video0", [], "what the desk camera shows: device, video, bag, picture or folder"),
+    "rate": ("", [], "frames a second of the desk camera; default: as in params_file"),
+    "compose": ("false", BOOLEAN, "desk camera and segmenter in one process, without DDS between them"),
+    "rviz": ("false", BOOLEAN, "start RViz"),
+    "rviz_config": ([CONFIG, "/segmenter.rviz"], [], "layout of RViz"),
+    "frame": ("", [], "fixed frame of RViz; default: as in rviz_config"),
+    "rqt": ("false", BOOLEAN, "start rqt, where a click on the image is a prompt"),
+    **{
+        name: ("", ["", *choices] if choices else [], f"{text}; default: as in params_file")
+        for name, (_, choices, text) in OVERRIDES.items()
+    },
 }
+#: The desk camera's parameters, likewise: an argument that is empty leaves them to the file.
+CAMERA = {"source": str, "rate": float}
+#: Outputs that the layouts of RViz and rqt name, with the input for clicks.
+SHOWN = ("overlay", "mask", "points", "boxes_3d", "pixel")
 
 
-def segmenter(context) -> list[Node]:
-    """The node with the parameters of the file, and those that were given on the command line on top."""
-    said = {name: LaunchConfiguration(name).perform(context) for name in OVERRIDES}
-    overrides = {n: ParameterValue(v, value_type=OVERRIDES[n][0]) for n, v in said.items() if v}
-    image = LaunchConfiguration("image")
-    node = Node(
+def nodes(context) -> list[Node]:
+    """Segmenter and desk cameras, or both composed, and what shows them."""
+    said = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    cameras = [name.strip() for name in said["cameras"].split(",") if name.strip()]
+    composed = said["compose"].lower() == "true"
+    if composed and cameras:
+        raise ValueError(f"compose takes one camera: expected no cameras, got cameras:={said['cameras']}")
+    overrides = given(said, {name: kind for name, (kind, _, _) in OVERRIDES.items()})
+    if cameras:
+        overrides["cameras"] = cameras
+    remappings = [*inputs(said, cameras), ("clicked_point", said["clicked_point"])]
+    if composed:
+        # No name: it would rename both nodes.
+        started = [ours("compose", said, overrides | given(said, CAMERA), remappings)]
+    else:
+        started = [ours("segmenter", said, overrides, remappings, name="segmenter")]
+        started += [desk_camera(said, name) for name in cameras or [""]]
+    return [*started, *windows(said, cameras)]
+
+
+def given(said: dict[str, str], kinds: dict[str, type]) -> dict[str, ParameterValue]:
+    """Parameters from the command line. A device's number, for one, is a string all the same."""
+    return {n: ParameterValue(LaunchConfiguration(n), value_type=kind) for n, kind in kinds.items() if said[n]}
+
+
+def inputs(said: dict[str, str], cameras: list[str]) -> list[tuple[str, str]]:
+    """Remappings of the inputs: of the one camera, or of each of several below its name."""
+    image, depth, info = said["image"], said["depth_image"], said["camera_info"]
+    pairs = {"image": image, "image/compressed": f"{image}/compressed", "depth": depth, "camera_info": info}
+    if not cameras:
+        return list(pairs.items())
+    return [(f"{name}/{a}", f"{name}/{b.lstrip('/')}") for name in cameras for a, b in pairs.items()]
+
+
+def ours(executable: str, said: dict[str, str], parameters: dict, remappings: list, **more) -> Node:
+    return Node(
         package="evitsam_ros",
-        executable="segmenter",
-        name="segmenter",
-        namespace=LaunchConfiguration("namespace"),
+        executable=executable,
         output="screen",
-        parameters=[LaunchConfiguration("params_file"), *([overrides] if overrides else [])],
-        remappings=[
-            ("image", image),
-            ("image/compressed", [image, "/compressed"]),
-            ("depth", LaunchConfiguration("depth_image")),
-            ("camera_info", LaunchConfiguration("camera_info")),
-        ],
+        parameters=[said["params_file"], *([parameters] if parameters else [])],
+        remappings=remappings,
+        **{"namespace": said["namespace"], **more},
     )
-    return [node]
+
+
+def desk_camera(said: dict[str, str], name: str) -> Node:
+    """The desk camera; one of several publishes below its name."""
+    image = said["image"].lstrip("/") if name else said["image"]
+    return ours(
+        "camera",
+        said,
+        given(said, CAMERA),
+        [("image", image), ("image/compressed", f"{image}/compressed")],
+        name="camera",
+        namespace="/".join(part for part in (said["namespace"], name) if part),
+        condition=IfCondition(said["camera"]),
+    )
+
+
+def windows(said: dict[str, str], cameras: list[str]) -> list[Node]:
+    """RViz and rqt. Their layouts name topics without a namespace; remapped, they follow the nodes'."""
+    below = [f"{name}/" for name in cameras] or [""]
+    topics = [f"segmenter/{each}{topic}" for each in below for topic in SHOWN]
+    remappings = [(f"/{topic}", topic) for topic in topics]
+    remappings += [(f"/{a}", b) for a, b in inputs(said, cameras) if a.endswith("image")]
+    layout = ["-d", said["rviz_config"], *(["-f", said["frame"]] if said["frame"] else [])]
+    perspective = ["--perspective-file", [CONFIG, "/segmenter.perspective"]]
+    return [
+        Node(
+            package=package,
+            executable=package,
+            namespace=said["namespace"],
+            arguments=arguments,
+            remappings=remappings,
+            condition=IfCondition(said[argument]),
+        )
+        for argument, package, arguments in (("rviz", "rviz2", layout), ("rqt", "rqt_gui", perspective))
+    ]
 
 
 def generate_launch_description() -> LaunchDescription:
-    share = FindPackageShare("evitsam_ros")
-    defaults = PathJoinSubstitution([share, "config", "segmenter.yaml"])
     arguments = [
-        DeclareLaunchArgument(
-            name, default_value=defaults if name == "params_file" else default, description=text
-        )
-        for name, (default, text) in ARGUMENTS.items()
+        DeclareLaunchArgument(name, default_value=default, choices=choices or None, description=text)
+        for name, (default, choices, text) in ARGUMENTS.items()
     ]
-    camera = Node(
-        package="evitsam_ros",
-        executable="camera",
-        name="camera",
-        namespace=LaunchConfiguration("namespace"),
-        output="screen",
-        condition=IfCondition(LaunchConfiguration("camera")),
-        # A device may be given by its number alone, and is a string all the same.
-        parameters=[
-            {
-                "source": ParameterValue(LaunchConfiguration("source"), value_type=str),
-                "rate": ParameterValue(LaunchConfiguration("rate"), value_type=float),
-            }
-        ],
-        remappings=[("image", LaunchConfiguration("image"))],
-    )
-    rviz = Node(
-        package="rviz2",
-        executable="rviz2",
-        name="rviz",
-        condition=IfCondition(LaunchConfiguration("rviz")),
-        arguments=["-d", PathJoinSubstitution([share, "config", "segmenter.rviz"])],
-    )
-    return LaunchDescription([*arguments, OpaqueFunction(function=segmenter), camera, rviz])
+    return LaunchDescription([*arguments, OpaqueFunction(function=nodes)])

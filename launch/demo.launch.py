@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ros2 launch evitsam_ros demo.launch.py rviz:=true
+
+A photograph as the camera, everything in it segmented, with config/demo.yaml; no camera is needed.
+"""
+
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import PathJoinSubstitution
+from launch_ros.substitutions import FindPackageShare
+
+from launch import LaunchDescription
+
+SHARE = FindPackageShare("evitsam_ros")
+
+
+def generate_launch_description() -> LaunchDescription:
+    segmenter = PathJoinSubstitution([SHARE, "launch", "segmenter.launch.py"])
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                "params_file",
+                default_value=PathJoinSubstitution([SHARE, "config", "demo.yaml"]),
+                description="YAML with parameters",
+            ),
+            DeclareLaunchArgument(
+                "source",
+                default_value=PathJoinSubstitution([SHARE, "demo", "pictures", "astronaut.jpg"]),
+                description="what the desk camera shows: device, video, bag, picture or folder",
+            ),
+            IncludeLaunchDescription(
+                PythonLaunchDescriptionSource(segmenter), launch_arguments=[("camera", "true")]
+            ),
+        ]
+    )

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ros2 launch evitsam_ros everything.launch.py image:=/camera/image_raw rviz:=true
+
+All objects in view, with config/everything.yaml.
+"""
+
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import PathJoinSubstitution
+from launch_ros.substitutions import FindPackageShare
+
+from launch import LaunchDescription
+
+SHARE = FindPackageShare("evitsam_ros")
+
+
+def generate_launch_description() -> LaunchDescription:
+    segmenter = PathJoinSubstitution([SHARE, "launch", "segmenter.launch.py"])
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                "params_file",
+                default_value=PathJoinSubstitution([SHARE, "config", "everything.yaml"]),
+                description="YAML with parameters",
+            ),
+            IncludeLaunchDescription(
+                PythonLaunchDescriptionSource(segmenter), launch_arguments=[("mode", "everything")]
+            ),
+        ]
+    )
