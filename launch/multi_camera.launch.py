@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """ros2 launch evitsam_ros multi_camera.launch.py cameras:=front,rear image:=image_raw
 
-Several cameras, one process, one engine, with config/multi_camera.yaml: NAME/image_raw of each camera comes in,
-/segmenter/NAME/label_map goes out.
+Several cameras, one process, one engine, with config/multi_camera.yaml: NAME/image_raw of each camera comes
+in, /segmenter/NAME/label_map goes out.
 """
 
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription

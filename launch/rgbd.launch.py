@@ -13,7 +13,7 @@ from launch_ros.substitutions import FindPackageShare
 from launch import LaunchDescription
 
 SHARE = FindPackageShare("evitsam_ros")
-#: Driver -> arguments of segmenter.launch.py: its topics and the frame of its images, all by its default names.
+#: Driver -> arguments of segmenter.launch.py: topics and frame of its images, by the driver's default names.
 DRIVERS = {
     # ros2 launch realsense2_camera rs_launch.py align_depth.enable:=true
     "realsense": {

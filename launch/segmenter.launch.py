@@ -35,7 +35,11 @@ ARGUMENTS = {
     "depth_image": ("depth", [], "topic of depth aligned with the image"),
     "camera_info": ("camera_info", [], "topic of the image's calibration"),
     "clicked_point": ("/clicked_point", [], "topic of RViz's Publish Point"),
-    "cameras": ("", [], "several cameras: names with commas between them; the topics above are below each name"),
+    "cameras": (
+        "",
+        [],
+        "several cameras: names with commas between them; the topics above are below each name",
+    ),
     "namespace": ("", [], "namespace of the nodes"),
     "params_file": ([CONFIG, "/segmenter.yaml"], [], "YAML with parameters"),
     "camera": ("false", BOOLEAN, "start the desk camera too, one for each of cameras"),
@@ -79,7 +83,9 @@ def nodes(context) -> list[Node]:
 
 def given(said: dict[str, str], kinds: dict[str, type]) -> dict[str, ParameterValue]:
     """Parameters from the command line. A device's number, for one, is a string all the same."""
-    return {n: ParameterValue(LaunchConfiguration(n), value_type=kind) for n, kind in kinds.items() if said[n]}
+    return {
+        n: ParameterValue(LaunchConfiguration(n), value_type=kind) for n, kind in kinds.items() if said[n]
+    }
 
 
 def inputs(said: dict[str, str], cameras: list[str]) -> list[tuple[str, str]]:

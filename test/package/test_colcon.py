@@ -78,7 +78,7 @@ def test_share_and_index_are_installed(built):
 def test_executables_run_from_the_install_space(built):
     workspace, base = built
     scripts = workspace / base / "evitsam_ros" / "lib" / "evitsam_ros"
-    assert sorted(path.name for path in scripts.iterdir()) == ["camera", "evitsam", "segmenter"]
+    assert sorted(path.name for path in scripts.iterdir()) == ["camera", "compose", "evitsam", "segmenter"]
     result = installed(workspace, base, str(scripts / "evitsam"), "doctor")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "lite_sam" in result.stdout and "ready: camera in, masks out" in result.stdout

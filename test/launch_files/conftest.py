@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The package's share folder as setup.py installs it, and launch files run from there."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from .stand_in import Context, launch
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def setup_arguments() -> dict:
+    """What setup.py tells setuptools."""
+    import runpy
+
+    import setuptools
+
+    told: dict = {}
+    here = Path.cwd()
+    os.chdir(ROOT)
+    try:
+        with mock.patch.object(setuptools, "setup", lambda **arguments: told.update(arguments)):
+            runpy.run_path(str(ROOT / "setup.py"))
+    finally:
+        os.chdir(here)
+    return told
+
+
+@pytest.fixture(scope="session")
+def share(tmp_path_factory, setup_arguments) -> Path:
+    """``share/evitsam_ros`` with exactly the files that setup.py installs (engines but by their names)."""
+    prefix = tmp_path_factory.mktemp("prefix")
+    for folder, files in setup_arguments["data_files"]:
+        (prefix / folder).mkdir(parents=True, exist_ok=True)
+        for file in files:
+            if "engines" in Path(file).parts:
+                (prefix / folder / Path(file).name).touch()
+            else:
+                shutil.copy(ROOT / file, prefix / folder)
+    return prefix / "share" / "evitsam_ros"
+
+
+@pytest.fixture(scope="session")
+def launched(share) -> Callable[..., Context]:
+    """Run one of our launch files, by its name before ``.launch.py``, with arguments."""
+
+    def run(name: str, **given: str) -> Context:
+        return launch(share / "launch" / f"{name}.launch.py", {"evitsam_ros": share}, **given)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory) -> Callable[[str], object]:
+    """The graph of a real node: ``segmenter``, ``camera``, or ``cameras``, the segmenter with front and rear."""
+    from .live import live_camera, live_segmenter
+
+    folder = tmp_path_factory.mktemp("logs")
+    makers = {
+        "segmenter": lambda: live_segmenter(folder),
+        "camera": lambda: live_camera(folder),
+        "cameras": lambda: live_segmenter(folder, ("front", "rear")),
+    }
+    return functools.cache(lambda name: makers[name]())

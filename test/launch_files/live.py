@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real nodes over real DDS, and what the ROS graph says of them.
+
+Each is started in every way that makes it publish, subscribe or serve something else.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from evitsam_ros.nodes.parameters import PARAMETERS
+
+from ..nodes.conftest import _DOMAINS, Peer, Process
+
+#: A graph that has not changed for so long is complete, seconds.
+SETTLED = 1.5
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What a node has, by fully qualified names."""
+
+    publish: frozenset[str]
+    subscribe: frozenset[str]
+    reply: frozenset[str]
+    request: frozenset[str]
+
+    def __or__(self, other: Graph) -> Graph:
+        return Graph(*(getattr(self, name) | getattr(other, name) for name in Graph.__dataclass_fields__))
+
+
+def graph_of(peer: Peer, node: str, namespace: str = "/") -> Graph:
+    """What the node has now; empty where it has not been discovered yet."""
+    queries: tuple[Callable[[str, str], Iterable], ...] = (
+        peer.node.get_publisher_names_and_types_by_node,
+        peer.node.get_subscriber_names_and_types_by_node,
+        peer.node.get_service_names_and_types_by_node,
+        peer.node.get_client_names_and_types_by_node,
+    )
+    if (node, namespace) not in peer.node.get_node_names_and_namespaces():
+        return Graph(*[frozenset()] * 4)
+    return Graph(*(frozenset(name for name, _ in query(node, namespace)) for query in queries))
+
+
+def live_graph(folder: Path, module: str, parameters: dict, needs: str, extra: tuple[str, ...] = ()) -> Graph:
+    """Start a node, wait until it publishes ``needs`` and nothing comes any more; its graph.
+
+    Parameters that the node does not have are left out.
+    """
+    domain = next(_DOMAINS) % 101
+    if module == "segmenter":
+        parameters = {k: v for k, v in parameters.items() if k in PARAMETERS or k == "use_sim_time"}
+    process = Process(module, domain, folder / f"{module}_{domain}.log", parameters, extra)
+    peer = Peer(domain)
+    try:
+        return _settled(peer, module, needs, process)
+    finally:
+        process.stop()
+        peer.close()
+
+
+def _settled(peer: Peer, node: str, needs: str, process: Process, seconds: float = 60.0) -> Graph:
+    deadline = time.monotonic() + seconds
+    last, since = graph_of(peer, node), time.monotonic()
+    while time.monotonic() < deadline:
+        peer.until(lambda: False, 0.2)
+        now = graph_of(peer, node)
+        if now != last:
+            last, since = now, time.monotonic()
+        elif needs in now.publish and time.monotonic() - since > SETTLED:
+            return now
+    raise AssertionError(f"{node} does not publish {needs} but {sorted(last.publish)}\n{process.output}")
+
+
+def live_segmenter(folder: Path, cameras: tuple[str, ...] = ()) -> Graph:
+    """All that the segmenter ever has: raw or compressed images, depth, clicks, simulated time."""
+    common = {"backend": "onnxruntime", "diagnostics_period_s": 0.2}
+    several = {"cameras": f"[{', '.join(cameras)}]"} if cameras else {}
+    needs = f"/segmenter/{''.join(f'{name}/' for name in cameras[:1])}label_map"
+    space = {"depth": True, "clicks_in_space": True, "use_sim_time": True}
+    return live_graph(folder, "segmenter", common | several | space, needs) | live_graph(
+        folder, "segmenter", common | several | {"image_transport": "compressed"}, needs
+    )
+
+
+def live_camera(folder: Path) -> Graph:
+    """All that the desk camera ever has."""
+    raw = live_graph(folder, "camera", {"use_sim_time": True}, "/image")
+    return raw | live_graph(folder, "camera", {"compressed": True}, "/image/compressed")

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the launch files start, evaluated by a stand-in: executables, parameters and files that exist, and
+arguments that do something. That the remapped topics exist in the nodes is shown by test_live_topics.py."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+from pathlib import Path
+
+import pytest
+import yaml
+
+from .stand_in import Context, Started
+
+nodes = pytest.importorskip("evitsam_ros.nodes.parameters", reason="ROS 2 is not installed")
+camera = importlib.import_module("evitsam_ros.nodes.camera")
+
+NAMES = ["segmenter", "everything", "demo", "rgbd", "multi_camera"]
+#: Every window and every node, so that everything an argument decides shows.
+ALL = {"rviz": "true", "rqt": "true", "camera": "true"}
+#: A value that differs from the default, for arguments without choices.
+OTHER = {
+    "image": "/other/image",
+    "depth_image": "/other/depth",
+    "camera_info": "/other/camera_info",
+    "clicked_point": "/other/point",
+    "cameras": "left,right",
+    "namespace": "robot",
+    "source": "0",
+    "rate": "3",
+    "frame": "map",
+    "model": "/models/other",
+    "top_n": "16",
+}
+
+
+def kinds(executable: str) -> dict[str, type]:
+    """Parameters that a node takes from a launch file, with their types."""
+    segmenter = {name: type(spec.default) for name, spec in nodes.PARAMETERS.items()}
+    desk = {name: type(default) for name, (default, _) in camera.PARAMETERS.items()}
+    own = {"segmenter": segmenter, "camera": desk, "compose": segmenter | desk}[executable]
+    return own | {"use_sim_time": bool}
+
+
+def ours(context: Context) -> list[Started]:
+    return [node for node in context.started if node.package == "evitsam_ros"]
+
+
+def test_all_launch_files_are_known_and_installed(share):
+    installed = {path.name for path in (share / "launch").iterdir()}
+    assert installed == {f"{name}.launch.py" for name in NAMES}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_arguments_are_described_and_every_choice_launches(launched, name):
+    declared = launched(name).declared
+    for argument, action in declared.items():
+        assert action.description, argument
+        for choice in action.choices or []:
+            if (argument, choice.lower()) != ("compose", "true") or name != "multi_camera":
+                assert ours(launched(name, **{argument: choice}))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_argument_changes_what_is_started(launched, tmp_path, name):
+    """An argument that nothing reads, or that is set over, is found by its having no effect."""
+    file = tmp_path / "other.yaml"
+    file.write_text("{}")
+    base = launched(name, **ALL)
+    # Fixed by the launch file, since it is what the file is there for.
+    fixed = {"everything": {"mode"}, "demo": {"camera"}}.get(name, set())
+    for argument, action in base.declared.items():
+        values = [v for v in action.choices or [] if v != base.configurations[argument]]
+        values = values or [OTHER.get(argument, str(file))]
+        given = ALL | ({"cameras": ""} if argument == "compose" else {})
+        others = [launched(name, **given | {argument: value}).started for value in values]
+        changed = any(other != launched(name, **given).started for other in others)
+        assert changed == (argument not in fixed), argument
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_executables_and_files_are_installed(launched, setup_arguments, name):
+    scripts = {line.split(" = ")[0] for line in setup_arguments["entry_points"]["console_scripts"]}
+    modules = dict(line.split(" = ") for line in setup_arguments["entry_points"]["console_scripts"])
+    for compose in ("true", "false"):
+        for node in launched(name, compose=compose, **ALL, cameras="").started:
+            if node.package != "evitsam_ros":
+                assert (node.package, node.executable) in {("rviz2", "rviz2"), ("rqt_gui", "rqt_gui")}
+                continue
+            assert node.executable in scripts
+            module, function = modules[node.executable].split(":")
+            assert hasattr(importlib.import_module(module), function)
+            for file in [each for each in node.parameters if isinstance(each, str)]:
+                assert Path(file).is_file(), file
+    files = [a for n in launched(name, **ALL).started for a in n.arguments if a.startswith("/")]
+    assert files and all(Path(file).is_file() for file in files), files
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parameters_exist_and_have_the_nodes_types(launched, name):
+    given = {"model": "x", "top_n": "16", "rate": "3", "depth": "true", "clicks_in_space": "True"}
+    given |= {"backend": "torch", "mode": "prompt", "image_transport": "compressed", "use_sim_time": "true"}
+    given |= {"reliability": "reliable", "autostart": "false", "source": "0", **ALL}
+    for compose, cameras in (("false", "front,rear"), ("false", ""), ("true", "")):
+        for node in ours(launched(name, **given, compose=compose, cameras=cameras)):
+            expected = kinds(node.executable)
+            for values in [each for each in node.parameters if isinstance(each, dict)]:
+                for parameter, value in values.items():
+                    assert type(value) is expected[parameter], (node.executable, parameter, value)
+
+
+def test_choices_are_those_of_the_node(launched):
+    for argument, action in launched("segmenter").declared.items():
+        if argument in nodes.PARAMETERS and nodes.PARAMETERS[argument].choices:
+            assert set(action.choices) == {"", *nodes.PARAMETERS[argument].choices}
+
+
+def test_the_parameter_file_decides_what_the_command_line_leaves_out(launched):
+    """An argument that is not given must not undo what somebody wrote into the file."""
+    (node,) = ours(launched("segmenter", params_file="mine.yaml"))
+    assert node.parameters == ["mine.yaml"]
+    (node,) = ours(launched("segmenter", params_file="mine.yaml", mode="everything", top_n="16"))
+    assert node.parameters == ["mine.yaml", {"mode": "everything", "top_n": 16}]
+    composed = ours(launched("segmenter", params_file="mine.yaml", compose="true", source="0", top_n="16"))
+    assert [node.parameters for node in composed] == [["mine.yaml", {"top_n": 16, "source": "0"}]]
+
+
+def test_a_choice_that_does_not_exist_is_refused(launched):
+    for argument, value in (("mode", "magic"), ("depth", "perhaps"), ("rviz", "yes")):
+        with pytest.raises(AssertionError, match=f"{argument}:={value}"):
+            launched("segmenter", **{argument: value})
+
+
+def test_several_cameras_are_below_their_names(launched):
+    segmenter, *desk = ours(
+        launched("multi_camera", cameras="front, rear", image="/image_raw", camera="true")
+    )
+    assert segmenter.parameters[-1]["cameras"] == ["front", "rear"]
+    for name in ("front", "rear"):
+        assert segmenter.remappings[f"{name}/image"] == f"{name}/image_raw"
+        assert segmenter.remappings[f"{name}/image/compressed"] == f"{name}/image_raw/compressed"
+    assert [(node.namespace, node.remappings["image"]) for node in desk] == [
+        ("front", "image_raw"),
+        ("rear", "image_raw"),
+    ]
+
+
+def test_composed_with_several_cameras_is_refused_with_the_reason(launched):
+    with pytest.raises(ValueError, match="compose takes one camera"):
+        launched("multi_camera", compose="true")
+
+
+def test_the_drivers_topics_can_be_replaced_one_by_one(launched):
+    (node,) = ours(launched("rgbd", driver="orbbec", image="/mine"))
+    assert node.remappings["image"] == "/mine"
+    assert node.remappings["depth"] == "/camera/depth/image_raw"
+    (node,) = ours(launched("rgbd", driver="none"))
+    assert node.remappings["image"] == "image"
+
+
+def test_windows_follow_the_namespace(launched):
+    """The layouts name absolute topics; remapped to relative ones they land where the nodes publish."""
+    *_, rviz, rqt = launched("segmenter", namespace="robot", **ALL).started
+    for window in (rviz, rqt):
+        assert window.namespace == "robot"
+        assert window.remappings["/segmenter/overlay"] == "segmenter/overlay"
+        assert window.remappings["/image"] == "image"
+
+
+def layout_topics(value) -> set[str]:
+    """All topics that an RViz layout or an rqt perspective names."""
+    if isinstance(value, dict):
+        own = {value["Value"]} if "Value" in value and "Depth" in value else set()
+        return own.union(*map(layout_topics, value.values()))
+    if isinstance(value, list):
+        return set().union(*map(layout_topics, value))
+    return {value.strip("'")} if isinstance(value, str) and value.startswith("'/") else set()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_topic_of_the_layouts_is_remapped(launched, name):
+    context = launched(name, **ALL)
+    for window in [node for node in context.started if node.package in ("rviz2", "rqt_gui")]:
+        (layout,) = [Path(a) for a in window.arguments if a.endswith((".rviz", ".perspective"))]
+        topics = layout_topics(yaml.safe_load(layout.read_text())) - {"/clicked_point"}
+        several = name == "multi_camera" and window.package == "rqt_gui"
+        assert topics and (topics <= set(window.remappings) or several), topics - set(window.remappings)
+
+
+def test_the_perspective_starts_plugins_that_it_configures(share):
+    """rqt evaluates every value; the plugins are those of rqt_common_plugins, besides rqt_image_view."""
+    groups = yaml.safe_load((share / "config" / "segmenter.perspective").read_text())["groups"]
+    manager = groups["pluginmanager"]
+    running = eval(manager["keys"]["running-plugins"]["repr"], {})
+    started = {
+        f"plugin__{plugin.replace('/', '__')}__{number}"
+        for plugin, numbers in running.items()
+        for number in numbers
+    }
+    assert set(manager["groups"]) <= started
+    view = manager["groups"]["plugin__rqt_image_view__ImageView__1"]["groups"]["plugin"]["keys"]
+    assert eval(view["publish_click_location"]["repr"], {}) is True
+    assert eval(view["mouse_pub_topic"]["repr"], {}) == "/segmenter/pixel"
+
+
+@pytest.mark.parametrize("file", ["segmenter", "everything", "demo", "rgbd", "multi_camera"])
+def test_parameter_files_name_parameters_of_the_right_type(share, file):
+    content = yaml.safe_load((share / "config" / f"{file}.yaml").read_text())
+    assert content
+    for node, section in content.items():
+        expected = kinds(node.removeprefix("/**/"))
+        for parameter, value in section["ros__parameters"].items():
+            assert type(value) is expected[parameter], (node, parameter, value)
+            spec = nodes.PARAMETERS.get(parameter)
+            if spec and spec.choices:
+                assert value in spec.choices
+            if spec and spec.low is not None:
+                assert spec.low <= value <= spec.high
+
+
+def test_the_file_of_several_cameras_has_the_launch_files_default(launched, share):
+    content = yaml.safe_load((share / "config" / "multi_camera.yaml").read_text())
+    cameras = content["/**/segmenter"]["ros__parameters"]["cameras"]
+    assert ",".join(cameras) == launched("multi_camera").configurations["cameras"]
+
+
+def test_all_files_of_config_are_used_or_explained(launched, share):
+    """A layout or parameter file that no launch file names is a leftover."""
+    used = set()
+    for name, compose in itertools.product(NAMES, ("false", "true")):
+        for node in launched(name, **ALL, compose=compose, cameras="").started:
+            used |= {Path(each).name for each in [*node.parameters, *node.arguments] if isinstance(each, str)}
+    explained = {"fastdds_images.xml"}
+    assert {path.name for path in (share / "config").iterdir() if path.is_file()} == (
+        {name for name in used if name.endswith((".yaml", ".rviz", ".perspective"))} | explained
+    )
