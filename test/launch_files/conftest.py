@@ -61,7 +61,7 @@ def launched(share) -> Callable[..., Context]:
 
 @pytest.fixture(scope="session")
 def live(tmp_path_factory) -> Callable[[str], object]:
-    """The graph of a real node: ``segmenter``, ``camera``, or ``cameras``, the segmenter with front and rear."""
+    """The graph of a real node: ``segmenter``, ``camera``, or ``cameras`` (segmenter of front and rear)."""
     from .live import live_camera, live_segmenter
 
     folder = tmp_path_factory.mktemp("logs")

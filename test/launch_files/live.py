@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from evitsam_ros.nodes.parameters import PARAMETERS
-
 from ..nodes.conftest import _DOMAINS, Peer, Process
 
 #: A graph that has not changed for so long is complete, seconds.
@@ -46,13 +44,8 @@ def graph_of(peer: Peer, node: str, namespace: str = "/") -> Graph:
 
 
 def live_graph(folder: Path, module: str, parameters: dict, needs: str, extra: tuple[str, ...] = ()) -> Graph:
-    """Start a node, wait until it publishes ``needs`` and nothing comes any more; its graph.
-
-    Parameters that the node does not have are left out.
-    """
+    """Start a node, wait until it publishes ``needs`` and nothing comes any more; its graph."""
     domain = next(_DOMAINS) % 101
-    if module == "segmenter":
-        parameters = {k: v for k, v in parameters.items() if k in PARAMETERS or k == "use_sim_time"}
     process = Process(module, domain, folder / f"{module}_{domain}.log", parameters, extra)
     peer = Peer(domain)
     try:
