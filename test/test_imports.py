@@ -67,7 +67,7 @@ def test_every_import_is_a_dependency_and_every_dependency_is_used():
     declared = {
         node.text for node in ElementTree.parse(ROOT / "package.xml").getroot() if "depend" in node.tag
     }
-    used = set().union(*(imports(path) for path in FILES)) | imports(ROOT / "launch" / "segmenter.launch.py")
+    used = set().union(*(imports(path) for path in [*FILES, *(ROOT / "launch").glob("*.py")]))
     third_party = used - set(sys.stdlib_module_names) - {"evitsam_ros"} - NO_KEY
     missing = {KEYS.get(name, name) for name in third_party} - declared
     assert not missing

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The GitHub workflow, which runs elsewhere: its form, its shell, and the files and commands it names."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+STEPS = [
+    pytest.param(job, step, id=f"{name}-{step.get('name', step.get('uses'))}")
+    for name, job in WORKFLOW["jobs"].items()
+    for step in job["steps"]
+]
+
+
+def test_it_may_only_read_and_a_newer_push_ends_it():
+    assert WORKFLOW["permissions"] == {"contents": "read"}
+    assert WORKFLOW["concurrency"]["cancel-in-progress"] is True
+    assert "permissions" not in {key for job in WORKFLOW["jobs"].values() for key in job}
+    assert all(job["timeout-minutes"] for job in WORKFLOW["jobs"].values())
+    # YAML 1.1 reads the key `on` as true.
+    assert "pull_request_target" not in WORKFLOW[True]
+
+
+@pytest.mark.parametrize(("job", "step"), STEPS)
+def test_step_is_an_action_of_a_major_version_or_shell_that_parses(job, step):
+    if "uses" in step:
+        assert re.fullmatch(r"actions/[a-z-]+@v\d+", step["uses"])
+        return
+    expressions = re.findall(r"\$\{\{.*?\}\}", step["run"])
+    assert not expressions, f"expressions belong into env, where the shell quotes them: {expressions}"
+    result = subprocess.run(["bash", "-n"], input=step["run"], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    sources = "setup.bash" in step["run"]
+    # Container jobs run sh unless told; it has no `source`.
+    assert not sources or job["defaults"]["run"]["shell"] == "bash"
+
+
+@pytest.mark.parametrize(("job", "step"), STEPS)
+def test_what_a_step_names_exists(job, step):
+    script = step.get("run", "")
+    for target in re.findall(r"\bmake ([a-z]+)", script):
+        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE), target
+    for path in re.findall(r"(?<![\w/])(?:src/evitsam_ros/)?((?:test|launch)/[\w./*-]+)", script):
+        assert list(ROOT.glob(path.rstrip("/"))), path
+    for program in re.findall(r"ros2 run evitsam_ros (\w+)", script):
+        assert f'"{program} = ' in (ROOT / "setup.py").read_text(), program
+
+
+def test_it_covers_the_supported_versions():
+    jobs = WORKFLOW["jobs"]
+    setup = (ROOT / "tools" / "setup.sh").read_text()
+    low, high = re.search(r"\((3, \d+)\) <= .* <= \((3, \d+)\)", setup).groups()
+    tested = [
+        tuple(map(int, version.split("."))) for version in jobs["tests"]["strategy"]["matrix"]["python"]
+    ]
+    assert tuple(map(int, low.split(", "))) == min(tested)
+    assert tuple(map(int, high.split(", "))) == max(tested)
+    assert jobs["ros"]["strategy"]["matrix"]["distribution"] == ["humble", "jazzy", "kilted"]
+
+
+@pytest.mark.skipif(shutil.which("actionlint") is None, reason="actionlint is not installed")
+def test_actionlint_finds_nothing():
+    result = subprocess.run(["actionlint"], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout
