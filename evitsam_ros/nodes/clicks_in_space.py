@@ -15,6 +15,8 @@ from .recent_images import stamp_ns
 from .transforms import Transforms
 
 TOPIC = "clicked_point"
+#: Largest difference of a ray, x / z or y / z, from the one that its pixel sees.
+BENT = 0.02
 
 
 class ClickError(ValueError):
@@ -72,7 +74,9 @@ class ClicksInSpace:
             raise ClickError(f"the point lies behind the camera ({seen[2]:.2f} m along its axis)")
         x, y = model.project(seen[:3])[0]
         height, width = model.size
-        if not (0 <= x < width and 0 <= y < height):
+        # Far outside of a lens's field of view its polynomial bends rays back into the image.
+        back = model.unproject(np.array([[x, y]]))[0] - seen[:2] / seen[2]
+        if not (0 <= x < width and 0 <= y < height) or np.abs(back).max() > BENT:
             raise ClickError(
                 f"the point is outside of the image: pixel ({x:.0f}, {y:.0f}) of {width} x {height}"
             )

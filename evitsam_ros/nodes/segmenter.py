@@ -76,7 +76,7 @@ class SegmenterNode(LifecycleNode):
             self._configure(values(self))
         except ValueError as error:
             self._refuse_all("configure", str(error))
-            self._release()
+            self.release()
             return TransitionCallbackReturn.FAILURE
         except Exception as error:  # rclpy would not say what it was
             self.get_logger().error(traceback.format_exc())
@@ -116,19 +116,20 @@ class SegmenterNode(LifecycleNode):
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._release()
+        self.release()
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._release()
+        self.release()
         return TransitionCallbackReturn.SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """After a transition that raised: unconfigured again, so that it can be tried anew."""
-        self._release()
+        self.release()
         return TransitionCallbackReturn.SUCCESS
 
-    def _release(self) -> None:
+    def release(self) -> None:
+        """End the inference thread, and take topics and networks away."""
         self._active = False
         if self._worker is not None:
             self._worker.stop()
@@ -246,7 +247,7 @@ def main(args: list[str] | None = None) -> int:
             node.start()
             executor.spin()
         finally:
-            node._release()
+            node.release()
             executor.shutdown()
             node.destroy_node()
     return 0

@@ -61,7 +61,7 @@ def test_between_two_times_it_is_between_two_poses():
     found = tree.lookup("odom", "base", 1.25)
     np.testing.assert_allclose(found[:3, 3], [5, 0, 0], atol=1e-12)
     assert math.degrees(math.atan2(found[1, 0], found[0, 0])) == pytest.approx(75)
-    with pytest.raises(TransformError, match="known from 0.000 to 3.000 s, not at 3.500 s"):
+    with pytest.raises(TransformError, match=r"known from 0\.000 to 3\.000 s, not at 3\.500 s"):
         tree.lookup("odom", "base", 3.5)
     np.testing.assert_allclose(tree.lookup("odom", "base")[:3, 3], [12, 0, 0])
 
