@@ -40,7 +40,8 @@ class Arrivals:
         if len(self._intervals) < LEAST:
             return 0.0
         intervals = np.array(self._intervals)
-        # The period is that of the frames which came one after the other; a few may have come too close.
-        period = np.quantile(intervals, 0.1)
+        # The period is that of the frames which came one after the other.
+        short = np.quantile(intervals, 0.1)
+        period = np.median(intervals[intervals < 1.5 * short])
         taken = np.maximum(np.rint(intervals / period), 1).sum()
         return float(1 - len(intervals) / taken)

@@ -37,3 +37,13 @@ class Recovery:
         pause = min(FIRST * 2 ** (self._failures - 1), LONGEST)
         self._until = time.monotonic() + (pause if self._failures > 1 else 0.0)
         return self._failures % ENOUGH == 0
+
+    def give_up(self, used: frozenset[str]) -> None:
+        """Choose what to avoid: a GPU's runtimes first, then the CPU's two in turns."""
+        on_gpu = used & {"tensorrt", "torch"}
+        if on_gpu:
+            self.avoid |= on_gpu
+        elif "openvino" in used:
+            self.avoid = self.avoid - {"onnxruntime"} | {"openvino"}
+        else:
+            self.avoid = self.avoid - {"openvino"} | used

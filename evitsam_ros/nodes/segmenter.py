@@ -186,10 +186,7 @@ class SegmenterNode(LifecycleNode):
     def _open_anew(self) -> None:
         """The same networks again, on the next runtime where there is a choice."""
         model, backend, threads = (self.get_parameter(n).value for n in ("model", "backend", "threads"))
-        failed = self._segmenter.runtime.backends
-        # On a CPU two runtimes share the networks: the one that may be missing goes first.
-        culprits = failed & {"tensorrt", "torch"} or failed & {"openvino"}
-        self._recovery.avoid |= culprits
+        self._recovery.give_up(self._segmenter.runtime.backends)
         try:
             self._use(Segmenter.open(model, backend, threads, self._recovery.avoid))
         except Exception as error:
