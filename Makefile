@@ -3,14 +3,14 @@
 SHELL := /bin/bash
 STAMP := .venv/.ready
 INPUTS := $(wildcard requirements/*.txt) $(wildcard interfaces/*/*) $(wildcard interfaces/*/msg/*) tools/setup.sh \
-	tools/build_vision_msgs.py setup.py setup.cfg
+	tools/build_interfaces.py setup.py setup.cfg
 
 .PHONY: help setup demo test lint bench clean
 
 help:            ## this list
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
 
-setup: $(STAMP)  ## make .venv: ROS 2, runtimes, torch (CPU), vision_msgs
+setup: $(STAMP)  ## make .venv: ROS 2, runtimes, torch (CPU), messages
 $(STAMP): $(INPUTS)
 	@tools/setup.sh
 

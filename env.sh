@@ -14,8 +14,8 @@ export VIRTUAL_ENV="$venv" PATH="$venv/bin:$PATH"
 export AMENT_PREFIX_PATH="$venv" CMAKE_PREFIX_PATH="$venv" ROS_DISTRO=jazzy
 export ROS_AUTOMATIC_DISCOVERY_RANGE="${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST}"
 export PYTHONPATH="$root"
-generated="$venv/vision_msgs"
-if [ -d "$generated/share/vision_msgs" ]; then
+generated="$venv/interfaces"
+if [ -f "$generated/built_from" ]; then
   site="$("$venv/bin/python" -c 'import sys; print(f"lib/python3.{sys.version_info[1]}/site-packages")')"
   export PYTHONPATH="$PYTHONPATH:$generated/$site" LD_LIBRARY_PATH="$generated/lib"
   export AMENT_PREFIX_PATH="$generated:$AMENT_PREFIX_PATH"

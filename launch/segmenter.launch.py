@@ -65,16 +65,12 @@ def nodes(context) -> list[Node]:
     """Segmenter and desk cameras, or both composed, and what shows them."""
     said = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     cameras = [name.strip() for name in said["cameras"].split(",") if name.strip()]
-    composed = said["compose"].lower() == "true"
-    if composed and cameras:
-        raise ValueError(f"compose takes one camera: expected no cameras, got cameras:={said['cameras']}")
     overrides = given(said, {name: kind for name, (kind, _, _) in OVERRIDES.items()})
     if cameras:
         overrides["cameras"] = cameras
     remappings = [*inputs(said, cameras), ("clicked_point", said["clicked_point"])]
-    if composed:
-        # No name: it would rename both nodes.
-        started = [ours("compose", said, overrides | given(said, CAMERA), remappings)]
+    if said["compose"].lower() == "true":
+        started = [composed(said, cameras, overrides | given(said, CAMERA), remappings)]
     else:
         started = [ours("segmenter", said, overrides, remappings, name="segmenter")]
         started += [desk_camera(said, name) for name in cameras or [""]]
@@ -104,22 +100,37 @@ def ours(executable: str, said: dict[str, str], parameters: dict, remappings: li
         output="screen",
         parameters=[said["params_file"], *([parameters] if parameters else [])],
         remappings=remappings,
-        **{"namespace": said["namespace"], **more},
+        **{"namespace": said["namespace"] or None, **more},
     )
+
+
+def composed(said: dict[str, str], cameras: list[str], parameters: dict, remappings: list) -> Node:
+    """Both nodes in one process. A name or a namespace would be that of all of them."""
+    if cameras and said["namespace"]:
+        raise ValueError(
+            f"compose gives each of cameras:={said['cameras']} its namespace: expected no namespace:="
+            f"{said['namespace']}"
+        )
+    return ours("compose", said, parameters, remappings + (published(said, True) if cameras else []))
 
 
 def desk_camera(said: dict[str, str], name: str) -> Node:
     """The desk camera; one of several publishes below its name."""
-    image = said["image"].lstrip("/") if name else said["image"]
     return ours(
         "camera",
         said,
         given(said, CAMERA),
-        [("image", image), ("image/compressed", f"{image}/compressed")],
+        published(said, bool(name)),
         name="camera",
-        namespace="/".join(part for part in (said["namespace"], name) if part),
+        namespace="/".join(part for part in (said["namespace"], name) if part) or None,
         condition=IfCondition(said["camera"]),
     )
+
+
+def published(said: dict[str, str], below: bool) -> list[tuple[str, str]]:
+    """Remappings of the desk camera; ``below``: in the namespace of its name."""
+    image = said["image"].lstrip("/") if below else said["image"]
+    return [("image", image), ("image/compressed", f"{image}/compressed")]
 
 
 def windows(said: dict[str, str], cameras: list[str]) -> list[Node]:
@@ -134,7 +145,7 @@ def windows(said: dict[str, str], cameras: list[str]) -> list[Node]:
         Node(
             package=package,
             executable=package,
-            namespace=said["namespace"],
+            namespace=said["namespace"] or None,
             arguments=arguments,
             remappings=remappings,
             condition=IfCondition(said[argument]),

@@ -25,7 +25,13 @@ def photograph() -> np.ndarray:
 @pytest.fixture(scope="session")
 def random_lite_sam():
     """Lite-SAM with random but lively weights: norms and running statistics are not the neutral ones."""
-    return lively(__import__("evitsam_ros.models", fromlist=["create_model"]).create_model("lite_sam"))
+    import torch
+
+    from evitsam_ros.models import create_model
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return lively(create_model("lite_sam"))
 
 
 def lively(model, seed: int = 0):

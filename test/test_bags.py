@@ -80,10 +80,10 @@ def test_frames_come_back_as_they_were(bag, topic):
     "bag", [StoragePlugin.MCAP, StoragePlugin.SQLITE3], indirect=True, ids=["mcap", "db3"]
 )
 @pytest.mark.parametrize("suffix", [".mcap", ".db3", ""])
-def test_masks_are_written_beside_what_was_recorded(bag, suffix, tmp_path, bundle_folder, capsys):
+def test_masks_are_written_beside_what_was_recorded(bag, suffix, tmp_path, capsys):
     """Read back by rosbags: everything recorded byte by byte, and the masks with their frames' headers."""
     out = tmp_path / f"answered{suffix}"
-    arguments = ["bag", str(bag), "--image-topic", "/front", "--out", str(out), "--model", str(bundle_folder)]
+    arguments = ["bag", str(bag), "--image-topic", "/front", "--out", str(out)]
     assert main([*arguments, "--box", "1,1,7,5"]) == 0
     assert "3 frames, 3 masks, 1 ids" in capsys.readouterr().out
     before, after = messages(bag), messages(out)

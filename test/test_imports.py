@@ -24,6 +24,7 @@ KEYS = {
     "jsonschema": "python3-jsonschema",
     "pycocotools": "python3-pycocotools",
     "scipy": "python3-scipy",
+    "tf2_ros": "tf2_ros_py",
 }
 #: Without a rosdep key (README: pip), or needed off the robot only.
 NO_KEY = {

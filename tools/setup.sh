@@ -34,8 +34,8 @@ say "training and evaluation"
 $pip install -q -r requirements/train.txt
 $pip install -q --no-deps -r requirements/nodeps.txt
 $pip install -q --no-deps --no-build-isolation -e .
-say "vision_msgs"
-./env.sh .venv/bin/python tools/build_vision_msgs.py
+say "vision_msgs, tf2_msgs"
+./env.sh .venv/bin/python tools/build_interfaces.py
 if [ ! -x .venv-peer/bin/python ]; then
   say "another vendor's DDS for the tests"
   "$python" -m venv .venv-peer

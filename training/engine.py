@@ -175,6 +175,7 @@ class Engine:
         save_weights(self.average.state_dict(), self.out / "model.safetensors")
         save_weights(self.model.state_dict(), self.out / "last.safetensors")
         progress = {"step": self.step, "optimiser": self.optimiser.state_dict(), **self._scaler_state()}
+        progress["helpers"] = {name: part.detach() for name, part in self._helpers()}
         save_progress(progress, self.out / "progress.pt")
 
     def resume(self) -> bool:
@@ -185,10 +186,18 @@ class Engine:
         self.average.load_state_dict(load_weights(self.out / "model.safetensors"))
         progress = load_progress(self.out / "progress.pt")
         self.optimiser.load_state_dict(progress["optimiser"])
+        with torch.no_grad():
+            for name, part in self._helpers():
+                part.copy_(progress["helpers"][name])
         if "scaler" in progress:
             self._precision.load_state_dict(progress["scaler"])
         self.step = progress["step"]
         return True
+
+    def _helpers(self) -> list[tuple[str, nn.Parameter]]:
+        """What learns beside the model, in training only."""
+        named = self.plain_task.named_parameters()
+        return [(name, p) for name, p in named if p.requires_grad and not name.startswith("model.")]
 
     @property
     def _precision(self) -> nn.Module:

@@ -111,6 +111,12 @@ class Teacher(_Strict):
     proposals_weight: float = Field(0.0, ge=0, description="AutoPPN's outputs are distilled too")
 
 
+class Features(_Strict):
+    """A classifier's features that the embedding tells too, see :mod:`training.feature_teacher`."""
+
+    weight: float = Field(0.0, ge=0, description="0: no such teacher")
+
+
 class Optimiser(_Strict):
     name: Literal["adam", "adamw"] = "adamw"
     betas: tuple[float, float] = (0.9, 0.999)
@@ -139,12 +145,15 @@ class Recipe(_Strict):
     prompts: Prompts = Prompts()
     losses: Losses = Losses()
     teacher: Teacher | None = None
+    features: Features = Features()
     optimiser: Optimiser = Optimiser()
 
     @model_validator(mode="after")
     def _fits_the_task(self) -> Recipe:
         if (self.task == "distill") != (self.teacher is not None):
             raise ValueError("the task 'distill' needs a teacher, and no other task has one")
+        if self.features.weight and self.task not in ("lite_sam", "sam"):
+            raise ValueError(f"features are for the tasks lite_sam and sam, not for {self.task}")
         moved = self.data.flip or self.data.copy_paste or any(s.zoom != (1.0, 1.0) for s in self.stages)
         if self.teacher is not None and self.teacher.kind == "files" and moved:
             raise ValueError(

@@ -48,12 +48,14 @@ class Runtime:
     Attributes:
         networks: by name.
         description: which runtime each network got, and why.
+        backends: the names of these runtimes.
         preprocess: where the runtime makes the encoder's input itself: ``(H, W, 3)`` uint8 RGB and the (h, w)
             of the picture in it -> its own ``(1, 3, S, S)`` array.
     """
 
     networks: dict[str, Network]
     description: str
+    backends: frozenset[str] = frozenset()
     preprocess: Callable[[np.ndarray, tuple[int, int]], Any] | None = None
 
     def encode(self, blob: Any) -> Any:

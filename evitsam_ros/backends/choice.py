@@ -34,30 +34,35 @@ PREFERENCE = {
 }
 
 
-def open_runtime(bundle: Bundle, backend: str = "auto", threads: int = 0) -> Runtime:
+def open_runtime(
+    bundle: Bundle, backend: str = "auto", threads: int = 0, avoid: frozenset[str] = frozenset()
+) -> Runtime:
     """Load every network of a bundle on the runtime asked for, or on the best that is there.
 
     Left to choose, it takes TensorRT where this machine has a GPU and the cache an engine of every network,
     torch where that sees the GPU, and CPU runtimes elsewhere; the description says why.
 
+    Args:
+        avoid: runtimes not to be chosen, as they failed; one that is asked for by name is taken nevertheless.
+
     Raises:
-        BackendError: the runtime is unknown or not installed, or none is.
+        BackendError: the runtime is unknown or not installed, or none is left.
     """
     if backend != "auto":
         if backend not in BACKENDS:
             raise BackendError(f"backend {backend!r} is unknown; expected auto, {', '.join(BACKENDS)}")
         return _load(bundle, dict.fromkeys(bundle.networks, (backend, "as asked")), threads)
     without_engines = ""
-    if TensorRtBackend().version() is not None:
+    if "tensorrt" not in avoid and TensorRtBackend().version() is not None:
         why = "engine in the cache"
         try:
             return _load(bundle, dict.fromkeys(bundle.networks, ("tensorrt", why)), threads)
         except BackendError as error:
             without_engines = f" TensorRT is not used: {error}."
-    if _torch_has_gpu() and (bundle.folder / WEIGHTS).is_file():
+    if "torch" not in avoid and _torch_has_gpu() and (bundle.folder / WEIGHTS).is_file():
         chosen = _load(bundle, dict.fromkeys(bundle.networks, ("torch", "on the GPU, fp16")), threads)
         return replace(chosen, description=chosen.description + without_engines)
-    chosen = _load(bundle, {network: _best(network) for network in bundle.networks}, threads)
+    chosen = _load(bundle, {network: _best(network, avoid) for network in bundle.networks}, threads)
     return replace(chosen, description=chosen.description + without_engines)
 
 
@@ -73,12 +78,13 @@ def _load(bundle: Bundle, choice: dict[str, tuple[str, str]], threads: int) -> R
         parts.append(f"{network}: {name} {runtime.version()} ({why})")
     encoder = loaded[choice["encoder"][0]]
     preprocess = encoder.preprocess(bundle) if hasattr(encoder, "preprocess") else None
-    return Runtime(networks, f"{'; '.join(parts)}. {_device(loaded)}", preprocess)
+    description = f"{'; '.join(parts)}. {_device(loaded)}"
+    return Runtime(networks, description, frozenset(loaded), preprocess)
 
 
 def engines_missing(runtime: Runtime) -> bool:
     """Whether this machine could run TensorRT engines, and ``runtime`` does not."""
-    return not runtime.description.startswith("encoder: tensorrt") and TensorRtBackend().version() is not None
+    return "tensorrt" not in runtime.backends and TensorRtBackend().version() is not None
 
 
 def _torch_has_gpu() -> bool:
@@ -90,13 +96,15 @@ def _torch_has_gpu() -> bool:
     return torch.cuda.is_available()
 
 
-def _best(network: str) -> tuple[str, str]:
-    missing = []
+def _best(network: str, avoid: frozenset[str]) -> tuple[str, str]:
+    passed = []
     for name in PREFERENCE[network]:
-        if BACKENDS[name]().version() is not None:
-            why = f"{', '.join(missing)} not installed" if missing else "fastest here on a CPU"
-            return name, why
-        missing.append(name)
+        if name in avoid:
+            passed.append(f"{name} failed")
+        elif BACKENDS[name]().version() is None:
+            passed.append(f"{name} not installed")
+        else:
+            return name, ", ".join(passed) or "fastest here on a CPU"
     raise BackendError(f"no inference runtime is installed: {OnnxRuntimeBackend.remedy}")
 
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 import array
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -38,10 +39,16 @@ CONVERSIONS = {"bgr8": None, "rgb8": cv2.COLOR_BGR2RGB, "mono8": cv2.COLOR_BGR2G
 
 
 class CameraNode(Node):
-    """Publishes ``image`` (or ``image/compressed``) from a source."""
+    """Publishes ``image`` (or ``image/compressed``) from a source.
 
-    def __init__(self) -> None:
-        super().__init__("camera")
+    Args:
+        hand_over: gets every message as it is, in this process; other processes get it when they subscribe.
+        namespace: of the node and its topic.
+    """
+
+    def __init__(self, hand_over: Callable[[Any], None] | None = None, namespace: str = "") -> None:
+        super().__init__("camera", namespace=namespace or None)
+        self._hand_over = hand_over
         for name, (default, description) in PARAMETERS.items():
             self.declare_parameter(name, default, ParameterDescriptor(description=description))
         self.options = {name: self.get_parameter(name).value for name in PARAMETERS}
@@ -69,7 +76,11 @@ class CameraNode(Node):
         if self.options["width"]:
             height = round(frame.shape[0] * self.options["width"] / frame.shape[1])
             frame = cv2.resize(frame, (self.options["width"], height), interpolation=cv2.INTER_AREA)
-        self.publisher.publish(self._compress(frame) if self.options["compressed"] else self._raw(frame))
+        message = self._compress(frame) if self.options["compressed"] else self._raw(frame)
+        if self._hand_over is not None:
+            self._hand_over(message)
+        if self._hand_over is None or self.publisher.get_subscription_count():
+            self.publisher.publish(message)
 
     def _header(self):
         from std_msgs.msg import Header

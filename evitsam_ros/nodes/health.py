@@ -9,16 +9,28 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 WINDOW = 100
+#: Seconds that an error is told as a warning.
+RECENT = 5.0
+#: Seconds on one frame after which the inference thread is taken to hang.
+HANGS = 10.0
 
 
 class Health:
-    """Counts and timings, written by two threads and read by the diagnostics timer."""
+    """Counts and timings of a camera, written by two threads and read by the diagnostics timer.
 
-    def __init__(self) -> None:
+    Args:
+        camera: its name; empty for the only one.
+    """
+
+    def __init__(self, camera: str = "") -> None:
+        self.camera = camera
         self._lock = threading.Lock()
+        self._ages: deque[float] = deque(maxlen=WINDOW)
+        self._warnings: dict[str, tuple[float, str]] = {}
+        self._beats = 0
         self.counts: Counter[str] = Counter()
         self._stages: dict[str, deque[float]] = {}
         self._outputs: deque[float] = deque(maxlen=WINDOW)
@@ -41,9 +53,19 @@ class Health:
             self.counts["frames_in"] += 1
             self._inputs.append(time.monotonic())
 
-    def frame_out(self, stages: dict[str, float]) -> None:
-        """A frame was answered; ``stages`` holds seconds by stage."""
+    def frame_out(self, stages: dict[str, float], age: float = 0.0, max_age: float = 0.0) -> None:
+        """A frame was answered.
+
+        Args:
+            stages: seconds by stage.
+            age: seconds since the stamp of the frame.
+            max_age: the oldest that is of use; 0: any age is.
+        """
         with self._lock:
+            self._ages.append(age)
+            if 0 < max_age < age:
+                self.counts["outputs_older_than_max_age"] += 1
+                self._warn("max_age", "masks come later than max_age_s after their images")
             self.counts["frames_out"] += 1
             self._outputs.append(time.monotonic())
             for name, seconds in stages.items():
@@ -54,6 +76,14 @@ class Health:
         with self._lock:
             self._stages.clear()
 
+    def warn(self, kind: str, text: str) -> None:
+        """Something is amiss, as long as it is said again and again; it is not counted."""
+        with self._lock:
+            self._warn(kind, text)
+
+    def _warn(self, kind: str, text: str) -> None:
+        self._warnings[kind] = time.monotonic(), text
+
     def error(self, reason: str, text: str) -> None:
         """Something was refused; ``reason`` is the counter, ``text`` what the log says too."""
         with self._lock:
@@ -61,24 +91,39 @@ class Health:
             self._last_error = text
             self._error_time = time.monotonic()
 
-    def message(self, node_name: str, stamp, backend: str, dropped: int, state: str) -> DiagnosticArray:
-        """The status as a message: WARN while the last error is younger than five seconds."""
+    def status(self, node_name: str, backend: str, dropped: int, state: str, busy: float) -> DiagnosticStatus:
+        """What is told: WARN while the last error or a warning is younger than five seconds.
+
+        Args:
+            backend: which runtime runs, and why.
+            dropped: frames that a newer one replaced.
+            state: of the node.
+            busy: seconds that the inference thread has spent on its frame; ERROR when it hangs.
+        """
         with self._lock:
-            recent = self._last_error and time.monotonic() - self._error_time < 5.0
-            values = {"state": state, "backend": backend, "frames_dropped": str(dropped)}
+            now = time.monotonic()
+            told = [(self._error_time, self._last_error), *self._warnings.values()]
+            warnings = [text for when, text in told if text and now - when < RECENT]
+            self._beats += 1
+            values = {"state": state, "heartbeat": str(self._beats), "backend": backend}
+            values["frames_dropped"] = str(dropped)
             values |= {name: str(count) for name, count in sorted(self.counts.items())} | self._notes
             values["rate_in_hz"] = f"{_rate(self._inputs):.2f}"
             values["rate_out_hz"] = f"{_rate(self._outputs):.2f}"
+            if self._ages:
+                values["age_ms"] = f"{statistics.median(self._ages) * 1e3:.1f}"
             for name, seconds in self._stages.items():
                 values[f"latency_{name}_ms"] = f"{statistics.median(seconds) * 1e3:.2f}"
             values["last_error"] = self._last_error
-        status = DiagnosticStatus(name=f"{node_name}: segmentation", hardware_id=node_name)
-        status.level = DiagnosticStatus.WARN if recent else DiagnosticStatus.OK
-        status.message = values["last_error"] if recent else state
+        camera = f" {self.camera}" if self.camera else ""
+        status = DiagnosticStatus(name=f"{node_name}: segmentation{camera}", hardware_id=node_name)
+        status.level = DiagnosticStatus.WARN if warnings else DiagnosticStatus.OK
+        status.message = warnings[0] if warnings else state
+        if busy > HANGS:
+            status.level = DiagnosticStatus.ERROR
+            status.message = f"the inference thread has been busy with one frame for {busy:.0f} s"
         status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
-        message = DiagnosticArray(status=[status])
-        message.header.stamp = stamp
-        return message
+        return status
 
 
 def _rate(times: deque[float]) -> float:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,12 @@ from ..backends import BACKENDS
 
 @dataclass(frozen=True)
 class Spec:
-    """One parameter. ``live``: it takes effect while the node is active; others at the next configure."""
+    """One parameter.
+
+    Attributes:
+        live: it takes effect while the node is active; others do at the next configure.
+        fixed: it is read once, at start, and cannot be set later.
+    """
 
     default: Any
     description: str
@@ -23,6 +29,7 @@ class Spec:
     low: float | None = None
     high: float | None = None
     live: bool = False
+    fixed: bool = False
 
 
 PARAMETERS: dict[str, Spec] = {
@@ -32,6 +39,11 @@ PARAMETERS: dict[str, Spec] = {
         False, "On a GPU without engines: build them in the background, and switch when they are ready."
     ),
     "threads": Spec(0, "CPU threads for a network; 0: as many as cores.", low=0, high=256),
+    "cameras": Spec(
+        [""],
+        "Names of several cameras, each with its topics (NAME/image, ~/NAME/label_map); none: one, without.",
+        fixed=True,
+    ),
     "mode": Spec("prompt", "Segment what is prompted, or everything.", ("prompt", "everything"), live=True),
     "top_n": Spec(64, "Prompts to decode in everything mode, at most.", low=1, high=1024, live=True),
     "latency_budget_ms": Spec(
@@ -60,6 +72,24 @@ PARAMETERS: dict[str, Spec] = {
         "frame by itself, prompts stay at their pixels.",
         live=True,
     ),
+    "unknown_stamp": Spec(
+        "refuse",
+        "Prompts whose stamp no image has that is kept: refuse them, or take the nearest image.",
+        ("refuse", "nearest"),
+        live=True,
+    ),
+    "history_frames": Spec(16, "Images that are kept for prompts with stamps, at most.", low=1, high=256),
+    "history_s": Spec(
+        2.0, "How long images are kept for prompts, and prompts for images, seconds.", low=0.0, high=60.0
+    ),
+    "clicks_in_space": Spec(False, "Subscribe clicked_point (RViz), camera_info, /tf and /tf_static."),
+    "max_age_s": Spec(
+        0.0,
+        "Masks that come later than this after their images are counted, with a warning; 0: never.",
+        low=0.0,
+        high=3600.0,
+        live=True,
+    ),
     "depth": Spec(False, "Subscribe depth and camera_info; publish ~/points and ~/boxes_3d."),
     "depth_slop_s": Spec(
         0.05, "Largest difference of the stamps of an image and its depth, seconds.", low=0.0, high=10.0
@@ -77,44 +107,65 @@ PARAMETERS: dict[str, Spec] = {
         0.0, "Answer at most so many frames a second; 0: all that come.", low=0.0, high=1000.0, live=True
     ),
     "overlay_alpha": Spec(0.5, "Opacity of the overlay.", low=0.0, high=1.0, live=True),
-    "diagnostics_period_s": Spec(1.0, "Seconds between diagnostics.", low=0.1, high=60.0),
+    "diagnostics_period_s": Spec(1.0, "Seconds between diagnostics.", low=0.1, high=60.0, fixed=True),
     "malloc_tuning": Spec(True, "Keep image-sized blocks in the heap (glibc): less time for every message."),
-    "autostart": Spec(True, "Configure and activate at start, without a lifecycle manager."),
+    "autostart": Spec(True, "Configure and activate at start, without a lifecycle manager.", fixed=True),
 }
 
 
+#: A camera's name is a part of topic names.
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
 def declare_parameters(node: Node) -> None:
-    """Declare all parameters and refuse values outside their ranges from then on."""
+    """Declare all parameters and refuse values outside their ranges from then on.
+
+    Raises:
+        ValueError: a value given at start is not among the choices, or two values contradict each other.
+    """
     for name, spec in PARAMETERS.items():
-        descriptor = ParameterDescriptor(description=spec.description)
-        if spec.choices:
-            descriptor.additional_constraints = f"one of: {', '.join(spec.choices)}"
-        elif spec.low is not None and isinstance(spec.default, int):
-            descriptor.integer_range = [
-                IntegerRange(from_value=int(spec.low), to_value=int(spec.high), step=0)
-            ]
-        elif spec.low is not None:
-            descriptor.floating_point_range = [
-                FloatingPointRange(from_value=spec.low, to_value=spec.high, step=0.0)
-            ]
-        node.declare_parameter(name, spec.default, descriptor)
-        _check_start_value(node, name, spec)
-    node.add_on_set_parameters_callback(_check)
+        node.declare_parameter(name, spec.default, _descriptor(spec))
+    reason = _wrong(values(node))
+    if reason:
+        raise ValueError(f"parameter {reason}")
+    node.add_on_set_parameters_callback(lambda changed: _check(node, changed))
 
 
-def _check_start_value(node: Node, name: str, spec: Spec) -> None:
-    value = node.get_parameter(name).value
-    if spec.choices and value not in spec.choices:
-        raise ValueError(f"parameter {name} is {value!r}; expected one of {', '.join(spec.choices)}")
+def _descriptor(spec: Spec) -> ParameterDescriptor:
+    descriptor = ParameterDescriptor(description=spec.description, read_only=spec.fixed)
+    constraints = [f"one of: {', '.join(spec.choices)}"] if spec.choices else []
+    if not spec.live and not spec.fixed:
+        constraints.append("takes effect when the node is configured next")
+    descriptor.additional_constraints = "; ".join(constraints)
+    if spec.low is not None and isinstance(spec.default, int):
+        descriptor.integer_range = [IntegerRange(from_value=int(spec.low), to_value=int(spec.high), step=0)]
+    elif spec.low is not None:
+        descriptor.floating_point_range = [
+            FloatingPointRange(from_value=spec.low, to_value=spec.high, step=0.0)
+        ]
+    return descriptor
 
 
-def _check(parameters: list[Parameter]) -> SetParametersResult:
-    for parameter in parameters:
-        spec = PARAMETERS.get(parameter.name)
-        if spec is not None and spec.choices and parameter.value not in spec.choices:
-            reason = f"{parameter.name} is {parameter.value!r}; expected one of {', '.join(spec.choices)}"
-            return SetParametersResult(successful=False, reason=reason)
-    return SetParametersResult(successful=True)
+def _check(node: Node, changed: list[Parameter]) -> SetParametersResult:
+    reason = _wrong(values(node) | {p.name: p.value for p in changed if p.name in PARAMETERS})
+    return SetParametersResult(successful=not reason, reason=reason)
+
+
+def _wrong(options: dict[str, Any]) -> str:
+    """What is wrong with all values together; empty when nothing is."""
+    for name, value in options.items():
+        choices = PARAMETERS[name].choices
+        if choices and value not in choices:
+            return f"{name} is {value!r}; expected one of {', '.join(choices)}"
+    names = [name for name in options["cameras"] if name]
+    for name in names:
+        if not _NAME.fullmatch(name):
+            return f"cameras has {name!r}; expected letters, digits and _, a letter first"
+    if len(set(names)) < len(names):
+        return f"cameras is {names}; expected different names"
+    if options["organised_points"] and not options["depth"]:
+        return "organised_points is true; expected depth to be true with it"
+    return ""
 
 
 def values(node: Node) -> dict[str, Any]:

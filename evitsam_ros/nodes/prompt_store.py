@@ -51,6 +51,14 @@ class PromptStore:
             self._clicks, self._detections = [], []
             return number
 
+    def remove(self, identity: int) -> bool:
+        """Forget the object with this id; False if there is none."""
+        with self._lock:
+            before = len(self._clicks) + len(self._detections)
+            self._clicks = [kept for kept in self._clicks if kept.identity != identity]
+            self._detections = [kept for kept in self._detections if kept.identity != identity]
+            return len(self._clicks) + len(self._detections) < before
+
     def drop(self, item: Prompted) -> None:
         """Forget one, if it is still there."""
         with self._lock:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Depth and camera_info in, labelled points and boxes in space out, in the frame of the image.
+"""Depth in, labelled points and boxes in space out, in the frame of the image.
 
 Depth belongs to an image by its stamp: without message_filters, which ROS from the Python index lacks.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import Point, Quaternion, Vector3
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
+from sensor_msgs.msg import Image, PointCloud2, PointField
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -21,8 +21,15 @@ from ..encodings import stamp_seconds
 from ..segment import Masks
 from ..segment.overlay import object_colours
 from ..space import FIELDS, Box3D, CameraModel, box_around, check_aligned, labelled_points, metres
+from .calibration import Calibration
+from .entities import Entities
 from .outgoing import byte_array
 from .qos import newest_only, results
+
+try:
+    from vision_msgs.msg import Detection3DArray
+except ImportError:
+    Detection3DArray = None
 
 #: Depth images that are kept: a camera's next one may come before the image's masks are made.
 KEPT = 10
@@ -32,93 +39,93 @@ _KINDS = {"f4": PointField.FLOAT32, "u2": PointField.UINT16}
 
 
 class SpaceOutput:
-    """``~/points`` and ``~/boxes_3d`` of one camera.
+    """``points``, ``boxes_3d`` and ``detections_3d`` of one camera.
 
     Args:
-        node: a lifecycle node, whose subscriptions and publishers these are.
+        entities: makes the subscription and the publishers.
+        inputs, private: before the names of inputs and outputs.
+        calibration: of the camera.
         options: the node's parameters.
         refuse: told (kind, text) of what cannot be used.
-        owned: gets (destroy, entity) of everything that is made.
     """
 
     def __init__(
-        self, node: Any, options: dict[str, Any], refuse: Callable[[str, str], None], owned: list
+        self,
+        entities: Entities,
+        inputs: str,
+        private: str,
+        calibration: Calibration,
+        options: dict[str, Any],
+        refuse: Callable[[str, str], None],
     ) -> None:
-        self._refuse, self._options = refuse, options
+        self._calibration, self._refuse, self._options = calibration, refuse, options
+        self._topic = inputs + "depth"
         self._depths: deque[Image] = deque(maxlen=KEPT)
         self._lock = threading.Lock()
-        self._info: CameraInfo | None = None
-        self._model: tuple[CameraInfo, CameraModel] | None = None
         self._shown: set[int] = set()
-        quality = newest_only(options["reliability"])
-        for kind, topic, callback in (
-            (Image, "depth", self._on_depth),
-            (CameraInfo, "camera_info", self._on_info),
-        ):
-            subscription = node.create_subscription(kind, topic, callback, quality)
-            owned.append((node.destroy_subscription, subscription))
-        self._points = node.create_lifecycle_publisher(PointCloud2, "~/points", results())
-        self._boxes = node.create_lifecycle_publisher(MarkerArray, "~/boxes_3d", results())
-        owned += [(node.destroy_lifecycle_publisher, p) for p in (self._points, self._boxes)]
+        entities.subscription(Image, self._topic, self._on_depth, newest_only(options["reliability"]))
+        kinds = {"points": PointCloud2, "boxes_3d": MarkerArray}
+        if Detection3DArray is not None:
+            kinds["detections_3d"] = Detection3DArray
+        self._publishers = {
+            name: entities.publisher(kind, private + name, results()) for name, kind in kinds.items()
+        }
 
     def _on_depth(self, message: Image) -> None:
         with self._lock:
             self._depths.append(message)
 
-    def _on_info(self, message: CameraInfo) -> None:
-        self._info = message
-
     def listeners(self) -> set[str]:
-        """Which of ``points`` and ``boxes_3d`` somebody listens to."""
-        publishers = {"points": self._points, "boxes_3d": self._boxes}
-        return {name for name, p in publishers.items() if p.get_subscription_count() > 0}
+        """Which of the outputs somebody listens to."""
+        return {name for name, made in self._publishers.items() if made.get_subscription_count() > 0}
 
     def publish(self, header: Header, image: np.ndarray, masks: Masks, labels: np.ndarray) -> None:
         """What is under the masks of an image, if its depth has come; else it says what is missing."""
         wanted = self.listeners()
-        if not wanted or (inputs := self._inputs(header)) is None:
+        if not wanted:
             return
-        message, info = inputs
         try:
-            depths, camera = metres(message), self._camera(info)
+            if (inputs := self._inputs(header)) is None:
+                return
+            depths, camera = metres(inputs[0]), inputs[1]
             check_aligned(depths, labels, camera)
+            scores = dict(zip(masks.object_ids.tolist(), masks.scores.tolist(), strict=True))
             if "points" in wanted:
-                scores = dict(zip(masks.object_ids.tolist(), masks.scores.tolist(), strict=True))
                 organised = self._options["organised_points"]
                 cloud = labelled_points(depths, camera, image, labels, scores, organised)
-                self._points.publish(points_message(header, cloud))
-            if "boxes_3d" in wanted:
+                self._publishers["points"].publish(points_message(header, cloud))
+            if wanted - {"points"}:
                 found = {i: box_around(labels == i, depths, camera) for i in masks.object_ids.tolist()}
-                self._boxes.publish(self._markers(header, {i: b for i, b in found.items() if b is not None}))
+                boxes = {i: box for i, box in found.items() if box is not None}
+                if "boxes_3d" in wanted:
+                    self._publishers["boxes_3d"].publish(self._markers(header, boxes))
+                if "detections_3d" in wanted:
+                    self._publishers["detections_3d"].publish(detections_3d_message(header, boxes, scores))
         except ValueError as error:
-            self._refuse("bad_depth", f"depth, camera_info: {error}")
+            self._refuse("bad_depth", f"{self._topic}, {self._calibration.topic}: {error}")
 
-    def _inputs(self, header: Header) -> tuple[Image, CameraInfo] | None:
+    def _inputs(self, header: Header) -> tuple[Image, CameraModel] | None:
         """The depth nearest in time and the calibration."""
-        if self._info is None:
-            self._refuse("no_depth", "camera_info: none has come yet; ~/points and ~/boxes_3d need it")
+        needs = "has come yet; points and boxes in space need it"
+        camera = self._calibration.model()
+        if camera is None:
+            self._refuse("no_depth", f"{self._calibration.topic}: none {needs}")
             return None
         wanted, slop = stamp_seconds(header), self._options["depth_slop_s"]
         with self._lock:
             nearest = min(self._depths, key=lambda m: abs(stamp_seconds(m.header) - wanted), default=None)
         if nearest is None:
-            self._refuse("no_depth", "depth: none has come yet; ~/points and ~/boxes_3d need it")
+            self._refuse("no_depth", f"{self._topic}: none {needs}")
             return None
         away = abs(stamp_seconds(nearest.header) - wanted)
         if away > slop:
             self._refuse(
                 "no_depth",
-                f"depth: the nearest to the image is {away:.3f} s away; expected {slop} s or less "
+                f"{self._topic}: the nearest to the image is {away:.3f} s away; expected {slop} s or less "
                 "(depth_slop_s)",
             )
             return None
-        return nearest, self._info
-
-    def _camera(self, info: CameraInfo) -> CameraModel:
-        """The model of a calibration, made when it changes."""
-        if self._model is None or not _same(self._model[0], info):
-            self._model = info, CameraModel.from_info(info, self._options["image_rectified"])
-        return self._model[1]
+        return nearest, camera
 
     def _markers(self, header: Header, boxes: dict[int, Box3D]) -> MarkerArray:
         """Boxes for RViz; those of objects that are gone are taken away."""
@@ -126,15 +133,6 @@ class SpaceOutput:
         self._shown = set(boxes)
         markers = [Marker(header=header, ns="objects", id=i, action=Marker.DELETE) for i in sorted(gone)]
         return MarkerArray(markers=markers + [box_marker(header, i, box) for i, box in boxes.items()])
-
-
-def _same(a: CameraInfo, b: CameraInfo) -> bool:
-    """Whether two calibrations are equal but for their stamps."""
-    names = ("height", "width", "distortion_model", "binning_x", "binning_y", "roi")
-    arrays = ("k", "p", "d")
-    return all(getattr(a, n) == getattr(b, n) for n in names) and all(
-        np.array_equal(getattr(a, n), getattr(b, n)) for n in arrays
-    )
 
 
 def points_message(header: Header, cloud: np.ndarray) -> PointCloud2:
@@ -161,3 +159,24 @@ def box_marker(header: Header, identity: int, box: Box3D) -> Marker:
     red, green, blue = (float(c) / 255 for c in object_colours(np.array([identity]))[0])
     marker.color = ColorRGBA(r=red, g=green, b=blue, a=0.4)
     return marker
+
+
+def detections_3d_message(header: Header, boxes: dict[int, Box3D], scores: dict[int, float]) -> Any:
+    """One Detection3D a box: its pose, its size in metres, predicted IoU; id = value in the label map."""
+    from vision_msgs.msg import Detection3D, ObjectHypothesisWithPose
+
+    message = Detection3DArray(header=header)
+    for identity, box in boxes.items():
+        detection = Detection3D(header=header, id=str(identity))
+        pose, size = detection.bbox.center, detection.bbox.size
+        pose.position.x, pose.position.y, pose.position.z = box.centre.tolist()
+        turn = pose.orientation
+        turn.x, turn.y, turn.z, turn.w = box.quaternion.tolist()
+        size.x, size.y, size.z = box.size.tolist()
+        hypothesis = ObjectHypothesisWithPose()
+        hypothesis.hypothesis.class_id = "object"
+        hypothesis.hypothesis.score = float(scores[identity])
+        hypothesis.pose.pose = pose
+        detection.results.append(hypothesis)
+        message.detections.append(detection)
+    return message

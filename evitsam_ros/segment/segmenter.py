@@ -61,20 +61,27 @@ class Segmenter:
         self.timings: dict[str, float] = {}
 
     @classmethod
-    def open(cls, model: str | Path, backend: str = "auto", threads: int = 0) -> Segmenter:
+    def open(
+        cls,
+        model: str | Path,
+        backend: str = "auto",
+        threads: int = 0,
+        avoid: frozenset[str] = frozenset(),
+    ) -> Segmenter:
         """Open a bundle by name or folder.
 
         Args:
             model: a bundle's name, or its folder.
             backend: ``auto``, ``tensorrt``, ``onnxruntime``, ``openvino`` or ``torch``.
             threads: CPU threads for a network; 0: as many as there are cores.
+            avoid: runtimes that ``auto`` does not choose, as they failed.
 
         Raises:
             BundleError: the bundle is missing or damaged.
             BackendError: the backend is unknown or not installed.
         """
         bundle = open_bundle(model)
-        return cls(bundle, open_runtime(bundle, backend, threads))
+        return cls(bundle, open_runtime(bundle, backend, threads, avoid))
 
     @property
     def description(self) -> str:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Masks and depth -> points and boxes in space. No ROS."""
+"""Masks and depth -> points and boxes in space; where frames and cameras are. No ROS."""
 
 from .boxes import Box3D, box_around
 from .camera_model import CalibrationError, CameraModel
 from .cloud import FIELDS, check_aligned, labelled_points
 from .depth import DepthError, metres
+from .transform_tree import TransformError, TransformTree
 
 __all__ = [
     "FIELDS",
@@ -12,6 +13,8 @@ __all__ = [
     "CalibrationError",
     "CameraModel",
     "DepthError",
+    "TransformError",
+    "TransformTree",
     "box_around",
     "check_aligned",
     "labelled_points",

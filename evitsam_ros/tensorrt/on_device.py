@@ -31,7 +31,7 @@ def engines_runtime(tensorrt: TensorRt, engines: Mapping[str, bytes | memoryview
     """
     pool = Pool(open_cuda())
     networks = {name: EngineNetwork(tensorrt, content, name, pool) for name, content in engines.items()}
-    return Runtime(networks, f"{tensorrt.name}, just built")
+    return Runtime(networks, f"{tensorrt.name}, just built", frozenset({"tensorrt"}))
 
 
 def first_difference(

@@ -35,7 +35,7 @@ class Started:
     package: str
     executable: str
     name: str | None
-    namespace: str
+    namespace: str | None
     parameters: list[str | dict[str, Any]]
     remappings: dict[str, str]
     arguments: list[str]
@@ -172,7 +172,7 @@ class Node:
         package,
         executable,
         name=None,
-        namespace="",
+        namespace=None,
         output=None,
         parameters=(),
         remappings=(),
@@ -192,7 +192,7 @@ class Node:
                 package=performed(self.package, context),
                 executable=performed(self.executable, context),
                 name=None if self.name is None else performed(self.name, context),
-                namespace=performed(self.namespace, context),
+                namespace=None if self.namespace is None else performed(self.namespace, context),
                 parameters=[self._evaluated(each, context) for each in self.parameters],
                 remappings={performed(a, context): performed(b, context) for a, b in self.remappings},
                 arguments=[performed(each, context) for each in self.arguments],

@@ -58,8 +58,7 @@ def test_arguments_are_described_and_every_choice_launches(launched, name):
     for argument, action in declared.items():
         assert action.description, argument
         for choice in action.choices or []:
-            if (argument, choice.lower()) != ("compose", "true") or name != "multi_camera":
-                assert ours(launched(name, **{argument: choice}))
+            assert ours(launched(name, **{argument: choice}))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -73,9 +72,8 @@ def test_every_argument_changes_what_is_started(launched, tmp_path, name):
     for argument, action in base.declared.items():
         values = [v for v in action.choices or [] if v != base.configurations[argument]]
         values = values or [OTHER.get(argument, str(file))]
-        given = ALL | ({"cameras": ""} if argument == "compose" else {})
-        others = [launched(name, **given | {argument: value}).started for value in values]
-        changed = any(other != launched(name, **given).started for other in others)
+        others = [launched(name, **ALL | {argument: value}).started for value in values]
+        changed = any(other != base.started for other in others)
         assert changed == (argument not in fixed), argument
 
 
@@ -84,7 +82,7 @@ def test_executables_and_files_are_installed(launched, setup_arguments, name):
     scripts = {line.split(" = ")[0] for line in setup_arguments["entry_points"]["console_scripts"]}
     modules = dict(line.split(" = ") for line in setup_arguments["entry_points"]["console_scripts"])
     for compose in ("true", "false"):
-        for node in launched(name, compose=compose, **ALL, cameras="").started:
+        for node in launched(name, compose=compose, **ALL).started:
             if node.package != "evitsam_ros":
                 assert (node.package, node.executable) in {("rviz2", "rviz2"), ("rqt_gui", "rqt_gui")}
                 continue
@@ -102,7 +100,7 @@ def test_parameters_exist_and_have_the_nodes_types(launched, name):
     given = {"model": "x", "top_n": "16", "rate": "3", "depth": "true", "clicks_in_space": "True"}
     given |= {"backend": "torch", "mode": "prompt", "image_transport": "compressed", "use_sim_time": "true"}
     given |= {"reliability": "reliable", "autostart": "false", "source": "0", **ALL}
-    for compose, cameras in (("false", "front,rear"), ("false", ""), ("true", "")):
+    for compose, cameras in itertools.product(("true", "false"), ("front,rear", "")):
         for node in ours(launched(name, **given, compose=compose, cameras=cameras)):
             expected = kinds(node.executable)
             for values in [each for each in node.parameters if isinstance(each, dict)]:
@@ -146,9 +144,12 @@ def test_several_cameras_are_below_their_names(launched):
     ]
 
 
-def test_composed_with_several_cameras_is_refused_with_the_reason(launched):
-    with pytest.raises(ValueError, match="compose takes one camera"):
-        launched("multi_camera", compose="true")
+def test_composed_cameras_have_the_namespaces_that_compose_gives_them(launched):
+    (node,) = ours(launched("multi_camera", compose="true", image="/image_raw"))
+    assert (node.executable, node.name, node.namespace) == ("compose", None, None)
+    assert node.remappings["image"] == "image_raw"
+    with pytest.raises(ValueError, match="expected no namespace:=robot"):
+        launched("multi_camera", compose="true", namespace="robot")
 
 
 def test_the_drivers_topics_can_be_replaced_one_by_one(launched):
@@ -229,7 +230,7 @@ def test_all_files_of_config_are_used_or_explained(launched, share):
     """A layout or parameter file that no launch file names is a leftover."""
     used = set()
     for name, compose in itertools.product(NAMES, ("false", "true")):
-        for node in launched(name, **ALL, compose=compose, cameras="").started:
+        for node in launched(name, **ALL, compose=compose).started:
             used |= {Path(each).name for each in [*node.parameters, *node.arguments] if isinstance(each, str)}
     explained = {"fastdds_images.xml"}
     assert {path.name for path in (share / "config").iterdir() if path.is_file()} == (

@@ -61,7 +61,8 @@ def depth_in_box(coords, labels):
     return x, y, torch.minimum(torch.minimum(sides[0], sides[1]), torch.minimum(sides[2], sides[3]))
 
 
-def write_known_bundle(folder: Path) -> Path:
+def write_known_bundle(folder: Path, fails_on_black: bool = False) -> Path:
+    """See :func:`known_bundle`; ``fails_on_black``: the decoder raises on black pictures."""
     import torch
 
     class Encoder(torch.nn.Module):
@@ -79,6 +80,9 @@ def write_known_bundle(folder: Path) -> Path:
             has_box = (labels == 2).any(1)[:, None, None]
             logits = torch.where(has_box, box, POINT_RADIUS - near)
             logits = torch.minimum(logits, bad - POINT_RADIUS / 2) * 4
+            if fails_on_black:
+                beyond = (image_embeddings.reshape(-1)[:1] < -0.7).long() * 7
+                logits = logits * torch.ones(2).index_select(0, beyond)
             logits = logits + image_embeddings.sum() * 0 + (mask_input.sum() + has_mask_input.sum()) * 0
             masks = torch.stack([logits - 9, logits, logits + 9], dim=1)
             iou = torch.stack([near.amin((1, 2)) * 0 + v for v in (0.5, 0.9, 0.4)], dim=1)

@@ -1,56 +1,93 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The newest-frame slot: nothing queues, what is replaced is counted."""
+"""Whose frame is next: nothing queues, what is replaced is counted, cameras take turns."""
 
 import threading
 import time
 
-from evitsam_ros.nodes.worker import NewestSlot, Worker
+from evitsam_ros.nodes.worker import MOST_ASKED, Turns, Worker
 
 
 def test_newer_item_takes_the_place_of_an_older_one():
-    slot = NewestSlot()
+    turns = Turns()
     for item in range(5):
-        slot.put(item)
-    assert slot.take(0) == 4
-    assert slot.dropped == 4
-    assert slot.take(0.01) is None
+        turns.put(item)
+    assert turns.take(0) == (0, 4)
+    assert turns.dropped == [4]
+    assert turns.take(0.01) is None
 
 
 def test_next_waits_for_an_item_that_comes_after():
-    slot = NewestSlot("next")
-    slot.put("old")
-    threading.Timer(0.1, slot.put, ["young"]).start()
-    assert slot.take(2.0) == "young"
-    assert slot.dropped == 1
+    turns = Turns(policy="next")
+    turns.put("old")
+    threading.Timer(0.1, turns.put, ["young"]).start()
+    assert turns.take(2.0) == (0, "young")
+    assert turns.dropped == [1]
 
 
 def test_close_wakes_a_waiting_worker():
-    slot = NewestSlot()
-    threading.Timer(0.1, slot.close).start()
+    turns = Turns()
+    threading.Timer(0.1, turns.close).start()
     start = time.monotonic()
-    assert slot.take(10.0) is None
+    assert turns.take(10.0) is None
     assert time.monotonic() - start < 5
+
+
+def test_cameras_take_turns_whatever_their_rates():
+    turns, served = Turns(3), []
+    for second in range(30):
+        for _ in range(10):
+            turns.put(f"fast {second}", 0)
+        turns.put(f"slow {second}", 1)
+        if second % 3 == 0:
+            turns.put(f"rare {second}", 2)
+        served.append(turns.take(0)[0])
+    assert served.count(0) == served.count(1) == served.count(2) == 10
+
+
+def test_what_was_asked_is_answered_in_its_order_and_before_the_newest():
+    turns = Turns()
+    turns.put("newest")
+    assert turns.ask("first") and turns.ask("second")
+    turns.put("newer")
+    assert [turns.take(0)[1] for _ in range(3)] == ["first", "second", "newer"]
+
+
+def test_what_is_asked_again_makes_the_earlier_void():
+    turns = Turns()
+    turns.ask("click")
+    for item in range(50):
+        assert turns.ask(item, replaces=True)
+    assert [turns.take(0)[1] for _ in range(2)] == ["click", 49]
+    assert turns.dropped == [49] and turns.take(0) is None
+
+
+def test_too_many_questions_are_refused():
+    turns = Turns()
+    assert all(turns.ask(item) for item in range(MOST_ASKED))
+    assert not turns.ask("one more")
 
 
 def test_slow_worker_sees_only_the_newest_and_survives_errors():
     seen, failures, gate = [], [], threading.Event()
 
-    def work(item: int) -> None:
+    def work(camera: int, item: int) -> None:
         gate.wait(5)
         seen.append(item)
         if item == 9:
             raise RuntimeError("broken frame")
 
-    worker = Worker(work, failures.append, "latest")
-    worker.slot.put(0)
+    worker = Worker(Turns(), work, lambda camera, error: failures.append((camera, str(error))))
+    worker.turns.put(0)
     time.sleep(0.2)  # the worker has taken 0 and waits at the gate
+    assert worker.busy_for > 0.1
     for item in range(1, 10):
-        worker.slot.put(item)
+        worker.turns.put(item)
     gate.set()
     time.sleep(0.2)
-    worker.slot.put(10)
+    assert worker.busy_for == 0
+    worker.turns.put(10)
     time.sleep(0.2)
     worker.stop()
     assert seen == [0, 9, 10]
-    assert [str(error) for error in failures] == ["broken frame"]
-    assert worker.slot.dropped == 8
+    assert failures == [(0, "broken frame")]
+    assert worker.turns.dropped == [8]

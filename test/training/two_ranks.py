@@ -23,6 +23,7 @@ def main(recipe: str, data: str, out: str) -> None:
     # Batch statistics are each rank's own: DDP spreads those of rank 0 with the next forward pass.
     weights = sum(parameter.double().abs().sum().item() for parameter in engine.model.parameters())
     report = {"weights": weights, "boxes": boxes, "world": engine.fabric.world_size}
+    Path(out).mkdir(exist_ok=True)  # rank 0 makes it, perhaps later than this
     (Path(out) / f"rank{engine.fabric.global_rank}.json").write_text(json.dumps(report))
 
 

@@ -15,6 +15,8 @@ class LiteSamTask(SamTask):
     def forward(self, batch: Batch, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
         embedding = self.embed(batch)
         loss, numbers = self.mask_losses(embedding, batch, step, rank)
+        features, more = self.feature_loss(embedding, batch)
+        loss, numbers = loss + features, numbers | more
         if not self.heads_only:
             proposals, more = proposals_of(self, embedding, batch)
             loss, numbers = loss + proposals, numbers | more

@@ -6,7 +6,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from evitsam_ros.models.sam import Sam
+
 from ..dataset import Batch
+from ..feature_teacher import FeatureHead, FeatureTeacher
+from ..inputs import resized
 from ..losses import MaskLossWeights, mask_loss
 from ..prompting import (
     PromptSet,
@@ -16,13 +20,32 @@ from ..prompting import (
     point_in_box_prompts,
     point_prompts,
 )
+from ..recipe import Recipe
 from .base import Task
 
 
 class SamTask(Task):
+    def __init__(self, model: Sam, recipe: Recipe) -> None:
+        super().__init__(model, recipe)
+        self.feature_teacher = self.feature_head = None
+        if recipe.features.weight:
+            self.feature_teacher, self.feature_head = FeatureTeacher(), FeatureHead()
+
     def forward(self, batch: Batch, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
         embedding = self.embed(batch)
-        return self.mask_losses(embedding, batch, step, rank)
+        loss, numbers = self.mask_losses(embedding, batch, step, rank)
+        features, more = self.feature_loss(embedding, batch)
+        return loss + features, numbers | more
+
+    def feature_loss(self, embedding: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """How far the embedding is from telling the classifier's features; 0 without such a teacher."""
+        if self.feature_teacher is None or self.heads_only:
+            return embedding.new_zeros(()), {}
+        wanted = self.feature_teacher(self.normalised(batch))
+        cells = wanted.shape[-1]
+        valid = batch.valid * cells // batch.image.shape[1]
+        distance = self.feature_head.loss(resized(embedding, cells), wanted, valid)
+        return self.recipe.features.weight * distance, {"features": distance}
 
     def mask_losses(
         self, embedding: Tensor, batch: Batch, step: int, rank: int

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Generate vision_msgs from interfaces/ with ament_cmake, once, into .venv/vision_msgs.
+"""Generate the packages of interfaces/ with ament_cmake, once, into .venv/interfaces.
 
-The Python index has no vision_msgs. Without a C++ compiler this says so and returns success: everything
-works except the topics that need it.
+The Python index has no vision_msgs and no tf2_msgs. Without a C++ compiler this says so and returns success:
+everything works except the topics that need them.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCE = ROOT / "interfaces" / "vision_msgs"
+SOURCE = ROOT / "interfaces"
 VENV = Path(sys.prefix)
-PREFIX = VENV / "vision_msgs"
+PREFIX = VENV / "interfaces"
 STAMP = PREFIX / "built_from"
 
 
@@ -45,7 +45,7 @@ def fix_baked_includes() -> None:
             file.write_text(fixed, errors="surrogateescape")
 
 
-def build(folder: Path) -> None:
+def build(package: Path, folder: Path) -> None:
     """Configure, build and install with CMake; raises ``CalledProcessError`` with the output printed."""
     options = {
         "CMAKE_INSTALL_PREFIX": PREFIX,
@@ -57,7 +57,7 @@ def build(folder: Path) -> None:
     flags = [f"-D{name}={value}" for name, value in options.items()]
     jobs = str(os.cpu_count() or 1)
     commands = (
-        ["cmake", "-S", SOURCE, "-B", folder, *flags],
+        ["cmake", "-S", package, "-B", folder, *flags],
         ["cmake", "--build", folder, "-j", jobs],
         ["cmake", "--install", folder],
     )
@@ -71,27 +71,28 @@ def build(folder: Path) -> None:
 def main() -> int:
     wanted = fingerprint()
     if STAMP.is_file() and STAMP.read_text() == wanted:
-        print("vision_msgs: already built")
+        print("interfaces: already built")
         return 0
     if not shutil.which(os.environ.get("CXX", "g++")):
         print(
-            "vision_msgs: NOT built, there is no C++ compiler. Prompts and results as vision_msgs "
-            "(~/prompts, ~/detections) are off until you run: sudo apt-get install g++ && make setup"
+            "interfaces: NOT built, there is no C++ compiler. Prompts and results as vision_msgs (~/prompts, "
+            "~/detections) and clicks from RViz are off until you run: sudo apt-get install g++ && make setup"
         )
         return 0
     shutil.rmtree(PREFIX, ignore_errors=True)
-    folder = VENV / "vision_msgs_build"
+    folder = VENV / "interfaces_build"
     shutil.rmtree(folder, ignore_errors=True)
     fix_baked_includes()
     try:
-        build(folder)
+        for package in sorted(path.parent for path in SOURCE.glob("*/package.xml")):
+            build(package, folder / package.name)
+            print(f"{package.name}: built into {PREFIX}")
     except (subprocess.CalledProcessError, OSError) as error:
         shutil.rmtree(PREFIX, ignore_errors=True)
-        print(f"vision_msgs: the build failed ({error})", file=sys.stderr)
+        print(f"interfaces: the build failed ({error})", file=sys.stderr)
         return 1
     shutil.rmtree(folder, ignore_errors=True)
     STAMP.write_text(wanted)
-    print(f"vision_msgs: built into {PREFIX}")
     return 0
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The generated vision_msgs has the interface of the published one, is made once, and can be missing."""
+"""The generated messages have the interface of the published ones, are made once, and can be missing."""
 
 import os
 import subprocess
@@ -9,9 +9,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SCRIPT = ROOT / "tools" / "build_vision_msgs.py"
-#: Fields of vision_msgs 4.
+SCRIPT = ROOT / "tools" / "build_interfaces.py"
+#: Fields of vision_msgs 4, and of tf2_msgs.
 PUBLISHED = {
+    "BoundingBox3D": {"center": "geometry_msgs/Pose", "size": "geometry_msgs/Vector3"},
+    "Detection3D": {
+        "header": "std_msgs/Header",
+        "results": "sequence<vision_msgs/ObjectHypothesisWithPose>",
+        "bbox": "vision_msgs/BoundingBox3D",
+        "id": "string",
+    },
+    "Detection3DArray": {"header": "std_msgs/Header", "detections": "sequence<vision_msgs/Detection3D>"},
+    "TFMessage": {"transforms": "sequence<geometry_msgs/TransformStamped>"},
     "Point2D": {"x": "double", "y": "double"},
     "Pose2D": {"position": "vision_msgs/Point2D", "theta": "double"},
     "BoundingBox2D": {"center": "vision_msgs/Pose2D", "size_x": "double", "size_y": "double"},
@@ -38,15 +47,16 @@ PUBLISHED = {
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_messages_have_the_published_fields(name):
-    msg = pytest.importorskip("vision_msgs.msg", reason="vision_msgs is not built")
+    package = "tf2_msgs.msg" if name == "TFMessage" else "vision_msgs.msg"
+    msg = pytest.importorskip(package, reason="the messages are not built")
     assert getattr(msg, name).get_fields_and_field_types() == PUBLISHED[name]
 
 
 def test_second_build_does_nothing():
-    if not (Path(sys.prefix) / "vision_msgs" / "built_from").exists():
-        pytest.skip("vision_msgs was not built here")
+    if not (Path(sys.prefix) / "interfaces" / "built_from").exists():
+        pytest.skip("the messages were not built here")
     result = subprocess.run([sys.executable, str(SCRIPT)], capture_output=True, text=True, timeout=60)
-    assert result.returncode == 0 and result.stdout.strip() == "vision_msgs: already built"
+    assert result.returncode == 0 and result.stdout.strip() == "interfaces: already built"
 
 
 def test_missing_compiler_is_told_with_the_command_and_is_no_failure(tmp_path):
@@ -61,5 +71,6 @@ def test_missing_compiler_is_told_with_the_command_and_is_no_failure(tmp_path):
     assert "sudo apt-get install g++" in result.stdout and "~/prompts" in result.stdout
 
 
-def test_robots_do_not_build_our_copy():
-    assert (ROOT / "interfaces" / "vision_msgs" / "COLCON_IGNORE").exists()
+@pytest.mark.parametrize("package", ["vision_msgs", "tf2_msgs"])
+def test_robots_do_not_build_our_copy(package):
+    assert (ROOT / "interfaces" / package / "COLCON_IGNORE").exists()

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A camera's calibration as it comes on ``camera_info``."""
+
+from __future__ import annotations
+
+import numpy as np
+from sensor_msgs.msg import CameraInfo
+
+from ..space import CameraModel
+from .entities import Entities
+from .qos import newest_only
+
+
+class Calibration:
+    """The newest CameraInfo of a camera, as a model.
+
+    Args:
+        entities: makes the subscription.
+        topic: the camera's ``camera_info``.
+        rectified: the image is, see :meth:`CameraModel.from_info`.
+    """
+
+    def __init__(self, entities: Entities, topic: str, reliability: str, rectified: bool) -> None:
+        self.topic = topic
+        self._rectified = rectified
+        self._info: CameraInfo | None = None
+        self._model: tuple[CameraInfo, CameraModel] | None = None
+        entities.subscription(CameraInfo, topic, self._on_info, newest_only(reliability))
+
+    def _on_info(self, message: CameraInfo) -> None:
+        self._info = message
+
+    def model(self) -> CameraModel | None:
+        """The camera, or None before its first message.
+
+        Raises:
+            CalibrationError: the message says nothing usable.
+        """
+        info = self._info
+        if info is None:
+            return None
+        if self._model is None or not _same(self._model[0], info):
+            self._model = info, CameraModel.from_info(info, self._rectified)
+        return self._model[1]
+
+
+def _same(a: CameraInfo, b: CameraInfo) -> bool:
+    """Whether two calibrations are equal but for their stamps."""
+    names = ("height", "width", "distortion_model", "binning_x", "binning_y", "roi")
+    arrays = ("k", "p", "d")
+    return all(getattr(a, n) == getattr(b, n) for n in names) and all(
+        np.array_equal(getattr(a, n), getattr(b, n)) for n in arrays
+    )

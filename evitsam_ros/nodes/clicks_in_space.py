@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""RViz's Publish Point: a point in space, in any frame, as a click on what the cameras see there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import PointStamped
+
+from .channel import Channel
+from .entities import Entities
+from .recent_images import stamp_ns
+from .transforms import Transforms
+
+TOPIC = "clicked_point"
+#: Largest difference of a ray, x / z or y / z, from the one that its pixel sees.
+BENT = 0.02
+
+
+class ClickError(ValueError):
+    """A camera cannot see the point, or it is not known where the point is."""
+
+
+class ClicksInSpace:
+    """``clicked_point``: every camera that sees the point gets a click there, on its newest image.
+
+    The transform is that of the image's time: a point in the map stays where it is while the robot drives.
+
+    Args:
+        refuse: told (kind, text) of clicks that no camera can use.
+    """
+
+    def __init__(
+        self, node: Any, entities: Entities, cameras: Sequence[Channel], refuse: Callable[[str, str], None]
+    ) -> None:
+        self._cameras, self._refuse = cameras, refuse
+        self._transforms = Transforms(node, entities, refuse)
+        entities.subscription(PointStamped, TOPIC, self._on_click, 10)
+
+    def _on_click(self, message: PointStamped) -> None:
+        reasons = []
+        for camera in self._cameras:
+            try:
+                image, (x, y) = self._pixel(camera, message)
+            except ValueError as error:
+                reasons.append(f"{camera.name}: {error}" if camera.name else str(error))
+            else:
+                camera.click(TOPIC, image.header, x, y)
+        if len(reasons) == len(self._cameras):
+            self._refuse("bad_prompts", f"{TOPIC}: {'; '.join(reasons)}")
+
+    def _pixel(self, camera: Channel, click: PointStamped) -> tuple[Any, tuple[float, float]]:
+        """The camera's newest image and the pixel x, y at which it shows the point.
+
+        Raises:
+            ValueError: it does not, or it cannot be told.
+        """
+        point = np.array([click.point.x, click.point.y, click.point.z, 1.0])
+        if not np.isfinite(point).all():
+            raise ClickError(f"point is {point[:3].tolist()}; expected finite metres")
+        if not click.header.frame_id:
+            raise ClickError("the point has no frame_id")
+        image, model = camera.newest(), camera.calibration.model()
+        if image is None or model is None:
+            missing = "image" if image is None else camera.calibration.topic
+            raise ClickError(f"no {missing} has come in the last moments")
+        frame = image.header.frame_id
+        if not frame:
+            raise ClickError("the camera's images have no frame_id")
+        seen = self._transforms.matrix(frame, click.header.frame_id, stamp_ns(image.header)) @ point
+        if seen[2] <= 0:
+            raise ClickError(f"the point lies behind the camera ({seen[2]:.2f} m along its axis)")
+        x, y = model.project(seen[:3])[0]
+        height, width = model.size
+        # Far outside of a lens's field of view its polynomial bends rays back into the image.
+        back = model.unproject(np.array([[x, y]]))[0] - seen[:2] / seen[2]
+        if not (0 <= x < width and 0 <= y < height) or np.abs(back).max() > BENT:
+            raise ClickError(
+                f"the point is outside of the image: pixel ({x:.0f}, {y:.0f}) of {width} x {height}"
+            )
+        return image, (float(x), float(y))

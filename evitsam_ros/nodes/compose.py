@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Camera and segmenter in one process: images go from hand to hand, not through DDS.
+
+Parameters go to the nodes by their names: ``-p camera:source:=/dev/video0 -p segmenter:mode:=everything``, or
+one file for both. With ``cameras: [front, rear]`` there is a camera in each namespace, ``/front/camera``.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+
+from ..malloc import tune_malloc
+from ..sources import SourceError
+from .camera import CameraNode, use_large_shared_memory
+from .lifetime import ros
+from .segmenter import SegmenterNode
+
+
+def compose() -> list[CameraNode | SegmenterNode]:
+    """The nodes, the segmenter first.
+
+    Raises:
+        ValueError: a parameter cannot be used (SourceError: of a camera).
+    """
+    segmenter = SegmenterNode(subscribe=False)
+    nodes: list[CameraNode | SegmenterNode] = [segmenter]
+    try:
+        for channel in segmenter.cameras:
+            nodes.append(CameraNode(channel.on_image, namespace=channel.name))
+    except Exception:
+        for node in nodes:
+            node.destroy_node()
+        raise
+    return nodes
+
+
+def main(args: list[str] | None = None) -> int:
+    use_large_shared_memory()
+    tune_malloc()
+    with ros(args):
+        try:
+            nodes = compose()
+        except (ValueError, rclpy.exceptions.ParameterException) as error:
+            print(f"compose: {error}", file=sys.stderr)
+            return 2
+        executor = SingleThreadedExecutor()
+        for node in nodes:
+            executor.add_node(node)
+        segmenter = nodes[0]
+        try:
+            segmenter.start()
+            executor.spin()
+        except SourceError as error:
+            segmenter.get_logger().error(str(error))
+            return 1
+        finally:
+            segmenter.release()
+            executor.shutdown()
+            for node in nodes:
+                node.destroy_node()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a lifecycle node makes when it configures, and takes away again when it cleans up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import QoSProfile, qos_policy_name_from_kind
+
+try:
+    from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+except ImportError:  # ROS 2 Humble
+    from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
+
+
+class Entities:
+    """Publishers, subscriptions, services and timers of a node.
+
+    Args:
+        node: whose they are.
+        refuse: told ``("qos_mismatch", text)`` when a peer's quality of service does not fit.
+    """
+
+    def __init__(self, node: LifecycleNode, refuse: Callable[[str, str], None]) -> None:
+        self._node, self._refuse = node, refuse
+        self._made: list[tuple[Callable[[Any], Any], Any]] = []
+
+    def subscription(self, kind: type, topic: str, callback: Callable, qos: QoSProfile | int) -> None:
+        def mismatch(event: Any) -> None:
+            policy = qos_policy_name_from_kind(event.last_policy_kind)
+            self._refuse(
+                "qos_mismatch",
+                f"{topic}: a publisher's {policy} is less than this subscription asks for, so nothing comes "
+                f"from it; set the parameter reliability to best_effort, or change the publisher "
+                f"(ros2 topic info -v {self._node.resolve_topic_name(topic)})",
+            )
+
+        events = SubscriptionEventCallbacks(incompatible_qos=mismatch, use_default_callbacks=False)
+        made = self._node.create_subscription(kind, topic, callback, qos, event_callbacks=events)
+        self._made.append((self._node.destroy_subscription, made))
+
+    def publisher(self, kind: type, topic: str, qos: QoSProfile) -> Any:
+        def mismatch(event: Any) -> None:
+            policy = qos_policy_name_from_kind(event.last_policy_kind)
+            self._refuse(
+                "qos_mismatch",
+                f"{topic}: a subscriber asks for more {policy} than is offered, it gets nothing; "
+                f"change the subscriber (ros2 topic info -v {self._node.resolve_topic_name(topic)})",
+            )
+
+        events = PublisherEventCallbacks(incompatible_qos=mismatch, use_default_callbacks=False)
+        made = self._node.create_lifecycle_publisher(kind, topic, qos, event_callbacks=events)
+        self._made.append((self._node.destroy_lifecycle_publisher, made))
+        return made
+
+    def service(self, kind: type, name: str, callback: Callable) -> None:
+        self._made.append((self._node.destroy_service, self._node.create_service(kind, name, callback)))
+
+    def destroy(self) -> None:
+        """Take everything away."""
+        for destroy, entity in self._made:
+            destroy(entity)
+        self._made.clear()

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The last images of a camera: a prompt that carries a stamp is answered on the image that has it.
+
+Images are kept rather than embeddings: nothing is encoded that nobody asks about, and a runtime is free to
+write the next embedding where the last one was.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import Any
+
+
+def stamp_ns(header: Any) -> int:
+    """A header's stamp in nanoseconds; 0 means "the newest"."""
+    return header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
+
+
+class RecentImages:
+    """At most ``most`` messages, none older than ``seconds`` since it came.
+
+    Age counts from the arrival, so that clocks may jump: a bag that starts again, a simulation that does.
+    """
+
+    def __init__(self, most: int, seconds: float) -> None:
+        self.seconds = seconds
+        self._kept: deque[tuple[float, int, Any]] = deque(maxlen=most)
+
+    def add(self, message: Any) -> None:
+        self._kept.append((time.monotonic(), stamp_ns(message.header), message))
+
+    def newest(self) -> Any | None:
+        self._forget()
+        return self._kept[-1][2] if self._kept else None
+
+    def find(self, stamp: int) -> Any | None:
+        """The message with exactly this stamp, nanoseconds."""
+        self._forget()
+        return next((message for _, known, message in reversed(self._kept) if known == stamp), None)
+
+    def nearest(self, stamp: int) -> Any | None:
+        self._forget()
+        return min(self._kept, key=lambda entry: abs(entry[1] - stamp), default=(0, 0, None))[2]
+
+    def is_to_come(self, stamp: int) -> bool:
+        """Whether the stamp is later than the newest image's."""
+        self._forget()
+        return not self._kept or stamp > self._kept[-1][1]
+
+    def __str__(self) -> str:
+        """What is there, for an error."""
+        self._forget()
+        if not self._kept:
+            return "no image is kept"
+        stamps = [stamp for _, stamp, _ in self._kept]
+        return f"{len(stamps)} images of {min(stamps) / 1e9:.3f} to {max(stamps) / 1e9:.3f} s are kept"
+
+    def clear(self) -> None:
+        self._kept.clear()
+
+    def _forget(self) -> None:
+        oldest = time.monotonic() - self.seconds
+        while self._kept and self._kept[0][0] < oldest:
+            self._kept.popleft()

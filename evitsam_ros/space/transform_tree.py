@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where coordinate frames are, from transforms as they come on /tf and /tf_static (REP 105).
+
+What tf2's buffer does, for machines without it: a tree of frames, each with a history of where it was in its
+parent, interpolated between two times.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.spatial.transform import Rotation, Slerp
+
+#: Seconds of history, as tf2 keeps by default.
+HISTORY = 10.0
+#: Frames of one robot; more are taken for a mistake.
+MOST_FRAMES = 2000
+
+
+class TransformError(ValueError):
+    """A transform that makes no sense, or that is not known."""
+
+
+@dataclass
+class _Edge:
+    """Where a frame was in its parent: times in seconds, ascending; poses ``(7,)``: x y z, quaternion."""
+
+    parent: str
+    static: bool
+    times: list[float] = field(default_factory=list)
+    poses: dict[float, np.ndarray] = field(default_factory=dict)
+
+    def matrix(self, time: float | None, name: str) -> np.ndarray:
+        if self.static or time is None:
+            return _matrix(self.poses[self.times[-1]])
+        if not self.times[0] <= time <= self.times[-1]:
+            raise TransformError(
+                f"{name!r} in {self.parent!r} is known from {self.times[0]:.3f} to {self.times[-1]:.3f} s, "
+                f"not at {time:.3f} s"
+            )
+        after = bisect_left(self.times, time)
+        if self.times[after] == time:
+            return _matrix(self.poses[time])
+        low, high = self.times[after - 1], self.times[after]
+        first, second = self.poses[low], self.poses[high]
+        share = (time - low) / (high - low)
+        turn = Slerp([0, 1], Rotation.from_quat([first[3:], second[3:]]))(share)
+        return _matrix(np.concatenate([first[:3] + share * (second[:3] - first[:3]), turn.as_quat()]))
+
+
+class TransformTree:
+    """Frames by name; every frame has one parent."""
+
+    def __init__(self) -> None:
+        self._edges: dict[str, _Edge] = {}
+
+    def add(
+        self,
+        parent: str,
+        child: str,
+        time: float,
+        translation: np.ndarray,
+        rotation: np.ndarray,
+        static: bool = False,
+    ) -> None:
+        """Say where ``child`` is in ``parent``.
+
+        Args:
+            time: seconds; more than :data:`HISTORY` earlier than the newest means that time began anew.
+            translation: ``(3,)`` metres.
+            rotation: ``(4,)`` quaternion x, y, z, w.
+
+        Raises:
+            TransformError: the numbers are not finite, the quaternion has no length, or the frames are one.
+        """
+        child, parent = child.lstrip("/"), parent.lstrip("/")
+        pose = np.concatenate([translation, rotation]).astype(float)
+        length = np.linalg.norm(pose[3:])
+        if not child or not parent or child == parent:
+            raise TransformError(f"transform from {parent!r} to {child!r}; expected two names")
+        if not np.isfinite(pose).all() or not 0.9 < length < 1.1:
+            raise TransformError(
+                f"transform from {parent!r} to {child!r} is {pose.tolist()}; expected a pose"
+            )
+        pose[3:] /= length
+        edge = self._edges.get(child)
+        if edge is None and len(self._edges) >= MOST_FRAMES:
+            raise TransformError(f"{MOST_FRAMES} frames are known already; {child!r} is not taken")
+        if edge is None or edge.parent != parent or edge.static != static or _began_anew(edge, time):
+            edge = self._edges[child] = _Edge(parent, static)
+        if static:
+            edge.times.clear()
+            edge.poses.clear()
+        if time not in edge.poses:
+            insort(edge.times, time)
+        edge.poses[time] = pose
+        while edge.times[0] < edge.times[-1] - HISTORY:
+            del edge.poses[edge.times.pop(0)]
+
+    def lookup(self, target: str, source: str, time: float | None = None) -> np.ndarray:
+        """``(4, 4)`` float64: points of ``source`` -> points of ``target``.
+
+        Args:
+            time: seconds; None: the newest of every frame.
+
+        Raises:
+            TransformError: the frames are not connected, or were not known at that time.
+        """
+        up_source, up_target = self._to_root(source), self._to_root(target)
+        common = next((name for name in up_source if name in up_target), None)
+        if common is None:
+            known = ", ".join(sorted(self.frames())) or "none"
+            raise TransformError(f"no transform from {source!r} to {target!r}; frames known: {known}")
+        return np.linalg.inv(self._along(up_target, common, time)) @ self._along(up_source, common, time)
+
+    def frames(self) -> set[str]:
+        """All names."""
+        return set(self._edges) | {edge.parent for edge in self._edges.values()}
+
+    def _to_root(self, frame: str) -> list[str]:
+        path = [frame.lstrip("/")]
+        while (edge := self._edges.get(path[-1])) is not None:
+            if edge.parent in path:
+                raise TransformError(f"the frames go round in a circle: {' -> '.join([*path, edge.parent])}")
+            path.append(edge.parent)
+        return path
+
+    def _along(self, path: list[str], until: str, time: float | None) -> np.ndarray:
+        """From the first frame of a path to one of its later ones."""
+        whole = np.eye(4)
+        for name in path[: path.index(until)]:
+            whole = self._edges[name].matrix(time, name) @ whole
+        return whole
+
+
+def _began_anew(edge: _Edge, time: float) -> bool:
+    return bool(edge.times) and time < edge.times[-1] - HISTORY
+
+
+def _matrix(pose: np.ndarray) -> np.ndarray:
+    whole = np.eye(4)
+    whole[:3, :3] = Rotation.from_quat(pose[3:]).as_matrix()
+    whole[:3, 3] = pose[:3]
+    return whole

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cameras and segmenter in one process: images do not go through DDS, answers and pictures do."""
+
+import pytest
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from .conftest import _DOMAINS, Peer, Process, pixels
+
+
+@pytest.fixture
+def composed(tmp_path, known_bundle):
+    """Starts ``compose`` with parameters; a peer on its domain."""
+    made = []
+
+    def start(**parameters) -> tuple[Peer, Process]:
+        domain = next(_DOMAINS) % 101
+        defaults = {"segmenter:model": known_bundle, "segmenter:mode": "everything", "camera:rate": 20.0}
+        process = Process("compose", domain, tmp_path / "log", {**defaults, **parameters})
+        made.append((Peer(domain), process))
+        return made[-1]
+
+    yield start
+    codes = [process.stop() for _, process in made]
+    for peer, _ in made:
+        peer.close()
+    assert all(code in (0, 2) for code in codes), [process.output for _, process in made]
+
+
+def test_images_are_handed_over_and_not_sent(composed):
+    peer, process = composed()
+    labels = peer.listen(Image, "/segmenter/label_map")
+    assert peer.until(lambda: len(labels) > 3, 40), process.output
+    assert len(set(pixels(labels[-1], "u2").ravel().tolist())) == 3  # nothing, and two objects
+    assert labels[-1].header.frame_id == "camera_optical_frame"
+    assert not peer.node.get_subscriptions_info_by_topic("/image")
+    pictures = peer.listen(Image, "/image")
+    assert peer.until(lambda: len(pictures) > 1, 15)  # who wants them still gets them
+    assert type(labels[-1].header) is Header and pictures[-1].width == labels[-1].width
+
+
+def test_a_camera_in_every_namespace(composed):
+    peer, process = composed(**{"segmenter:cameras": "[front, rear]"})
+    for camera in ("front", "rear"):
+        labels = peer.listen(Image, f"/segmenter/{camera}/label_map")
+        assert peer.until(lambda labels=labels: len(labels) > 1, 40), process.output
+        assert f"/{camera}/image" in dict(peer.node.get_topic_names_and_types())
+
+
+def test_a_source_that_is_not_there_ends_it_with_a_line_that_says_so(composed):
+    _, process = composed(**{"camera:source": "/nowhere/film.mp4"})
+    assert process.process.wait(timeout=40) == 2
+    assert "/nowhere/film.mp4" in process.output and "Traceback" not in process.output

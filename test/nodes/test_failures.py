@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What breaks while the node runs is told, and what can be mended is."""
+
+import time
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
+from sensor_msgs.msg import Image
+
+from evitsam_ros.nodes.arrivals import Arrivals
+from evitsam_ros.nodes.health import HANGS, Health
+from evitsam_ros.nodes.recovery import ENOUGH, Recovery
+
+from .conftest import pixels, write_known_bundle
+from .test_segmenter import detection, prompt, set_parameter
+
+BRIGHT, BLACK = 90, 0
+
+
+@pytest.fixture(scope="module")
+def fragile(robots, tmp_path_factory):
+    """A segmenter whose decoder raises on black pictures, on ONNX Runtime."""
+    folder = tmp_path_factory.mktemp("engines") / "fragile"
+    robot = robots(bundle=write_known_bundle(folder, fails_on_black=True), backend="onnxruntime", track=False)
+    robot.wait_state("active")
+    robot.masks = robot.peer.listen(Image, robot.topic("mask"))
+    prompt(robot, detection(60, 40, 50, 30))
+    return robot
+
+
+def send(robot, brightness: int) -> int:
+    """The stamp of a picture of one grey."""
+    import numpy as np
+
+    return robot.send_image(image=np.full((96, 128, 3), brightness, np.uint8)).header.stamp.sec
+
+
+def works(robot) -> bool:
+    return pixels(robot.answer(Image, "mask"))[40, 60] == 255
+
+
+def test_a_frame_that_fails_is_told_and_gets_no_mask(fragile):
+    assert works(fragile)
+    before = fragile.count("inference_errors")
+    black = send(fragile, BLACK)
+    assert fragile.peer.until(lambda: fragile.count("inference_errors") == before + 1)
+    assert "indices element out of data bounds" in fragile.diagnostics["last_error"]
+    assert works(fragile)
+    assert black not in [mask.header.stamp.sec for mask in fragile.masks]
+
+
+def test_after_failures_in_a_row_the_networks_are_opened_anew(fragile):
+    before, opened = fragile.count("inference_errors"), fragile.process.output.count("switched: ")
+    black = []
+    for _ in range(200):
+        if fragile.count("inference_errors") >= before + ENOUGH:
+            break
+        black.append(send(fragile, BLACK))
+        fragile.peer.until(lambda: False, 0.1)
+    assert fragile.peer.until(lambda: fragile.process.output.count("switched: ") > opened)
+    assert fragile.count("frames_skipped_after_errors") > 0
+    assert works(fragile)
+    assert not set(black) & {mask.header.stamp.sec for mask in fragile.masks}
+
+
+def test_pauses_grow_and_end_with_a_success():
+    recovery = Recovery()
+    assert [recovery.failed() for _ in range(ENOUGH)] == [False] * (ENOUGH - 1) + [True]
+    assert recovery.pausing
+    time.sleep(0.5)
+    assert not recovery.pausing
+    recovery.succeeded()
+    recovery.failed()
+    assert not recovery.pausing  # one bad frame costs nothing but itself
+
+
+def test_who_failed_is_avoided_first_on_the_gpu_then_in_turns_on_the_cpu():
+    recovery = Recovery()
+    for used, avoided in (
+        ({"tensorrt"}, {"tensorrt"}),
+        ({"torch"}, {"tensorrt", "torch"}),
+        ({"openvino", "onnxruntime"}, {"tensorrt", "torch", "openvino"}),
+        ({"onnxruntime"}, {"tensorrt", "torch", "onnxruntime"}),
+        ({"openvino"}, {"tensorrt", "torch", "openvino"}),
+    ):
+        recovery.give_up(frozenset(used))
+        assert recovery.avoid == avoided
+
+
+def test_a_camera_whose_qos_does_not_fit_is_told_with_the_remedy(robots):
+    robot = robots(reliability="reliable")
+    robot.wait_state("active")
+    lossy = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+    robot.peer.node.create_publisher(Image, "/image", lossy)
+    assert robot.peer.until(lambda: robot.count("qos_mismatch") == 1, 15)
+    said = robot.diagnostics["last_error"]
+    assert "image: a publisher's RELIABILITY is less" in said
+    assert "reliability to best_effort" in said and "ros2 topic info -v /image" in said
+
+
+def test_a_subscriber_that_asks_for_too_much_is_told(robots):
+    robot = robots()
+    robot.wait_state("active")
+    latched = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+    robot.peer.node.create_subscription(Image, robot.topic("mask"), print, latched)
+    assert robot.peer.until(lambda: robot.count("qos_mismatch") == 1, 15)
+    assert "~/mask: a subscriber asks for more DURABILITY" in robot.diagnostics["last_error"]
+
+
+def test_masks_that_come_too_late_are_told_and_still_sent(robots):
+    robot = robots(max_age_s=5.0)
+    robot.wait_state("active")
+    prompt(robot, detection(60, 40, 50, 30))
+    assert works(robot)  # stamps of 1970: decades too late
+    assert robot.peer.until(lambda: robot.count("outputs_older_than_max_age") > 0)
+    status = robot.status[-1].status[0]
+    assert status.level == DiagnosticStatus.WARN
+    assert status.message == "masks come later than max_age_s after their images"
+    assert set_parameter(robot, "cameras", "front").successful is False  # read at start alone
+
+
+def test_the_heart_beats(robot):
+    beats = int(robot.diagnostics["heartbeat"])
+    assert robot.peer.until(lambda: int(robot.diagnostics["heartbeat"]) > beats + 2)
+
+
+def test_an_inference_that_hangs_is_an_error():
+    status = Health().status("node", "cpu", 0, "active", busy=HANGS + 1)
+    assert status.level == DiagnosticStatus.ERROR and "busy with one frame for 11 s" in status.message
+    assert Health().status("node", "cpu", 0, "active", busy=HANGS - 1).level == DiagnosticStatus.OK
+
+
+@pytest.mark.parametrize(("lost", "expected"), [((), 0.0), ((2, 3, 7), 0.3), ((1, 2, 3, 5, 8), 0.5)])
+def test_missing_frames_are_counted_by_the_gaps_of_their_stamps(lost, expected):
+    arrivals = Arrivals()
+    for frame in range(120):
+        if frame % 10 not in lost:
+            arrivals.add(frame / 30 + 0.002 * ((frame * 7) % 5 - 2))
+    assert arrivals.missing == pytest.approx(expected, abs=0.04)
+
+
+def test_time_that_begins_anew_loses_no_frames():
+    arrivals = Arrivals()
+    for _ in range(3):
+        for frame in range(40):
+            arrivals.add(frame / 30)
+    assert arrivals.missing == 0

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One process, one engine, several cameras, over real DDS."""
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import Point
+from sensor_msgs.msg import Image
+from std_msgs.msg import UInt32
+from std_srvs.srv import Trigger
+
+from .conftest import Process, pixels
+from .test_segmenter import vision_msgs
+
+
+@pytest.fixture(scope="module")
+def robot(robots):
+    made = robots(cameras="[front, rear]", track=False)
+    made.wait_state("active")
+    return made
+
+
+def status(robot, camera: str) -> dict[str, str]:
+    """The newest diagnostics of a camera."""
+    for entry in robot.status[-1].status if robot.status else ():
+        if entry.name == f"/segmenter: segmentation {camera}":
+            return {value.key: value.value for value in entry.values}
+    return {}
+
+
+def click(robot, camera: str, x: float, y: float) -> None:
+    before = int(status(robot, camera).get("prompts_in", 0))
+    robot.peer.publish(robot.topic(f"{camera}/pixel"), Point(x=x, y=y))
+    assert robot.peer.until(lambda: int(status(robot, camera).get("prompts_in", 0)) > before)
+
+
+def masks(robot, camera: str, seconds: float = 10.0) -> Image:
+    """The answer to an image that is sent now."""
+    heard = robot.peer.listen(Image, robot.topic(f"{camera}/mask"))
+    first = robot.stamp + 1
+    for _ in range(int(seconds)):
+        robot.send_image(f"/{camera}/image")
+        if robot.peer.until(lambda: any(m.header.stamp.sec >= first for m in heard), 1.0):
+            return next(m for m in heard if m.header.stamp.sec >= first)
+    raise AssertionError(f"no answer for {camera}: {robot.diagnostics}")
+
+
+def test_every_camera_has_prompts_and_answers_of_its_own(robot):
+    click(robot, "front", 30.0, 40.0)
+    click(robot, "rear", 90.0, 50.0)
+    front, rear = masks(robot, "front"), masks(robot, "rear")
+    assert pixels(front)[40, 30] == 255 and pixels(front)[50, 90] == 0
+    assert pixels(rear)[50, 90] == 255 and pixels(rear)[40, 30] == 0
+    robot.peer.call(Trigger, robot.topic("front/clear_prompts"), Trigger.Request())
+    assert not pixels(masks(robot, "front")).any()
+    assert pixels(masks(robot, "rear"))[50, 90] == 255
+
+
+def test_a_fast_camera_does_not_starve_a_slow_one(robot):
+    fast = robot.peer.listen(Image, robot.topic("front/mask"))
+    slow = robot.peer.listen(Image, robot.topic("rear/mask"))
+    masks(robot, "front"), masks(robot, "rear")
+    del fast[:], slow[:]
+    sent = 0
+    for turn in range(200):
+        robot.send_image("/front/image")
+        if turn % 20 == 0:
+            robot.send_image("/rear/image")
+            sent += 1
+        robot.peer.until(lambda: False, 0.01)
+    robot.peer.until(lambda: len(slow) >= sent, 3)
+    assert len(slow) >= sent - 1 and len(fast) > len(slow)
+
+
+def test_trouble_is_told_of_the_camera_that_has_it(robot):
+    masks(robot, "front")
+    rear = int(status(robot, "rear").get("bad_images", 0))
+    robot.send_image("/front/image", encoding="hsv8")
+    assert robot.peer.until(lambda: status(robot, "front").get("bad_images") == "1")
+    assert "front/image: encoding is 'hsv8'" in status(robot, "front")["last_error"]
+    assert int(status(robot, "rear").get("bad_images", 0)) == rear
+
+
+def test_an_object_is_removed_by_its_id(robot):
+    for camera in ("front", "rear"):
+        robot.peer.call(Trigger, robot.topic(f"{camera}/clear_prompts"), Trigger.Request())
+    click(robot, "front", 30.0, 40.0)
+    click(robot, "front", 90.0, 50.0)
+    detections = robot.peer.listen(vision_msgs.Detection2DArray, robot.topic("front/detections"))
+    masks(robot, "front")
+    robot.peer.publish(robot.topic("front/remove_object"), UInt32(data=1))
+    robot.peer.until(lambda: False, 0.3)
+    mask = pixels(masks(robot, "front"))
+    assert mask[50, 90] == 255 and mask[40, 30] == 0
+    assert robot.peer.until(lambda: [d.id for d in detections[-1].detections] == ["2"], 3)
+    robot.peer.publish(robot.topic("front/remove_object"), UInt32(data=7))
+    text = "~/front/remove_object: no prompted object has id 7; there are: 2"
+    assert robot.peer.until(lambda: text in status(robot, "front").get("last_error", ""))
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [("[front, front]", "expected different names"), ("[front/left]", "expected letters, digits and _")],
+)
+def test_names_that_cannot_be_are_refused_at_start(tmp_path, known_bundle, names, text):
+    process = Process("segmenter", 97, tmp_path / "log", {"model": known_bundle, "cameras": names})
+    assert process.process.wait(timeout=30) == 2
+    assert text in process.output
+
+
+def test_images_have_their_own_sizes(robot):
+    for camera, size in (("front", (60, 80)), ("rear", (96, 128))):
+        click(robot, camera, 30.0, 40.0)
+        heard = robot.peer.listen(Image, robot.topic(f"{camera}/mask"))
+        del heard[:]
+        for _ in range(10):
+            robot.send_image(f"/{camera}/image", np.zeros((*size, 3), np.uint8))
+            if robot.peer.until(lambda heard=heard: bool(heard), 1.0):
+                break
+        assert (heard[-1].height, heard[-1].width) == size

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Prompts with a stamp are answered on the image that has it: detectors are late."""
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import PointStamped
+from sensor_msgs.msg import Image
+
+from evitsam_ros.nodes.recent_images import RecentImages, stamp_ns
+
+from .conftest import pixels
+from .test_segmenter import detection, set_parameter, vision_msgs
+
+
+@pytest.fixture(scope="module")
+def robot(robots):
+    made = robots(track=False, history_frames=6, history_s=3.0)
+    made.wait_state("active")
+    made.masks = made.peer.listen(Image, made.topic("mask"))
+    made.send_image()
+    return made
+
+
+def ask(robot, stamp: int, *detections) -> None:
+    message = vision_msgs.Detection2DArray(detections=list(detections))
+    message.header.stamp.sec = stamp
+    robot.peer.publish(robot.topic("prompts"), message)
+
+
+def answered(robot, stamp: int, seconds: float = 8.0) -> Image | None:
+    """The mask with this stamp, if one comes."""
+
+    def found() -> list:
+        return [mask for mask in robot.masks if mask.header.stamp.sec == stamp]
+
+    robot.peer.until(lambda: bool(found()), seconds)
+    return next(iter(found()), None)
+
+
+def test_a_late_detection_is_answered_on_its_own_image(robot):
+    sent = [robot.send_image().header.stamp.sec for _ in range(4)]
+    robot.peer.until(lambda: robot.count("frames_in") >= 4)
+    ask(robot, sent[1], detection(60, 40, 50, 30))
+    mask = answered(robot, sent[1])
+    assert mask is not None and pixels(mask)[40, 60] == 255
+    assert not [m for m in robot.masks if m.header.stamp.sec in (sent[2], sent[3]) and pixels(m).any()]
+
+
+def test_an_empty_array_is_nothing_for_that_image(robot):
+    stamp = robot.send_image().header.stamp.sec
+    robot.peer.until(lambda: False, 0.3)
+    ask(robot, stamp)
+    mask = answered(robot, stamp)
+    assert mask is not None and not pixels(mask).any()
+
+
+def test_a_detection_that_comes_before_its_image_waits_for_it(robot):
+    ask(robot, robot.stamp + 1, detection(60, 40, 50, 30))
+    robot.peer.until(lambda: False, 0.5)
+    stamp = robot.send_image().header.stamp.sec
+    mask = answered(robot, stamp)
+    assert mask is not None and pixels(mask)[40, 60] == 255
+
+
+def test_an_unknown_stamp_is_told_and_by_parameter_the_nearest_is_taken(robot):
+    for _ in range(8):
+        robot.send_image()
+        robot.peer.until(lambda: False, 0.05)
+    before = robot.count("unknown_stamps")
+    ask(robot, robot.stamp - 60, detection(60, 40, 50, 30))
+    assert robot.peer.until(lambda: robot.count("unknown_stamps") == before + 1)
+    assert "~/prompts: no image has the stamp" in robot.diagnostics["last_error"]
+    assert "6 images of" in robot.diagnostics["last_error"]
+    assert set_parameter(robot, "unknown_stamp", "nearest").successful
+    oldest = robot.stamp - 5
+    ask(robot, robot.stamp - 60, detection(60, 40, 50, 30))
+    mask = answered(robot, oldest)
+    assert mask is not None and pixels(mask)[40, 60] == 255
+    assert set_parameter(robot, "unknown_stamp", "refuse").successful
+
+
+def test_a_frame_that_never_comes_is_reported(robot):
+    before = robot.count("unknown_stamps")
+    ask(robot, robot.stamp + 500, detection(60, 40, 50, 30))
+    assert robot.peer.until(lambda: robot.count("unknown_stamps") == before + 1, 10)
+
+
+def test_of_a_fast_detectors_arrays_the_newest_counts(robot):
+    sent = []
+    for _ in range(30):
+        sent.append(robot.send_image().header.stamp.sec)
+        ask(robot, sent[-1], detection(60, 40, 50, 30))
+        robot.peer.until(lambda: False, 0.002)
+    assert answered(robot, sent[-1]) is not None
+
+
+def test_a_click_with_a_stamp_and_a_click_in_another_frame(robot):
+    stamp = robot.send_image().header.stamp.sec
+    robot.peer.until(lambda: False, 0.3)
+    click = PointStamped()
+    click.header.stamp.sec, click.header.frame_id = stamp, "camera_7"
+    click.point.x, click.point.y = 60.0, 40.0
+    robot.peer.publish(robot.topic("point"), click)
+    mask = answered(robot, stamp)
+    assert mask is not None and pixels(mask)[40, 60] == 255
+    before = robot.count("bad_prompts")
+    click.header.frame_id = "map"
+    robot.peer.publish(robot.topic("point"), click)
+    assert robot.peer.until(lambda: robot.count("bad_prompts") == before + 1)
+    assert "expected pixels in the camera's frame 'camera_7'" in robot.diagnostics["last_error"]
+
+
+def test_memory_is_bounded_by_number_and_by_age():
+    recent = RecentImages(most=4, seconds=60.0)
+    for second in range(100):
+        recent.add(image(second))
+    assert str(recent).startswith("4 images of 96.000 to 99.000 s")
+    assert stamp_ns(recent.nearest(0).header) == 96 * 10**9
+    assert recent.find(95 * 10**9) is None and recent.is_to_come(100 * 10**9)
+    recent.add(image(5))  # a bag that starts again
+    assert recent.newest().header.stamp.sec == 5 and not recent.is_to_come(5 * 10**9)
+    gone = RecentImages(most=4, seconds=0.0)
+    gone.add(image(1))
+    assert gone.newest() is None and str(gone) == "no image is kept"
+
+
+def image(second: int) -> Image:
+    message = Image(data=np.zeros(1, np.uint8).tobytes())
+    message.header.stamp.sec = second
+    return message

