@@ -41,6 +41,7 @@ setup(
         "console_scripts": [
             f"segmenter = {NAME}.nodes.segmenter:main",
             f"camera = {NAME}.nodes.camera:main",
+            f"profiler = {NAME}.nodes.profiler:main",
             f"compose = {NAME}.nodes.compose:main",
             f"evitsam = {NAME}.cli:main",
         ]

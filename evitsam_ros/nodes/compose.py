@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Camera and segmenter in one process: images go from hand to hand, not through DDS.
+"""Camera, segmenter and (``--profiler``) profiler in one process: images do not go through DDS.
 
 Parameters go to the nodes by their names: ``-p camera:source:=/dev/video0 -p segmenter:mode:=everything``, or
 one file for both. With ``cameras: [front, rear]`` there is a camera in each namespace, ``/front/camera``.
@@ -7,29 +7,35 @@ one file for both. With ``cameras: [front, rear]`` there is a camera in each nam
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.utilities import remove_ros_args
 
 from ..malloc import tune_malloc
 from ..sources import SourceError
 from .camera import CameraNode, use_large_shared_memory
 from .lifetime import ros
+from .profiler import ProfilerNode
 from .segmenter import SegmenterNode
 
 
-def compose() -> list[CameraNode | SegmenterNode]:
+def compose(with_profiler: bool = False) -> list[Node]:
     """The nodes, the segmenter first.
 
     Raises:
         ValueError: a parameter cannot be used (SourceError: of a camera).
     """
     segmenter = SegmenterNode(subscribe=False)
-    nodes: list[CameraNode | SegmenterNode] = [segmenter]
+    nodes: list[Node] = [segmenter]
     try:
         for channel in segmenter.cameras:
             nodes.append(CameraNode(channel.on_image, namespace=channel.name))
+        if with_profiler:
+            nodes.append(ProfilerNode())
     except Exception:
         for node in nodes:
             node.destroy_node()
@@ -40,9 +46,12 @@ def compose() -> list[CameraNode | SegmenterNode]:
 def main(args: list[str] | None = None) -> int:
     use_large_shared_memory()
     tune_malloc()
+    parser = argparse.ArgumentParser("compose", description="Camera and segmenter in one process.")
+    parser.add_argument("--profiler", action="store_true", help="the profiler node too")
+    options = parser.parse_args(remove_ros_args(args if args is not None else sys.argv)[1:])
     with ros(args):
         try:
-            nodes = compose()
+            nodes = compose(options.profiler)
         except (ValueError, rclpy.exceptions.ParameterException) as error:
             print(f"compose: {error}", file=sys.stderr)
             return 2

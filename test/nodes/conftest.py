@@ -194,12 +194,18 @@ class Process:
     """``python -m evitsam_ros.nodes.<module>`` with ROS arguments."""
 
     def __init__(
-        self, module: str, domain: int, log: Path, parameters: dict, extra: tuple[str, ...] = ()
+        self,
+        module: str,
+        domain: int,
+        log: Path,
+        parameters: dict,
+        extra: tuple[str, ...] = (),
+        flags: tuple[str, ...] = (),
     ) -> None:
-        flags = [part for key, value in parameters.items() for part in ("-p", f"{key}:={value}")]
+        given = [part for key, value in parameters.items() for part in ("-p", f"{key}:={value}")]
         environment = {k: v for k, v in os.environ.items() if k != "_ROS_WHEELS_BOOTSTRAP_COMPLETE"}
         environment |= {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-        command = [sys.executable, "-m", f"evitsam_ros.nodes.{module}", "--ros-args", *flags, *extra]
+        command = [sys.executable, "-m", f"evitsam_ros.nodes.{module}", *flags, "--ros-args", *given, *extra]
         self.log = log
         with log.open("w") as file:
             self.process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment)

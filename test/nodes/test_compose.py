@@ -4,6 +4,7 @@
 import pytest
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
+from std_srvs.srv import Trigger
 
 from .conftest import _DOMAINS, Peer, Process, pixels
 
@@ -13,10 +14,10 @@ def composed(tmp_path, known_bundle):
     """Starts ``compose`` with parameters; a peer on its domain."""
     made = []
 
-    def start(**parameters) -> tuple[Peer, Process]:
+    def start(flags: tuple[str, ...] = (), **parameters) -> tuple[Peer, Process]:
         domain = next(_DOMAINS) % 101
         defaults = {"segmenter:model": known_bundle, "segmenter:mode": "everything", "camera:rate": 20.0}
-        process = Process("compose", domain, tmp_path / "log", {**defaults, **parameters})
+        process = Process("compose", domain, tmp_path / "log", {**defaults, **parameters}, flags=flags)
         made.append((Peer(domain), process))
         return made[-1]
 
@@ -51,3 +52,12 @@ def test_a_source_that_is_not_there_ends_it_with_a_line_that_says_so(composed):
     _, process = composed(**{"camera:source": "/nowhere/film.mp4"})
     assert process.process.wait(timeout=40) == 2
     assert "/nowhere/film.mp4" in process.output and "Traceback" not in process.output
+
+
+def test_a_profiler_beside_them(composed):
+    peer, process = composed(flags=("--profiler",))
+    assert peer.until(lambda: "/profiler" in [f"/{name}" for name in peer.node.get_node_names()], 40), (
+        process.output
+    )
+    said = peer.call(Trigger, "/profiler/report", Trigger.Request())
+    assert said.success and "from the image's stamp to its mask" in said.message

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a running segmenter costs, seen from outside: stamps of images against stamps and arrivals of masks.
+
+The black box of REP 2014: nothing of the watched nodes is changed, started anew or known.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+
+import numpy as np
+
+#: Masks that the percentiles look back on.
+WINDOW = 1000
+#: Seconds after which an image without a mask is taken to have none.
+GRACE = 3.0
+PERCENTILES = (50, 90, 95, 99, 100)
+
+
+class LiveLatency:
+    """Images and masks of one camera.
+
+    Args:
+        late: seconds from an image's stamp to its mask above which the mask is late.
+    """
+
+    def __init__(self, late: float) -> None:
+        self.late = late
+        self.images = self.masks = self.unanswered = self.late_masks = 0
+        self._ages: deque[float] = deque(maxlen=WINDOW)
+        self._arrivals: deque[float] = deque(maxlen=WINDOW)
+        self._waiting: OrderedDict[int, float] = OrderedDict()
+
+    def image(self, stamp_ns: int, now: float) -> None:
+        """An image was seen; ``now`` in seconds of any steady clock."""
+        self.images += 1
+        self._waiting[stamp_ns] = now
+        self._give_up(now)
+
+    def mask(self, stamp_ns: int, age: float, now: float) -> None:
+        """A mask came, ``age`` seconds after the stamp it carries."""
+        self.masks += 1
+        self.late_masks += age > self.late
+        self._ages.append(age)
+        self._arrivals.append(now)
+        self._waiting.pop(stamp_ns, None)
+
+    def _give_up(self, now: float) -> None:
+        while self._waiting and next(iter(self._waiting.values())) < now - GRACE:
+            self._waiting.popitem(last=False)
+            self.unanswered += 1
+
+    def summary(self) -> dict[str, float]:
+        """Counts; percentiles of the age in milliseconds; jitter: the standard deviation of the age.
+
+        ``rate_hz`` is that of the masks. Values that nothing is known of are left out.
+        """
+        found: dict[str, float] = {
+            "images": self.images,
+            "masks": self.masks,
+            "images_without_mask": self.unanswered,
+            "late_masks": self.late_masks,
+        }
+        if self._ages:
+            ages = np.array(self._ages) * 1e3
+            values = np.percentile(ages, PERCENTILES)
+            names = [f"age_p{p}_ms" if p < 100 else "age_max_ms" for p in PERCENTILES]
+            found |= {name: round(float(v), 2) for name, v in zip(names, values, strict=True)}
+            found["age_jitter_ms"] = round(float(ages.std()), 2)
+        if len(self._arrivals) > 1:
+            span = self._arrivals[-1] - self._arrivals[0]
+            found["rate_hz"] = round((len(self._arrivals) - 1) / max(span, 1e-9), 2)
+        return found

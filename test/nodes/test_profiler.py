@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The live profiler over real DDS beside a real segmenter, against ages and losses that are known."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
+from std_srvs.srv import Trigger
+
+from evitsam_ros.profiler.live import GRACE, WINDOW, LiveLatency
+
+from .conftest import Process
+from .test_segmenter import detection, prompt
+
+
+@pytest.fixture(scope="module")
+def report_file(tmp_path_factory):
+    return tmp_path_factory.mktemp("report") / "live.json"
+
+
+@pytest.fixture(scope="module")
+def watched(robots, tmp_path_factory, report_file):
+    """A segmenter that is running, and a profiler that comes later."""
+    robot = robots(track=False)
+    robot.wait_state("active")
+    prompt(robot, detection(60, 40, 50, 30))
+    log = tmp_path_factory.mktemp("logs") / "profiler.log"
+    options = {"period_s": 0.2, "report_file": report_file, "late_ms": 60000.0}
+    profiler = Process("profiler", robot.domain, log, options)
+    yield robot
+    assert profiler.stop() == 0, profiler.output
+
+
+def latency(robot) -> DiagnosticStatus | None:
+    """What the profiler told last."""
+    told = [s for m in robot.status for s in m.status if s.name == "/profiler: latency"]
+    return told[-1] if told else None
+
+
+def values(status: DiagnosticStatus) -> dict[str, float]:
+    return {entry.key: float(entry.value) for entry in status.values}
+
+
+def send_now(robot, late: float) -> None:
+    """An image whose stamp lies ``late`` seconds back."""
+    stamp = time.time() - late
+    message = robot.send_image()
+    message.header.stamp.sec, message.header.stamp.nanosec = int(stamp), int(stamp % 1 * 1e9)
+    robot.peer.publish("/image", message)
+
+
+def test_ages_masks_and_stages_of_a_running_node(watched):
+    assert watched.peer.until(lambda: latency(watched) is not None, 20)
+    assert latency(watched).level == DiagnosticStatus.STALE
+    for _ in range(30):
+        send_now(watched, late=7.0)
+        watched.peer.until(lambda: False, 0.05)
+    assert watched.peer.until(lambda: values(latency(watched)).get("masks", 0) > 10, 10)
+    said = watched.peer.call(Trigger, "/profiler/report", Trigger.Request())
+    assert said.success and "age_p50_ms" in said.message and "latency_encode_ms" in said.message
+
+
+def test_the_report_is_written(watched, report_file):
+    camera = json.loads(report_file.read_text())["cameras"][""]
+    assert camera["seen"]["images"] >= camera["seen"]["masks"] > 0
+    assert float(camera["told"]["latency_total_ms"]) > 0
+    assert "encoder: " in camera["told"]["backend"]
+
+
+def test_percentiles_and_losses_are_those_of_the_ages_given():
+    live = LiveLatency(late=0.05)
+    ages = np.random.default_rng(4).uniform(0.01, 0.09, 400)
+    for index, age in enumerate(ages):
+        live.image(index, index / 20)
+        if index % 4:
+            live.mask(index, age, index / 20 + age)
+    kept = np.delete(ages, np.arange(0, 400, 4))
+    seen = live.summary()
+    assert (seen["images"], seen["masks"]) == (400, 300)
+    assert seen["images_without_mask"] == int((400 - 1 - 20 * GRACE) // 4) + 1
+    assert seen["late_masks"] == (kept > 0.05).sum()
+    assert seen["age_p50_ms"] == pytest.approx(np.median(kept) * 1e3, abs=0.01)
+    assert seen["age_max_ms"] == pytest.approx(kept.max() * 1e3, abs=0.01)
+    assert seen["age_jitter_ms"] == pytest.approx(kept.std() * 1e3, abs=0.01)
+    assert seen["rate_hz"] == pytest.approx(15, rel=0.02)
+
+
+def test_memory_is_bounded():
+    live = LiveLatency(late=1.0)
+    for index in range(5 * WINDOW):
+        live.image(index, index * 0.1)
+        live.mask(-index, 0.1, index * 0.1)
+    assert len(live._ages) == WINDOW and len(live._waiting) <= GRACE / 0.1 + 2
