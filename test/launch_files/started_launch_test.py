@@ -24,7 +24,7 @@ import launch_testing  # noqa: E402
 import launch_testing.actions  # noqa: E402
 import launch_testing.asserts  # noqa: E402
 import rclpy  # noqa: E402
-from launch.actions import IncludeLaunchDescription  # noqa: E402
+from launch.actions import IncludeLaunchDescription, SetLaunchConfiguration  # noqa: E402
 from launch.launch_description_sources import PythonLaunchDescriptionSource  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 
@@ -54,7 +54,9 @@ CASES = [
 def generate_test_description(name, arguments, topics):
     source = PythonLaunchDescriptionSource(str(SHARE / "launch" / f"{name}.launch.py"))
     include = IncludeLaunchDescription(source, launch_arguments=list(arguments.items()))
-    return LaunchDescription([include, launch_testing.actions.ReadyToTest()])
+    # A busy machine needs more than the 5 s after which launch sends SIGTERM, which shows in the exit code.
+    patience = SetLaunchConfiguration("sigterm_timeout", "60")
+    return LaunchDescription([patience, include, launch_testing.actions.ReadyToTest()])
 
 
 class TestLabelMaps(unittest.TestCase):
@@ -67,7 +69,7 @@ class TestLabelMaps(unittest.TestCase):
                 node.create_subscription(
                     Image, topic, lambda message, topic=topic: heard.setdefault(topic, message), 5
                 )
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 120
             while len(heard) < len(topics) and time.monotonic() < deadline:
                 rclpy.spin_once(node, timeout_sec=0.1)
         finally:
