@@ -6,7 +6,8 @@ import yaml
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
-from .test_launch_files import ALL, NAMES, layout_topics, ours
+from .test_config_files import layout_topics
+from .test_launch_files import ALL, NAMES, ours
 
 pytestmark = pytest.mark.ros
 

@@ -63,13 +63,11 @@ def test_share_and_index_are_installed(built):
     workspace, base = built
     prefix = workspace / base / "evitsam_ros"
     assert (prefix / "share/ament_index/resource_index/packages/evitsam_ros").exists()
-    for name in (
-        "package.xml",
-        "launch/segmenter.launch.py",
-        "config/segmenter.yaml",
-        "config/segmenter.rviz",
-    ):
-        assert (prefix / "share/evitsam_ros" / name).exists(), name
+    files = [path for top in ("launch", "config", "demo/pictures") for path in (ROOT / top).rglob("*.*")]
+    assert len(files) > 10
+    for path in [ROOT / "package.xml", *files]:
+        installed_file = prefix / "share/evitsam_ros" / path.relative_to(ROOT)
+        assert "__pycache__" in path.parts or installed_file.exists(), installed_file
     shipped = sorted(path.name for path in (ROOT / "engines" / "lite_sam").glob("*.onnx"))
     there = sorted(path.name for path in (prefix / "share/evitsam_ros/engines/lite_sam").glob("*.onnx"))
     assert there == shipped != []
@@ -78,7 +76,13 @@ def test_share_and_index_are_installed(built):
 def test_executables_run_from_the_install_space(built):
     workspace, base = built
     scripts = workspace / base / "evitsam_ros" / "lib" / "evitsam_ros"
-    assert sorted(path.name for path in scripts.iterdir()) == ["camera", "compose", "evitsam", "segmenter"]
+    assert sorted(path.name for path in scripts.iterdir()) == [
+        "camera",
+        "compose",
+        "evitsam",
+        "profiler",
+        "segmenter",
+    ]
     result = installed(workspace, base, str(scripts / "evitsam"), "doctor")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "lite_sam" in result.stdout and "ready: camera in, masks out" in result.stdout
