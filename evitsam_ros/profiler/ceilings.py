@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What this machine can do at most: multiply-adds a second of a float32 matrix product, bytes a second of a copy.
+"""What this machine can do at most: multiply-adds of a float32 matrix product, bytes of a copy, a second.
 
 Both are measured in turns with what is profiled, so that they see the same machine, but in a process of their
 own: with the same number of threads, without its threads or its memory in the way of the profiled ones.

@@ -75,16 +75,16 @@ class Recorder:
         self.spans.append(Span(name, start, end, clock=DEVICE, run=self.run))
 
 
-def stage_samples(spans: list[Span], runs: int, whole: tuple[str, ...] = ()) -> dict[tuple[str, str], list[float]]:
-    """Milliseconds of each (name, clock) in each run, summed over its spans; 0 in runs without it.
+def samples_of(spans: list[Span], runs: int, own: bool = True) -> dict[tuple[str, str], list[float]]:
+    """Milliseconds of each (name, clock) in each run, summed over its spans; 0 in runs without any.
 
     Args:
         spans: of all runs.
         runs: how many there were, numbered from 0.
-        whole: names that are counted with what lies within them; the others without.
+        own: without what lies within them.
     """
     samples: dict[tuple[str, str], list[float]] = {}
     for span in sorted(spans, key=lambda span: span.start):
         values = samples.setdefault((span.name, span.clock), [0.0] * runs)
-        values[span.run] += (span.end - span.start if span.name in whole else span.own) / 1e6
+        values[span.run] += (span.own if own else span.end - span.start) / 1e6
     return samples
