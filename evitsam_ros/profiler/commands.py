@@ -106,6 +106,8 @@ def run_profile(options: argparse.Namespace) -> int:
         if not least <= getattr(options, name) <= most:
             raise ValueError(f"--{name} is {getattr(options, name)}; expected {least} to {most}")
     from .offline import Options, profile
+    from .page import report_page
+    from .page_parts import write_page
     from .schema import write_report
     from .table import render
     from .trace import write_trace
@@ -129,6 +131,8 @@ def run_profile(options: argparse.Namespace) -> int:
     print(render(report))
     if options.json:
         write_report(report, options.json)
+    if options.html:
+        write_page(report_page(report), options.html)
     if options.trace:
         write_trace(spans, report, options.trace)
     return 0
@@ -136,10 +140,17 @@ def run_profile(options: argparse.Namespace) -> int:
 
 def _compare(options: argparse.Namespace) -> int:
     from .compare import compare, render_comparison
+    from .comparison_page import comparison_page
+    from .page_parts import write_page
     from .schema import read_report
 
+    if options.json or options.trace:
+        raise ValueError("--compare measures nothing: expected no --json and no --trace, or --html alone")
     a, b = (read_report(path) for path in options.compare)
-    print(render_comparison(compare(a, b), tuple(str(path) for path in options.compare)))
+    names, result = tuple(str(path) for path in options.compare), compare(a, b)
+    print(render_comparison(result, names))
+    if options.html:
+        write_page(comparison_page(result, a, b, names), options.html)
     return 0
 
 

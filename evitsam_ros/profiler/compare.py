@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from .bootstrap import Ratio, ratio_of_medians
-from .report import Report
+from .report import Ceiling, Report
 from .table import aligned, milliseconds, show_value
 
 #: With fewer runs an interval is that of a handful of numbers, not of the machine.
@@ -68,8 +68,7 @@ def compare(a: Report, b: Report) -> Comparison:
         if key in names_b
     ]
     machine = [
-        # Taken as times, so that faster means the same as above.
-        _row(one.name, [1e3 / v for v in one.samples], [1e3 / v for v in other.samples], paired, enough)
+        _row(f"{one.name}, a {one.unit.removesuffix('/s')}", _times(one), _times(other), paired, enough)
         for one in a.ceilings
         for other in b.ceilings
         if one.name == other.name and one.how == other.how
@@ -88,6 +87,11 @@ def compare(a: Report, b: Report) -> Comparison:
 
 def _pictures(report: Report) -> list[str]:
     return [picture["sha256"] for picture in report.settings["pictures"]]
+
+
+def _times(ceiling: Ceiling) -> list[float]:
+    """Milliseconds that a unit takes, so that faster means the same as of stages."""
+    return [1e3 / value for value in ceiling.samples]
 
 
 def _row(name: str, a: list[float], b: list[float], paired: bool, enough: bool) -> Row:
@@ -128,12 +132,14 @@ def render_comparison(result: Comparison, names: tuple[str, str]) -> str:
         *(f"Warning, {which}: {text}" for which, text in result.warnings),
         *(f"Only in A: {name}" for name in result.only_a),
         *(f"Only in B: {name}" for name in result.only_b),
-        *(
-            f"Differs: {name}: {show_value(one)} -> {show_value(other)}"
-            for name, one, other in result.differences
-        ),
+        *(f"Differs: {name}: {side(one)} -> {side(other)}" for name, one, other in result.differences),
     ]
     return "\n".join(lines)
+
+
+def side(value: Any) -> str:
+    """What one of two reports says; a dash where it says nothing."""
+    return "-" if value is None else show_value(value)
 
 
 def _cells(row: Row) -> list[str]:

@@ -22,6 +22,7 @@ class ReportError(ValueError):
 
 
 _SAMPLES = {"type": "array", "items": {"type": "number"}, "minItems": 1}
+_RATES = {"type": "array", "items": {"type": "number", "exclusiveMinimum": 0}, "minItems": 1}
 _COUNT = {"type": ["number", "null"], "minimum": 0}
 
 
@@ -52,7 +53,7 @@ SCHEMA: dict[str, Any] = _object(
         "model": _object({"name": _TEXT, "networks": _MAPPING}),
         "settings": _object({"runs": {"type": "integer", "minimum": 1}, "pictures": _list(_PICTURE, 1)}),
         "stages": _list(_STAGE, 1),
-        "ceilings": _list(_object({"name": _TEXT, "unit": _TEXT, "how": _TEXT, "samples": _SAMPLES})),
+        "ceilings": _list(_object({"name": _TEXT, "unit": _TEXT, "how": _TEXT, "samples": _RATES})),
         "throughput": _list(
             _object({"batch": {"type": "integer"}, "images_per_s": _COUNT, "calls": {"type": "integer"}})
         ),

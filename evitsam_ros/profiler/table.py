@@ -8,6 +8,7 @@ from statistics import median
 
 from .report import NOT_TOLD, Report, Stage
 
+JITTER = "Jitter: mean absolute difference between a run and the one before it of the same picture."
 COLUMNS = ("p50", "p90", "p95", "p99", "max", "jitter")
 
 
@@ -30,7 +31,14 @@ def against_floor(stage: Stage) -> str:
     said = f"{stage.key} {milliseconds(stage.p50)} ms"
     if stage.of_floor is None:
         return said
-    return f"{said}, floor {milliseconds(stage.floor_ms)} ms, {100 * stage.of_floor:.0f} %"
+    return f"{said}, floor {milliseconds(stage.floor_ms)} ms, {percent(stage.of_floor)}"
+
+
+def percent(share: float | None) -> str:
+    """A share for people; nothing where there is none."""
+    if share is None:
+        return ""
+    return f"{100 * share:.0f} %" if share >= 0.01 else "< 1 %"
 
 
 def show_value(value: object) -> str:
@@ -44,9 +52,10 @@ def _stage_lines(report: Report) -> list[str]:
     rows = [["stage, ms", *COLUMNS, "floor", "of it"]]
     for stage in report.stages:
         figures = report.figures(stage)
-        floor = "-" if stage.floor_ms is None else milliseconds(stage.floor_ms)
-        share = "-" if stage.of_floor is None else f"{100 * stage.of_floor:.0f} %"
-        rows.append([stage.key, *(milliseconds(figures[name]) for name in COLUMNS), floor, share])
+        floor = "" if stage.floor_ms is None else milliseconds(stage.floor_ms)
+        rows.append(
+            [stage.key, *(milliseconds(figures[name]) for name in COLUMNS), floor, percent(stage.of_floor)]
+        )
     return aligned(rows)
 
 
@@ -81,7 +90,8 @@ def render(report: Report) -> str:
         *(against_floor(stage) for stage in report.stages if stage.of_floor is not None and stage.macs),
         "The floor: multiply-adds and bytes at the machine's own ceilings, measured in turns with the runs:",
         *(f"  {c.name} {median(c.samples):.1f} {c.unit} ({c.how})" for c in report.ceilings),
-        "Jitter: mean absolute difference between a run and the one before it of the same picture.",
+        "  More than 100 %: it came out of a cache, or was computed in less than float32.",
+        JITTER,
         "",
         *(["Encoder, throughput", *_throughput_lines(report), ""] if report.throughput else []),
         *_facts("Resident memory, MiB", report.memory),
