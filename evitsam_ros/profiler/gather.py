@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
@@ -13,50 +12,57 @@ from .ceilings import Ceilings
 from .floors import floor_ms
 from .macs import Work
 from .report import Ceiling, Stage
-from .spans import DEVICE, HOST, samples_of
-from .stages import FRAME, RESIZE, REST, STAGES, RecordingSegmenter, boxes_stage
+from .spans import DEVICE, HOST, Span, samples_of
+from .stages import DECODER, ENCODER, FRAME, RESIZE, REST, STAGES, RecordingSegmenter
 
 #: Networks that the stages of these names wait for; a stage that waits for none runs on the host.
 NETWORKS_OF = {"encoder": {"encoder"}, "proposals": {"proposals"}, "decoder": {"decoder", "region_decoder"}}
 
 
 def stages_of(
-    segmenter: RecordingSegmenter,
-    prompts: Sequence[int],
-    runs: int,
-    work: dict[str, Work],
-    ceilings: Ceilings,
+    spans: list[Span], work: dict[str, Work], ceilings: Ceilings, on_device: set[str]
 ) -> list[Stage]:
-    """The stages in order, with their floors: parts of a frame, the frame, boxes, then what a device told."""
-    spans = segmenter.recorder.spans
+    """The stages in order: parts of a frame, the frame, boxes, then what a device told.
+
+    Args:
+        spans: of the timed runs.
+        work: of each stage, where it is counted.
+        ceilings: for the floors; they are the CPU's and say nothing about a GPU.
+        on_device: names of stages that wait for a GPU.
+    """
+    runs = 1 + max(span.run for span in spans)
     own = samples_of(spans, runs)
     # What is the frame's own lies between its stages.
     own[REST, HOST] = own.pop((FRAME, HOST))
     own[FRAME, HOST] = samples_of(spans, runs, own=False)[FRAME, HOST]
-    names = [*STAGES, FRAME, *(boxes_stage(count) for count in prompts)]
-    on_device = stages_on_device(segmenter)
-    rates = median(ceilings.macs_per_s), median(ceilings.bytes_per_s)
+    order = list(dict.fromkeys([*STAGES, FRAME, *(name for name, _ in own)]))
+    floors = _floors(work, ceilings, on_device)
     stages = []
-    # The ceilings are the CPU's: they say nothing about a GPU.
+    for name, clock in sorted(own, key=lambda key: (key[1] == DEVICE, order.index(key[0]))):
+        done = work.get(name, Work()) if clock == HOST else Work()
+        stages.append(
+            Stage(name, clock, own[name, clock], done.macs or None, done.bytes or None, floors.get(name))
+        )
+    return stages
+
+
+def _floors(work: dict[str, Work], ceilings: Ceilings, on_device: set[str]) -> dict[str, float]:
+    """Milliseconds by stage, and of the whole frame where its networks are all counted."""
+    rates = median(ceilings.macs_per_s), median(ceilings.bytes_per_s)
     floors = {name: floor_ms(done, *rates) for name, done in work.items() if name not in on_device}
-    if set(work) & set(STAGES) <= set(floors):
+    if {ENCODER, DECODER} <= set(floors):
         floors[FRAME] = sum(floors.get(name, 0.0) for name in STAGES)
-    for name in (name for name in names if (name, HOST) in own):
-        done, floor = work.get(name), floors.get(name)
-        macs, moved = (done.macs, done.bytes) if done else (None, None)
-        stages.append(Stage(name, HOST, own[name, HOST], macs, moved, floor))
-    return stages + [Stage(name, DEVICE, values) for (name, clock), values in own.items() if clock == DEVICE]
+    return floors
 
 
-def stages_on_device(segmenter: RecordingSegmenter) -> set[str]:
-    """Stages that wait for a GPU."""
-    facts = segmenter.runtime.facts()
-    away = {name for name, told in facts.items() if told["device"] != CPU}
+def stages_on_device(segmenter: RecordingSegmenter, names: set[str]) -> set[str]:
+    """Those of the names of stages that wait for a GPU."""
+    away = {name for name, told in segmenter.runtime.facts().items() if told["device"] != CPU}
     found = {
-        stage
-        for stage in {span.name for span in segmenter.recorder.spans}
+        name
+        for name in names
         for start, networks in NETWORKS_OF.items()
-        if stage.startswith(start) and away & set(networks)
+        if name.startswith(start) and away & networks
     }
     return found | ({RESIZE} if segmenter.runtime.preprocess is not None else set())
 

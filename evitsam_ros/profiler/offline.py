@@ -15,7 +15,7 @@ import numpy as np
 from ..segment.transform import preprocess
 from .ceilings import Ceilings, cpus
 from .floors import count_work
-from .gather import ceilings_of, model_facts, stages_of
+from .gather import ceilings_of, model_facts, stages_of, stages_on_device
 from .machine import machine_facts, made_by
 from .macs import Work
 from .pictures import Picture, open_pictures
@@ -64,6 +64,7 @@ def profile(options: Options, progress: Callable[[int, int], None]) -> tuple[Rep
     memory["warmed up"] = resident_mib()["now"]
     with Watch(cpus()) as watch, Ceilings(options.threads or cpus()) as ceilings:
         runs = _measure(segmenter, pictures, options, watch, ceilings, progress)
+    # What is done from here on is recorded too, but belongs to no run.
     spans = list(segmenter.recorder.spans)
     throughput = [_throughput(segmenter, pictures, batch, options.runs) for batch in options.batches]
     memory["at most"] = resident_mib()["peak"]
@@ -76,7 +77,7 @@ def profile(options: Options, progress: Callable[[int, int], None]) -> tuple[Rep
         machine=machine_facts(),
         model=model_facts(segmenter),
         settings=_settings(options, pictures, work),
-        stages=stages_of(segmenter, options.prompts, options.runs, work, ceilings),
+        stages=stages_of(spans, work, ceilings, stages_on_device(segmenter, set(work))),
         ceilings=ceilings_of(ceilings),
         throughput=throughput,
         memory=memory,
