@@ -71,7 +71,7 @@ def compare(a: Report, b: Report) -> Comparison:
         _row(f"{one.name}, a {one.unit.removesuffix('/s')}", _times(one), _times(other), paired, enough)
         for one in a.ceilings
         for other in b.ceilings
-        if one.name == other.name and one.how == other.how
+        if one.name == other.name
     ]
     return Comparison(
         enough,
@@ -106,6 +106,10 @@ def _differences(a: Report, b: Report) -> Iterator[tuple[str, Any, Any]]:
         for name in one | other:
             if one.get(name) != other.get(name):
                 yield f"{part}, {name}", one.get(name), other.get(name)
+    how = [{ceiling.name: ceiling.how for ceiling in report.ceilings} for report in (a, b)]
+    for name in how[0] | how[1]:
+        if how[0].get(name) != how[1].get(name):
+            yield f"ceiling, {name}", how[0].get(name), how[1].get(name)
 
 
 def _flat(facts: dict[str, Any], above: str = "") -> dict[str, Any]:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Comparisons of reports that are made up."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,12 @@ def test_a_slower_machine_is_shown_as_such(made_up):
     b.ceilings[0].samples[:] = [25.0] * 60
     (row,) = compare(a, b).machine
     assert row.verdict == "slower" and row.ratio.value == pytest.approx(2)
+
+
+def test_ceilings_measured_in_another_way_are_said_to_be(made_up):
+    a, b = made_up({"encoder": around(100, 1)}), made_up({"encoder": around(100, 1)})
+    b.ceilings[0] = replace(b.ceilings[0], how="float32, larger")
+    assert compare(a, b).differences == [("ceiling, matrix product", "float32", "float32, larger")]
 
 
 def test_the_text_has_ratios_intervals_and_how(reports):

@@ -11,7 +11,7 @@ from evitsam_ros.profiler.gather import stages_of, stages_on_device
 from evitsam_ros.profiler.macs import Work
 from evitsam_ros.profiler.pictures import open_pictures
 from evitsam_ros.profiler.spans import DEVICE, HOST, Span
-from evitsam_ros.profiler.stages import DECODER, ENCODER, FRAME, REST, RESIZE, RecordingSegmenter, run_frame
+from evitsam_ros.profiler.stages import DECODER, ENCODER, FRAME, RESIZE, REST, RecordingSegmenter, run_frame
 
 from ..conftest import ROOT
 
@@ -20,7 +20,7 @@ MS = 1_000_000
 
 @pytest.fixture
 def spans() -> list[Span]:
-    """A run of 20 ms: the encoder 8, of which the device computes 6; the decoder 10; 2 between; then a box."""
+    """A run of 20 ms: the encoder 8, of which the device computes 6; decoder 10; 2 between; then a box."""
     return [
         Span(ENCODER, 1 * MS, 9 * MS),
         Span(f"{ENCODER}: run", 2 * MS, 8 * MS, clock=DEVICE),
