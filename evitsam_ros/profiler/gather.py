@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from statistics import median
 from typing import Any
 
 from ..backends.base import CPU
 from ..bundle import DESCRIPTION, sha256
 from .ceilings import Ceilings
+from .figures import best
 from .floors import floor_ms
 from .macs import Work
 from .report import Ceiling, Stage
@@ -48,7 +48,7 @@ def stages_of(
 
 def _floors(work: dict[str, Work], ceilings: Ceilings, on_device: set[str]) -> dict[str, float]:
     """Milliseconds by stage, and of the whole frame where its networks are all counted."""
-    rates = median(ceilings.macs_per_s), median(ceilings.bytes_per_s)
+    rates = best(ceilings.macs_per_s), best(ceilings.bytes_per_s)
     floors = {name: floor_ms(done, *rates) for name, done in work.items() if name not in on_device}
     if {ENCODER, DECODER} <= set(floors):
         floors[FRAME] = sum(floors.get(name, 0.0) for name in STAGES)

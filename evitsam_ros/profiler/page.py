@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from html import escape
-from statistics import median
 
 from .charts import legend, stage_percentiles, timeline, waterfall
+from .figures import best
 from .page_parts import key_of, page, section, soft, table_of
 from .report import NOT_TOLD, Report
 from .stages import FRAME
@@ -84,9 +84,11 @@ def _stage_table(report: Report) -> str:
 
 
 def _ceilings(report: Report) -> str:
-    said = "; ".join(f"{c.name} {median(c.samples):.1f} {c.unit} ({c.how})" for c in report.ceilings)
+    said = "; ".join(f"{c.name} {best(c.samples):.1f} {c.unit} ({c.how})" for c in report.ceilings)
     lines = [
-        soft(f"Ceilings, medians: {said}. More than 100 %: it came out of a cache, or in less than float32.")
+        soft(
+            f"Ceilings, best tenth: {said}. More than 100 %: it came out of a cache, or in less than float32."
+        )
     ]
     for entry in report.throughput:
         told = entry.problem or f"{entry.images_per_s:.2f} images/s (median of {entry.calls} calls)"
@@ -95,24 +97,16 @@ def _ceilings(report: Report) -> str:
 
 
 def _facts(report: Report) -> str:
-    networks = {
-        name: ", ".join(f"{k} {v}" for k, v in told.items())
-        for name, told in report.model["networks"].items()
-    }
     model = {name: value for name, value in report.model.items() if name != "networks"}
-    made_by = {
-        n: ", ".join(f"{k} {v}" for k, v in f.items()) if isinstance(f, dict) else f
-        for n, f in report.made_by.items()
-    }
     memory = {f"{name}, MiB": value for name, value in report.memory.items()}
     pictures = {p["name"]: p["sha256"] for p in report.settings["pictures"]}
     groups = (
         ("Machine", report.machine),
         ("During the runs", report.watched),
         ("Resident memory", memory),
-        ("Made by", made_by),
+        ("Made by", report.made_by),
         ("Model", model),
-        ("Networks", networks),
+        ("Networks", report.model["networks"]),
         ("Pictures", pictures),
     )
     parts = [element("div", element("h2", t) + _fact_table(f)) for t, f in groups]

@@ -48,7 +48,8 @@ table { border-collapse: collapse; width: 100%; margin: 8px 0 16px; font-size: 1
 th, td { text-align: right; padding: 5px 10px; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { color: var(--soft); font-weight: 600; } tr:last-child td { border-bottom: 0; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; } td.left, th.left { text-align: left; }
-td.wrap { white-space: normal; text-align: left; overflow-wrap: anywhere; }
+td.wrap { white-space: normal; text-align: left; overflow-wrap: anywhere; vertical-align: top; }
+td.wrap:first-child { overflow-wrap: normal; min-width: 150px; color: var(--soft); }
 .facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(460px, 1fr)); gap: 0 36px; }
 code { font: 13px/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 pre { background: var(--page); border: 1px solid var(--line); border-radius: 8px;

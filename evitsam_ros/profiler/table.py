@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import median
 
+from .figures import best
 from .report import NOT_TOLD, Report, Stage
 
 JITTER = "Jitter: mean absolute difference between a run and the one before it of the same picture."
@@ -45,6 +45,8 @@ def show_value(value: object) -> str:
     """A fact for people."""
     if value is None:
         return NOT_TOLD
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {told}" for name, told in value.items())
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -88,8 +90,8 @@ def render(report: Report) -> str:
         *_stage_lines(report),
         "",
         *(against_floor(stage) for stage in report.stages if stage.of_floor is not None and stage.macs),
-        "The floor: multiply-adds and bytes at the machine's own ceilings, measured in turns with the runs:",
-        *(f"  {c.name} {median(c.samples):.1f} {c.unit} ({c.how})" for c in report.ceilings),
+        "The floor: multiply-adds and bytes at this machine's ceilings (best tenth, in turns with the runs):",
+        *(f"  {c.name} {best(c.samples):.1f} {c.unit} ({c.how})" for c in report.ceilings),
         "  More than 100 %: it came out of a cache, or was computed in less than float32.",
         JITTER,
         "",

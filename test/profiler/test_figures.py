@@ -3,7 +3,7 @@
 
 import pytest
 
-from evitsam_ros.profiler.figures import jitter, summary
+from evitsam_ros.profiler.figures import best, jitter, summary
 
 
 def test_percentiles_of_0_to_100():
@@ -28,3 +28,7 @@ def test_jitter_leaves_out_what_differs_by_picture():
     in_turns = [1.0, 100.0, 2.0, 101.0, 1.0, 100.0]
     assert jitter(in_turns, [0, 1, 0, 1, 0, 1]) == pytest.approx(1.0)
     assert jitter(in_turns) > 98
+
+
+def test_a_ceiling_is_what_the_best_tenth_reaches():
+    assert best([1.0] * 50 + [float(n) for n in range(50)] + [99.0]) == pytest.approx(40.0)

@@ -29,7 +29,7 @@ def test_every_stage_was_timed_in_every_run(profiled):
 
 def test_floors_are_work_at_the_ceilings(profiled):
     report = read_report(profiled.json)
-    product, copy = (np.median(ceiling.samples) * 1e9 for ceiling in report.ceilings)
+    product, copy = (np.percentile(ceiling.samples, 90) * 1e9 for ceiling in report.ceilings)
     encoder = report.stage("encoder")
     assert encoder.macs == 11_956_633_600  # as torch counts the deployed encoder, see test_macs.py
     assert encoder.floor_ms == pytest.approx(encoder.macs / product * 1e3)
