@@ -35,6 +35,7 @@ NO_KEY = {
     "skimage",
     "cuda",
     "pycuda",
+    "pynvml",
     "tqdm",
     "rosbags",
 }
