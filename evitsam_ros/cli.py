@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: ``evitsam segment | bag | models | export | build | verify | engines | bench …``."""
+"""The command line: ``evitsam segment | bag | models | export | build | engines | bench | profile …``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from . import __version__
+from .profiler.commands import add_profile, run_profile
 from .tensorrt.commands import add_commands, run_build, run_engines, run_verify
 
 
@@ -22,6 +23,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_export(commands)
     add_commands(commands)
     _add_bench(commands)
+    add_profile(commands)
     doctor = commands.add_parser("doctor", help="what is installed, what is missing, and how to add it")
     doctor.add_argument("--json", action="store_true", help="machine-readable")
     return parser
@@ -357,6 +359,7 @@ COMMANDS = {
     "verify": run_verify,
     "engines": run_engines,
     "bench": run_bench,
+    "profile": run_profile,
     "doctor": run_doctor,
 }
 

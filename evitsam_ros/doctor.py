@@ -97,6 +97,11 @@ def findings() -> list[Finding]:
             _package("cuda", "cuda-bindings") or _package("pycuda"),
             "pip install cuda-bindings (12.x on JetPack 6), to run engines",
         ),
+        Finding(
+            "NVML",
+            _package("pynvml", "nvidia-ml-py"),
+            "pip install nvidia-ml-py (a GPU's power and clocks in 'evitsam profile')",
+        ),
         Finding("GPU", _gpu(), "none needed: the CPU works"),
         Finding(
             "bundles",

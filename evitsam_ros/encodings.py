@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""sensor_msgs/Image and CompressedImage -> RGB, with as few copies as the encoding allows.
+"""sensor_msgs/Image and CompressedImage -> RGB, with as few copies as the encoding allows; and bytes back.
 
 Any object with the message's fields will do, as those that are read from bags.
 """
 
 from __future__ import annotations
 
+import array
 from collections.abc import Callable
 from typing import Any
 
@@ -119,3 +120,10 @@ def compressed_to_frame(message: Any) -> Frame:
         )
     rgb = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
     return Frame(rgb, stamp_seconds(message.header), message.header.frame_id)
+
+
+def byte_array(values: np.ndarray) -> array.array:
+    """The bytes of an ndarray, row by row, as rclpy takes them over."""
+    data = array.array("B")
+    data.frombytes(np.ascontiguousarray(values).view(np.uint8).data.cast("B"))
+    return data

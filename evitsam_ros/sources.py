@@ -46,7 +46,7 @@ def open_source(source: str, loop: bool = True, motion: float = 0.0) -> Iterator
             raise SourceError(f"source {source!r} is a folder without pictures ({', '.join(PICTURES)})")
         return _files(files, loop)
     if path.suffix.lower() in PICTURES:
-        return _still([_read(path)], loop=True, motion=motion)
+        return _still([_read(path)], loop, motion)
     if path.is_file():
         return _video(str(path), loop)
     raise SourceError(f"source {source!r} is neither a picture, a folder, a video file, a bag nor a device")
@@ -108,10 +108,10 @@ def _bag(path: Path, topic: str, loop: bool) -> Iterator[np.ndarray]:
 
 
 def _still(images: list[np.ndarray], loop: bool, motion: float) -> Iterator[np.ndarray]:
-    """Each picture for 60 frames, the view on a slow ellipse over it."""
+    """Each picture for 60 frames, on a slow ellipse; once if nothing moves and it has an end."""
     while True:
         for image in images:
-            for step in range(60):
+            for step in range(60 if loop or motion > 0 else 1):
                 yield wander(image, step / 60, motion)
         if not loop:
             return

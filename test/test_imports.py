@@ -36,6 +36,7 @@ NO_KEY = {
     "skimage",
     "cuda",
     "pycuda",
+    "pynvml",
     "tqdm",
     "rosbags",
 }

@@ -10,6 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..bundle import Bundle
+from .device_clock import DeviceClock
+
+#: Where a network computes.
+CPU, GPU = "CPU", "GPU"
 
 
 class BackendError(ValueError):
@@ -40,6 +44,9 @@ class Backend(Protocol):
     def load(self, bundle: Bundle, network: str, threads: int) -> Network:
         """Load a network of a bundle by its name; ``BackendError`` if it cannot."""
 
+    def facts(self, bundle: Bundle, network: str, threads: int) -> dict[str, str]:
+        """How it runs: ``device``, ``precision``, and whatever else its speed depends on."""
+
 
 @dataclass(frozen=True)
 class Runtime:
@@ -51,12 +58,18 @@ class Runtime:
         backends: the names of these runtimes.
         preprocess: where the runtime makes the encoder's input itself: ``(H, W, 3)`` uint8 RGB and the (h, w)
             of the picture in it -> its own ``(1, 3, S, S)`` array.
+        facts: gathers by network: ``runtime`` with its version, ``device``, ``precision``, and its flags.
+        wait: returns when the work that was queued is done, where a call does not wait for it.
+        device_clock: times the work on the device from then on, where the runtime can.
     """
 
     networks: dict[str, Network]
     description: str
     backends: frozenset[str] = frozenset()
     preprocess: Callable[[np.ndarray, tuple[int, int]], Any] | None = None
+    facts: Callable[[], dict[str, dict[str, str]]] = dict
+    wait: Callable[[], None] | None = None
+    device_clock: Callable[[], DeviceClock] | None = None
 
     def encode(self, blob: Any) -> Any:
         """``(1, 3, S, S)`` float32 -> the embedding, on the device of the runtime."""

@@ -76,10 +76,24 @@ def _load(bundle: Bundle, choice: dict[str, tuple[str, str]], threads: int) -> R
             raise BackendError(f"{name} is not installed; {runtime.remedy}")
         networks[network] = runtime.load(bundle, network, threads)
         parts.append(f"{network}: {name} {runtime.version()} ({why})")
+
+    def facts() -> dict[str, dict[str, str]]:
+        return {
+            network: {"runtime": f"{name} {loaded[name].version()}"}
+            | loaded[name].facts(bundle, network, threads)
+            for network, (name, _) in choice.items()
+        }
+
     encoder = loaded[choice["encoder"][0]]
-    preprocess = encoder.preprocess(bundle) if hasattr(encoder, "preprocess") else None
-    description = f"{'; '.join(parts)}. {_device(loaded)}"
-    return Runtime(networks, description, frozenset(loaded), preprocess)
+    return Runtime(
+        networks,
+        f"{'; '.join(parts)}. {_device(loaded)}",
+        backends=frozenset(loaded),
+        preprocess=encoder.preprocess(bundle) if hasattr(encoder, "preprocess") else None,
+        facts=facts,
+        wait=getattr(encoder, "wait", None),
+        device_clock=getattr(encoder, "device_clock", None),
+    )
 
 
 def engines_missing(runtime: Runtime) -> bool:

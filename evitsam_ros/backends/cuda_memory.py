@@ -11,12 +11,14 @@ import ctypes
 import os
 import weakref
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
 from .base import BackendError
+from .device_clock import DeviceClock
 
 
 class Cuda(Protocol):
@@ -45,6 +47,14 @@ class Cuda(Protocol):
         """What ``work`` queues, as a CUDA graph; None where these bindings have none."""
 
     def replay(self, graph: Any, stream: int) -> None: ...
+
+    def event(self) -> Any:
+        """An event that takes the time."""
+
+    def mark(self, event: Any, stream: int) -> None: ...
+
+    def elapsed_ms(self, start: Any, end: Any) -> float:
+        """Between two events that are over."""
 
 
 class CudaBindings:
@@ -115,6 +125,15 @@ class CudaBindings:
     def replay(self, graph: Any, stream: int) -> None:
         self._call(self.api.cudaGraphLaunch(graph, stream))
 
+    def event(self) -> Any:
+        return self._call(self.api.cudaEventCreate())
+
+    def mark(self, event: Any, stream: int) -> None:
+        self._call(self.api.cudaEventRecord(event, stream))
+
+    def elapsed_ms(self, start: Any, end: Any) -> float:
+        return float(self._call(self.api.cudaEventElapsedTime(start, end)))
+
 
 class PyCuda:
     """pycuda in the primary context (``pycuda.autoprimaryctx``)."""
@@ -163,6 +182,15 @@ class PyCuda:
     def replay(self, graph: Any, stream: int) -> None:
         raise BackendError("pycuda has no CUDA graphs")
 
+    def event(self) -> Any:
+        return self.driver.Event()
+
+    def mark(self, event: Any, stream: int) -> None:
+        event.record(self._stream(stream))
+
+    def elapsed_ms(self, start: Any, end: Any) -> float:
+        return float(start.time_till(end))
+
     def _stream(self, handle: int) -> Any:
         return next(s for s in self.kept if getattr(s, "handle", None) == handle)
 
@@ -210,12 +238,20 @@ class DeviceArray:
 
 
 class Pool:
-    """Device blocks by size, handed out and taken back: nothing is allocated once every size was seen."""
+    """Device blocks by size, handed out and taken back: nothing is allocated once every size was seen.
+
+    ``clock``: times what is queued on the stream, while somebody profiles.
+    """
 
     def __init__(self, cuda: Cuda) -> None:
         self.cuda = cuda
         self.stream = cuda.stream()
         self.free: dict[int, list[int]] = {}
+        self.clock: DeviceClock | None = None
+
+    def timed(self, name: str) -> AbstractContextManager[None]:
+        """A span of the device's clock, where there is one."""
+        return nullcontext() if self.clock is None else self.clock.span(name)
 
     def array(self, shape: tuple[int, ...], dtype: np.dtype) -> DeviceArray:
         size = max(1, int(np.prod(shape)) * np.dtype(dtype).itemsize)

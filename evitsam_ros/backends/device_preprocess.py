@@ -101,11 +101,13 @@ class DevicePreprocess:
         staged = self.pinned[: image.size].reshape(image.shape)
         np.copyto(staged, image)
         source = self.pool.array(image.shape, np.dtype(np.uint8))
-        cuda.copy_in(source.pointer, staged, self.pool.stream)
+        with self.pool.timed("copy in"):
+            cuda.copy_in(source.pointer, staged, self.pool.stream)
         blob = self.pool.array((1, 3, self.side, self.side), np.dtype(np.float32))
         numbers = [np.int32(n) for n in (*image.shape[:2], *size, self.side)]
         arguments = [source.pointer, blob.pointer, *numbers, *self.scales, *self.shifts]
         blocks = tuple(-(-self.side // threads) for threads in BLOCK)
-        cuda.launch(self.kernel, blocks, BLOCK, arguments, self.pool.stream)
+        with self.pool.timed("resize, normalise"):
+            cuda.launch(self.kernel, blocks, BLOCK, arguments, self.pool.stream)
         blob.needs = source  # not back to the pool before the kernel has read it
         return blob

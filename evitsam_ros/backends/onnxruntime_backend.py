@@ -7,7 +7,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from ..bundle import Bundle
-from .base import BackendError, Network
+from .base import CPU, BackendError, Network
+
+PROVIDER = "CPUExecutionProvider"
+#: Spinning threads are a little faster and starve everything else that the robot runs.
+ENTRIES = {"session.intra_op.allow_spinning": "0"}
 
 
 class OnnxRuntimeBackend:
@@ -30,12 +34,10 @@ class OnnxRuntimeBackend:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
-        # Spinning threads are a little faster and starve everything else that the robot runs.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        for name, value in ENTRIES.items():
+            options.add_session_config_entry(name, value)
         try:
-            session = ort.InferenceSession(
-                str(bundle.networks[network]), options, providers=["CPUExecutionProvider"]
-            )
+            session = ort.InferenceSession(str(bundle.networks[network]), options, providers=[PROVIDER])
         except Exception as error:
             raise BackendError(f"onnxruntime cannot load {bundle.networks[network]}: {error}") from error
         names = {entry.name for entry in session.get_inputs()}
@@ -44,3 +46,7 @@ class OnnxRuntimeBackend:
             return session.run(None, {name: value for name, value in inputs.items() if name in names})
 
         return run
+
+    def facts(self, bundle: Bundle, network: str, threads: int) -> dict[str, str]:
+        told = {"device": CPU, "precision": "fp32", "provider": PROVIDER, "threads": str(threads)}
+        return told | ENTRIES

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..bundle import Bundle
-from .base import BackendError, Network
+from .base import CPU, BackendError, Network
 
 
 class OpenVinoBackend:
@@ -34,9 +34,7 @@ class OpenVinoBackend:
             import openvino as ov
         except ImportError as error:
             raise BackendError(f"openvino is not installed ({error}); {self.remedy}") from error
-        config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self.precision}
-        if threads:
-            config["INFERENCE_NUM_THREADS"] = threads
+        config = self._config(threads)
         core = ov.Core()
         if self.precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise BackendError(
@@ -57,6 +55,15 @@ class OpenVinoBackend:
             return [np.array(request.get_output_tensor(i).data) for i in range(len(compiled.outputs))]
 
         return run
+
+    def facts(self, bundle: Bundle, network: str, threads: int) -> dict[str, str]:
+        precision = {"f32": "fp32"}.get(self.precision, self.precision)
+        told = {name: str(value) for name, value in self._config(threads).items()}
+        return {"device": CPU, "precision": precision, **told}
+
+    def _config(self, threads: int) -> dict[str, str | int]:
+        config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self.precision}
+        return config | ({"INFERENCE_NUM_THREADS": threads} if threads else {})
 
 
 class OpenVinoBf16Backend(OpenVinoBackend):

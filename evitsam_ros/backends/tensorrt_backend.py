@@ -14,9 +14,10 @@ import numpy as np
 
 from ..bundle import Bundle, sha256
 from ..tensorrt.api import TensorRt, TensorRtError, find_gpu, find_tensorrt
-from ..tensorrt.cache import EngineCache, EngineKey
-from .base import BackendError, Network
+from ..tensorrt.cache import EngineCache, EngineKey, check_entry
+from .base import GPU, BackendError, Network
 from .cuda_memory import DeviceArray, Pool, open_cuda
+from .device_clock import DeviceClock
 from .device_preprocess import DevicePreprocess, compile_kernel
 from .rtx_runtime_cache import SUFFIX, RuntimeCache
 
@@ -77,6 +78,23 @@ class TensorRtBackend:
         kernels = path.with_suffix(SUFFIX) if tensorrt.kind == "tensorrt_rtx" else None
         return EngineNetwork(tensorrt, path.read_bytes(), path.name, self._pool, kernels)
 
+    def facts(self, bundle: Bundle, network: str, threads: int) -> dict[str, str]:
+        path = self.engine(bundle, network)
+        key = check_entry(path).key
+        return {
+            "device": GPU,
+            "precision": key["precision"],
+            "profiles": str(key["profiles"]),
+            "flags": ", ".join(key["flags"]) or "none",
+            "engine": path.name,
+            "engine_sha256": sha256(path),
+        }
+
+    def device_clock(self) -> DeviceClock:
+        """Time copies and engines by CUDA events from now on."""
+        self._pool.clock = DeviceClock(self._pool.cuda, self._pool.stream)
+        return self._pool.clock
+
     def preprocess(self, bundle: Bundle) -> DevicePreprocess | None:
         """The encoder's input made on the GPU; None where NVRTC is missing, and the host makes it."""
         try:
@@ -131,19 +149,22 @@ class EngineNetwork:
         """Run on named inputs; outputs in the order of the ONNX file."""
         held = []
         self._choose_profile({name: tuple(inputs[name].shape) for name in self.inputs})
-        for name in self.inputs:
-            array = self._on_device(name, inputs[name])
-            held.append(array)  # not back to the pool before the work is done
-            self.context.set_input_shape(name, array.shape)
-            self.context.set_tensor_address(name, array.pointer)
+        with self.pool.timed("copy in"):
+            for name in self.inputs:
+                array = self._on_device(name, inputs[name])
+                held.append(array)  # not back to the pool before the work is done
+                self.context.set_input_shape(name, array.shape)
+                self.context.set_tensor_address(name, array.pointer)
         found = [
             self.pool.array(tuple(self.context.get_tensor_shape(name)), self.dtypes[name])
             for name in self.outputs
         ]
         for name, array in zip(self.outputs, found, strict=True):
             self.context.set_tensor_address(name, array.pointer)
-        self._enqueue(tuple(array.pointer for array in (*held, *found)))
-        results = [self._result(name, array) for name, array in zip(self.outputs, found, strict=True)]
+        with self.pool.timed("run"):
+            self._enqueue(tuple(array.pointer for array in (*held, *found)))
+        with self.pool.timed("copy out"):
+            results = [self._result(name, array) for name, array in zip(self.outputs, found, strict=True)]
         self.pool.cuda.wait(self.pool.stream)
         if self.kernels:
             self.kernels.ran(self.profile)

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from ..bundle import Bundle
-from .base import BackendError, Network
+from .base import CPU, GPU, BackendError, Network
 
 WEIGHTS = "model.safetensors"
 #: Inputs of the decoder that stay float32: coordinates and labels.
@@ -49,6 +49,20 @@ class TorchBackend:
             return [output.cpu().numpy() for output in outputs]
 
         return run
+
+    def facts(self, bundle: Bundle, network: str, threads: int) -> dict[str, str]:
+        import torch
+
+        if torch.cuda.is_available():
+            return {"device": GPU, "precision": "fp16", "form": "channels last, CUDA graphs"}
+        return {"device": CPU, "precision": "fp32", "form": "plain", "threads": str(torch.get_num_threads())}
+
+    def wait(self) -> None:
+        """Until the GPU is done: a call only queues its work."""
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
 
     def _plain(self, bundle: Bundle, network: str) -> Any:
         from ..models.decoder_rewrites import DeployedDecoder

@@ -7,12 +7,11 @@ is taken over as it is.
 
 from __future__ import annotations
 
-import array
-
 import numpy as np
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from ..encodings import byte_array
 from ..segment import Masks
 
 
@@ -26,13 +25,6 @@ def image_message(header: Header, pixels: np.ndarray, encoding: str) -> Image:
     message.step = pixels.strides[0] if pixels.flags.c_contiguous else pixels.itemsize * pixels[0].size
     message.data = byte_array(pixels)
     return message
-
-
-def byte_array(values: np.ndarray) -> array.array:
-    """The bytes of an ndarray, row by row, as rclpy takes them over."""
-    data = array.array("B")
-    data.frombytes(np.ascontiguousarray(values).view(np.uint8).data.cast("B"))
-    return data
 
 
 def label_map_message(header: Header, labels: np.ndarray) -> Image:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,9 +14,8 @@ import numpy as np
 from ..backends import BackendError
 from ..segment import Embedding, Masks, Prompt, Segmenter, Thresholds
 from ..segment.everything import box_nms, grid_prompts
+from .ceilings import PRODUCT, floor_seconds, seconds
 
-#: Side of the square matrices of the floor's product.
-PRODUCT = 2048
 BOX, FLOOR, BFLOAT16 = "image -> box mask", "matrix product of its multiply-adds", ", bfloat16"
 RATIOS = (
     ("grid 32x32, as segment-anything", "AutoPPN, 256 prompts"),
@@ -65,17 +63,6 @@ def _full_size(masks: Masks):
         yield cv2.resize(seen, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def floor_seconds(macs: float, matrix: np.ndarray) -> float:
-    """What a matrix product of so many multiply-adds takes now (NumPy's BLAS, float32)."""
-    return _seconds(lambda: matrix @ matrix) / len(matrix) ** 3 * macs
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
 def _ways(segmenter: Segmenter, image: np.ndarray, suffix: str = "") -> dict[str, Callable[[], object]]:
     """What a robot waits for."""
     height, width = image.shape[:2]
@@ -115,10 +102,10 @@ def bench_everything(model: str, image: np.ndarray, repeats: int, macs: float, o
     matrix = np.random.default_rng(0).standard_normal((PRODUCT, PRODUCT), np.float32)
     times: dict[str, list[float]] = {name: [] for name in [*ways, FLOOR]}
     for turn in range(repeats + 1):
-        found = {name: _seconds(way) for name, way in ways.items()}
+        found = {name: seconds(way) for name, way in ways.items()}
         found[FLOOR] = floor_seconds(macs, matrix)
-        for name, seconds in found.items() if turn else ():  # the first turn warms up
-            times[name].append(seconds)
+        for name, taken in found.items() if turn else ():  # the first turn warms up
+            times[name].append(taken)
     rows = {
         name: {"seconds": statistics.median(values), "least": min(values), "most": max(values)}
         for name, values in times.items()

@@ -75,13 +75,17 @@ class Masks:
     def crop(self, index: int) -> tuple[np.ndarray, tuple[int, int]]:
         """Mask ``index`` at full size inside its box: ``(H', W')`` bool and its top-left (y, x)."""
         x0, y0, x1, y1 = self.pixel_boxes[index]
-        rows, cols = self.transform.upsampling()
+        rows, cols = self.transform.taps()
         rows, cols = rows[y0:y1], cols[x0:x1]
-        if not rows.size or not cols.size:
+        if not rows.low.size or not cols.low.size:
             return np.zeros((0, 0), bool), (0, 0)
-        used_rows, used_cols = _used(rows), _used(cols)
-        part = self.logits[index][used_rows, used_cols]
-        return rows[:, used_rows] @ part @ cols[:, used_cols].T > 0, (y0, x0)
+        top = rows.low[0]
+        part = self.logits[index][top : rows.high[-1] + 1]
+        # Not a matrix product: for one so small BLAS wakes every core, and waits where these have other work.
+        left, right = part[:, cols.low], part[:, cols.high]
+        wide = left + cols.share * (right - left)
+        above, below = wide[rows.low - top], wide[rows.high - top]
+        return above + rows.share[:, None] * (below - above) > 0, (y0, x0)
 
     @cached_property
     def pixel_boxes(self) -> np.ndarray:
@@ -131,12 +135,6 @@ class Masks:
             )
             outlines.append([contour[:, 0] + np.array([x, y]) for contour in found])
         return outlines
-
-
-def _used(weights: np.ndarray) -> slice:
-    """The cells that any of the weights touches."""
-    columns = np.flatnonzero(weights.any(0))
-    return slice(columns[0], columns[-1] + 1)
 
 
 def _extent(profile: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

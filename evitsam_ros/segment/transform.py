@@ -60,6 +60,11 @@ class Transform:
         height, width = self.picture
         return int(np.ceil(height - 1e-6)), int(np.ceil(width - 1e-6))
 
+    def taps(self) -> tuple[Taps, Taps]:
+        """Which cells rows and columns of the full-size image lie between."""
+        height, width = self.picture
+        return _taps(self.size[0], height, self.mask_size[0]), _taps(self.size[1], width, self.mask_size[1])
+
     def upsampling(self) -> tuple[np.ndarray, np.ndarray]:
         """Bilinear weights ``(H, h)`` and ``(W, w)``: ``rows @ logits @ cols.T`` is the full-size image."""
         height, width = self.picture
@@ -67,16 +72,40 @@ class Transform:
         return rows, _bilinear(self.size[1], width, self.mask_size[1])
 
 
+@dataclass(frozen=True)
+class Taps:
+    """Bilinear interpolation along an axis: pixel i is ``1 - share[i]`` of cell ``low[i]``, else ``high[i]``.
+
+    All ``(N,)``: low and high int, share float32.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    share: np.ndarray
+
+    def __getitem__(self, part: slice) -> Taps:
+        return Taps(self.low[part], self.high[part], self.share[part])
+
+
 @lru_cache(maxsize=16)
-def _bilinear(outputs: int, span: float, cells: int) -> np.ndarray:
-    """``(outputs, cells)`` float32 weights; output pixel x samples cell (x + 0.5) * span / outputs - 0.5."""
+def _taps(outputs: int, span: float, cells: int) -> Taps:
+    """Output pixel x samples cell (x + 0.5) * span / outputs - 0.5."""
     position = (np.arange(outputs) + 0.5) * span / outputs - 0.5
     position = np.clip(position, 0, cells - 1)
     low = np.minimum(position.astype(int), max(cells - 2, 0))
-    share = position - low
-    weights = np.zeros((outputs, cells), np.float32)
-    weights[np.arange(outputs), low] = 1 - share
-    weights[np.arange(outputs), np.minimum(low + 1, cells - 1)] += share
+    return Taps(low, np.minimum(low + 1, cells - 1), (position - low).astype(np.float32))
+
+
+@lru_cache(maxsize=16)
+def _bilinear(outputs: int, span: float, cells: int) -> np.ndarray:
+    """``(outputs, cells)`` float32 weights."""
+    taps, weights, rows = (
+        _taps(outputs, span, cells),
+        np.zeros((outputs, cells), np.float32),
+        np.arange(outputs),
+    )
+    weights[rows, taps.low] = 1 - taps.share
+    weights[rows, taps.high] += taps.share
     return weights
 
 

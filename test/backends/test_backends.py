@@ -78,6 +78,22 @@ def test_without_openvino_everything_falls_to_onnxruntime(bundle_folder):
     assert "openvino not installed" in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("backend", "precision", "flag", "value"),
+    [
+        ("onnxruntime", "fp32", "session.intra_op.allow_spinning", "0"),
+        ("openvino", "fp32", "INFERENCE_NUM_THREADS", "1"),
+        ("torch", "fp32", "form", "plain"),
+    ],
+)
+def test_a_runtime_tells_how_it_runs(bundle_folder, backend, precision, flag, value):
+    facts = open_runtime(open_bundle(bundle_folder), backend, threads=1).facts()
+    assert set(facts) == {"encoder", "decoder", "proposals", "region_decoder"}
+    for told in facts.values():
+        assert told["runtime"].startswith(f"{backend} ") and told["device"] == "CPU"
+        assert told["precision"] == precision and told[flag] == value
+
+
 def test_unknown_backend_names_the_choices(bundle_folder):
     with pytest.raises(
         BackendError,

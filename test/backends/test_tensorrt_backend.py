@@ -6,6 +6,7 @@ copies are made, what stays on the device, which profile is taken, and what a re
 """
 
 import gc
+import hashlib
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
@@ -274,6 +275,10 @@ def test_engines_are_used_when_all_are_there_and_named_when_not(machine):
     assert "encoder: tensorrt 10.3.0 (engine in the cache)" in chosen.description
     assert chosen.description.endswith("Runs on the GPU, Orin.")
     assert "fp16" in chosen.networks["encoder"].name
+    facts = chosen.facts()["encoder"]
+    assert (facts["device"], facts["precision"], facts["flags"]) == ("GPU", "fp16", "none")
+    assert facts["engine"] == chosen.networks["encoder"].name
+    assert facts["engine_sha256"] == hashlib.sha256(b"plan").hexdigest()
 
 
 def test_an_engine_of_another_network_file_is_not_taken(machine):

@@ -92,3 +92,11 @@ def test_wandering_view_moves_by_the_asked_share():
     row, col = np.unravel_index(moved[..., 0].argmax(), moved.shape[:2])
     assert (row, col) == (45, 120)
     assert wander(image, 0.25, 0.0) is image
+
+
+def test_a_picture_has_an_end_unless_it_loops(tmp_path):
+    path = tmp_path / "one.png"
+    cv2.imwrite(str(path), np.full((4, 6, 3), 7, np.uint8))
+    assert len(list(open_source(str(path), loop=False))) == 1
+    assert len(list(open_source(str(path), loop=False, motion=0.1))) == 60
+    assert len(list(itertools.islice(open_source(str(path)), 200))) == 200

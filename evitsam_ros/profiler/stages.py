@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One picture through the real path, stage by stage: JPEG bytes to the bytes of the label map's message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..backends import Runtime
+from ..bundle import Bundle
+from ..encodings import byte_array
+from ..segment import Embedding, Masks, Prompt, Segmenter
+from .pictures import Picture
+from .spans import Recorder
+
+FRAME, REST = "whole frame", "in between"
+DECODE, RESIZE, ENCODER, PROPOSALS = "decode image", "resize, normalise", "encoder", "proposals"
+DECODER, FILTER, UPSAMPLE = "decoder, everything", "low-res filter", "upsample"
+LABEL_MAP, FILL = "label map", "message fill"
+#: In the order of the work.
+STAGES = (DECODE, RESIZE, ENCODER, PROPOSALS, DECODER, FILTER, UPSAMPLE, LABEL_MAP, FILL, REST)
+#: The segmenter's own names of its stages.
+NAMES = {"preprocess": RESIZE, "encode": ENCODER, "propose": PROPOSALS, "decode": DECODER, "filter": FILTER}
+
+
+def boxes_stage(count: int) -> str:
+    """The name of a decoder call with so many boxes."""
+    return f"decoder, {count} box{'es' if count > 1 else ''}"
+
+
+class RecordingSegmenter(Segmenter):
+    """A segmenter whose stages are recorded as spans, those on a device by its own clock as well."""
+
+    def __init__(self, bundle: Bundle, runtime: Runtime) -> None:
+        super().__init__(bundle, runtime)
+        self.recorder = Recorder()
+        self.device = runtime.device_clock() if runtime.device_clock else None
+        self.names = dict(NAMES)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        name = self.names[stage]
+        with super().timed(stage), self.recorder.stage(name):
+            yield
+            if self.runtime.wait is not None:
+                self.runtime.wait()
+        # The preprocessing on a GPU is queued; the encoder waits for it.
+        if self.device is not None and name != RESIZE:
+            for span in self.device.take():
+                self.recorder.on_device(f"{name}: {span.name}", span.start, span.end)
+
+    def decode_boxes(self, embedding: Embedding, boxes: Sequence[Prompt]) -> Masks:
+        """Decode boxes of whoever points at something, each on the whole image."""
+        self.names["decode"] = boxes_stage(len(boxes))
+        try:
+            return self.decode(embedding, boxes)
+        finally:
+            self.names["decode"] = DECODER
+
+
+@dataclass(frozen=True)
+class RecordedMasks(Masks):
+    """Masks whose upsampling is recorded apart from what is made of it."""
+
+    recorder: Recorder | None = None
+
+    def crop(self, index: int) -> tuple[np.ndarray, tuple[int, int]]:
+        with self.recorder.stage(UPSAMPLE):
+            return super().crop(index)
+
+
+def run_frame(segmenter: RecordingSegmenter, picture: Picture, top_n: int) -> tuple[Embedding, Masks]:
+    """Everything mode, as a node does it for a compressed image."""
+    stage = segmenter.recorder.stage
+    with stage(FRAME):
+        with stage(DECODE):
+            frame = picture.decode()
+        embedding = segmenter.embed(frame)
+        found = segmenter.everything(embedding, top_n)
+        masks = RecordedMasks(
+            found.logits, found.scores, found.object_ids, found.transform, found.prompts, segmenter.recorder
+        )
+        with stage(LABEL_MAP):
+            labels = masks.label_map()
+        with stage(FILL):
+            byte_array(labels)
+    return embedding, masks
+
+
+def boxes(count: int, size: tuple[int, int], seed: int = 0) -> list[Prompt]:
+    """``count`` boxes of all sizes within (W, H) pixels, the same ones every time."""
+    rng = np.random.default_rng(seed)
+    sides = rng.uniform(0.1, 0.7, (count, 2))
+    corners = rng.uniform(0, 1, (count, 2)) * (1 - sides)
+    limits = np.concatenate([corners, corners + sides], axis=1) * np.tile(size, 2)
+    return [Prompt(box=box) for box in limits]

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``evitsam profile`` on the shipped bundle, as people type it."""
+
+import json
+import shlex
+
+import cv2
+import numpy as np
+import pytest
+
+from evitsam_ros.bundle import open_bundle
+from evitsam_ros.cli import build_parser, main
+from evitsam_ros.profiler.commands import repeating_command
+from evitsam_ros.profiler.pictures import open_pictures
+from evitsam_ros.profiler.schema import read_report
+from evitsam_ros.profiler.stages import FRAME, STAGES, boxes
+from evitsam_ros.profiler.table import render
+
+
+def test_every_stage_was_timed_in_every_run(profiled):
+    report = read_report(profiled.json)
+    names = [stage.name for stage in report.stages]
+    assert names == [*STAGES, FRAME, "decoder, 1 box", "decoder, 3 boxes"]
+    for stage in report.stages:
+        assert len(stage.samples_ms) == 3 and min(stage.samples_ms) >= 0
+    parts = np.sum([report.stage(name).samples_ms for name in STAGES], axis=0)
+    np.testing.assert_allclose(parts, report.stage(FRAME).samples_ms, rtol=1e-9)
+
+
+def test_floors_are_work_at_the_ceilings(profiled):
+    report = read_report(profiled.json)
+    product, copy = (np.percentile(ceiling.samples, 90) * 1e9 for ceiling in report.ceilings)
+    encoder = report.stage("encoder")
+    assert encoder.macs == 11_956_633_600  # as torch counts the deployed encoder, see test_macs.py
+    assert encoder.floor_ms == pytest.approx(encoder.macs / product * 1e3)
+    resize = report.stage("resize, normalise")
+    assert resize.bytes == 320 * 240 * 3 + 3 * 640 * 640 * 4
+    assert resize.floor_ms == pytest.approx(resize.bytes / copy * 1e3)
+    one, three = (report.stage(f"decoder, {n}").macs for n in ("1 box", "3 boxes"))
+    assert one < three < 3 * one  # what depends on the image alone is shared
+
+
+def test_it_says_what_makes_it_reproducible(profiled):
+    report = read_report(profiled.json)
+    bundle = open_bundle("lite_sam")
+    for name, told in report.model["networks"].items():
+        assert told["sha256"] == bundle.description["networks"][name]["sha256"]
+        assert told["precision"] == "fp32" and told["runtime"].startswith("onnxruntime ")
+    assert report.settings["pictures"][0]["size"] == [320, 240]
+    words = shlex.split(report.command)
+    assert words[:2] == ["evitsam", "profile"]
+    repeated = build_parser().parse_args(words[1:])
+    for name in (
+        "model",
+        "backend",
+        "threads",
+        "size",
+        "prompts",
+        "everything",
+        "images",
+        "runs",
+        "warmup",
+        "batch",
+    ):
+        assert getattr(repeated, name) == getattr(build_parser().parse_args(profiled.words), name)
+
+
+def test_too_few_runs_are_said(profiled):
+    text = render(read_report(profiled.json))
+    assert "Warning: 3 runs are too few: expected at least 100" in text
+    assert "encoder" in text and "GMAC/s" in text and "repeat it with:\n  evitsam profile --model" in text
+
+
+def test_throughput_of_batches_the_runtime_takes(profiled):
+    one, two = read_report(profiled.json).throughput
+    assert (one.batch, two.batch) == (1, 2) and one.images_per_s > 0 and two.images_per_s > 0
+
+
+def test_the_trace_is_one_that_perfetto_reads(profiled):
+    trace = json.loads(profiled.trace.read_text())
+    complete = [event for event in trace["traceEvents"] if event["ph"] == "X"]
+    assert {event["ph"] for event in trace["traceEvents"]} == {"X", "M"}
+    for event in complete:
+        assert event["ts"] >= 0 and event["dur"] >= 0 and event["pid"] == 1 and event["tid"] == 1
+    frames = [event for event in complete if event["name"] == FRAME]
+    assert [event["args"]["run"] for event in frames] == [0, 1, 2]
+    # Microseconds: the frames of the trace are those of the report.
+    report = read_report(profiled.json)
+    np.testing.assert_allclose([f["dur"] / 1e3 for f in frames], report.stage(FRAME).samples_ms, rtol=1e-6)
+    encoder = next(event for event in complete if event["name"] == "encoder")
+    assert frames[0]["ts"] <= encoder["ts"]
+    assert encoder["ts"] + encoder["dur"] <= frames[0]["ts"] + frames[0]["dur"] + 1e-3
+
+
+def test_compare_through_the_command_line(profiled, tmp_path, capsys):
+    page = tmp_path / "compared.html"
+    assert main(["profile", "--compare", str(profiled.json), str(profiled.json), "--html", str(page)]) == 0
+    assert "Fewer than 20 runs: nothing can be told." in capsys.readouterr().out
+    assert "B against A" in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--runs", "0"], "--runs is 0; expected 1 to"),
+        (["--everything", "2000"], "--everything is 2000; expected 1 to 1024"),
+        (["--images", "nowhere.jpg"], "nowhere.jpg"),
+        (["--model", "nope"], "no bundle 'nope'"),
+        (["--compare", "a.json", "b.json"], "a.json cannot be read"),
+        (["--compare", "a.json", "b.json", "--trace", "c"], "--compare measures nothing"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line(words, text, capsys):
+    assert main(["profile", *words]) == 1
+    assert text in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [["--size", "640"], ["--size", "4x4"], ["--prompts", "1,1"], ["--batch", "17"]]
+)
+def test_what_cannot_be_meant_is_refused(words, capsys):
+    with pytest.raises(SystemExit):
+        main(["profile", *words])
+    assert words[1] in capsys.readouterr().err
+
+
+def test_defaults_are_written_out():
+    words = shlex.split(repeating_command(build_parser().parse_args(["profile"])))
+    assert words[words.index("--prompts") + 1] == "1,16,64,256" and "--size" not in words
+
+
+def test_pictures_keep_their_bytes_and_come_once(tmp_path, photograph):
+    file = tmp_path / "photo.jpg"
+    cv2.imwrite(str(file), photograph, [cv2.IMWRITE_JPEG_QUALITY, 50])
+    cv2.imwrite(str(tmp_path / "other.png"), photograph)
+    (picture,) = open_pictures([str(file), str(file)], None)
+    assert picture.jpeg == file.read_bytes() and picture.size == (512, 512)
+    assert picture.decode().size == (512, 512)
+    (smaller,) = open_pictures([str(file)], (64, 48))
+    assert smaller.decode().size == (48, 64)
+    assert len(open_pictures([str(tmp_path)], None)) == 2
+
+
+def test_boxes_lie_in_the_picture_and_stay_the_same():
+    made = np.stack([prompt.box for prompt in boxes(50, (640, 480))])
+    assert (made >= 0).all() and (made[:, 2] <= 640).all() and (made[:, 3] <= 480).all()
+    np.testing.assert_array_equal(made, np.stack([prompt.box for prompt in boxes(50, (640, 480))]))
