@@ -58,6 +58,10 @@ class Entities:
     def service(self, kind: type, name: str, callback: Callable) -> None:
         self._made.append((self._node.destroy_service, self._node.create_service(kind, name, callback)))
 
+    def keep(self, destroy: Callable[[Any], Any], entity: Any) -> None:
+        """Something made elsewhere, and what takes it away."""
+        self._made.append((destroy, entity))
+
     def destroy(self) -> None:
         """Take everything away."""
         for destroy, entity in self._made:

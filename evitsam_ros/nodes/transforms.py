@@ -39,8 +39,9 @@ class Transforms:
         self._refuse = refuse
         self._tree, self._buffer = TransformTree(), None
         if tf2_ros is not None:
-            self._buffer = tf2_ros.Buffer(node=node)
-            self._listener = tf2_ros.TransformListener(self._buffer, node)
+            # With a node it would serve tf2_frames, and never take that away.
+            self._buffer = tf2_ros.Buffer()
+            entities.keep(tf2_ros.TransformListener.unregister, tf2_ros.TransformListener(self._buffer, node))
         elif TFMessage is not None:
             latched = QoSProfile(depth=100, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
             entities.subscription(TFMessage, "/tf", lambda m: self._take(m, False), QoSProfile(depth=100))
