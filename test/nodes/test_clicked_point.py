@@ -63,10 +63,16 @@ def click(robot, frame: str, point) -> None:
     robot.peer.publish("/clicked_point", message)
 
 
+def see(robot) -> None:
+    """An image has come to the node."""
+    before = robot.count("frames_in")
+    robot.send_image()
+    assert robot.peer.until(lambda: robot.count("frames_in") > before)
+
+
 def centre(robot, frame: str, point) -> np.ndarray:
     """Centre x, y in pixels of the mask that a click gives: the bundle draws a disc around it."""
-    robot.send_image()
-    robot.peer.until(lambda: False, 0.3)
+    see(robot)
     masks = robot.peer.listen(Image, robot.topic("mask"))
     robot.peer.until(lambda: False, 0.2)
     del masks[:]
@@ -78,8 +84,7 @@ def centre(robot, frame: str, point) -> np.ndarray:
 
 def refused(robot, frame: str, point) -> str:
     """What the diagnostics say of a click that cannot be used."""
-    robot.send_image()
-    robot.peer.until(lambda: False, 0.3)
+    see(robot)
     before = robot.count("bad_prompts")
     click(robot, frame, point)
     assert robot.peer.until(lambda: robot.count("bad_prompts") == before + 1), robot.diagnostics
