@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages that no honest sender sends, from a seeded generator: sound ones, damaged up to three times."""
+
+from __future__ import annotations
+
+import array
+import struct
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+from geometry_msgs.msg import Point, PointStamped
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header, UInt32
+from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
+
+from evitsam_ros.encodings import DECODERS
+
+Rng = np.random.Generator
+
+NUMBERS = (
+    float("nan"),
+    float("inf"),
+    -float("inf"),
+    0.0,
+    -0.0,
+    -1.0,
+    1e9,
+    -1e30,
+    3e38,
+    1e308,
+    -1e308,
+    5e-324,
+)
+UINTS = (0, 1, 2, 3, 7, 255, 16384, 16385, 65535, 2**24, 2**31 - 1, 2**31, 2**32 - 1)
+SECONDS = (0, 1, -1, -(2**31), 2**31 - 1, 1_700_000_000)
+NANOSECONDS = (0, 1, 999_999_999, 1_000_000_000, 2**32 - 1)
+STRINGS = (
+    "",
+    " ",
+    "%s%n{}{0}",
+    "ß\u2028\u202e𝄞",
+    "a/../b",
+    "\n\r\t\x1b[31m",
+    "background",
+    "#1",
+    "x" * 30000,
+)
+SIDES = (1, 2, 3, 5, 11, 12, 13, 64, 97, 128)
+
+
+def pick(rng: Rng, values: Any) -> Any:
+    return values[int(rng.integers(len(values)))]
+
+
+def number(rng: Rng) -> float:
+    """Mostly a pixel, else something worse."""
+    return float(rng.uniform(-20, 150)) if rng.random() < 0.6 else pick(rng, NUMBERS)
+
+
+def text(rng: Rng) -> str:
+    return pick(rng, STRINGS)
+
+
+def header(rng: Rng, wild: bool) -> Header:
+    """Without a stamp, or with a wild one."""
+    made = Header(frame_id=text(rng) if wild else "camera")
+    if wild:
+        made.stamp.sec, made.stamp.nanosec = pick(rng, SECONDS), pick(rng, NANOSECONDS)
+    return made
+
+
+def _bytes(rng: Rng, count: int) -> array.array:
+    return array.array("B", rng.integers(0, 256, max(count, 0), dtype=np.uint8).tobytes())
+
+
+def _damage_image(rng: Rng, message: Image) -> None:
+    def cut() -> None:
+        message.data = message.data[: int(rng.integers(0, len(message.data) + 1))]
+
+    def change(field: str, values: Any) -> None:
+        setattr(message, field, pick(rng, values))
+
+    encodings = (*DECODERS, "", "rgb16", "mono16", "32FC1", "16UC1", "hsv8", "RGB8", "8UC9999", *STRINGS)
+    damages: tuple[Callable[[], None], ...] = (
+        cut,
+        lambda: change("step", (*UINTS, message.step - 1, message.step + 1)),
+        lambda: change("height", (*UINTS, message.height + 1)),
+        lambda: change("width", (*UINTS, message.width + 1)),
+        lambda: change("encoding", encodings),
+        lambda: setattr(message, "data", _bytes(rng, 0)),
+        lambda: setattr(message, "data", _bytes(rng, int(rng.integers(100_000)))),
+        lambda: setattr(message, "header", header(rng, wild=True)),
+        lambda: setattr(message, "is_bigendian", 1),
+    )
+    pick(rng, damages)()
+
+
+def image(rng: Rng) -> tuple[Image, bool]:
+    """A raw picture; whether it is sound."""
+    encoding = pick(rng, tuple(DECODERS))
+    channels, (height, width) = DECODERS[encoding][0], (pick(rng, SIDES), pick(rng, SIDES))
+    if channels == 2:
+        width += width % 2
+    if encoding.startswith("bayer"):
+        height, width = max(height, 2), max(width, 2)
+    step = width * channels + int(rng.integers(0, 4)) * int(rng.random() < 0.3)
+    message = Image(header=header(rng, False), height=height, width=width, encoding=encoding, step=step)
+    message.data = _bytes(rng, step * height)
+    damages = int(rng.integers(0, 4))
+    for _ in range(damages):
+        _damage_image(rng, message)
+    return message, damages == 0
+
+
+def depth(rng: Rng) -> tuple[Image, bool]:
+    """A depth image; whether it is sound."""
+    encoding = pick(rng, ("32FC1", "16UC1", "mono16"))
+    size, (height, width) = 4 if encoding == "32FC1" else 2, (96, 128)
+    message = Image(header=header(rng, False), height=height, width=width, encoding=encoding)
+    message.step, message.is_bigendian = width * size, int(rng.integers(2))
+    message.data = _bytes(rng, message.step * height)
+    damages = int(rng.integers(0, 4))
+    for _ in range(damages):
+        _damage_image(rng, message)
+    return message, damages == 0
+
+
+def png(width: int, height: int, depth: int = 8, colour: int = 2, data: bytes = b"") -> bytes:
+    """A PNG that claims a size, whatever its data hold."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def jpeg_of_size(jpeg: bytes, width: int, height: int) -> bytes:
+    """A JPEG whose header claims another size."""
+    place = max(jpeg.find(b"\xff\xc0"), jpeg.find(b"\xff\xc2")) + 5
+    return jpeg[:place] + struct.pack(">HH", height & 65535, width & 65535) + jpeg[place + 4 :]
+
+
+def turned_jpeg(jpeg: bytes, orientation: int) -> bytes:
+    """A JPEG whose EXIF data ask for a turn."""
+    tiff = b"MM\0*\0\0\0\x08" + struct.pack(">HHHIHHI", 1, 0x112, 3, 1, orientation, 0, 0)
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", 8 + len(tiff)) + b"Exif\0\0" + tiff + jpeg[2:]
+
+
+def jpeg_of_many_scans(jpeg: bytes, scans: int) -> bytes:
+    """A progressive JPEG that sends its last scan again and again."""
+    last = jpeg.rindex(b"\xff\xda")
+    return jpeg[:last] + jpeg[last:-2] * scans + b"\xff\xd9"
+
+
+def _sound_picture(rng: Rng) -> bytes:
+    shape = (pick(rng, SIDES), pick(rng, SIDES))
+    channels, kind = pick(rng, ((1, np.uint8), (3, np.uint8), (4, np.uint8), (3, np.uint16), (1, np.uint16)))
+    pixels = rng.integers(0, np.iinfo(kind).max, (*shape, channels), dtype=kind)
+    if kind is np.uint16 or channels == 4 or rng.random() < 0.5:
+        return cv2.imencode(".png", pixels)[1].tobytes()
+    return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_PROGRESSIVE, int(rng.integers(2))])[1].tobytes()
+
+
+def _damage_picture(rng: Rng, data: bytes) -> bytes:
+    side = (0, 1, 97, 16384, 16385, 65500, 2**31 - 1)
+
+    def flip() -> bytes:
+        changed = bytearray(data)
+        for place in rng.integers(0, max(len(data), 1), int(rng.integers(1, 8))) if data else ():
+            changed[place] = int(rng.integers(256))
+        return bytes(changed)
+
+    def claim() -> bytes:
+        size = pick(rng, side), pick(rng, side)
+        is_jpeg = data.startswith(b"\xff\xd8") and (b"\xff\xc0" in data or b"\xff\xc2" in data)
+        return jpeg_of_size(data, *size) if is_jpeg else png(*size, data=data[41:-16])
+
+    damages: tuple[Callable[[], bytes], ...] = (
+        flip,
+        flip,
+        claim,
+        claim,
+        lambda: data[: int(rng.integers(0, len(data) + 1))],
+        lambda: data + bytes(100),
+        lambda: b"",
+        lambda: rng.integers(0, 256, 300, dtype=np.uint8).tobytes(),
+        lambda: turned_jpeg(data, int(rng.integers(0, 10))) if data.startswith(b"\xff\xd8") else data,
+        lambda: png(pick(rng, side), pick(rng, side), pick(rng, (1, 8, 16, 7)), pick(rng, (0, 2, 3, 6, 1))),
+        lambda: cv2.imencode(pick(rng, (".bmp", ".tiff", ".webp")), np.zeros((9, 7, 3), np.uint8))[
+            1
+        ].tobytes(),
+    )
+    return pick(rng, damages)()
+
+
+def compressed(rng: Rng) -> tuple[CompressedImage, bool]:
+    """A JPEG or PNG; whether it is sound."""
+    data, damages = _sound_picture(rng), int(rng.integers(0, 4))
+    for _ in range(damages):
+        data = _damage_picture(rng, data)
+    wild = damages > 0 and rng.random() < 0.3
+    message = CompressedImage(header=header(rng, wild), format=text(rng) if wild else "jpeg")
+    message.data = array.array("B", data)
+    return message, damages == 0
+
+
+def detection(rng: Rng) -> Detection2D:
+    made = Detection2D(id=pick(rng, ("", "", "", "a", "7", *STRINGS)))
+    centre, box = made.bbox.center, made.bbox
+    centre.position.x, centre.position.y, centre.theta = number(rng), number(rng), 0.0
+    kind = rng.random()
+    if kind < 0.3:
+        box.size_x, box.size_y = 0.0, 0.0
+    elif kind < 0.7:
+        box.size_x, box.size_y = float(rng.uniform(1, 60)), float(rng.uniform(1, 60))
+    else:
+        box.size_x, box.size_y, centre.theta = number(rng), number(rng), number(rng)
+    for _ in range(int(rng.integers(0, 3))):
+        result = ObjectHypothesisWithPose()
+        result.hypothesis.class_id, result.hypothesis.score = text(rng), number(rng)
+        made.results.append(result)
+    return made
+
+
+def detections(rng: Rng, wild_stamps: bool = True) -> Detection2DArray:
+    count = pick(rng, (0, 1, 1, 1, 2, 3, 5, 20, 300)) if rng.random() < 0.99 else 3000
+    return Detection2DArray(
+        header=header(rng, wild_stamps and rng.random() < 0.3),
+        detections=[detection(rng) for _ in range(count)],
+    )
+
+
+def point_stamped(rng: Rng, wild_stamps: bool = True) -> PointStamped:
+    made = PointStamped(header=header(rng, wild_stamps and rng.random() < 0.3))
+    made.point.x, made.point.y, made.point.z = number(rng), number(rng), number(rng)
+    return made
+
+
+def pixel(rng: Rng) -> Point:
+    return Point(x=number(rng), y=number(rng), z=number(rng))
+
+
+def removal(rng: Rng) -> UInt32:
+    return UInt32(data=pick(rng, UINTS))
+
+
+def camera_info(rng: Rng) -> tuple[CameraInfo, bool]:
+    """A calibration of 128 x 96 pixels; whether it is sound."""
+    model, count = pick(rng, (("", 0), ("plumb_bob", 5), ("rational_polynomial", 8), ("equidistant", 4)))
+    k = [100.0, 0.0, 64.0, 0.0, 100.0, 48.0, 0.0, 0.0, 1.0]
+    p = [100.0, 0.0, 64.0, 0.0, 0.0, 100.0, 48.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+    message = CameraInfo(header=header(rng, False), width=128, height=96, k=k, p=p, distortion_model=model)
+    message.d = array.array("d", rng.uniform(-0.01, 0.01, count))
+    changes: tuple[Callable[[], None], ...] = (
+        lambda: message.k.__setitem__(int(rng.integers(9)), number(rng)),
+        lambda: message.p.__setitem__(int(rng.integers(12)), number(rng)),
+        lambda: setattr(message, "d", array.array("d", [number(rng) for _ in message.d])),
+        lambda: setattr(message, "d", array.array("d", [number(rng)] * int(rng.integers(20)))),
+        lambda: setattr(message, "distortion_model", text(rng)),
+        lambda: setattr(message, "width", pick(rng, UINTS)),
+        lambda: setattr(message, "height", pick(rng, UINTS)),
+        lambda: setattr(message, "binning_x", pick(rng, UINTS)),
+        lambda: setattr(message.roi, "width", pick(rng, UINTS)),
+        lambda: setattr(message.roi, "y_offset", pick(rng, UINTS)),
+    )
+    damages = int(rng.integers(0, 3))
+    for _ in range(damages):
+        pick(rng, changes)()
+    return message, damages == 0
