@@ -15,7 +15,7 @@ from rclpy.executors import SingleThreadedExecutor
 from ..malloc import tune_malloc
 from ..sources import SourceError
 from .camera import CameraNode, use_large_shared_memory
-from .lifetime import ros
+from .lifetime import ros, spin
 from .segmenter import SegmenterNode
 
 
@@ -50,9 +50,15 @@ def main(args: list[str] | None = None) -> int:
         for node in nodes:
             executor.add_node(node)
         segmenter = nodes[0]
+
+        def failed(error: Exception) -> None:
+            if isinstance(error, SourceError):
+                raise error
+            segmenter.callback_failed(error)
+
         try:
             segmenter.start()
-            executor.spin()
+            spin(executor, failed)
         except SourceError as error:
             segmenter.get_logger().error(str(error))
             return 1
