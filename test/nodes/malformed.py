@@ -227,7 +227,7 @@ def detection(rng: Rng) -> Detection2D:
 
 
 def detections(rng: Rng, wild_stamps: bool = True) -> Detection2DArray:
-    count = pick(rng, (0, 1, 1, 1, 2, 3, 5, 20, 300)) if rng.random() < 0.99 else 3000
+    count = pick(rng, (0, 1, 1, 1, 2, 3, 5, 20)) if rng.random() < 0.97 else pick(rng, (300, 300, 300, 3000))
     return Detection2DArray(
         header=header(rng, wild_stamps and rng.random() < 0.3),
         detections=[detection(rng) for _ in range(count)],

@@ -176,7 +176,7 @@ def test_a_camera_with_all_of_them(known_bundle, rng, track):
     print(
         f"channel, track {track}: {kinds.total()} messages, {dict(seen)}, {dict(wired.counts)}, {cost:.0f} MB"
     )
-    assert wired.counts["prompts_answered"] > 50
+    assert wired.counts["prompts_answered"] > 20
     assert seen["answered"] > 50 and seen["refused"] > 50
     assert len(wired.channel.prompts.all()) <= 2 * MAX_OBJECTS
 
