@@ -14,7 +14,7 @@ from sensor_msgs.msg import CompressedImage
 from evitsam_ros.encodings import MAX_PIXELS, ImageError, compressed_to_frame
 from evitsam_ros.picture_header import MOST_SCANS, HeaderError, picture_size
 
-from .malformed import jpeg_of_many_scans, jpeg_of_size, png, turned_jpeg
+from .damaged_pictures import jpeg_of_many_scans, jpeg_of_size, png, turned_jpeg
 
 
 def encoded(shape: tuple[int, ...], kind: str = "JPEG", **options) -> bytes:

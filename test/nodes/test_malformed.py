@@ -116,7 +116,7 @@ def test_calibrations(rng):
         assert box is None or (np.isfinite(box.size).all() and np.isfinite(box.quaternion).all())
         camera.project(np.append(camera.unproject(np.array([[1.0, 2.0]])), [[1.0]], axis=1))
 
-    run("CameraInfo", 600, lambda: refusing(ValueError, use, *malformed.camera_info(rng)))
+    run("CameraInfo", 400, lambda: refusing(ValueError, use, *malformed.camera_info(rng)))
 
 
 @pytest.mark.parametrize("track", [True, False])
@@ -165,7 +165,7 @@ def test_a_camera_with_all_of_them(known_bundle, rng, track):
     before = peak_mb()
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        for _ in range(220):
+        for _ in range(150):
             prompts()
             if rng.random() < 0.7:
                 wired.give("~/pixel", Point(x=float(rng.uniform(0, 60)), y=float(rng.uniform(0, 60))))
@@ -177,7 +177,7 @@ def test_a_camera_with_all_of_them(known_bundle, rng, track):
         f"channel, track {track}: {kinds.total()} messages, {dict(seen)}, {dict(wired.counts)}, {cost:.0f} MB"
     )
     assert wired.counts["prompts_answered"] > 20
-    assert seen["answered"] > 50 and seen["refused"] > 50
+    assert seen["answered"] > 30 and seen["refused"] > 30
     assert len(wired.channel.prompts.all()) <= 2 * MAX_OBJECTS
 
 

@@ -9,10 +9,12 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
+from sensor_msgs.msg import Image
+
 from ..nodes.conftest import known_bundle, robots  # noqa: F401
 
 #: Seconds of the 30 Hz camera.
-SECONDS = float(os.environ.get("EVITSAM_SOAK_SECONDS", "8"))
+SECONDS = float(os.environ.get("EVITSAM_SOAK_SECONDS", "6"))
 WHOLE = "EVITSAM_SOAK_SECONDS" in os.environ
 
 
@@ -21,3 +23,11 @@ def pytest_collection_modifyitems(items) -> None:
         if "/soak/" in str(item.path):
             item.add_marker(pytest.mark.ros)
             item.add_marker(pytest.mark.timeout(SECONDS * 4 + 900))
+
+
+@pytest.fixture(scope="module")
+def robot(robots):  # noqa: F811
+    made = robots(history_s=1.0)
+    made.wait_state("active")
+    made.masks = made.peer.listen(Image, made.topic("mask"))
+    return made

@@ -10,9 +10,9 @@ from sensor_msgs.msg import Image
 from .conftest import WHOLE
 from .usage import Usage, entities, table
 
-WARM_UP, CYCLES = (40, 200) if WHOLE else (8, 20)
+WARM_UP, CYCLES = (40, 200) if WHOLE else (4, 20)
 #: Frames answered in a cycle.
-FRAMES = 5
+FRAMES = 3
 #: Most growth of the memory after the warm-up.
 MOST_GROWTH = 0.02
 
