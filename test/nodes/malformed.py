@@ -64,7 +64,7 @@ def header(rng: Rng, wild: bool) -> Header:
     return made
 
 
-def _bytes(rng: Rng, count: int) -> array.array:
+def noise(rng: Rng, count: int) -> array.array:
     return array.array("B", rng.integers(0, 256, max(count, 0), dtype=np.uint8).tobytes())
 
 
@@ -82,8 +82,8 @@ def _damage_image(rng: Rng, message: Image) -> None:
         lambda: change("height", (*UINTS, message.height + 1)),
         lambda: change("width", (*UINTS, message.width + 1)),
         lambda: change("encoding", encodings),
-        lambda: setattr(message, "data", _bytes(rng, 0)),
-        lambda: setattr(message, "data", _bytes(rng, int(rng.integers(100_000)))),
+        lambda: setattr(message, "data", noise(rng, 0)),
+        lambda: setattr(message, "data", noise(rng, int(rng.integers(100_000)))),
         lambda: setattr(message, "header", header(rng, wild=True)),
         lambda: setattr(message, "is_bigendian", 1),
     )
@@ -100,7 +100,7 @@ def image(rng: Rng) -> tuple[Image, bool]:
         height, width = max(height, 2), max(width, 2)
     step = width * channels + int(rng.integers(0, 4)) * int(rng.random() < 0.3)
     message = Image(header=header(rng, False), height=height, width=width, encoding=encoding, step=step)
-    message.data = _bytes(rng, step * height)
+    message.data = noise(rng, step * height)
     damages = int(rng.integers(0, 4))
     for _ in range(damages):
         _damage_image(rng, message)
@@ -113,7 +113,7 @@ def depth(rng: Rng) -> tuple[Image, bool]:
     size, (height, width) = 4 if encoding == "32FC1" else 2, (96, 128)
     message = Image(header=header(rng, False), height=height, width=width, encoding=encoding)
     message.step, message.is_bigendian = width * size, int(rng.integers(2))
-    message.data = _bytes(rng, message.step * height)
+    message.data = noise(rng, message.step * height)
     damages = int(rng.integers(0, 4))
     for _ in range(damages):
         _damage_image(rng, message)

@@ -191,3 +191,21 @@ def test_prompts_for_a_frame_that_is_damaged_are_not_for_the_next(known_bundle):
     assert wired.give("~/prompts", asked) == {"prompts_in": 1}
     wired.work()
     assert wired.counts["bad_images"] == 2 and not wired.channel.prompts.all()
+
+
+@pytest.mark.parametrize("mode", ["prompt", "everything"])
+def test_sound_pictures_of_strange_shapes(known_bundle, rng, mode):
+    """One after the other, with a prompt that comes and goes: each is answered in its size."""
+    wired = Wired(known_bundle, mode=mode)
+    sizes = [(1, 1), (1, 16384), (16384, 1), (2, 3000), (31, 320), (5000, 3), (13, 97), (96, 128), (11, 11)]
+    for height, width in sizes:
+        for _ in range(3):
+            message = Image(height=height, width=width, encoding="mono8", step=width)
+            message.data = malformed.noise(rng, height * width)
+            wired.give("~/pixel", Point(x=width / 2, y=height / 2))
+            wired.give("image", message)
+            wired.work()
+            for topic in ("~/label_map", "~/overlay"):
+                made = wired.outputs[topic].messages[-1]
+                assert (made.height, made.width) == (height, width)
+    assert wired.counts["frames_out"] == 3 * len(sizes) and not wired.counts["bad_images"]
