@@ -5,7 +5,7 @@ STAMP := .venv/.ready
 INPUTS := $(wildcard requirements/*.txt) $(wildcard interfaces/*/*) $(wildcard interfaces/*/msg/*) tools/setup.sh \
 	tools/build_interfaces.py setup.py setup.cfg
 
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test lint bench soak clean
 
 help:            ## this list
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -25,6 +25,11 @@ ifeq ($(ARGS),)
 else
 	@./env.sh python -m pytest $(ARGS)
 endif
+
+SECONDS ?= 600
+soak: setup      ## a camera for SECONDS=600, 200 cycles, 10,000 malformed messages over DDS; prints figures
+	@EVITSAM_SOAK_SECONDS=$(SECONDS) ./env.sh python -m pytest -s -q test/nodes/test_malformed.py
+	@EVITSAM_SOAK_SECONDS=$(SECONDS) ./env.sh python -m pytest -s -q test/soak
 
 lint: setup      ## ruff
 	@./env.sh ruff check .

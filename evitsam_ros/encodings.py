@@ -13,10 +13,11 @@ from typing import Any
 import cv2
 import numpy as np
 
+from .picture_header import HeaderError, picture_size
 from .segment import Frame
 
-#: Beyond this a message is taken for damaged rather than for a picture.
-MAX_SIDE = 16384
+#: Beyond these a message is taken for damaged rather than for a picture: pixels a side, and pixels.
+MAX_SIDE, MAX_PIXELS = 16384, 2**26
 
 _BAYER = {
     # OpenCV names a pattern by its second row and column, ROS by its first.
@@ -74,8 +75,7 @@ def image_to_frame(message: Any, others: Callable[[Any], np.ndarray] = unknown_e
         ImageError: naming what is wrong with size, step, data or encoding.
     """
     height, width, encoding = message.height, message.width, message.encoding
-    if not 0 < height <= MAX_SIDE or not 0 < width <= MAX_SIDE:
-        raise ImageError(f"image is {width}x{height}; expected 1 to {MAX_SIDE} pixels a side")
+    _check_size(height, width)
     if encoding not in DECODERS:
         return Frame(others(message), stamp_seconds(message.header), message.header.frame_id)
     channels, convert = DECODERS[encoding]
@@ -106,16 +106,24 @@ def image_to_frame(message: Any, others: Callable[[Any], np.ndarray] = unknown_e
 
 
 def compressed_to_frame(message: Any) -> Frame:
-    """Decode a JPEG or PNG.
+    """Decode a JPEG or PNG, as it lies: camera_info knows nothing of a turn that EXIF asks for.
 
     Raises:
-        ImageError: the data is no picture.
+        ImageError: the data is no picture, or one that is too large; that is found out before it is decoded.
     """
     raw = np.frombuffer(message.data, np.uint8)
-    decoded = cv2.imdecode(raw, cv2.IMREAD_COLOR) if raw.size else None
-    if decoded is None:
+    try:
+        size = picture_size(raw.tobytes())
+        _check_size(*size)
+        decoded = cv2.imdecode(raw, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        reason = "" if decoded is not None and decoded.shape[:2] == size else "cannot be decoded"
+    except (HeaderError, ImageError) as error:
+        reason = str(error)
+    except cv2.error as error:
+        reason = f"cannot be decoded ({error.err})"
+    if reason:
         raise ImageError(
-            f"compressed image of {raw.size} bytes, format {message.format!r}, cannot be decoded; "
+            f"compressed image of {raw.size} bytes, format {message.format!r}, {reason}; "
             "expected a whole JPEG or PNG"
         )
     rgb = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
@@ -127,3 +135,10 @@ def byte_array(values: np.ndarray) -> array.array:
     data = array.array("B")
     data.frombytes(np.ascontiguousarray(values).view(np.uint8).data.cast("B"))
     return data
+
+
+def _check_size(height: int, width: int) -> None:
+    if not 0 < height <= MAX_SIDE or not 0 < width <= MAX_SIDE:
+        raise ImageError(f"image is {width}x{height}; expected 1 to {MAX_SIDE} pixels a side")
+    if height * width > MAX_PIXELS:
+        raise ImageError(f"image is {width}x{height}; expected at most {MAX_PIXELS} pixels")

@@ -100,7 +100,15 @@ class Channel:
         self._arrivals = Arrivals()
         self._answers = Answers(segmenter, self.prompts, self.health, self._parameter, self._refuse)
         self._outputs = Outputs(entities, self._private)
-        topics = PromptTopics(entities, self._private, self.prompts, self.ask, self._refuse, self.frame_id)
+        topics = PromptTopics(
+            entities,
+            self._private,
+            self.prompts,
+            self.ask,
+            self._refuse,
+            self.frame_id,
+            lambda: self.health.count("objects_removed"),
+        )
         self.click = topics.click
         kind, topic = self._image_topic()
         if subscribe:
@@ -116,6 +124,9 @@ class Channel:
 
     def release(self) -> None:
         """Forget the frames and the networks; the prompts stay."""
+        if self._turns is not None:
+            self._recent.clear()
+            self._awaited.clear()
         self._turns = self._answers = self._outputs = self._space = self.calibration = None
 
     def use(self, segmenter: Segmenter) -> None:
@@ -132,7 +143,10 @@ class Channel:
         self.health.frame_in()
         self._recent.add(message)
         self._watch_arrivals(message)
-        if self._meet_awaited(message) or self._only_when_asked():
+        if self._meet_awaited(message):
+            return
+        if self._only_when_asked():
+            self.health.count("frames_not_asked_about")
             return
         now, rate = time.monotonic(), self._parameter("max_rate_hz")
         if rate > 0 and now - self._last_taken < 0.95 / rate:
@@ -229,21 +243,26 @@ class Channel:
         """Make and publish the masks of a frame."""
         if job.change is not None:
             job.change()
+        try:
+            self._publish_masks(job.message)
+        finally:
+            if job.replaces and not self._parameter("track"):
+                self.prompts.detect([])  # they were meant for this frame alone
+
+    def _publish_masks(self, message: Image | CompressedImage) -> None:
         listeners = self._outputs.listeners()
         in_space = self._space.listeners() if self._space is not None else set()
         if not listeners | in_space:
             self.health.count("frames_without_listener")
             return
         start = time.perf_counter()
-        frame = self._frame(job.message)
+        frame = self._frame(message)
         if frame is None:
             return
         converted = time.perf_counter()
         masks, names = self._answers.masks(frame)
-        if job.replaces and not self._parameter("track"):
-            self.prompts.detect([])  # they were meant for this frame alone
         segmented = time.perf_counter()
-        header, space = job.message.header, self._space
+        header, space = message.header, self._space
 
         def publish_in_space(labels) -> None:
             space.publish(header, frame.image, masks, labels)

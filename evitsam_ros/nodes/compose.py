@@ -18,7 +18,7 @@ from rclpy.utilities import remove_ros_args
 from ..malloc import tune_malloc
 from ..sources import SourceError
 from .camera import CameraNode, use_large_shared_memory
-from .lifetime import ros
+from .lifetime import ros, spin
 from .profiler import ProfilerNode
 from .segmenter import SegmenterNode
 
@@ -59,9 +59,15 @@ def main(args: list[str] | None = None) -> int:
         for node in nodes:
             executor.add_node(node)
         segmenter = nodes[0]
+
+        def failed(error: Exception) -> None:
+            if isinstance(error, SourceError):
+                raise error
+            segmenter.callback_failed(error)
+
         try:
             segmenter.start()
-            executor.spin()
+            spin(executor, failed)
         except SourceError as error:
             segmenter.get_logger().error(str(error))
             return 1

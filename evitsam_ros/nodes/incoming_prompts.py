@@ -33,11 +33,10 @@ def prompts_from_detections(message) -> list[tuple[Prompt, str]]:
     Raises:
         PromptError: naming the detection by its index, and the value that is wrong.
     """
-    objects: dict[str, _Parts] = {}
+    objects: dict[str | int, _Parts] = {}
     for index, detection in enumerate(message.detections):
         try:
-            key = detection.id or f"#{index}"
-            _add(objects.setdefault(key, _Parts()), detection)
+            _add(objects.setdefault(detection.id or index, _Parts()), detection)
         except PromptError as error:
             raise PromptError(f"detection {index}: {error}") from error
     if len(objects) > MAX_OBJECTS:
@@ -53,8 +52,9 @@ def _add(parts: _Parts, detection) -> None:
     # Before vision_msgs 4 the centre was a geometry_msgs/Pose2D, with x and y of its own.
     centre = getattr(bbox.center, "position", bbox.center)
     x, y, width, height = centre.x, centre.y, bbox.size_x, bbox.size_y
-    if not all(math.isfinite(value) for value in (x, y, width, height)):
-        raise PromptError(f"box is {x}, {y}, {width}, {height}; expected finite numbers")
+    if not all(math.isfinite(value) for value in (x, y, width, height, bbox.center.theta)):
+        turned = f" turned by {bbox.center.theta}" if bbox.center.theta else ""
+        raise PromptError(f"box is {x}, {y}, {width}, {height}{turned}; expected finite numbers")
     if width < 0 or height < 0:
         raise PromptError(f"box size is {width} x {height}; expected 0 or more")
     name = detection.results[0].hypothesis.class_id if detection.results else ""

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import rclpy
+from rclpy.executors import Executor
 
 
 @contextmanager
@@ -28,3 +29,14 @@ def ros(args: list[str] | None = None) -> Iterator[None]:
             raise
     finally:
         rclpy.try_shutdown()
+
+
+def spin(executor: Executor, failed: Callable[[Exception], None]) -> None:
+    """Spin until the context goes down. What a callback raises is told, and ends nothing."""
+    while True:
+        try:
+            return executor.spin()
+        except Exception as error:
+            if not executor.context.ok():
+                raise
+            failed(error)

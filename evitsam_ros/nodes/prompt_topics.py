@@ -35,6 +35,7 @@ class PromptTopics:
             ``replaces``: what the topic asked for before is void.
         refuse: told (kind, text) of what cannot be meant.
         frame_id: the coordinate frame of the camera's newest image, empty when there is none.
+        removed: told of every object that is taken away by its id.
     """
 
     def __init__(
@@ -45,9 +46,10 @@ class PromptTopics:
         ask: Callable[[str, Any, Change, bool], None],
         refuse: Callable[[str, str], None],
         frame_id: Callable[[], str],
+        removed: Callable[[], None],
     ) -> None:
         self._prefix, self._store = prefix, store
-        self._ask, self._refuse, self._frame_id = ask, refuse, frame_id
+        self._ask, self._refuse, self._frame_id, self._removed = ask, refuse, frame_id, removed
         if Detection2DArray is not None:
             entities.subscription(Detection2DArray, prefix + "prompts", self._on_detections, 10)
         entities.subscription(PointStamped, prefix + "point", self._on_point, 10)
@@ -94,7 +96,9 @@ class PromptTopics:
         self._ask(topic, header, change, False)
 
     def _on_remove(self, message: UInt32) -> None:
-        if not self._store.remove(message.data):
+        if self._store.remove(message.data):
+            self._removed()
+        else:
             known = ", ".join(str(item.identity) for item in self._store.all()) or "none"
             self._refuse(
                 "bad_prompts",

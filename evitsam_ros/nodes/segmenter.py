@@ -13,6 +13,7 @@ import traceback
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import SetBool
@@ -25,7 +26,7 @@ from .channel import Channel, Job
 from .clicks_in_space import ClicksInSpace
 from .entities import Entities
 from .health import Health
-from .lifetime import ros
+from .lifetime import ros, spin
 from .outputs import Detection2DArray
 from .parameters import declare_parameters, values
 from .recovery import Recovery
@@ -33,6 +34,8 @@ from .worker import Turns, Worker
 
 #: Seconds between two log lines of one kind.
 THROTTLE = 2.0
+#: Characters of one; a name in a message may have millions.
+LONGEST = 500
 
 
 class SegmenterNode(LifecycleNode):
@@ -63,7 +66,9 @@ class SegmenterNode(LifecycleNode):
         self._entities = Entities(self, self._refuse_all)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         period = self.get_parameter("diagnostics_period_s").value
-        self.create_timer(period, self._publish_diagnostics)
+        # The heart beats while simulated time stands still, and when the clock is set back.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(period, self._publish_diagnostics, clock=steady)
 
     @property
     def accepts(self) -> bool:
@@ -202,6 +207,7 @@ class SegmenterNode(LifecycleNode):
 
     def _refuse(self, health: Health, reason: str, text: str) -> None:
         """Count it, put it in the diagnostics, and log it at most every two seconds a reason."""
+        text = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
         health.error(reason, text)
         now, key = time.monotonic(), (health.camera, reason)
         if now - self._logged.get(key, -THROTTLE) >= THROTTLE:
@@ -212,6 +218,11 @@ class SegmenterNode(LifecycleNode):
         """What concerns every camera."""
         for camera in self.cameras:
             self._refuse(camera.health, reason, text)
+
+    def callback_failed(self, error: Exception) -> None:
+        """A callback raised what it should not have: a mistake of ours, and no reason to stop."""
+        self.get_logger().error("".join(traceback.format_exception(error)), throttle_duration_sec=THROTTLE)
+        self._refuse_all("callback_errors", f"{type(error).__name__}: {error}")
 
     def _publish_diagnostics(self) -> None:
         for camera in self.cameras:
@@ -242,7 +253,7 @@ def main(args: list[str] | None = None) -> int:
         executor.add_node(node)
         try:
             node.start()
-            executor.spin()
+            spin(executor, node.callback_failed)
         finally:
             node.release()
             executor.shutdown()

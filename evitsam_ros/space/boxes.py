@@ -63,7 +63,8 @@ def box_around(mask: np.ndarray, depths: np.ndarray, camera: CameraModel, erode:
     near = np.abs(z - middle) <= OUTLIERS * spread
     z = z[near].astype(np.float64)
     points = np.concatenate([camera.rays[there][near] * z[:, None], z[:, None]], axis=1)
-    return _principal_box(points)
+    points = points[np.isfinite(points).all(1)]
+    return _principal_box(points) if len(points) >= LEAST_POINTS else None
 
 
 def _principal_box(points: np.ndarray) -> Box3D:

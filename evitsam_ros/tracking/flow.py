@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..segment.transform import Transform
+from ..segment.transform import Transform, resized_shape
 
 #: Longest side in pixels of the pictures that are compared.
 LONGEST = 320
-#: Sides of less than this are too small for the flow's patches: such a picture stands still.
-LEAST = 12
+#: Pictures with a shorter side stand still. OpenCV chooses the coarsest level by the width alone; where that
+#: has fewer rows than a patch (8, at a quarter of the size), it writes where it must not: the process ends.
+LEAST = 32
 #: Cells that a similarity is fitted to, and fewer than which only give a shift.
 SAMPLES, ENOUGH = 200, 12
 
@@ -69,10 +70,10 @@ class FlowEstimator:
 
     def update(self, image: np.ndarray, transform: Transform) -> Flow | None:
         """The flow from the last frame to ``image (H, W, 3)`` uint8; None for the first of its size."""
-        scale = LONGEST / max(image.shape[:2])
         small = image
-        if scale < 1:
-            small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        if max(image.shape[:2]) > LONGEST:
+            height, width = resized_shape(image.shape[:2], LONGEST)
+            small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
         before, size = self._before, self._size
         self._before, self._size = grey, transform.size

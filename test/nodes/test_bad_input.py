@@ -55,8 +55,18 @@ def test_errors_are_throttled_in_the_log_and_counted_in_the_diagnostics(listened
     assert still_works(listened)
 
 
+def turned(theta: float):
+    made = detection(60, 40, 9, 9)
+    made.bbox.center.theta = theta
+    return made
+
+
 BAD_PROMPTS = {
     "NaN": (lambda: [detection(NAN, 40, 10, 10)], "detection 0: box is nan"),
+    "turned by infinity": (
+        lambda: [turned(float("inf"))],
+        "detection 0: box is 60.0, 40.0, 9.0, 9.0 turned by inf",
+    ),
     "flat box": (lambda: [detection(30, 40, 10, 0)], "detection 0: box size is 10.0 x 0.0; expected both 0"),
     "negative size": (
         lambda: [detection(1, 1, 5, 5), detection(30, 40, -10, 5)],

@@ -27,3 +27,33 @@ def test_only_errors_of_a_running_context_are_errors(context, code):
     assert done.returncode == code, done.stderr
     assert ("ended" in done.stdout) == (code == 0)
     assert ("context is invalid" in done.stderr) == (code == 1)
+
+
+RAISING = """
+    import rclpy
+    from rclpy.executors import SingleThreadedExecutor
+    from evitsam_ros.nodes.lifetime import ros, spin
+
+    calls, failures = [], []
+
+    def tick():
+        calls.append(1)
+        if len(calls) == 5:
+            rclpy.shutdown()
+        raise ValueError(f"tick {len(calls)}")
+
+    with ros([]):
+        node = rclpy.create_node("raising")
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        node.create_timer(0.01, tick)
+        spin(executor, lambda error: failures.append(str(error)))
+    print(failures)
+"""
+
+
+def test_a_callback_that_raises_is_told_and_the_node_goes_on():
+    command = [sys.executable, "-c", textwrap.dedent(RAISING)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "['tick 1', 'tick 2', 'tick 3', 'tick 4']"

@@ -149,6 +149,12 @@ def test_points_of_one_id_are_one_object_and_background_cuts(robot):
     assert labels[40, 44] == 1 and labels[40, 60] == 1 and labels[40, 30] == 0
 
 
+def test_an_id_that_looks_like_a_number_is_an_object_of_its_own(robot):
+    prompt(robot, detection(30, 30, 20, 20, identity="#1"), detection(100, 60, 20, 20))
+    labels = pixels(robot.answer(Image, "label_map"), np.uint16)
+    assert labels[30, 30] and labels[60, 100] and labels[30, 30] != labels[60, 100]
+
+
 def test_detections_replace_earlier_ones_and_an_empty_array_takes_them_away(robot):
     prompt(robot, detection(30, 30, 20, 20))
     prompt(robot, detection(100, 60, 20, 20))

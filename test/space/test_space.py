@@ -105,6 +105,24 @@ def test_calibrations_that_say_nothing_are_refused():
         CameraModel.from_info(info(model="magic", d=(1.0, 2.0)))
     with pytest.raises(ValueError, match="behind"):
         CameraModel.from_info(info()).project([[0, 0, -1.0]])
+    with pytest.raises(CalibrationError, match=r"coefficients \[nan, 0.0, 0.0, 0.0, 0.0\]; expected finite"):
+        CameraModel.from_info(info(d=(np.nan, 0, 0, 0, 0)))
+    for coefficients in ((-5.0, 0, 0, 0, 0), (1e308, 0, 0, 0, 0), (0, 0, 3.0, 0, 50.0)):
+        with pytest.raises(CalibrationError, match="of the image without a ray; expected those of a lens"):
+            CameraModel.from_info(info(d=coefficients))
+
+
+def test_where_a_wide_lens_has_no_rays_there_are_no_points():
+    """Barrel distortion that ends before the image's corners do."""
+    wide = CameraModel.from_info(
+        info((80.0, 0, 64, 0, 80.0, 48, 0, 0, 1), (-0.25, 0, 0, 0, 0), size=(96, 128))
+    )
+    depths, masks = np.full((96, 128), 2.0, np.float32), np.zeros((2, 96, 128), bool)
+    left = np.s_[:60, :60]
+    masks[0, :9, :9], masks[1][left] = True, True
+    assert not np.isfinite(wide.rays[masks[0]]).any() and 0 < np.isfinite(wide.rays[left]).mean() < 1
+    assert box_around(masks[0], depths, wide) is None
+    assert np.isfinite(box_around(masks[1], depths, wide).size).all()
 
 
 def motorcycle():

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Flow of a photograph that was moved by a known matrix."""
 
+import subprocess
+import sys
+import textwrap
+
 import cv2
 import numpy as np
 import pytest
@@ -69,3 +73,25 @@ def test_another_size_begins_anew_and_tiny_pictures_stand_still(photograph):
     flow = estimator.update(small[8:12, :6], dot)
     x, y = np.meshgrid(np.arange(flow.cells.shape[1]), np.arange(flow.cells.shape[0]))
     np.testing.assert_allclose(flow.cells, np.stack([x, y], axis=-1), atol=1e-4)
+
+
+STRIPS = """
+    import numpy as np
+    from evitsam_ros.segment.transform import Transform
+    from evitsam_ros.tracking.flow import FlowEstimator
+
+    noise = np.random.default_rng(0)
+    for height in (1, 5, 12, 13, 24, 31, 32, 40):
+        for width in (1, 12, 40, 97, 128, 320, 3000):
+            estimator, transform = FlowEstimator(), Transform((height, width), 640, 640, (160, 160))
+            for _ in range(8):
+                picture = noise.integers(0, 256, (height, width, 3), dtype=np.uint8)
+                flow = estimator.update(picture, transform)
+            assert flow.cells.shape[:2] == transform.visible_cells and np.isfinite(flow.cells).all()
+"""
+
+
+def test_narrow_pictures_are_survived():
+    """In a process of its own: OpenCV's flow ends it for pictures with few rows."""
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(STRIPS)], capture_output=True, text=True)
+    assert done.returncode == 0, f"{done.returncode}\n{done.stderr}"

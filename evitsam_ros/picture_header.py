@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a JPEG or PNG says of itself, read before it is decoded.
+
+A few hundred bytes can ask a decoder for gigabytes, or for minutes.
+"""
+
+from __future__ import annotations
+
+_SOI, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
+#: Markers of a JPEG that begin a frame (its size follows), and those that stand alone.
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_ALONE = frozenset([0x01, *range(0xD0, 0xD9)])
+_END, _SCAN = 0xD9, 0xDA
+#: Pixels that a byte can stand for. JPEG: a bit for a block of 8 x 8, of which strange sampling needs one for
+#: two; PNG: deflate's 1032 : 1, eight pixels a byte.
+_PIXELS_A_BYTE = {"JPEG": 1024, "PNG": 8 * 1032}
+#: Scans of a progressive JPEG; encoders write about ten, and every one costs as much as the picture.
+MOST_SCANS = 64
+
+
+class HeaderError(ValueError):
+    """Not the beginning of a JPEG or PNG, or one that cannot be what it says."""
+
+
+def picture_size(data: bytes) -> tuple[int, int]:
+    """(H, W) of a JPEG or PNG, by its header alone.
+
+    Raises:
+        HeaderError: naming what is wrong.
+    """
+    if data.startswith(_SOI):
+        kind, (height, width) = "JPEG", _jpeg_size(data)
+        if (scans := data.count(bytes([0xFF, _SCAN]))) > MOST_SCANS:
+            raise HeaderError(f"has {scans} scans, {MOST_SCANS} are allowed")
+    elif data.startswith(_PNG):
+        kind, (height, width) = "PNG", _png_size(data)
+    else:
+        raise HeaderError("cannot be decoded")
+    if height * width > len(data) * _PIXELS_A_BYTE[kind]:
+        raise HeaderError(f"cannot hold the {width}x{height} pixels that it claims")
+    return height, width
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int]:
+    """From the frame header, which comes after any number of other segments."""
+    place = 2
+    while (place := data.find(b"\xff", place)) >= 0:
+        while data[place : place + 1] == b"\xff":
+            place += 1
+        marker = data[place] if place < len(data) else _END
+        place += 1
+        if marker in (_END, _SCAN):
+            break
+        if marker in _FRAMES and place + 7 <= len(data):
+            return int.from_bytes(data[place + 3 : place + 5], "big"), int.from_bytes(
+                data[place + 5 : place + 7], "big"
+            )
+        if marker and marker not in _ALONE:
+            place += int.from_bytes(data[place : place + 2], "big")
+    raise HeaderError("cannot be decoded")
+
+
+def _png_size(data: bytes) -> tuple[int, int]:
+    """From the first chunk. All have to be there: a decoder believes the length of one that is not."""
+    place, kind = len(_PNG), b""
+    while kind != b"IEND":
+        kind = data[place + 4 : place + 8]
+        place += 12 + int.from_bytes(data[place : place + 4], "big")
+        if place > len(data):
+            raise HeaderError("is cut off")
+    if data[12:16] != b"IHDR":
+        raise HeaderError("cannot be decoded")
+    return int.from_bytes(data[20:24], "big"), int.from_bytes(data[16:20], "big")

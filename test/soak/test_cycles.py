@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Configured, activated, deactivated and cleaned up again and again: nothing grows."""
+
+import numpy as np
+from geometry_msgs.msg import Point
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from sensor_msgs.msg import Image
+
+from .conftest import WHOLE
+from .usage import Usage, entities, table
+
+WARM_UP, CYCLES = (40, 200) if WHOLE else (4, 20)
+#: Frames answered in a cycle.
+FRAMES = 3
+#: Most growth of the memory after the warm-up.
+MOST_GROWTH = 0.02
+
+
+class Manager:
+    """Changes the state of a robot's node."""
+
+    def __init__(self, robot) -> None:
+        self.robot = robot
+        self.client = robot.peer.node.create_client(ChangeState, robot.topic("change_state"))
+        assert self.client.wait_for_service(timeout_sec=20)
+
+    def change(self, transition: int) -> None:
+        future = self.client.call_async(ChangeState.Request(transition=Transition(id=transition)))
+        assert self.robot.peer.until(future.done, 20) and future.result().success, self.robot.process.output
+
+
+def answered(robot, count: int) -> None:
+    """Pictures of several sizes are answered."""
+    for number in range(count):
+        side = 64 + 32 * (number % 3)
+        robot.answer(Image, "mask", image=np.full((side, side, 3), 90, np.uint8))
+
+
+def test_nothing_grows(robots):
+    robot = robots(autostart=False, depth=True, clicks_in_space=True)
+    robot.wait_state("inactive")
+    manager, pid, name = Manager(robot), robot.process.process.pid, robot.name
+    usages, seen = [], {"configured": [], "cleaned up": []}
+    for _ in range(WARM_UP + CYCLES):
+        manager.change(Transition.TRANSITION_CONFIGURE)
+        manager.change(Transition.TRANSITION_ACTIVATE)
+        if not usages:  # prompts outlive the clean-up
+            robot.peer.publish(robot.topic("pixel"), Point(x=20.0, y=20.0))
+        answered(robot, FRAMES)
+        seen["configured"].append(entities(robot.peer.node, name))
+        manager.change(Transition.TRANSITION_DEACTIVATE)
+        manager.change(Transition.TRANSITION_CLEANUP)
+        usages.append(Usage.of(pid))
+        seen["cleaned up"].append(entities(robot.peer.node, name))
+    warm, last = usages[WARM_UP - 1], usages[-1]
+    growth = last.memory / warm.memory - 1
+    table(
+        f"{CYCLES} cycles of the lifecycle after {WARM_UP} to warm up, {FRAMES} frames answered in each",
+        first=usages[0],
+        warm=warm,
+        last=last,
+        growth=f"{growth:.2%}",
+        entities={state: {kind: len(v) for kind, v in each[-1].items()} for state, each in seen.items()},
+    )
+    assert growth < MOST_GROWTH, [round(usage.memory, 1) for usage in usages]
+    assert last.threads <= warm.threads and last.files <= warm.files
+    for state, each in seen.items():
+        assert each[-1] == each[WARM_UP], state
+    assert len(seen["configured"][-1]["publishers"]) > len(seen["cleaned up"][-1]["publishers"])
