@@ -112,7 +112,7 @@ def _tolerance(values: Sequence[float], spread: float) -> float:
 
 def write_table(table: Table, path: Path) -> None:
     content = {"schema": ID, "made": table.made, "ratios": {k: asdict(v) for k, v in table.ratios.items()}}
-    said = "# Written by `python -m bench --write-gate`: ratios of `make bench`, and by how much each may differ.\n"
+    said = "# Ratios of `make bench` and how much worse each may get, by `python -m bench --write-gate`.\n"
     path.write_text(said + yaml.safe_dump(content, sort_keys=False, width=110, allow_unicode=True))
 
 
