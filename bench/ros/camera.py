@@ -127,7 +127,7 @@ def run(options: Options) -> dict[str, dict]:
             trips.add(name, None if here else options.topic(name), hand_over, click=name == SEGMENTER)
     width, height = options.pixels
     try:
-        trips.ready(width / 2, height / 2)
+        trips.ready(width / 2, height / 2, answers=options.profile)
         trips.measure(WARMUP + options.frames)
     finally:
         if here:

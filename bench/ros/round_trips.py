@@ -42,6 +42,7 @@ class Target:
         click: whether an object has to be pointed at first.
         times_ms: of each frame sent; None: no answer.
         stages: the node's own median latency by stage in ms, where it tells.
+        active: whether it says that it is.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Target:
     click: bool
     times_ms: list[float | None] = field(default_factory=list)
     stages: dict[str, float] = field(default_factory=dict)
+    active: bool = False
     pending: dict[int, tuple[int, float]] = field(default_factory=dict)
     newest: Image | None = None
 
@@ -84,28 +86,45 @@ class RoundTrips:
         if click:
             self._clicks = self.node.create_publisher(PointStamped, f"/{name}/point", 5)
 
-    def ready(self, x: float, y: float) -> None:
-        """Send frames until every target answers, those to be clicked with an object at pixel (x, y).
+    def ready(self, x: float, y: float, answers: bool = True) -> None:
+        """Wait until all targets are there, and point at pixel (x, y).
+
+        Args:
+            answers: send frames until every target answers, those to be clicked with an object. Without,
+                it is enough that a node says it is active: nearly all frames may be lost on their way.
 
         Raises:
-            TimeoutError: one does not; it names it.
+            TimeoutError: one is not; it names it.
         """
-        deadline, clicked = time.monotonic() + READY, 0.0
         for target in self.targets:
-            while not self._answers(target, int(x), int(y)):
-                now = time.monotonic()
-                if now > deadline:
-                    raise TimeoutError(f"{target.name} did not answer within {READY:.0f} s")
-                self._round_trip(target)
-                if target.click and target.newest is not None and now - clicked > CLICK_AGAIN:
-                    clicked = now
-                    self._clicks.publish(PointStamped(point=Point(x=x, y=y)))
+            if answers:
+                self._until_answered(target, int(x), int(y))
+            else:
+                self._until(target, lambda target=target: target.active)
+                self._clicks.publish(PointStamped(point=Point(x=x, y=y)))
             target.times_ms.clear()
 
-    def _answers(self, target: Target, x: int, y: int) -> bool:
-        if target.newest is None or not target.click:
-            return target.newest is not None
-        return any(target.newest.data[y * target.newest.step + 2 * x :][:2])
+    def _until_answered(self, target: Target, x: int, y: int) -> None:
+        clicked = 0.0
+
+        def answered() -> bool:
+            nonlocal clicked
+            if target.newest is None or not target.click:
+                return target.newest is not None
+            if time.monotonic() - clicked > CLICK_AGAIN:
+                clicked = time.monotonic()
+                self._clicks.publish(PointStamped(point=Point(x=float(x), y=float(y))))
+            return any(target.newest.data[y * target.newest.step + 2 * x :][:2])
+
+        self._until(target, answered)
+
+    def _until(self, target: Target, done: Callable[[], bool]) -> None:
+        """Send frames until it is so."""
+        deadline = time.monotonic() + READY
+        while not done():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{target.name} did not answer within {READY:.0f} s")
+            self._round_trip(target)
 
     def measure(self, frames: int) -> None:
         """So many frames to each target, by turns."""
@@ -141,6 +160,7 @@ class RoundTrips:
             for status in message.status:
                 if status.name.startswith(f"/{target.name}: "):
                     told = {entry.key: entry.value for entry in status.values}
+                    target.active = told.get("state") == "active"
                     target.stages = {k[8:-3]: float(v) for k, v in told.items() if k.startswith("latency_")}
 
     def close(self) -> None:
