@@ -34,9 +34,9 @@ soak: setup      ## a camera for SECONDS=600, 200 cycles, 10,000 malformed messa
 lint: setup      ## ruff
 	@./env.sh ruff check .
 
-bench: setup     ## latency by stage on this machine
-	@./env.sh evitsam bench
-	@./env.sh evitsam bench --everything "$$(./env.sh python -c 'import skimage; print(*skimage.__path__)')/data/astronaut.png"
+bench: setup     ## the project's own figures as ratios, with their floors (out/bench.json; ARGS="--quick": a minute)
+	@mkdir -p out
+	@./env.sh python -m bench --out out/bench.json --gate bench/ratios.yaml $(ARGS)
 
 clean:           ## remove what setup, tests and demo made
 	rm -rf .venv .venv-peer build install log out .pytest_cache .ruff_cache .hypothesis *.egg-info

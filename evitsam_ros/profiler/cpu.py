@@ -15,7 +15,8 @@ from ..backends import BACKENDS, BackendError
 from ..bundle import Bundle, open_bundle
 
 
-def _inputs(bundle: Bundle) -> dict[str, list[tuple[str, dict[str, np.ndarray]]]]:
+def cases_of(bundle: Bundle) -> dict[str, list[tuple[str, dict[str, np.ndarray]]]]:
+    """By network: the name of each call that is timed, and its inputs, the same ones every time."""
     rng = np.random.default_rng(0)
     image = rng.standard_normal((1, 3, bundle.image_size, bundle.image_size), np.float32)
     embedding = rng.standard_normal((1, *bundle.embedding), np.float32)
@@ -55,7 +56,7 @@ def measure(bundle: Bundle, repeats: int, threads: int) -> list[dict]:
         except BackendError:
             continue  # the torch backend needs weights that a bundle may come without
     rows = []
-    for network, cases in _inputs(bundle).items():
+    for network, cases in cases_of(bundle).items():
         for case, inputs in cases:
             times: dict[str, list[float]] = {name: [] for name in runners}
             for repeat in range(repeats + 2):

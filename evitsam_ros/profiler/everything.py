@@ -78,25 +78,29 @@ def _ways(segmenter: Segmenter, image: np.ndarray, suffix: str = "") -> dict[str
     return {name + suffix: way for name, way in ways.items()}
 
 
-def bench_everything(model: str, image: np.ndarray, repeats: int, macs: float, out: Path | None) -> int:
-    """Print the table, and write it as JSON where asked. The ways take turns: all see the same machine.
+def measure_everything(
+    segmenter: Segmenter, image: np.ndarray, repeats: int, macs: float, grids: bool = True
+) -> dict[str, list[float]]:
+    """Seconds of every way in every turn. The ways take turns: all see the same machine.
 
     Args:
-        model: a bundle's name or folder.
         image: ``(H, W, 3)`` uint8 RGB.
-        repeats: of every way.
+        repeats: turns, after one that warms up.
         macs: multiply-adds of the encoder, for the floor.
+        grids: with the grids, each of which takes longer than all other ways together.
     """
-    segmenter = Segmenter.open(model)
     ways = _ways(segmenter, image) | {
         "AutoPPN, 256 prompts, whole image": lambda: segmenter.everything(image, 256, regions=False),
-        "grid 32x32, ours": lambda: segmenter.everything(image, grid=32),
-        "grid 32x32, as segment-anything": lambda: segment_anythings_way(
-            segmenter, segmenter.embed(image), 32
-        ),
     }
+    if grids:
+        ways |= {
+            "grid 32x32, ours": lambda: segmenter.everything(image, grid=32),
+            "grid 32x32, as segment-anything": lambda: segment_anythings_way(
+                segmenter, segmenter.embed(image), 32
+            ),
+        }
     try:
-        ways |= _ways(Segmenter.open(model, "openvino_bf16"), image, BFLOAT16)
+        ways |= _ways(Segmenter.open(segmenter.bundle.folder, "openvino_bf16"), image, BFLOAT16)
     except BackendError as error:
         print(f"without bfloat16: {error}")
     matrix = np.random.default_rng(0).standard_normal((PRODUCT, PRODUCT), np.float32)
@@ -106,9 +110,15 @@ def bench_everything(model: str, image: np.ndarray, repeats: int, macs: float, o
         found[FLOOR] = floor_seconds(macs, matrix)
         for name, taken in found.items() if turn else ():  # the first turn warms up
             times[name].append(taken)
+    return times
+
+
+def bench_everything(model: str, image: np.ndarray, repeats: int, macs: float, out: Path | None) -> int:
+    """Print the table, and write it as JSON where asked; see :func:`measure_everything`."""
+    segmenter = Segmenter.open(model)
     rows = {
         name: {"seconds": statistics.median(values), "least": min(values), "most": max(values)}
-        for name, values in times.items()
+        for name, values in measure_everything(segmenter, image, repeats, macs).items()
     }
     print(segmenter.description)
     for name, row in rows.items():

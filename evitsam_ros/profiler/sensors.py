@@ -19,9 +19,9 @@ from .nvidia import Nvml, Tegrastats
 MIB = 2**20
 
 
-def resident_mib(root: Path = Path("/")) -> dict[str, float | None]:
-    """``now`` and ``peak`` resident memory of this process in MiB."""
-    status = read(root / f"proc/{os.getpid()}/status") or ""
+def resident_mib(root: Path = Path("/"), pid: int | None = None) -> dict[str, float | None]:
+    """``now`` and ``peak`` resident memory in MiB, of this process or of ``pid``."""
+    status = read(root / f"proc/{pid or os.getpid()}/status") or ""
     found = dict(re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB", status, re.M))
     return {
         name: int(found[key]) / 1024 if key in found else None

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-KEPT = ("evitsam_ros", "launch", "config", "engines", "resource", "interfaces", "test", "training", "demo")
+KEPT = ("evitsam_ros", "launch", "config", "engines", "resource", "interfaces", "test", "training")
+KEPT += ("demo", "bench")
 FILES = ("package.xml", "setup.py", "setup.cfg", "pytest.ini", "README.md", "LICENSE")
 
 pytestmark = [

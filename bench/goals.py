@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the project has set itself, for two CPU cores without a GPU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .figures import LESS, MORE, Figure, Ratio
+
+
+@dataclass(frozen=True)
+class Goal:
+    """``key`` of a figure or a ratio, and the limit in its unit; ``per_cent``: shown as such."""
+
+    key: str
+    title: str
+    limit: float
+    better: str
+    unit: str = ""
+    per_cent: bool = False
+
+    def met(self, value: float) -> bool:
+        return value <= self.limit if self.better == LESS else value >= self.limit
+
+    def show(self, value: float) -> str:
+        return f"{100 * value:.3g} %" if self.per_cent else f"{value:.3g}{self.unit and ' '}{self.unit}"
+
+    @property
+    def shown(self) -> str:
+        return f"at {'most' if self.better == LESS else 'least'} {self.show(self.limit)}"
+
+
+GOALS = (
+    Goal("l0/box: speed", "L0, image to mask: times as fast as the reference's way", 2.0, MORE),
+    Goal("l0/encoder: of product", "L0's encoder, share of a product's speed", 0.85, MORE, per_cent=True),
+    Goal("ros/720p/raw/two", "ROS, 720p, raw, two processes, median", 5.0, LESS, "ms"),
+    Goal("start/first mask", "start to the first mask", 3.0, LESS, "s"),
+    Goal("start/memory", "resident memory after 20 frames", 500.0, LESS, "MB"),
+    Goal("start/torch", "torch's libraries in the robot's process", 0.0, LESS),
+    Goal("timers/share", "the segmenter's own timers, share of a frame", 0.005, LESS, per_cent=True),
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A goal beside what was measured; ``value`` is None where it was not."""
+
+    goal: Goal
+    value: float | None
+
+    @property
+    def said(self) -> str:
+        if self.value is None:
+            return "not measured"
+        return "met" if self.goal.met(self.value) else "MISSED"
+
+    @property
+    def shown(self) -> str:
+        return "" if self.value is None else self.goal.show(self.value)
+
+
+def verdicts(figures: list[Figure], ratios: list[Ratio]) -> list[Verdict]:
+    """Every goal with its value."""
+    values = {entry.key: entry.value for entry in (*figures, *ratios)}
+    return [Verdict(goal, values.get(goal.key)) for goal in GOALS]

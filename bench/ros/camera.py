@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``python -m bench.ros.camera JSON``: the camera's process; prints the times of the round trips as JSON.
+
+Segmenter and stand-in answer in turns, from processes of their own or, with ``one``, in this one: then the
+images are handed over as ``compose`` does it, and the masks go through DDS within the process.
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from evitsam_ros.malloc import tune_malloc
+from evitsam_ros.nodes.camera import PARAMETERS, use_large_shared_memory
+from evitsam_ros.nodes.lifetime import ros
+from evitsam_ros.nodes.outgoing import image_message
+from evitsam_ros.nodes.segmenter import SegmenterNode
+
+from ..picture import photograph
+from ..processes import ros_arguments
+from .round_trips import RoundTrips
+from .sizes import SIZES
+from .stand_in import StandIn
+
+#: The nodes' names.
+SEGMENTER, STAND_IN = "segmenter", "stand_in"
+#: Frames to each target that warm up.
+WARMUP = 5
+
+
+@dataclass(frozen=True)
+class Options:
+    """One configuration.
+
+    Attributes:
+        size: name of the images' size.
+        compressed: JPEG instead of raw images.
+        one: both nodes in the camera's process; else they run elsewhere.
+        profile: the camera takes the shipped Fast DDS profile.
+        stand_in: measure it too; without, the segmenter alone.
+        segmenter: measure it; without, the stand-in alone.
+        frames: to each.
+        bundle: of a segmenter in this process.
+        delay_ms: of a stand-in in this process.
+    """
+
+    size: str
+    frames: int
+    compressed: bool = False
+    one: bool = False
+    profile: bool = True
+    stand_in: bool = True
+    segmenter: bool = True
+    bundle: str = ""
+    delay_ms: float = 0.0
+
+    @property
+    def pixels(self) -> tuple[int, int]:
+        """(W, H)."""
+        return SIZES[self.size]
+
+    def topic(self, name: str) -> str:
+        """Where the images for a node in a process of its own go; each has a topic to itself."""
+        return f"/{name}/{self.image_topic}"
+
+    @property
+    def image_topic(self) -> str:
+        return "image/compressed" if self.compressed else "image"
+
+    def as_text(self) -> str:
+        return json.dumps(asdict(self))
+
+    def segmenter_parameters(self) -> dict[str, object]:
+        """``track`` is off: following objects is work on pictures, not ROS."""
+        transport = "compressed" if self.compressed else "raw"
+        told = {"model": self.bundle, "image_transport": transport, "track": "false"}
+        return told | {"diagnostics_period_s": 0.5}
+
+    def stand_in_parameters(self) -> dict[str, object]:
+        width, height = self.pixels
+        size = {"width": width, "height": height}
+        return {"delay_ms": self.delay_ms, "compressed": str(self.compressed).lower()} | size
+
+
+def filled_message(options: Options) -> Image | CompressedImage:
+    """What the camera publishes, without a stamp: bgr8, or a JPEG of the camera node's quality."""
+    pixels = photograph(options.pixels)[..., ::-1]
+    header = Header(frame_id="camera_optical_frame")
+    if not options.compressed:
+        return image_message(header, pixels.copy(), "bgr8")
+    encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, PARAMETERS["jpeg_quality"][0]])[1]
+    message = CompressedImage(header=header, format="jpeg")
+    message.data = array.array("B", encoded.tobytes())
+    return message
+
+
+def nodes_here(options: Options) -> dict[str, tuple]:
+    """The nodes of this process by name, each with what takes images."""
+    if not options.one:
+        return {}
+    segmenter, stand_in = SegmenterNode(subscribe=False), StandIn(subscribe=False)
+    segmenter.start()
+    return {SEGMENTER: (segmenter, segmenter.cameras[0].on_image), STAND_IN: (stand_in, stand_in.on_image)}
+
+
+def arguments(options: Options) -> list[str]:
+    """ROS arguments of the nodes in this process."""
+    parameters = {f"{SEGMENTER}:{k}": v for k, v in options.segmenter_parameters().items()}
+    parameters |= {f"{STAND_IN}:{k}": v for k, v in options.stand_in_parameters().items()}
+    return ros_arguments(parameters)
+
+
+def run(options: Options) -> dict[str, dict]:
+    """Times in ms of each target's frames (None: no answer), and what the segmenter tells of its stages."""
+    here = nodes_here(options)
+    trips = RoundTrips(filled_message(options), tuple(node for node, _ in here.values()))
+    for name, wanted in ((SEGMENTER, options.segmenter), (STAND_IN, options.stand_in)):
+        if wanted:
+            hand_over = here[name][1] if here else None
+            trips.add(name, None if here else options.topic(name), hand_over, click=name == SEGMENTER)
+    width, height = options.pixels
+    try:
+        trips.ready(width / 2, height / 2, answers=options.profile)
+        trips.measure(WARMUP + options.frames)
+    finally:
+        if here:
+            here[SEGMENTER][0].release()
+        trips.close()
+    return {t.name: {"ms": t.times_ms[WARMUP:], "stages": t.stages} for t in trips.targets}
+
+
+def main(text: str, out: str) -> int:
+    """Options as JSON; the file for the result."""
+    options = Options(**json.loads(text))
+    if options.profile:
+        use_large_shared_memory()
+    tune_malloc()
+    with ros([sys.argv[0], *arguments(options)] if options.one else None):
+        try:
+            Path(out).write_text(json.dumps(run(options)))
+        except TimeoutError as error:
+            print(f"camera: {error}", file=sys.stderr)
+            return 1
+    return 0 if Path(out).stat().st_size else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

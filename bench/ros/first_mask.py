@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``python -m bench.ros.first_mask X Y MASKS``: click as soon as somebody listens; tell when masks come.
+
+Prints JSON lines: ``{"images": …}`` once the camera's images arrive; ``{"first": …}``, seconds of the
+monotonic clock at the first mask with an object; ``{"masks": N}`` after N of them.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+import rclpy
+from geometry_msgs.msg import Point, PointStamped
+from rclpy.node import Node
+from sensor_msgs.msg import Image
+
+from evitsam_ros.malloc import tune_malloc
+from evitsam_ros.nodes.lifetime import ros
+from evitsam_ros.nodes.qos import newest_only, results
+
+#: Seconds between looks for a listener, and until a click that brought nothing is repeated.
+LOOK, AGAIN = 0.01, 1.0
+
+
+def tell(**what: float) -> None:
+    print(json.dumps(what), flush=True)
+
+
+class FirstMask(Node):
+    """Who waits for a mask."""
+
+    def __init__(self, x: float, y: float, masks: int) -> None:
+        super().__init__("bench_listener")
+        self._point, self._masks = Point(x=x, y=y), masks
+        self._with_object, self._clicked = 0, 0.0
+        self._images = self.create_subscription(Image, "image", self._on_image, newest_only("best_effort"))
+        self.create_subscription(Image, "segmenter/label_map", self._on_mask, results())
+        self._clicks = self.create_publisher(PointStamped, "segmenter/point", 5)
+        self.create_timer(LOOK, self._look)
+
+    def _on_image(self, message: Image) -> None:
+        if self._images is not None:
+            tell(images=time.monotonic())
+            # The camera's images cost time; from here on they are the segmenter's alone.
+            self.destroy_subscription(self._images)
+            self._images = None
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        listened = self._clicks.get_subscription_count() > 0
+        if listened and not self._with_object and now - self._clicked > AGAIN:
+            self._clicked = now
+            self._clicks.publish(PointStamped(point=self._point))
+
+    def _on_mask(self, message: Image) -> None:
+        now = time.monotonic()
+        if not any(message.data):
+            return
+        self._with_object += 1
+        if self._with_object == 1:
+            tell(first=now)
+        if self._with_object == self._masks:
+            tell(masks=self._masks)
+
+
+def main(x: str, y: str, masks: str) -> int:
+    tune_malloc()
+    with ros([]):
+        node = FirstMask(float(x), float(y), int(masks))
+        rclpy.spin(node)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

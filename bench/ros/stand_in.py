@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A node in the segmenter's place that answers every image with an empty label map of its size.
+
+At once: what the transport of image and mask costs alone, the floor of the segmenter's ROS cost. After a
+delay: an answer that is known beforehand, to check what measures it.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import numpy as np
+import rclpy
+from rclpy.node import Node
+from sensor_msgs.msg import CompressedImage, Image
+
+from evitsam_ros.malloc import tune_malloc
+from evitsam_ros.nodes.lifetime import ros
+from evitsam_ros.nodes.outgoing import label_map_message
+from evitsam_ros.nodes.qos import newest_only, results
+
+
+class StandIn(Node):
+    """Topics as the segmenter's: ``image`` or ``image/compressed`` in, ``~/label_map`` out.
+
+    Parameters: ``delay_ms`` before every answer; ``compressed``; ``width`` and ``height`` of the answer to a
+    compressed image, which is not decoded.
+    """
+
+    def __init__(self, subscribe: bool = True) -> None:
+        super().__init__("stand_in")
+        defaults = {"delay_ms": 0.0, "compressed": False, "width": 640, "height": 480}
+        given = {name: self.declare_parameter(name, value).value for name, value in defaults.items()}
+        self._delay = given["delay_ms"] / 1e3
+        self._size = given["height"], given["width"]
+        self._labels = self.create_publisher(Image, "~/label_map", results())
+        if subscribe:
+            compressed = given["compressed"]
+            kind, topic = (CompressedImage, "image/compressed") if compressed else (Image, "image")
+            self.create_subscription(kind, topic, self.on_image, newest_only("best_effort"))
+
+    def on_image(self, message: Image | CompressedImage) -> None:
+        """Answer it."""
+        time.sleep(self._delay)
+        size = (message.height, message.width) if isinstance(message, Image) else self._size
+        self._labels.publish(label_map_message(message.header, np.zeros(size, np.uint16)))
+
+
+def main(args: list[str] | None = None) -> int:
+    tune_malloc()
+    with ros(args):
+        node = StandIn()
+        try:
+            rclpy.spin(node)
+        finally:
+            node.destroy_node()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

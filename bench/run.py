@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All parts of the benchmark, one after the other, each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+
+from evitsam_ros.profiler.ceilings import cpus
+from evitsam_ros.profiler.machine import machine_facts, made_by
+from evitsam_ros.profiler.sensors import Watch
+
+from .figures import Part
+from .report import Report, as_part
+
+#: A part that takes longer hangs.
+TIMEOUT = 1800
+
+
+def run(parts: Sequence[str], quick: bool, progress: Callable[[str], None]) -> Report:
+    """Measure the parts; one that fails is told in :attr:`Report.failed`.
+
+    Args:
+        progress: told the name of each part before it starts.
+    """
+    os.environ.setdefault("ROS_DOMAIN_ID", str(40 + os.getpid() % 50))
+    found: dict[str, Part] = {}
+    failed: dict[str, str] = {}
+    with Watch(cpus()) as watch:
+        for name in parts:
+            progress(name)
+            try:
+                found[name] = _run(name, quick)
+            except (RuntimeError, subprocess.TimeoutExpired) as error:
+                failed[name] = str(error)
+            watch.sample()
+    words = ["python", "-m", "bench", *(["--quick"] if quick else []), "--parts", *parts]
+    return Report(
+        command=shlex.join(words),
+        date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        quick=quick,
+        made_by=made_by(),
+        machine=machine_facts(),
+        watched=watch.facts(),
+        found=found,
+        failed=failed,
+    )
+
+
+def _run(name: str, quick: bool) -> Part:
+    with tempfile.NamedTemporaryFile("r", suffix=".json") as out:
+        command = [sys.executable, "-m", "bench.part", name, out.name, *(["--quick"] if quick else [])]
+        done = subprocess.run(command, stdout=sys.stderr, stderr=subprocess.PIPE, text=True, timeout=TIMEOUT)
+        text = out.read()
+    if done.returncode or not text:
+        raise RuntimeError(f"ended with {done.returncode}: {done.stderr.strip()[-1500:]}")
+    return as_part(json.loads(text))

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much is measured: all of it, or what fits into a minute."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How often things are repeated, after a warm-up.
+
+    Attributes:
+        networks, l0: turns.
+        everything: turns of everything mode; ``grids``: with the 32 x 32 grids, which take most of the time.
+        frames: sent for each ROS figure.
+        sizes: of the images sent over ROS, names of :data:`~bench.ros.sizes.SIZES`.
+        compressed: over ROS, too.
+        starts: of the segmenter; ``imports``: of its modules.
+    """
+
+    networks: int = 15
+    everything: int = 2
+    grids: bool = True
+    l0: int = 15
+    frames: int = 60
+    sizes: tuple[str, ...] = ("VGA", "720p", "1080p")
+    compressed: bool = True
+    starts: int = 5
+    imports: int = 7
+
+
+FULL = Settings()
+QUICK = Settings(
+    networks=3,
+    everything=1,
+    grids=False,
+    l0=3,
+    frames=25,
+    sizes=("720p",),
+    compressed=False,
+    starts=1,
+    imports=3,
+)

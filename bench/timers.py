@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The part ``timers``: what the segmenter's own stage timers, which are always on, cost of a frame."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from evitsam_ros.nodes.health import Health
+from evitsam_ros.profiler.ceilings import seconds
+from evitsam_ros.segment import Prompt, Segmenter
+
+from .figures import LESS, Figure, Part, ratio_of
+from .networks import MODEL
+from .picture import BOX, photograph
+from .settings import Settings
+
+#: Frames' worth of timing calls that are timed together.
+MANY = 1000
+#: Clock readings of a frame in the node: start, converted, segmented, end, and the worker's.
+READINGS = 5
+
+
+class Counting(Segmenter):
+    """Notes the stages that are timed."""
+
+    stages: tuple[str, ...] = ()
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        self.stages += (stage,)
+        with super().timed(stage):
+            yield
+
+
+def timing_calls(segmenter: Segmenter, stages: tuple[str, ...], frames: int) -> float:
+    """Seconds a frame of the timing calls alone: stages around nothing, and the node's book-keeping."""
+    health = Health()
+
+    def one() -> None:
+        segmenter.timings = {}
+        for stage in stages:
+            with segmenter.timed(stage):
+                pass
+        for _ in range(READINGS):
+            time.perf_counter()
+        told = {**segmenter.timings, "convert": 0.0, "publish": 0.0, "total": 0.0}
+        health.frame_out(told, 0.01, 0.0)
+
+    return seconds(lambda: [one() for _ in range(frames)]) / frames
+
+
+def timers(settings: Settings) -> Part:
+    """The part ``timers``: a frame with one box, the shortest there is, and the calls, in turns."""
+    counting = Counting.open(MODEL)
+    image, box = photograph(), [Prompt(box=BOX)]
+
+    def frame() -> None:
+        counting.decode(counting.embed(image), box).label_map()
+
+    frame()
+    stages = counting.stages
+    segmenter = Segmenter(counting.bundle, counting.runtime)
+    frames, calls = [], []
+    for _ in range(settings.networks):
+        frames.append(1e3 * seconds(frame))
+        calls.append(1e3 * timing_calls(segmenter, stages, MANY))
+    details = {"stages": list(stages)}
+    figure = Figure("timers/calls", "timing calls of a frame", "ms", calls, details=details)
+    title = "timing calls / frame with one box"
+    return Part([figure], [ratio_of("timers/share", title, calls, frames, LESS)])

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The reference's way gives the masks that ours gives: what is compared is one result, made in two ways."""
+
+import numpy as np
+
+from bench.reference import Reference
+from evitsam_ros.segment import Prompt, Segmenter
+
+from ..conftest import ROOT
+
+
+def test_both_ways_draw_one_mask(photograph):
+    bundle = ROOT / "engines" / "lite_sam"
+    picture = np.ascontiguousarray(photograph[:360])
+    box = (95.0, 0.0, 330.0, 350.0)
+    segmenter = Segmenter.open(bundle, "onnxruntime")
+    ours = segmenter.decode(segmenter.embed(picture), [Prompt(box=box)]).full()[0]
+    theirs = Reference("lite_sam", bundle / "model.safetensors").mask(picture, box)
+    assert theirs.shape == ours.shape == (360, 512) and 0.05 < ours.mean() < 0.6
+    assert (ours & theirs).sum() / (ours | theirs).sum() > 0.97

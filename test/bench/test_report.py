@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run on disk and on a terminal."""
+
+import json
+
+import pytest
+
+from bench.report import ID, BenchError, read_report, write_report
+from bench.table import render
+
+from .conftest import made_up
+
+
+def test_a_run_comes_back_as_it_was(tmp_path):
+    path = tmp_path / "bench.json"
+    write_report(made_up(), path)
+    assert read_report(path) == made_up()
+    content = json.loads(path.read_text())
+    assert content["schema"] == ID
+    assert content["found"]["ros"]["figures"][0]["value"] == 5.0
+    assert content["found"]["networks"]["ratios"][0]["value"] == 2.0
+
+
+def test_what_is_no_run_is_refused_with_the_reason(tmp_path):
+    path = tmp_path / "bench.json"
+    with pytest.raises(BenchError, match="cannot be read"):
+        read_report(path)
+    write_report(made_up(), path)
+    content = json.loads(path.read_text())
+    for damage, said in (
+        (content | {"schema": "evitsam-bench/9"}, "evitsam-bench/1"),
+        (content | {"found": {"ros": {"figures": [{"key": "a"}], "ratios": [], "notes": []}}}, "found.ros"),
+        ({"rows": []}, "schema"),
+    ):
+        path.write_text(json.dumps(damage))
+        with pytest.raises(BenchError, match=said):
+            read_report(path)
+
+
+def test_the_table_has_figures_floors_goals_and_what_went_wrong():
+    watched = {"other work on the CPUs, %": 30.0}
+    text = render(made_up(failed={"l0": "it ended"}, watched=watched))
+    row = next(line for line in text.splitlines() if line.startswith("720p raw"))
+    assert row.split()[-7:] == ["2.00", "ms", "x", "2.50", "1", "of", "4"]
+    goal = next(line for line in text.splitlines() if "720p" in line and "at most" in line)
+    assert goal.endswith("met") and "5 ms" in goal
+    assert "FAILED l0: it ended" in text and "how it was done" in text
+    assert "The machine was not quiet: other work on the CPUs took 30 % of them." in text
+    assert text.endswith("python -m bench")

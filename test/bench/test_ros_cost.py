@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What measures the ROS cost, against nodes whose delay or losses are known."""
+
+import time
+
+import numpy as np
+import pytest
+
+rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+
+from sensor_msgs.msg import Image  # noqa: E402
+from std_msgs.msg import Header  # noqa: E402
+
+from bench.ros import round_trips as measuring  # noqa: E402
+from bench.ros.camera import SEGMENTER, STAND_IN, Options  # noqa: E402
+from bench.ros.cost import FLOOR, _add, round_trips  # noqa: E402
+from evitsam_ros.nodes.outgoing import image_message, label_map_message  # noqa: E402
+from evitsam_ros.nodes.qos import results  # noqa: E402
+
+pytestmark = pytest.mark.ros
+DELAY_MS = 200.0
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_delay_that_is_known_is_what_is_measured(domain, compressed):
+    """The quickest trip: what else runs on the machine makes others longer."""
+    options = Options("VGA", 8, compressed, segmenter=False, delay_ms=DELAY_MS)
+    found = round_trips(options)[STAND_IN]["ms"]
+    answered = [ms for ms in found if ms is not None]
+    assert len(found) == 8 and len(answered) >= 4
+    assert DELAY_MS <= min(answered) < 2 * DELAY_MS
+
+
+@pytest.mark.parametrize("one", [False, True])
+def test_segmenter_and_floor_take_turns(domain, known_bundle, one):
+    """It answers with an object (or the camera would not begin), and tells its stages."""
+    options = Options("VGA", 6, one=one, bundle=str(known_bundle))
+    found = round_trips(options)
+    part = measuring_part(options, found)
+    figure, lost = part.figures
+    assert figure.key == f"ros/VGA/raw/{'one' if one else 'two'}" and figure.floor_is == FLOOR
+    assert len(figure.samples) == len(figure.floor) and figure.details["sent"] == 6
+    assert lost.value == pytest.approx(100 * figure.details["lost"] / 6)
+    stages = found[SEGMENTER]["stages"]
+    assert {"convert", "encode", "decode", "publish", "total"} <= set(stages) and "track" not in stages
+    assert figure.samples and min(figure.samples) > 0
+
+
+def measuring_part(options, found):
+    from bench.figures import Part
+
+    part = Part()
+    _add(part, options, found)
+    return part
+
+
+@pytest.fixture
+def answering(domain, monkeypatch):
+    """A camera in this process, and a node that answers those frames that a function picks."""
+    monkeypatch.setattr(measuring, "GIVE_UP", 0.2)
+    rclpy.init()
+    node = rclpy.create_node("fake")
+    labels = node.create_publisher(Image, "/fake/label_map", results())
+    pixels = np.zeros((4, 6, 3), np.uint8)
+    trips = measuring.RoundTrips(image_message(Header(), pixels, "bgr8"), (node,))
+    yield trips, lambda m: labels.publish(label_map_message(m.header, np.zeros((4, 6), np.uint16)))
+    trips.close()
+    node.destroy_node()
+    rclpy.try_shutdown()
+
+
+def test_frames_that_get_no_mask_are_lost_in_their_places(answering):
+    trips, answer = answering
+    heard = []
+
+    def node(message) -> None:
+        heard.append(message.header.stamp)
+        if len(heard) % 3:
+            answer(message)
+
+    trips.add("fake", None, node, click=False)
+    trips.ready(1, 1)
+    heard.clear()
+    trips.measure(7)
+    (target,) = trips.targets
+    assert [ms is None for ms in target.times_ms] == [False, False, True] * 2 + [False]
+    assert len({(stamp.sec, stamp.nanosec) for stamp in heard}) == 7
+
+
+def test_a_mask_that_comes_late_counts_with_its_own_time(answering):
+    trips, answer = answering
+
+    def node(message) -> None:
+        time.sleep(0.3)
+        answer(message)
+
+    trips.add("fake", None, node, click=False)
+    trips.ready(1, 1)
+    trips.measure(2)
+    assert all(ms >= 300 for ms in trips.targets[0].times_ms)
+
+
+def test_a_node_that_never_answers_is_named(answering, monkeypatch):
+    trips, _ = answering
+    monkeypatch.setattr(measuring, "READY", 0.5)
+    trips.add("fake", None, lambda message: None, click=False)
+    with pytest.raises(TimeoutError, match="fake did not answer"):
+        trips.ready(1, 1)
