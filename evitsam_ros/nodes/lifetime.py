@@ -19,9 +19,12 @@ def ros(args: list[str] | None = None) -> Iterator[None]:
     SIGINT would raise KeyboardInterrupt wherever the program happens to be, in its clean-up too. What fails
     once the context is down (a timer that was about to publish) fails because of that, and is no error.
     """
+    asked: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, lambda number, _: asked.append(number))
     rclpy.init(args=args)
+    if asked:  # before rclpy's handlers were there
+        rclpy.try_shutdown()
     try:
         yield
     except Exception:

@@ -57,3 +57,27 @@ def test_a_callback_that_raises_is_told_and_the_node_goes_on():
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "['tick 1', 'tick 2', 'tick 3', 'tick 4']"
+
+
+EARLY = """
+    import os
+    import signal
+    import rclpy
+    from evitsam_ros.nodes.lifetime import ros
+
+    init = rclpy.init
+
+    def slow_init(args):
+        os.kill(os.getpid(), signal.SIGINT)
+        init(args=args)
+
+    rclpy.init = slow_init
+    with ros([]):
+        print("goes on" if rclpy.ok() else "ends")
+"""
+
+
+def test_ctrl_c_while_ros_starts_is_not_lost():
+    command = [sys.executable, "-c", textwrap.dedent(EARLY)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.strip()) == (0, "ends"), done.stderr
