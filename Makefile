@@ -18,10 +18,10 @@ demo: setup      ## a camera topic in, masks out, over real ROS 2, on this CPU; 
 	@./env.sh python -m demo
 
 # One process a folder: with ROS, OpenVINO, TensorRT-RTX and torch's training in a single one, native code crashed.
-test: setup      ## all tests (ARGS="test/nodes -k name": some of them)
+test: setup      ## all tests but the slow ones (ARGS="-m slow": those; ARGS="test/nodes -k name": some)
 ifeq ($(ARGS),)
 	@status=0; for part in $(sort $(dir $(wildcard test/*/__init__.py))) "$(wildcard test/test_*.py)"; do \
-	  ./env.sh python -m pytest $$part || status=1; done; exit $$status
+	  ./env.sh python -m pytest -m "not slow" $$part || status=1; done; exit $$status
 else
 	@./env.sh python -m pytest $(ARGS)
 endif

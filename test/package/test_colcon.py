@@ -14,10 +14,7 @@ KEPT = ("evitsam_ros", "launch", "config", "engines", "resource", "interfaces", 
 KEPT += ("demo", "bench")
 FILES = ("package.xml", "setup.py", "setup.cfg", "pytest.ini", "README.md", "LICENSE")
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(shutil.which("colcon") is None, reason="colcon is not installed"),
-]
+pytestmark = pytest.mark.skipif(shutil.which("colcon") is None, reason="colcon is not installed")
 
 
 @pytest.fixture(scope="module")

@@ -186,8 +186,16 @@ def test_a_graph_that_cannot_be_parsed_is_refused_with_the_parsers_words(rtx, tm
         build_engine(rtx, model, network, "sm86", lambda *_: None)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("size", ["l0", "l1", "l2", "xl0", "xl1"])
+@pytest.mark.parametrize(
+    "size",
+    [
+        "l0",
+        "l1",
+        "l2",
+        pytest.param("xl0", marks=pytest.mark.slow),
+        pytest.param("xl1", marks=pytest.mark.slow),
+    ],
+)
 def test_every_efficientvit_sam_builds(rtx, tmp_path, size):
     """Float32 and, for L0, float16: attention overflows without its island, and measurement finds it."""
     folder = export_bundle(lively(create_model(f"efficientvit_sam_{size}")), tmp_path / size)
