@@ -29,7 +29,7 @@ HOW = (
     "ros: from just before publish() of a filled message to the callback that gets its label map, one clock, "
     "one frame at a time, an object in a twentieth of the picture; a camera driver's filling of the message "
     "is not in it. The networks do next to nothing; minus inference: without the medians that the segmenter "
-    "tells of preprocess, encode and decode. One process: images are handed over, masks go through DDS within it."
+    "tells of preprocess, encode and decode. One process: images are handed over, masks go through DDS."
 )
 
 
