@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -58,6 +59,8 @@ def _write_gate(options: argparse.Namespace) -> int:
 def main(argv: list[str] | None = None) -> int:
     """0; 1 where a part failed or the gate found something worse; 2 where a file cannot be used."""
     options = build_parser().parse_args(argv)
+    # As Ctrl-C: the parts are ended on the way out.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if options.write_gate:
             return _write_gate(options)

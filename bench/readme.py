@@ -114,15 +114,18 @@ def _ros(report: Report) -> list[str]:
     part = report.found.get("ros")
     rows = []
     for figure in part.figures if part else []:
-        if not figure.key.endswith(": lost"):
-            lost = report.figure(f"{figure.key}: lost")
+        if ": " not in figure.key:
+            lost, cost = (report.figure(f"{figure.key}: {what}") for what in ("lost", "cost"))
             p95, floor = f"{milliseconds(figure.p95)} ms", figure.floor_value
             below = f"{milliseconds(floor)} ms" if floor else ""
-            rows.append([figure.title, _ms(figure), p95, below, f"{lost.value:.0f} %" if lost else ""])
+            rows.append(
+                [figure.title, _ms(figure), p95, _ms(cost), below, f"{lost.value:.0f} %" if lost else ""]
+            )
     header = [
         "ROS: camera publish to mask received",
         "median",
         "p95",
+        "median minus inference",
         "floor: a node that answers at once",
         "lost",
     ]

@@ -6,10 +6,12 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 
 from evitsam_ros.profiler.ceilings import cpus
@@ -54,10 +56,19 @@ def run(parts: Sequence[str], quick: bool, progress: Callable[[str], None]) -> R
 
 
 def _run(name: str, quick: bool) -> Part:
-    with tempfile.NamedTemporaryFile("r", suffix=".json") as out:
-        command = [sys.executable, "-m", "bench.part", name, out.name, *(["--quick"] if quick else [])]
-        done = subprocess.run(command, stdout=sys.stderr, stderr=subprocess.PIPE, text=True, timeout=TIMEOUT)
-        text = out.read()
-    if done.returncode or not text:
-        raise RuntimeError(f"ended with {done.returncode}: {done.stderr.strip()[-1500:]}")
+    """One part; whatever it has started ends with it, however it ends."""
+    flags = ["--quick"] if quick else []
+    with tempfile.NamedTemporaryFile("r") as out, tempfile.TemporaryFile("w+") as said:
+        command = [sys.executable, "-m", "bench.part", name, out.name, *flags]
+        process = subprocess.Popen(command, stdout=sys.stderr, stderr=said, start_new_session=True)
+        try:
+            code = process.wait(TIMEOUT)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        said.seek(0)
+        text, errors = out.read(), said.read()
+    if code or not text:
+        raise RuntimeError(f"ended with {code}: {errors.strip()[-1500:]}")
     return as_part(json.loads(text))

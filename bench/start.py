@@ -19,7 +19,7 @@ from .figures import Figure, Part
 from .processes import background, environment, ros_arguments
 from .settings import Settings
 
-#: The robot's path, and what of it is not ours.
+#: Of the robot's path what is not ours, and needed for any frame: SciPy is for tracking alone.
 RUNTIMES = ("onnxruntime", "openvino")
 DEPENDENCIES = (
     "numpy",
@@ -32,7 +32,7 @@ DEPENDENCIES = (
     *RUNTIMES,
 )
 NODE = "evitsam_ros.nodes.segmenter"
-FLOOR = "import of what it depends on"
+FLOOR = "import of what no frame can do without"
 #: Where the astronaut's face is, in an image 640 pixels wide; masks after which memory is read.
 CLICK, WIDTH, MASKS = ("281", "150"), 640, "20"
 #: Seconds that a robot would not wait.

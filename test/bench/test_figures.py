@@ -36,5 +36,7 @@ def test_goals_are_met_missed_or_not_measured():
     assert found["l0/encoder: of product"].said == "met"
     assert found["l0/encoder: of product"].shown == "90 %"
     assert found["l0/encoder: of product"].goal.shown == "at least 85 %"
-    assert found["ros/720p/raw/two"].said == "not measured" and found["ros/720p/raw/two"].shown == ""
+    assert (
+        found["ros/720p/raw/two: cost"].said == "not measured" and found["ros/720p/raw/two: cost"].shown == ""
+    )
     assert len(found) == len(GOALS)

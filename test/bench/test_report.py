@@ -40,7 +40,7 @@ def test_what_is_no_run_is_refused_with_the_reason(tmp_path):
 def test_the_table_has_figures_floors_goals_and_what_went_wrong():
     watched = {"other work on the CPUs, %": 30.0}
     text = render(made_up(failed={"l0": "it ended"}, watched=watched))
-    row = next(line for line in text.splitlines() if line.startswith("720p raw"))
+    row = next(line for line in text.splitlines() if line.startswith("720p raw "))
     assert row.split()[-7:] == ["2.00", "ms", "x", "2.50", "1", "of", "4"]
     goal = next(line for line in text.splitlines() if "720p" in line and "at most" in line)
     assert goal.endswith("met") and "5 ms" in goal

@@ -37,13 +37,16 @@ def test_segmenter_and_floor_take_turns(domain, known_bundle, one):
     options = Options("VGA", 6, one=one, bundle=str(known_bundle))
     found = round_trips(options)
     part = measuring_part(options, found)
-    figure, lost = part.figures
+    figure, cost, lost = part.figures
     assert figure.key == f"ros/VGA/raw/{'one' if one else 'two'}" and figure.floor_is == FLOOR
     assert len(figure.samples) == len(figure.floor) and figure.details["sent"] == 6
     assert lost.value == pytest.approx(100 * figure.details["lost"] / 6)
     stages = found[SEGMENTER]["stages"]
     assert {"convert", "encode", "decode", "publish", "total"} <= set(stages) and "track" not in stages
     assert figure.samples and min(figure.samples) > 0
+    assert cost.value == pytest.approx(
+        figure.value - stages["preprocess"] - stages["encode"] - stages["decode"]
+    )
 
 
 def measuring_part(options, found):
