@@ -18,10 +18,11 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from evitsam_ros.malloc import tune_malloc
-from evitsam_ros.nodes.camera import PARAMETERS, use_large_shared_memory
+from evitsam_ros.nodes.camera import PARAMETERS
 from evitsam_ros.nodes.lifetime import ros
 from evitsam_ros.nodes.outgoing import image_message
 from evitsam_ros.nodes.segmenter import SegmenterNode
+from evitsam_ros.nodes.shared_memory import use_large_shared_memory
 
 from ..picture import photograph
 from ..processes import ros_arguments

@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import array
-import os
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -22,6 +20,7 @@ from ..sources import SourceError, open_source
 from .lifetime import ros
 from .outgoing import image_message
 from .qos import newest_only
+from .shared_memory import use_large_shared_memory
 
 PARAMETERS = {
     "source": ("skimage:astronaut", "Picture, folder, video file, device, or skimage:NAME[,NAME]."),
@@ -98,29 +97,6 @@ class CameraNode(Node):
         message = CompressedImage(header=self._header(), format="jpeg")
         message.data = array.array("B", encoded.tobytes())
         return message
-
-
-def use_large_shared_memory() -> None:
-    """Give Fast DDS segments that hold images, unless the user has a profile of their own.
-
-    With the stock 512 KB segment nearly every raw image between two Python processes is lost; the profile
-    belongs to the publisher.
-    """
-    if any(
-        os.environ.get(name) for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
-    ):
-        return
-    for folder in (Path(__file__).parents[2] / "config", *_share_folders()):
-        profile = folder / "fastdds_images.xml"
-        if profile.is_file():
-            os.environ["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(profile)
-            os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(profile)
-            return
-
-
-def _share_folders() -> list[Path]:
-    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
-    return [Path(prefix) / "share" / "evitsam_ros" / "config" for prefix in prefixes if prefix]
 
 
 def main(args: list[str] | None = None) -> int:

@@ -17,10 +17,11 @@ from rclpy.utilities import remove_ros_args
 
 from ..malloc import tune_malloc
 from ..sources import SourceError
-from .camera import CameraNode, use_large_shared_memory
+from .camera import CameraNode
 from .lifetime import ros, spin
 from .profiler import ProfilerNode
 from .segmenter import SegmenterNode
+from .shared_memory import use_large_shared_memory
 
 
 def compose(with_profiler: bool = False) -> list[Node]:

@@ -30,6 +30,7 @@ from .lifetime import ros, spin
 from .outputs import Detection2DArray
 from .parameters import declare_parameters, values
 from .recovery import Recovery
+from .shared_memory import use_large_shared_memory
 from .worker import Turns, Worker
 
 #: Seconds between two log lines of one kind.
@@ -243,6 +244,7 @@ class SegmenterNode(LifecycleNode):
 
 
 def main(args: list[str] | None = None) -> int:
+    use_large_shared_memory()
     with ros(args):
         try:
             node = SegmenterNode()

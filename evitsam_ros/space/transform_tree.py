@@ -11,7 +11,6 @@ from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.spatial.transform import Rotation, Slerp
 
 #: Seconds of history, as tf2 keeps by default.
 HISTORY = 10.0
@@ -45,6 +44,8 @@ class _Edge:
             return _matrix(self.poses[time])
         low, high = self.times[after - 1], self.times[after]
         first, second = self.poses[low], self.poses[high]
+        from scipy.spatial.transform import Rotation, Slerp  # costs a good part of the node's start
+
         share = (time - low) / (high - low)
         turn = Slerp([0, 1], Rotation.from_quat([first[3:], second[3:]]))(share)
         return _matrix(np.concatenate([first[:3] + share * (second[:3] - first[:3]), turn.as_quat()]))
@@ -140,6 +141,8 @@ def _began_anew(edge: _Edge, time: float) -> bool:
 
 
 def _matrix(pose: np.ndarray) -> np.ndarray:
+    from scipy.spatial.transform import Rotation
+
     whole = np.eye(4)
     whole[:3, :3] = Rotation.from_quat(pose[3:]).as_matrix()
     whole[:3, 3] = pose[:3]

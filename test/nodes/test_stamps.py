@@ -14,10 +14,10 @@ from .test_segmenter import detection, set_parameter, vision_msgs
 
 @pytest.fixture(scope="module")
 def robot(robots):
-    made = robots(track=False, history_frames=6, history_s=3.0)
+    made = robots(track=False, history_frames=6, history_s=10.0)
     made.wait_state("active")
     made.masks = made.peer.listen(Image, made.topic("mask"))
-    made.send_image()
+    seen(made)
     return made
 
 
@@ -27,19 +27,28 @@ def ask(robot, stamp: int, *detections) -> None:
     robot.peer.publish(robot.topic("prompts"), message)
 
 
-def answered(robot, stamp: int, seconds: float = 8.0) -> Image | None:
-    """The mask with this stamp, if one comes."""
+def seen(robot) -> int:
+    """The stamp of an image that has come to the node; on a busy machine one may be lost."""
+    before = robot.count("frames_in")
+    for _ in range(20):
+        stamp = robot.send_image().header.stamp.sec
+        if robot.peer.until(lambda: robot.count("frames_in") > before, 1.0):
+            return stamp
+    raise AssertionError(f"no image came: {robot.diagnostics}")
+
+
+def answered(robot, stamp: int, seconds: float = 15.0) -> Image | None:
+    """The last mask with this stamp, as soon as there is one that holds something."""
 
     def found() -> list:
         return [mask for mask in robot.masks if mask.header.stamp.sec == stamp]
 
-    robot.peer.until(lambda: bool(found()), seconds)
-    return next(iter(found()), None)
+    robot.peer.until(lambda: any(pixels(mask).any() for mask in found()), seconds)
+    return next(reversed(found()), None)
 
 
 def test_a_late_detection_is_answered_on_its_own_image(robot):
-    sent = [robot.send_image().header.stamp.sec for _ in range(4)]
-    robot.peer.until(lambda: robot.count("frames_in") >= 4)
+    sent = [seen(robot) for _ in range(4)]
     ask(robot, sent[1], detection(60, 40, 50, 30))
     mask = answered(robot, sent[1])
     assert mask is not None and pixels(mask)[40, 60] == 255
@@ -47,10 +56,9 @@ def test_a_late_detection_is_answered_on_its_own_image(robot):
 
 
 def test_an_empty_array_is_nothing_for_that_image(robot):
-    stamp = robot.send_image().header.stamp.sec
-    robot.peer.until(lambda: False, 0.3)
+    stamp = seen(robot)
     ask(robot, stamp)
-    mask = answered(robot, stamp)
+    mask = answered(robot, stamp, 3.0)
     assert mask is not None and not pixels(mask).any()
 
 
@@ -63,18 +71,15 @@ def test_a_detection_that_comes_before_its_image_waits_for_it(robot):
 
 
 def test_an_unknown_stamp_is_told_and_by_parameter_the_nearest_is_taken(robot):
-    for _ in range(8):
-        robot.send_image()
-        robot.peer.until(lambda: False, 0.05)
+    sent = [seen(robot) for _ in range(8)]
     before = robot.count("unknown_stamps")
     ask(robot, robot.stamp - 60, detection(60, 40, 50, 30))
     assert robot.peer.until(lambda: robot.count("unknown_stamps") == before + 1)
     assert "~/prompts: no image has the stamp" in robot.diagnostics["last_error"]
     assert "6 images of" in robot.diagnostics["last_error"]
     assert set_parameter(robot, "unknown_stamp", "nearest").successful
-    oldest = robot.stamp - 5
     ask(robot, robot.stamp - 60, detection(60, 40, 50, 30))
-    mask = answered(robot, oldest)
+    mask = answered(robot, sent[2])
     assert mask is not None and pixels(mask)[40, 60] == 255
     assert set_parameter(robot, "unknown_stamp", "refuse").successful
 
@@ -82,7 +87,7 @@ def test_an_unknown_stamp_is_told_and_by_parameter_the_nearest_is_taken(robot):
 def test_a_frame_that_never_comes_is_reported(robot):
     before = robot.count("unknown_stamps")
     ask(robot, robot.stamp + 500, detection(60, 40, 50, 30))
-    assert robot.peer.until(lambda: robot.count("unknown_stamps") == before + 1, 10)
+    assert robot.peer.until(lambda: robot.count("unknown_stamps") == before + 1, 20)
 
 
 def test_of_a_fast_detectors_arrays_the_newest_counts(robot):
@@ -95,8 +100,7 @@ def test_of_a_fast_detectors_arrays_the_newest_counts(robot):
 
 
 def test_a_click_with_a_stamp_and_a_click_in_another_frame(robot):
-    stamp = robot.send_image().header.stamp.sec
-    robot.peer.until(lambda: False, 0.3)
+    stamp = seen(robot)
     click = PointStamped()
     click.header.stamp.sec, click.header.frame_id = stamp, "camera_7"
     click.point.x, click.point.y = 60.0, 40.0
