@@ -14,7 +14,7 @@ from sensor_msgs.msg import Image
 from ..nodes.conftest import known_bundle, robots  # noqa: F401
 
 #: Seconds of the 30 Hz camera.
-SECONDS = float(os.environ.get("EVITSAM_SOAK_SECONDS", "6"))
+SECONDS = float(os.environ.get("EVITSAM_SOAK_SECONDS", "4"))
 WHOLE = "EVITSAM_SOAK_SECONDS" in os.environ
 
 

@@ -18,7 +18,7 @@ from ..nodes.test_segmenter import detection, prompt
 from .conftest import WHOLE
 from .usage import Usage, table
 
-ROUNDS = 240 if WHOLE else 40
+ROUNDS = 240 if WHOLE else 24
 #: Messages of a topic at once; more would be lost in its queue.
 AT_ONCE = 10
 ARRIVED = ("prompts_in", "bad_prompts", "objects_removed")

@@ -103,13 +103,13 @@ def test_a_subscriber_that_does_not_listen_holds_nothing_up(robot):
     slow = Peer(robot.domain)
     slow.listen(Image, robot.topic("overlay"))  # reliable, and its executor never spins
     robot.peer.until(lambda: False, 1.0)
-    send(robot, 30)  # the segment and the history of the writer are full
+    send(robot, 20)  # the segment and the history of the writer are full
     before, start = robot.count("frames_out"), Usage.of(robot.process.process.pid)
-    sent = send(robot, 60)
+    sent = send(robot, 30)
     assert answered_mask(robot, lambda mask: mask.header.stamp.sec == sent[-1])
     end = Usage.of(robot.process.process.pid)
     table(
-        "a reliable subscriber that never takes anything, 60 frames at 30 Hz",
+        "a reliable subscriber that never takes anything, 30 frames at 30 Hz",
         answered=robot.count("frames_out") - before,
         begin=start,
         end=end,

@@ -114,7 +114,7 @@ def test_simulated_time_that_stands_and_jumps_back(robots):
     robot.wait_state("active")  # no /clock yet: the heart beats all the same
     robot.masks = robot.peer.listen(Image, robot.topic("mask"))
     robot.answer(Image, "mask")
-    for second in (1000, 1001, 10, 11, -5, 2**31 - 1, 12):
+    for second in (1000, 10, -5, 2**31 - 1, 12):
         clock = Clock()
         clock.clock.sec = second
         robot.peer.publish("/clock", clock)
