@@ -187,14 +187,7 @@ def test_a_graph_that_cannot_be_parsed_is_refused_with_the_parsers_words(rtx, tm
 
 
 @pytest.mark.parametrize(
-    "size",
-    [
-        "l0",
-        "l1",
-        "l2",
-        pytest.param("xl0", marks=pytest.mark.slow),
-        pytest.param("xl1", marks=pytest.mark.slow),
-    ],
+    "size", ["l0", *(pytest.param(name, marks=pytest.mark.slow) for name in ("l1", "l2", "xl0", "xl1"))]
 )
 def test_every_efficientvit_sam_builds(rtx, tmp_path, size):
     """Float32 and, for L0, float16: attention overflows without its island, and measurement finds it."""
