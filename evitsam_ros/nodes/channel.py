@@ -156,7 +156,10 @@ class Channel:
         turns.put(Job(message), self._index)
 
     def ask(self, topic: str, header: Any, change: Change, replaces: bool = False) -> None:
-        """Prompts have come, for the frame that has the header's stamp; for the newest without a stamp."""
+        """Prompts have come, for the frame that has the header's stamp; for the newest without a stamp.
+
+        A click whose stamp no frame has is for the newest as well; a detector's boxes (``replaces``) are not.
+        """
         stamp = stamp_ns(header) if header is not None else 0
         self.health.count("prompts_in")
         if not stamp or self._turns is None:
@@ -168,6 +171,8 @@ class Channel:
             message = self._recent.nearest(stamp)
         if message is not None:
             self._answer_on(topic, Job(message, change, replaces))
+        elif not replaces:
+            change()  # tools stamp a click with its own time: what is seen now is meant
         elif self._recent.is_to_come(stamp) and len(self._awaited) < MOST_AWAITED:
             until = time.monotonic() + self._options["history_s"]
             self._awaited.append(Awaited(topic, stamp, change, replaces, until))

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from geometry_msgs.msg import PointStamped
 from sensor_msgs.msg import Image
+from std_srvs.srv import Trigger
 
 from evitsam_ros.nodes.recent_images import RecentImages, stamp_ns
 
@@ -112,6 +113,21 @@ def test_a_click_with_a_stamp_and_a_click_in_another_frame(robot):
     robot.peer.publish(robot.topic("point"), click)
     assert robot.peer.until(lambda: robot.count("bad_prompts") == before + 1)
     assert "expected pixels in the camera's frame 'camera_7'" in robot.diagnostics["last_error"]
+
+
+def test_a_click_whose_stamp_no_image_has_is_for_the_newest(robot):
+    """Tools stamp a click with the time of the click."""
+    robot.peer.call(Trigger, robot.topic("clear_prompts"), Trigger.Request())
+    before = robot.count("unknown_stamps")
+    for stamp in (robot.stamp - 70, robot.stamp + 700):
+        click = PointStamped()
+        click.header.stamp.sec, click.header.frame_id = stamp, "camera_7"
+        click.point.x, click.point.y = 60.0, 40.0
+        robot.peer.publish(robot.topic("point"), click)
+    robot.peer.until(lambda: False, 0.5)
+    mask = answered(robot, seen(robot))
+    assert mask is not None and pixels(mask)[40, 60] == 255
+    assert robot.count("unknown_stamps") == before
 
 
 def test_memory_is_bounded_by_number_and_by_age():
