@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -30,6 +31,9 @@ class OpenVinoBackend:
             return None
 
     def load(self, bundle: Bundle, network: str, threads: int) -> Network:
+        # Its telemetry forks the process, which a node with threads must not be, and reports to a server, at
+        # every import. As if it were not installed:
+        sys.modules.setdefault("openvino_telemetry", None)
         try:
             import openvino as ov
         except ImportError as error:

@@ -114,3 +114,14 @@ def test_torch_backend_says_which_file_it_lacks(bundle_folder, tmp_path):
 
 def test_every_backend_is_known_by_its_name():
     assert all(backend.name == name and backend.remedy for name, backend in BACKENDS.items())
+
+
+def test_openvino_reports_to_nobody():
+    """Its telemetry would fork a process that asks the network, on every start of a node."""
+    pytest.importorskip("openvino")
+    code = (
+        "import sys; from evitsam_ros.segment import Segmenter; Segmenter.open('lite_sam', 'openvino');"
+        "print([name for name in sys.modules if name.startswith('openvino_telemetry.')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
