@@ -100,7 +100,7 @@ class Channel:
         self._arrivals = Arrivals()
         self._answers = Answers(segmenter, self.prompts, self.health, self._parameter, self._refuse)
         self._outputs = Outputs(entities, self._private)
-        topics = PromptTopics(
+        self._topics = PromptTopics(
             entities,
             self._private,
             self.prompts,
@@ -109,7 +109,6 @@ class Channel:
             self.frame_id,
             lambda: self.health.count("objects_removed"),
         )
-        self.click = topics.click
         kind, topic = self._image_topic()
         if subscribe:
             entities.subscription(kind, topic, self.on_image, newest_only(options["reliability"]))
@@ -178,6 +177,10 @@ class Channel:
             self._awaited.append(Awaited(topic, stamp, change, replaces, until))
         else:
             self._no_such_frame(topic, stamp)
+
+    def click(self, topic: str, header: Any, x: float, y: float) -> None:
+        """See :meth:`PromptTopics.click`."""
+        self._topics.click(topic, header, x, y)
 
     def frame_id(self) -> str:
         """The coordinate frame of the newest image, empty when there is none."""
@@ -278,7 +281,9 @@ class Channel:
         end = time.perf_counter()
         stages = {"convert": converted - start, **self._answers.segmenter.timings}
         self.health.frame_out(
-            {**stages, "publish": end - segmented, "total": end - start}, self._age(header), self._max_age()
+            {**stages, "publish": end - segmented, "total": end - start},
+            self._age(header),
+            self._parameter("max_age_s"),
         )
 
     def _frame(self, message: Image | CompressedImage) -> Frame | None:
@@ -294,6 +299,3 @@ class Channel:
     def _age(self, header: Any) -> float:
         """Seconds since the stamp, by the node's clock."""
         return (self._node.get_clock().now().nanoseconds - stamp_ns(header)) / 1e9
-
-    def _max_age(self) -> float:
-        return self._parameter("max_age_s")

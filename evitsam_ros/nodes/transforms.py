@@ -10,7 +10,7 @@ import numpy as np
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from rclpy.time import Time
 
-from ..space import TransformError, TransformTree
+from ..space import TransformError, TransformTree, pose_matrix
 from .entities import Entities
 
 try:
@@ -87,7 +87,5 @@ class Transforms:
                 found = self._buffer.lookup_transform(target, source, Time())
         except tf2_ros.TransformException as error:
             raise TransformError(str(error)) from error
-        tree, moved, turned = TransformTree(), found.transform.translation, found.transform.rotation
-        pose = np.array([moved.x, moved.y, moved.z]), np.array([turned.x, turned.y, turned.z, turned.w])
-        tree.add("target", "source", 0.0, *pose)
-        return tree.lookup("target", "source")
+        moved, turned = found.transform.translation, found.transform.rotation
+        return pose_matrix(np.array([moved.x, moved.y, moved.z, turned.x, turned.y, turned.z, turned.w]))

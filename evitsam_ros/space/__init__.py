@@ -5,7 +5,7 @@ from .boxes import Box3D, box_around
 from .camera_model import CalibrationError, CameraModel
 from .cloud import FIELDS, check_aligned, labelled_points
 from .depth import DepthError, metres
-from .transform_tree import TransformError, TransformTree
+from .transform_tree import TransformError, TransformTree, pose_matrix
 
 __all__ = [
     "FIELDS",
@@ -19,4 +19,5 @@ __all__ = [
     "check_aligned",
     "labelled_points",
     "metres",
+    "pose_matrix",
 ]

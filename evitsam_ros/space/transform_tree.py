@@ -33,7 +33,7 @@ class _Edge:
 
     def matrix(self, time: float | None, name: str) -> np.ndarray:
         if self.static or time is None:
-            return _matrix(self.poses[self.times[-1]])
+            return pose_matrix(self.poses[self.times[-1]])
         if not self.times[0] <= time <= self.times[-1]:
             raise TransformError(
                 f"{name!r} in {self.parent!r} is known from {self.times[0]:.3f} to {self.times[-1]:.3f} s, "
@@ -41,14 +41,14 @@ class _Edge:
             )
         after = bisect_left(self.times, time)
         if self.times[after] == time:
-            return _matrix(self.poses[time])
+            return pose_matrix(self.poses[time])
         low, high = self.times[after - 1], self.times[after]
         first, second = self.poses[low], self.poses[high]
         from scipy.spatial.transform import Rotation, Slerp  # costs a good part of the node's start
 
         share = (time - low) / (high - low)
         turn = Slerp([0, 1], Rotation.from_quat([first[3:], second[3:]]))(share)
-        return _matrix(np.concatenate([first[:3] + share * (second[:3] - first[:3]), turn.as_quat()]))
+        return pose_matrix(np.concatenate([first[:3] + share * (second[:3] - first[:3]), turn.as_quat()]))
 
 
 class TransformTree:
@@ -140,7 +140,8 @@ def _began_anew(edge: _Edge, time: float) -> bool:
     return bool(edge.times) and time < edge.times[-1] - HISTORY
 
 
-def _matrix(pose: np.ndarray) -> np.ndarray:
+def pose_matrix(pose: np.ndarray) -> np.ndarray:
+    """``(7,)`` translation x y z and quaternion x y z w -> ``(4, 4)`` float64."""
     from scipy.spatial.transform import Rotation
 
     whole = np.eye(4)
