@@ -18,12 +18,13 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
 from ..profiler.live import LiveLatency
 from .lifetime import ros
-from .qos import newest_only, results
+from .qos import results
 from .recent_images import stamp_ns
 
 PARAMETERS = {
@@ -68,7 +69,7 @@ class ProfilerNode(Node):
         compressed = self.options["image_transport"] == "compressed"
         kind, name = (CompressedImage, "image/compressed") if compressed else (Image, "image")
         self.create_subscription(
-            kind, prefix + name, partial(self._on_image, camera), newest_only("best_effort")
+            kind, prefix + name, partial(self._on_image, camera), qos_profile_sensor_data
         )
 
     def _on_image(self, camera: str, message: Image | CompressedImage) -> None:

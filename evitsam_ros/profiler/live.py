@@ -26,15 +26,17 @@ class LiveLatency:
 
     def __init__(self, late: float) -> None:
         self.late = late
-        self.images = self.masks = self.unanswered = self.late_masks = 0
+        self.images = self.masks = self.unanswered = self.unseen = self.late_masks = 0
         self._ages: deque[float] = deque(maxlen=WINDOW)
         self._arrivals: deque[float] = deque(maxlen=WINDOW)
         self._waiting: OrderedDict[int, float] = OrderedDict()
+        self._early: OrderedDict[int, float] = OrderedDict()
 
     def image(self, stamp_ns: int, now: float) -> None:
         """An image was seen; ``now`` in seconds of any steady clock."""
         self.images += 1
-        self._waiting[stamp_ns] = now
+        if self._early.pop(stamp_ns, None) is None:
+            self._waiting[stamp_ns] = now
         self._give_up(now)
 
     def mask(self, stamp_ns: int, age: float, now: float) -> None:
@@ -43,24 +45,24 @@ class LiveLatency:
         self.late_masks += age > self.late
         self._ages.append(age)
         self._arrivals.append(now)
-        self._waiting.pop(stamp_ns, None)
+        if self._waiting.pop(stamp_ns, None) is None:
+            self._early[stamp_ns] = now
+        self._give_up(now)
 
     def _give_up(self, now: float) -> None:
-        while self._waiting and next(iter(self._waiting.values())) < now - GRACE:
-            self._waiting.popitem(last=False)
-            self.unanswered += 1
+        self.unanswered += _drop_before(self._waiting, now - GRACE)
+        self.unseen += _drop_before(self._early, now - GRACE)
 
     def summary(self) -> dict[str, float]:
         """Counts; percentiles of the age in milliseconds; jitter: the standard deviation of the age.
 
-        ``rate_hz`` is that of the masks. Values that nothing is known of are left out.
+        ``rate_hz`` is that of the masks; ``masks_without_image`` counts those whose image was lost on its way
+        here. Values that nothing is known of are left out.
         """
-        found: dict[str, float] = {
-            "images": self.images,
-            "masks": self.masks,
-            "images_without_mask": self.unanswered,
-            "late_masks": self.late_masks,
-        }
+        found: dict[str, float] = {"masks": self.masks, "late_masks": self.late_masks}
+        if self.images:
+            unmatched = {"images_without_mask": self.unanswered, "masks_without_image": self.unseen}
+            found = {"images": self.images} | found | unmatched
         if self._ages:
             ages = np.array(self._ages) * 1e3
             values = np.percentile(ages, PERCENTILES)
@@ -71,3 +73,11 @@ class LiveLatency:
             span = self._arrivals[-1] - self._arrivals[0]
             found["rate_hz"] = round((len(self._arrivals) - 1) / max(span, 1e-9), 2)
         return found
+
+
+def _drop_before(times: OrderedDict[int, float], limit: float) -> int:
+    """Drop the entries older than ``limit`` from the front; how many they were."""
+    before = len(times)
+    while times and next(iter(times.values())) < limit:
+        times.popitem(last=False)
+    return before - len(times)
