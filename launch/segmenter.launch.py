@@ -15,7 +15,8 @@ from launch import LaunchDescription
 
 CONFIG = PathJoinSubstitution([FindPackageShare("evitsam_ros"), "config"])
 BOOLEAN = ["true", "false", "True", "False"]
-BACKENDS = ["auto", "tensorrt", "onnxruntime", "openvino", "openvino_bf16", "torch"]
+ENGINES = ["tensorrt", "tensorrt_fp16", "tensorrt_bf16", "tensorrt_fp32", "tensorrt_int8"]
+BACKENDS = ["auto", *ENGINES, "onnxruntime", "openvino", "openvino_bf16", "torch"]
 #: Parameters that have an argument of their own: (type, choices, description). Left out, params_file decides.
 OVERRIDES = {
     "model": (str, [], "bundle: a name or a folder"),

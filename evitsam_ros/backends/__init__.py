@@ -2,6 +2,15 @@
 """Inference runtimes behind one protocol, and the choice among them."""
 
 from .base import Backend, BackendError, Network, Runtime
-from .choice import BACKENDS, engines_missing, open_runtime
+from .choice import BACKENDS, engines_missing, in_precision, open_runtime
 
-__all__ = ["BACKENDS", "Backend", "BackendError", "Network", "Runtime", "engines_missing", "open_runtime"]
+__all__ = [
+    "BACKENDS",
+    "Backend",
+    "BackendError",
+    "Network",
+    "Runtime",
+    "engines_missing",
+    "in_precision",
+    "open_runtime",
+]

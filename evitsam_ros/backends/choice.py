@@ -12,13 +12,14 @@ from ..tensorrt.api import find_gpu
 from .base import Backend, BackendError, Runtime
 from .onnxruntime_backend import OnnxRuntimeBackend
 from .openvino_backend import OpenVinoBackend, OpenVinoBf16Backend
-from .tensorrt_backend import TensorRtBackend
+from .tensorrt_backend import PRECISIONS, TensorRtBackend, of_precision
 from .torch_backend import WEIGHTS, TorchBackend
 
 BACKENDS: dict[str, type[Backend]] = {
     backend.name: backend
     for backend in (
         TensorRtBackend,
+        *(of_precision(precision) for precision in PRECISIONS),
         OnnxRuntimeBackend,
         OpenVinoBackend,
         OpenVinoBf16Backend,
@@ -96,9 +97,23 @@ def _load(bundle: Bundle, choice: dict[str, tuple[str, str]], threads: int) -> R
     )
 
 
+def in_precision(backend: str, precision: str) -> str:
+    """The name of the backend that keeps to ``precision`` (as ``openvino_bf16``), where there is one.
+
+    Elsewhere ``backend`` itself: whether that computes in ``precision`` is told by its facts.
+    """
+    for name in (f"tensorrt_{precision}", f"openvino_{precision}"):
+        if name in BACKENDS and backend in ("auto", name.split("_")[0]) and BACKENDS[name]().version():
+            return name
+    return backend
+
+
 def engines_missing(runtime: Runtime) -> bool:
     """Whether this machine could run TensorRT engines, and ``runtime`` does not."""
-    return "tensorrt" not in runtime.backends and TensorRtBackend().version() is not None
+    return (
+        not any(name.startswith("tensorrt") for name in runtime.backends)
+        and TensorRtBackend().version() is not None
+    )
 
 
 def _torch_has_gpu() -> bool:
@@ -123,7 +138,7 @@ def _best(network: str, avoid: frozenset[str]) -> tuple[str, str]:
 
 
 def _device(loaded: dict[str, Backend]) -> str:
-    if "tensorrt" in loaded:
+    if any(isinstance(backend, TensorRtBackend) for backend in loaded.values()):
         return f"Runs on the GPU, {find_gpu().name}."
     if "torch" in loaded:
         import torch

@@ -30,7 +30,10 @@ MAX_GRAPHS = 16
 
 
 class TensorRtBackend:
+    """``precisions``: those whose engines are taken, the preferred first."""
+
     name = "tensorrt"
+    precisions = PRECISIONS
     remedy = "TensorRT comes with JetPack, or by apt from NVIDIA; then: evitsam build BUNDLE"
 
     def __init__(self) -> None:
@@ -64,10 +67,11 @@ class TensorRtBackend:
                 target=f"{gpu.name} {gpu.target}",
                 precision="",
             ),
-            PRECISIONS,
+            self.precisions,
         )
         if path is None:
-            raise BackendError(f"{reason}; build it: evitsam build {bundle.name}")
+            only = f" --precision {self.precisions[0]}" if len(self.precisions) == 1 else ""
+            raise BackendError(f"{reason}; build it: evitsam build {bundle.name}{only}")
         return path
 
     def load(self, bundle: Bundle, network: str, threads: int) -> Network:
@@ -102,6 +106,12 @@ class TensorRtBackend:
         except BackendError:
             return None
         return DevicePreprocess(self._pool, cubin, bundle.image_size, bundle.mean, bundle.std)
+
+
+def of_precision(precision: str) -> type[TensorRtBackend]:
+    """A backend of its own, as ``tensorrt_int8``, that takes engines of one precision only."""
+    members = {"name": f"tensorrt_{precision}", "precisions": (precision,)}
+    return type(f"TensorRt{precision.title()}Backend", (TensorRtBackend,), members)
 
 
 class EngineNetwork:

@@ -20,6 +20,11 @@ def add_profile(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--model", default="lite_sam", help="a bundle's name or folder (default lite_sam)")
     parser.add_argument("--backend", default="auto", help="auto, tensorrt, onnxruntime, openvino or torch")
     parser.add_argument(
+        "--precision",
+        choices=("fp32", "fp16", "bf16", "int8"),
+        help="nothing but networks in this precision: engines of it, or a CPU runtime that has it",
+    )
+    parser.add_argument(
         "--threads", type=int, default=0, help="CPU threads for a network; 0: as many as cores"
     )
     parser.add_argument("--size", type=_size, metavar="WxH", help="bring the pictures to the camera's size")
@@ -90,6 +95,7 @@ def _counts(most: int):
 def repeating_command(options: argparse.Namespace) -> str:
     """The command that measures the same again, with every default written out."""
     words = ["evitsam", "profile", "--model", options.model, "--backend", options.backend]
+    words += ["--precision", options.precision] if options.precision else []
     words += ["--threads", str(options.threads)]
     words += ["--size", "{}x{}".format(*options.size)] if options.size else []
     for name, counts in (("--prompts", options.prompts), ("--batch", options.batch)):
@@ -117,6 +123,7 @@ def run_profile(options: argparse.Namespace) -> int:
             command=repeating_command(options),
             model=options.model,
             backend=options.backend,
+            precision=options.precision,
             threads=options.threads,
             size=options.size,
             prompts=options.prompts,

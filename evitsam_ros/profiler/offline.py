@@ -12,6 +12,7 @@ from statistics import median
 
 import numpy as np
 
+from ..backends import in_precision
 from ..segment.transform import preprocess
 from .ceilings import Ceilings, cpus
 from .floors import count_work
@@ -35,6 +36,7 @@ class Options:
     command: str
     model: str = "lite_sam"
     backend: str = "auto"
+    precision: str | None = None
     threads: int = 0
     size: tuple[int, int] | None = None
     prompts: tuple[int, ...] = (1, 16, 64, 256)
@@ -57,7 +59,7 @@ def profile(options: Options, progress: Callable[[int, int], None]) -> tuple[Rep
     """
     memory = {"before the model": resident_mib()["now"]}
     pictures = open_pictures(options.images, options.size)
-    segmenter = RecordingSegmenter.open(options.model, options.backend, options.threads)
+    segmenter = _open(options)
     memory["model loaded"] = resident_mib()["now"]
     for number in range(options.warmup):
         _run(segmenter, pictures[number % len(pictures)], options)
@@ -84,6 +86,22 @@ def profile(options: Options, progress: Callable[[int, int], None]) -> tuple[Rep
         watched=watch.facts(),
         runs=runs,
     ), spans
+
+
+def _open(options: Options) -> RecordingSegmenter:
+    """The segmenter, all of whose networks compute in the precision that was asked for."""
+    wanted, backend = options.precision, options.backend
+    segmenter = RecordingSegmenter.open(
+        options.model, in_precision(backend, wanted) if wanted else backend, options.threads
+    )
+    for network, told in segmenter.runtime.facts().items() if wanted else ():
+        if told["precision"] != wanted:
+            raise ValueError(
+                f"--precision {wanted}: {network} would run in {told['precision']} ({told['runtime']}). "
+                "fp16 and int8 need a GPU (evitsam build --precision), bf16 that or OpenVINO on a CPU with "
+                "AMX or AVX512-BF16"
+            )
+    return segmenter
 
 
 def _run(segmenter: RecordingSegmenter, picture: Picture, options: Options) -> None:
@@ -141,6 +159,7 @@ def _settings(options: Options, pictures: Sequence[Picture], work: dict[str, Wor
         "warmup": options.warmup,
         "threads": options.threads,
         "backend": options.backend,
+        "precision": options.precision,
         "prompts": list(options.prompts),
         "everything": options.top_n,
         "batches": list(options.batches),

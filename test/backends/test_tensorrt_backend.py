@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from evitsam_ros.backends import BackendError, open_runtime
+from evitsam_ros.backends import BackendError, in_precision, open_runtime
 from evitsam_ros.backends import tensorrt_backend as backend
 from evitsam_ros.backends.cuda_memory import CudaBindings, DeviceArray, Pool
 from evitsam_ros.backends.device_preprocess import DevicePreprocess
@@ -279,6 +279,19 @@ def test_engines_are_used_when_all_are_there_and_named_when_not(machine):
     assert (facts["device"], facts["precision"], facts["flags"]) == ("GPU", "fp16", "none")
     assert facts["engine"] == chosen.networks["encoder"].name
     assert facts["engine_sha256"] == hashlib.sha256(b"plan").hexdigest()
+
+
+def test_a_precision_that_is_asked_for_is_kept_to(machine):
+    for name, file in machine.networks.items():
+        for precision in ("fp32", "fp16"):
+            key = EngineKey("lite_sam", name, sha256(file), "tensorrt 10.3.0", "Orin sm87", precision)
+            EngineCache().store(key, b"plan", {})
+    assert in_precision("auto", "fp32") == in_precision("tensorrt", "fp32") == "tensorrt_fp32"
+    assert in_precision("onnxruntime", "fp32") == "onnxruntime"
+    chosen = open_runtime(machine, "tensorrt_fp32")
+    assert {told["precision"] for told in chosen.facts().values()} == {"fp32"}
+    with pytest.raises(BackendError, match="evitsam build lite_sam --precision int8"):
+        open_runtime(machine, "tensorrt_int8")
 
 
 def test_an_engine_of_another_network_file_is_not_taken(machine):

@@ -105,6 +105,8 @@ def test_compare_through_the_command_line(profiled, tmp_path, capsys):
         (["--runs", "0"], "--runs is 0; expected 1 to"),
         (["--everything", "2000"], "--everything is 2000; expected 1 to 1024"),
         (["--images", "nowhere.jpg"], "nowhere.jpg"),
+        (["--backend", "onnxruntime", "--precision", "bf16"], "encoder would run in fp32 (onnxruntime"),
+        (["--precision", "int8"], "fp16 and int8 need a GPU"),
         (["--model", "nope"], "no bundle 'nope'"),
         (["--compare", "a.json", "b.json"], "a.json cannot be read"),
         (["--compare", "a.json", "b.json", "--trace", "c"], "--compare measures nothing"),
