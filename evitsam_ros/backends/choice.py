@@ -26,13 +26,9 @@ BACKENDS: dict[str, type[Backend]] = {
         TorchBackend,
     )
 }
-#: Which CPU runtime a network prefers, fastest first, as `evitsam bench` measured (README, "Numbers").
-PREFERENCE = {
-    "encoder": ("openvino", "onnxruntime"),
-    "decoder": ("onnxruntime", "openvino"),
-    "proposals": ("onnxruntime", "openvino"),
-    "region_decoder": ("onnxruntime", "openvino"),
-}
+#: CPU runtimes, fastest first, as `make bench` measured (README, "Numbers"). One for all networks: the
+#: threads of two get in each other's way.
+PREFERENCE = ("openvino", "onnxruntime")
 
 
 def open_runtime(
@@ -63,7 +59,7 @@ def open_runtime(
     if "torch" not in avoid and _torch_has_gpu() and (bundle.folder / WEIGHTS).is_file():
         chosen = _load(bundle, dict.fromkeys(bundle.networks, ("torch", "on the GPU, fp16")), threads)
         return replace(chosen, description=chosen.description + without_engines)
-    chosen = _load(bundle, {network: _best(network, avoid) for network in bundle.networks}, threads)
+    chosen = _load(bundle, dict.fromkeys(bundle.networks, _best(avoid)), threads)
     return replace(chosen, description=chosen.description + without_engines)
 
 
@@ -125,9 +121,9 @@ def _torch_has_gpu() -> bool:
     return torch.cuda.is_available()
 
 
-def _best(network: str, avoid: frozenset[str]) -> tuple[str, str]:
+def _best(avoid: frozenset[str]) -> tuple[str, str]:
     passed = []
-    for name in PREFERENCE[network]:
+    for name in PREFERENCE:
         if name in avoid:
             passed.append(f"{name} failed")
         elif BACKENDS[name]().version() is None:
