@@ -20,7 +20,7 @@ from .processes import background, environment, ros_arguments
 from .settings import Settings
 
 #: Of the robot's path what is not ours, and needed for any frame: SciPy is for tracking alone.
-RUNTIMES = ("onnxruntime", "openvino")
+RUNTIMES = ("openvino",)
 DEPENDENCIES = (
     "numpy",
     "cv2",

@@ -19,6 +19,7 @@ from evitsam_ros.malloc import tune_malloc
 from evitsam_ros.nodes.lifetime import ros
 from evitsam_ros.nodes.outgoing import label_map_message
 from evitsam_ros.nodes.qos import newest_only, results
+from evitsam_ros.nodes.shared_memory import use_large_shared_memory
 
 
 class StandIn(Node):
@@ -49,6 +50,7 @@ class StandIn(Node):
 
 def main(args: list[str] | None = None) -> int:
     tune_malloc()
+    use_large_shared_memory()
     with ros(args):
         node = StandIn()
         try:

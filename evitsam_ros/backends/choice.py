@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
+from typing import Any
 
 from ..bundle import Bundle
 from ..tensorrt.api import find_gpu
-from .base import Backend, BackendError, Runtime
+from .base import Backend, BackendError, Network, Runtime
 from .onnxruntime_backend import OnnxRuntimeBackend
 from .openvino_backend import OpenVinoBackend, OpenVinoBf16Backend
 from .tensorrt_backend import PRECISIONS, TensorRtBackend, of_precision
@@ -29,6 +32,8 @@ BACKENDS: dict[str, type[Backend]] = {
 #: CPU runtimes, fastest first, as `make bench` measured (README, "Numbers"). One for all networks: the
 #: threads of two get in each other's way.
 PREFERENCE = ("openvino", "onnxruntime")
+#: Networks of everything mode alone, which CPU runtimes load when they are first asked: prompts start sooner.
+LATER = ("proposals", "region_decoder")
 
 
 def open_runtime(
@@ -71,7 +76,9 @@ def _load(bundle: Bundle, choice: dict[str, tuple[str, str]], threads: int) -> R
         runtime = loaded.setdefault(name, BACKENDS[name]())
         if runtime.version() is None:
             raise BackendError(f"{name} is not installed; {runtime.remedy}")
-        networks[network] = runtime.load(bundle, network, threads)
+        load = partial(runtime.load, bundle, network, threads)
+        on_cpu = isinstance(runtime, (OnnxRuntimeBackend, OpenVinoBackend))
+        networks[network] = LoadedLater(load) if on_cpu and network in LATER else load()
         parts.append(f"{network}: {name} {runtime.version()} ({why})")
 
     def facts() -> dict[str, dict[str, str]]:
@@ -102,6 +109,18 @@ def in_precision(backend: str, precision: str) -> str:
         if name in BACKENDS and backend in ("auto", name.split("_")[0]) and BACKENDS[name]().version():
             return name
     return backend
+
+
+class LoadedLater:
+    """A network that is loaded at its first call."""
+
+    def __init__(self, load: Callable[[], Network]) -> None:
+        self._load, self._network = load, None
+
+    def __call__(self, inputs: dict[str, Any]) -> list[Any]:
+        if self._network is None:
+            self._network = self._load()
+        return self._network(inputs)
 
 
 def engines_missing(runtime: Runtime) -> bool:
