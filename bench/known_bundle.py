@@ -84,6 +84,7 @@ def export_known(folder: Path, name: str, networks: dict, embedding: tuple[int, 
     )
     names = ["image_embeddings", "point_coords", "point_labels", "mask_input", "has_mask_input"]
     dynamic = {
+        "image": {0: "n"},
         "point_coords": {0: "b", 1: "n"},
         "point_labels": {0: "b", 1: "n"},
         "mask_input": {0: "m"},

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -56,8 +56,9 @@ class Runtime:
         networks: by name.
         description: which runtime each network got, and why.
         backends: the names of these runtimes.
-        preprocess: where the runtime makes the encoder's input itself: ``(H, W, 3)`` uint8 RGB and the (h, w)
-            of the picture in it -> its own ``(1, 3, S, S)`` array.
+        preprocess: where the runtime makes the encoder's input itself: images ``(H, W, 3)`` uint8 RGB and the
+            (h, w) of each in it -> its own ``(N, 3, S, S)`` array.
+        batch: most images of an encoder call, where several cost less together than one by one.
         facts: gathers by network: ``runtime`` with its version, ``device``, ``precision``, and its flags.
         wait: returns when the work that was queued is done, where a call does not wait for it.
         device_clock: times the work on the device from then on, where the runtime can.
@@ -66,13 +67,14 @@ class Runtime:
     networks: dict[str, Network]
     description: str
     backends: frozenset[str] = frozenset()
-    preprocess: Callable[[np.ndarray, tuple[int, int]], Any] | None = None
+    preprocess: Callable[[Sequence[np.ndarray], Sequence[tuple[int, int]]], Any] | None = None
+    batch: int = 1
     facts: Callable[[], dict[str, dict[str, str]]] = dict
     wait: Callable[[], None] | None = None
     device_clock: Callable[[], DeviceClock] | None = None
 
     def encode(self, blob: Any) -> Any:
-        """``(1, 3, S, S)`` float32 -> the embedding, on the device of the runtime."""
+        """``(N, 3, S, S)`` float32 -> the embeddings, on the device of the runtime."""
         return self.networks["encoder"]({"image": blob})[0]
 
     def decode(

@@ -94,6 +94,7 @@ def _load(bundle: Bundle, choice: dict[str, tuple[str, str]], threads: int) -> R
         f"{'; '.join(parts)}. {_device(loaded)}",
         backends=frozenset(loaded),
         preprocess=encoder.preprocess(bundle) if hasattr(encoder, "preprocess") else None,
+        batch=getattr(networks["encoder"], "batch", 1),
         facts=facts,
         wait=getattr(encoder, "wait", None),
         device_clock=getattr(encoder, "device_clock", None),

@@ -230,6 +230,13 @@ class DeviceArray:
     def nbytes(self) -> int:
         return int(np.prod(self.shape)) * self.dtype.itemsize
 
+    def __getitem__(self, rows: slice) -> DeviceArray:
+        """Some of the first axis, in the same memory."""
+        start, stop, _ = rows.indices(self.shape[0])
+        stride = self.nbytes // self.shape[0]
+        shape = (stop - start, *self.shape[1:])
+        return DeviceArray(self.pointer + start * stride, shape, self.dtype, self.pool, needs=self)
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         host = np.empty(self.shape, self.dtype)
         self.pool.cuda.copy_out(host, self.pointer, self.pool.stream)

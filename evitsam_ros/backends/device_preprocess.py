@@ -7,6 +7,8 @@ for the GPU that is there; where NVRTC is missing, the host goes on doing it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .base import BackendError
@@ -78,7 +80,7 @@ def compile_kernel(target: str) -> bytes:
 
 
 class DevicePreprocess:
-    """``(H, W, 3)`` uint8 RGB on the host -> ``(1, 3, side, side)`` float32 on the GPU."""
+    """Images ``(H, W, 3)`` uint8 RGB on the host -> ``(N, 3, side, side)`` float32 on the GPU."""
 
     def __init__(
         self, pool: Pool, cubin: bytes, side: int, mean: tuple[float, ...], std: tuple[float, ...]
@@ -89,25 +91,35 @@ class DevicePreprocess:
         self.shifts = [np.float32(m / s) for m, s in zip(mean, std, strict=True)]
         self.pinned = np.empty(0, np.uint8)
 
-    def __call__(self, image: np.ndarray, size: tuple[int, int]) -> DeviceArray:
-        """Copy and launch; ``size`` (h, w) is that of the picture in the blob, the rest is padding.
+    def __call__(self, images: Sequence[np.ndarray], sizes: Sequence[tuple[int, int]]) -> DeviceArray:
+        """Copy and launch; ``sizes`` (h, w) are those of the pictures in the blob, the rest is padding.
 
         Nothing waits for it but the encoder, which runs on the same stream.
         """
+        # The last frames' copies are done: their encoder was waited for.
+        if self.pinned.size < (needed := sum(image.size for image in images)):
+            self.pinned = self.pool.cuda.pinned(needed)
+        blob = self.pool.array((len(images), 3, self.side, self.side), np.dtype(np.float32))
+        sources, start = [], 0
+        for index, (image, size) in enumerate(zip(images, sizes, strict=True)):
+            staged = self.pinned[start : start + image.size].reshape(image.shape)
+            sources.append(self._prepare(image, staged, size, blob[index : index + 1].pointer))
+            start += image.size
+        blob.needs = sources  # not back to the pool before the kernel has read them
+        return blob
+
+    def _prepare(
+        self, image: np.ndarray, staged: np.ndarray, size: tuple[int, int], target: int
+    ) -> DeviceArray:
+        """Queue one image; its bytes on the GPU."""
         cuda: Cuda = self.pool.cuda
-        if self.pinned.size < image.size:
-            self.pinned = cuda.pinned(image.size)
-        # The last frame's copy is done: its encoder was waited for.
-        staged = self.pinned[: image.size].reshape(image.shape)
         np.copyto(staged, image)
         source = self.pool.array(image.shape, np.dtype(np.uint8))
         with self.pool.timed("copy in"):
             cuda.copy_in(source.pointer, staged, self.pool.stream)
-        blob = self.pool.array((1, 3, self.side, self.side), np.dtype(np.float32))
         numbers = [np.int32(n) for n in (*image.shape[:2], *size, self.side)]
-        arguments = [source.pointer, blob.pointer, *numbers, *self.scales, *self.shifts]
+        arguments = [source.pointer, target, *numbers, *self.scales, *self.shifts]
         blocks = tuple(-(-self.side // threads) for threads in BLOCK)
         with self.pool.timed("resize, normalise"):
             cuda.launch(self.kernel, blocks, BLOCK, arguments, self.pool.stream)
-        blob.needs = source  # not back to the pool before the kernel has read it
-        return blob
+        return source

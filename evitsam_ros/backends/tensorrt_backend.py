@@ -152,6 +152,7 @@ class EngineNetwork:
         self.staging: dict[str, np.ndarray] = {}
         self.profile = 0
         self.fixed = all(self._is_fixed(name) for name in self.inputs)
+        self.batch = self._most_images()
         #: CUDA graphs by the addresses of inputs and outputs; None: ran once, recorded when it comes again.
         self.graphs: OrderedDict[tuple[int, ...], Any] = OrderedDict()
 
@@ -219,6 +220,14 @@ class EngineNetwork:
         if profile != self.profile:
             self.context.set_optimization_profile_async(profile, self.pool.stream)
             self.profile = profile
+
+    def _most_images(self) -> int:
+        """Of an encoder that was built with ``--batch``; 1 of every other network."""
+        if self.inputs != ["image"] or -1 not in tuple(self.engine.get_tensor_shape("image")):
+            return 1
+        profiles = range(self.engine.num_optimization_profiles)
+        most = [tuple(self.engine.get_tensor_profile_shape("image", p)[2]) for p in profiles]
+        return max(shape[0] for shape in most)
 
     def _is_fixed(self, name: str) -> bool:
         """Whether an input has one shape only."""

@@ -77,6 +77,7 @@ class Channel:
         self._turns: Turns[Job] | None = None
         self._last_taken = 0.0
         self._asked_by_stamp = False
+        self._ahead: tuple[Image | CompressedImage, Frame | None] | None = None
 
     def configure(
         self,
@@ -247,6 +248,14 @@ class Channel:
 
     # Inference thread ------------------------------------------------------------------------------
 
+    def frame_ahead(self, job: Job) -> Frame | None:
+        """The picture of a frame that :meth:`answer` will encode; None if it need not."""
+        wanted = self._parameter("mode") == "everything" or job.change is not None or self.prompts.all()
+        if not wanted or not any(self._listeners()):
+            return None
+        self._ahead = job.message, self._frame(job.message)
+        return self._ahead[1]
+
     def answer(self, job: Job) -> None:
         """Make and publish the masks of a frame."""
         if job.change is not None:
@@ -258,13 +267,13 @@ class Channel:
                 self.prompts.detect([])  # they were meant for this frame alone
 
     def _publish_masks(self, message: Image | CompressedImage) -> None:
-        listeners = self._outputs.listeners()
-        in_space = self._space.listeners() if self._space is not None else set()
+        listeners, in_space = self._listeners()
         if not listeners | in_space:
             self.health.count("frames_without_listener")
             return
         start = time.perf_counter()
-        frame = self._frame(message)
+        ahead, self._ahead = self._ahead, None
+        frame = ahead[1] if ahead is not None and ahead[0] is message else self._frame(message)
         if frame is None:
             return
         converted = time.perf_counter()
@@ -285,6 +294,10 @@ class Channel:
             self._age(header),
             self._parameter("max_age_s"),
         )
+
+    def _listeners(self) -> tuple[set[str], set[str]]:
+        """Outputs that somebody listens to: in the picture, and in space."""
+        return self._outputs.listeners(), self._space.listeners() if self._space is not None else set()
 
     def _frame(self, message: Image | CompressedImage) -> Frame | None:
         """The picture of a message; None, and a report, if it has none."""

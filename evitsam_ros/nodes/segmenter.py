@@ -111,7 +111,9 @@ class SegmenterNode(LifecycleNode):
         if options["clicks_in_space"]:
             ClicksInSpace(self, self._entities, self.cameras, self._refuse_all)
         self._entities.service(SetBool, "~/enable", self._on_enable)
-        self._worker = Worker(turns, self._answer, self._failed)
+        self._worker = Worker(
+            turns, self._answer, self._failed, self._embed_together, lambda: self._segmenter.runtime.batch
+        )
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._active = True
@@ -180,6 +182,13 @@ class SegmenterNode(LifecycleNode):
             return
         self.cameras[camera].answer(job)
         self._recovery.succeeded()
+
+    def _embed_together(self, turns: list[tuple[int, Job]]) -> None:
+        """One encoder call for frames of several cameras."""
+        if self._recovery.pausing:
+            return
+        frames = [self.cameras[camera].frame_ahead(job) for camera, job in turns]
+        self._segmenter.embed_ahead([frame for frame in frames if frame is not None])
 
     def _failed(self, camera: int, error: Exception) -> None:
         """A frame could not be answered: nothing is published for it."""

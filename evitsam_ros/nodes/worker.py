@@ -78,16 +78,30 @@ class Turns(Generic[Item]):
             if self._closed or camera is None:
                 return None
             self._last = camera
-            if self._asked[camera]:
-                return camera, self._asked[camera].popleft()[0]
-            item, self._newest[camera] = self._newest[camera], None
-            return camera, item
+            return camera, self._pop(camera)
+
+    def others(self, most: int) -> list[tuple[int, Item]]:
+        """Frames of other cameras that wait too, one each and in their order; it does not wait for any."""
+        with self._changed:
+            first, found = self._last, []
+            while len(found) < most and (camera := self._whose()) is not None:
+                if camera == first or any(camera == other for other, _ in found):
+                    break
+                self._last = camera
+                found.append((camera, self._pop(camera)))
+            return found
 
     def close(self) -> None:
         """Wake the worker up for the last time."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    def _pop(self, camera: int) -> Item:
+        if self._asked[camera]:
+            return self._asked[camera].popleft()[0]
+        item, self._newest[camera] = self._newest[camera], None
+        return item
 
     def _whose(self) -> int | None:
         """The first camera after the last one served that has something."""
@@ -99,13 +113,23 @@ class Turns(Generic[Item]):
 
 
 class Worker(Generic[Item]):
-    """Runs ``work(camera, item)`` in a thread of its own; errors go to ``failed``, work goes on."""
+    """Runs ``work(camera, item)`` in a thread of its own; errors go to ``failed``, work goes on.
+
+    ``together``: what several cameras' frames have in common, done before the work on each of them; and
+    ``most``: how many frames that takes at a time, now.
+    """
 
     def __init__(
-        self, turns: Turns[Item], work: Callable[[int, Item], None], failed: Callable[[int, Exception], None]
+        self,
+        turns: Turns[Item],
+        work: Callable[[int, Item], None],
+        failed: Callable[[int, Exception], None],
+        together: Callable[[list[tuple[int, Item]]], None] = lambda turns: None,
+        most: Callable[[], int] = lambda: 1,
     ) -> None:
         self.turns = turns
         self._work, self._failed = work, failed
+        self._together, self._most = together, most
         self._since: float | None = None
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
         self._thread.start()
@@ -118,14 +142,20 @@ class Worker(Generic[Item]):
 
     def _run(self) -> None:
         while (turn := self.turns.take()) is not None:
-            camera, item = turn
             self._since = time.monotonic()
-            try:
-                self._work(camera, item)
-            except Exception as error:
-                self._failed(camera, error)
-            finally:
-                self._since = None
+            taken = [turn, *self.turns.others(self._most() - 1)]
+            if len(taken) > 1:
+                self._guarded(turn[0], lambda taken=taken: self._together(taken))
+            for camera, item in taken:
+                self._since = time.monotonic()
+                self._guarded(camera, lambda camera=camera, item=item: self._work(camera, item))
+            self._since = None
+
+    def _guarded(self, camera: int, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:
+            self._failed(camera, error)
 
     def stop(self) -> None:
         """Finish the frame in work and end the thread."""

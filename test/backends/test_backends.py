@@ -10,7 +10,7 @@ import pytest
 
 from evitsam_ros.backends import BACKENDS, BackendError, open_runtime
 from evitsam_ros.bundle import open_bundle
-from evitsam_ros.segment import Prompt, Segmenter
+from evitsam_ros.segment import Frame, Prompt, Segmenter
 
 PROMPTS = [Prompt(box=(40, 50, 300, 400)), Prompt(points=[(200, 220), (20, 30)], labels=[1, 0])]
 
@@ -92,6 +92,23 @@ def test_a_runtime_tells_how_it_runs(bundle_folder, backend, precision, flag, va
     for told in facts.values():
         assert told["runtime"].startswith(f"{backend} ") and told["device"] == "CPU"
         assert told["precision"] == precision and told[flag] == value
+
+
+def test_frames_embedded_together_are_what_they_are_alone(bundle_folder, photograph):
+    segmenter = Segmenter.open(bundle_folder, "onnxruntime")
+    frames = [Frame(photograph, stamp=1.0), Frame(photograph[::-1, :300].copy(), stamp=2.0)]
+    alone = [segmenter.decode(segmenter.embed(frame), PROMPTS[1:]).logits for frame in frames]
+    calls, encode = [], segmenter.runtime.networks["encoder"]
+    segmenter.runtime.networks["encoder"] = lambda inputs: calls.append(1) or encode(inputs)
+    segmenter.embed_ahead(frames)
+    assert calls == [1]
+    for frame, logits in reversed(list(zip(frames, alone, strict=True))):
+        embedding = segmenter.embed(frame)
+        assert segmenter.timings["encode"] > 0 and embedding.stamp == frame.stamp
+        np.testing.assert_allclose(segmenter.decode(embedding, PROMPTS[1:]).logits, logits, atol=1e-3)
+    assert calls == [1]
+    segmenter.embed(frames[0])
+    assert calls == [1, 1]
 
 
 def test_unknown_backend_names_the_choices(bundle_folder):

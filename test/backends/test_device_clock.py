@@ -92,6 +92,6 @@ def test_preprocessing_tells_its_copy_and_its_kernel():
     decoder, _ = network(memory, ["x"], "masks")
     clock = decoder.pool.clock = DeviceClock(memory, decoder.pool.stream)
     prepare = DevicePreprocess(decoder.pool, b"cubin", 640, (0.5,) * 3, (0.2,) * 3)
-    prepare(np.zeros((480, 640, 3), np.uint8), (480, 640))
+    prepare([np.zeros((480, 640, 3), np.uint8)], [(480, 640)])
     taken = {span.name: span.end - span.start for span in clock.take()}
     assert taken == {"copy in": 2_000_000, "resize, normalise": 5_000_000}

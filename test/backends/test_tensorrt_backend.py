@@ -195,13 +195,28 @@ def test_graphs_do_not_pile_up(memory):
 def test_preprocessing_sends_the_bytes_and_keeps_them_until_they_are_read(memory):
     pool = Pool(memory)
     prepare = DevicePreprocess(pool, b"cubin", 640, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
-    blob = prepare(np.zeros((480, 640, 3), np.uint8), (480, 640))
+    blob = prepare([np.zeros((480, 640, 3), np.uint8)], [(480, 640)])
     assert blob.shape == (1, 3, 640, 640) and f"in {480 * 640 * 3}" in memory.calls
     assert memory.calls[-1] == "launch prepare (20, 80) (32, 8)"
     assert not pool.free[480 * 640 * 3]
     del blob
     gc.collect()
     assert len(pool.free[480 * 640 * 3]) == 1
+
+
+def test_pictures_of_several_cameras_share_a_blob_and_an_encoder_call(memory):
+    pool = Pool(memory)
+    prepare = DevicePreprocess(pool, b"cubin", 640, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
+    wide, high = np.zeros((360, 640, 3), np.uint8), np.zeros((640, 480, 3), np.uint8)
+    blob = prepare([wide, high], [(360, 640), (640, 480)])
+    assert blob.shape == (2, 3, 640, 640)
+    assert [call for call in memory.calls if call.startswith("in")] == [f"in {wide.size}", f"in {high.size}"]
+    second = blob[1:2]
+    assert second.shape == (1, 3, 640, 640) and second.pointer == blob.pointer + 3 * 640 * 640 * 4
+    alone, _ = network(memory, ["image"], "image_embeddings")
+    several, _ = network(memory, ["image"], "image_embeddings", profiles=((1, 1), (1, 4)))
+    decoder, _ = network(memory, ["x"], "masks", profiles=((1, 16),))
+    assert (alone.batch, several.batch, decoder.batch) == (1, 4, 1)
 
 
 def test_runtime_cache_is_read_and_written_after_the_first_run(memory, tmp_path):

@@ -88,7 +88,7 @@ def colour_bundle(tmp_path_factory) -> Path:
 
 
 class Process:
-    """``python -m evitsam_ros.nodes.<module>`` with ROS arguments."""
+    """``python -m evitsam_ros.nodes.<module>``, or a module with a dot in its name, with ROS arguments."""
 
     def __init__(
         self,
@@ -102,7 +102,8 @@ class Process:
         given = [part for key, value in parameters.items() for part in ("-p", f"{key}:={value}")]
         environment = {k: v for k, v in os.environ.items() if k != "_ROS_WHEELS_BOOTSTRAP_COMPLETE"}
         environment |= {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-        command = [sys.executable, "-m", f"evitsam_ros.nodes.{module}", *flags, "--ros-args", *given, *extra]
+        module = module if "." in module else f"evitsam_ros.nodes.{module}"
+        command = [sys.executable, "-m", module, *flags, "--ros-args", *given, *extra]
         self.log = log
         with log.open("w") as file:
             self.process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment)
@@ -174,14 +175,20 @@ class Robot:
     """A segmenter process and a peer on a domain of their own."""
 
     def __init__(
-        self, folder: Path, bundle: Path, extra: tuple[str, ...] = (), node: str = "/segmenter", **parameters
+        self,
+        folder: Path,
+        bundle: Path,
+        extra: tuple[str, ...] = (),
+        node: str = "/segmenter",
+        module: str = "segmenter",
+        **parameters,
     ) -> None:
         self.domain = next(_DOMAINS) % 101
         self.name = node
         self.peer = Peer(self.domain)
         log = folder / f"segmenter_{self.domain}.log"
         self.process = Process(
-            "segmenter", self.domain, log, {"model": bundle, "diagnostics_period_s": 0.2, **parameters}, extra
+            module, self.domain, log, {"model": bundle, "diagnostics_period_s": 0.2, **parameters}, extra
         )
         self.status = self.peer.listen(DiagnosticArray, "/diagnostics")
         self.stamp = 100

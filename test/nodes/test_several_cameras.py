@@ -117,3 +117,32 @@ def test_images_have_their_own_sizes(robot):
             if robot.peer.until(lambda heard=heard: bool(heard), 1.0):
                 break
         assert (heard[-1].height, heard[-1].width) == size
+
+
+def test_frames_of_several_cameras_share_an_encoder_call_and_keep_their_answers(robots, colour_bundle):
+    """Each camera sees a patch of its own; what is drawn must be its own patch."""
+    robot = robots(
+        bundle=colour_bundle,
+        module="test.nodes.batched_segmenter",
+        backend="onnxruntime",
+        cameras="[front, rear]",
+        mode="everything",
+        track=False,
+    )
+    robot.wait_state("active")
+    heard = {c: robot.peer.listen(Image, robot.topic(f"{c}/mask")) for c in ("front", "rear")}
+    images, middles = {}, {"front": (24, 32), "rear": (72, 96)}
+    for camera, (y, x) in middles.items():
+        images[camera] = np.full((96, 128, 3), 90, np.uint8)
+        images[camera][y - 12 : y + 12, x - 12 : x + 12] = (250, 10, 10)
+    shared = "images in the call: 2"
+    for _ in range(40):
+        for camera, image in images.items():
+            robot.send_image(f"/{camera}/image", image)
+        robot.peer.until(lambda: False, 0.1)
+        if robot.process.output.count(shared) > 5 and all(len(got) > 5 for got in heard.values()):
+            break
+    assert robot.process.output.count(shared) > 5, robot.process.output
+    for camera, other in (("front", "rear"), ("rear", "front")):
+        for mask in heard[camera]:
+            assert pixels(mask)[middles[camera]] == 255 and pixels(mask)[middles[other]] == 0

@@ -91,3 +91,32 @@ def test_slow_worker_sees_only_the_newest_and_survives_errors():
     assert seen == [0, 9, 10]
     assert failures == [(0, "broken frame")]
     assert worker.turns.dropped == [8]
+
+
+def test_others_are_one_frame_of_each_other_camera_and_nobody_is_waited_for():
+    turns = Turns(3)
+    for camera in (0, 1, 1):
+        turns.put(f"camera {camera}", camera)
+    turns.ask("asked", 0)
+    assert turns.take(0) == (0, "asked")
+    assert turns.others(5) == [(1, "camera 1")]
+    assert turns.take(0) == (0, "camera 0") and turns.others(5) == []
+
+
+def test_work_in_common_comes_first_and_its_failure_stops_nobody():
+    turns, done, failed = Turns(2), [], []
+
+    def together(taken):
+        done.append([camera for camera, _ in taken])
+        raise ValueError("too much memory")
+
+    turns.put("a", 0)
+    turns.put("b", 1)
+    worker = Worker(
+        turns, lambda *turn: done.append(turn), lambda *f: failed.append(f), together, most=lambda: 4
+    )
+    deadline = time.monotonic() + 5
+    while len(done) < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    worker.stop()
+    assert done == [[0, 1], (0, "a"), (1, "b")] and str(failed[0][1]) == "too much memory"
