@@ -73,6 +73,11 @@ class Runtime:
     wait: Callable[[], None] | None = None
     device_clock: Callable[[], DeviceClock] | None = None
 
+    def at_once(self, network: str, count: int, usual: int) -> int:
+        """How many of ``count`` prompts a decoder takes in a call: ``usual``, or what its engine holds."""
+        prompts = getattr(self.networks[network], "prompts", None)
+        return prompts(count) if prompts else min(count, usual)
+
     def encode(self, blob: Any) -> Any:
         """``(N, 3, S, S)`` float32 -> the embeddings, on the device of the runtime."""
         return self.networks["encoder"]({"image": blob})[0]

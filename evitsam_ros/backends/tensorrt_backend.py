@@ -221,6 +221,13 @@ class EngineNetwork:
             self.context.set_optimization_profile_async(profile, self.pool.stream)
             self.profile = profile
 
+    def prompts(self, count: int) -> int:
+        """The most of ``count`` prompts that a profile of this decoder holds."""
+        profiles = range(self.engine.num_optimization_profiles)
+        limits = [tuple(self.engine.get_tensor_profile_shape("point_coords", p)) for p in profiles]
+        fitting = [min(most[0], count) for least, _, most in limits if least[0] <= count]
+        return max(fitting, default=count)
+
     def _most_images(self) -> int:
         """Of an encoder that was built with ``--batch``; 1 of every other network."""
         if self.inputs != ["image"] or -1 not in tuple(self.engine.get_tensor_shape("image")):

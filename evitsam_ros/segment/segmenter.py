@@ -22,7 +22,8 @@ from .prompt import Prompt, check_prompts
 from .regions import cells_of, place_masks, windows_for
 from .transform import Transform, preprocess, resized_shape
 
-#: Prompts a decoder call: on a CPU 16 cost the same a prompt as 64, at a quarter of the memory.
+#: Prompts a decoder call where the runtime does not say: on a CPU 16 cost the same a prompt as 64, at a
+#: quarter of the memory.
 CHUNK = 16
 #: The same where prompts are decoded in small regions, each of which is little work.
 REGION_CHUNK = 64
@@ -44,7 +45,7 @@ class Embedding:
     frame_id: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Ahead:
     """An embedding that was made together with others, and its share of the time."""
 
@@ -189,7 +190,7 @@ class Segmenter:
         if regions and self.bundle.has_regions:
             windows = windows_for(prompts, transform)
         with self.timed("decode"):
-            for members in _batches(prompts, windows[:, 2]):
+            for members in self._batches(prompts, windows[:, 2]):
                 batch = [prompts[index] for index in members]
                 drawn = self._decode_batch(embedding, batch, windows[members], multimask)
                 logits[members], scores[members] = drawn
@@ -197,6 +198,23 @@ class Segmenter:
         flat = logits.reshape(-1, *transform.mask_size)
         answered = tuple(prompt for prompt in prompts for _ in range(depth))
         return Masks(flat, scores.reshape(-1), np.repeat(np.array(ids, int), depth), transform, answered)
+
+    def _batches(self, prompts: Sequence[Prompt], sides: np.ndarray) -> Iterator[list[int]]:
+        """Indices of prompts of one kind and one window side, at most a chunk together.
+
+        Only prompts with as many points go together: a padding point is a token that the decoder sees, so
+        padding beyond SAM's own would change the masks.
+        """
+        kinds: dict[tuple[int, bool, bool, int], list[int]] = {}
+        for index, prompt in enumerate(prompts):
+            kind = (len(prompt.points), prompt.box is not None, prompt.mask is not None, int(sides[index]))
+            kinds.setdefault(kind, []).append(index)
+        for (*_, side), members in kinds.items():
+            network, usual = ("region_decoder", REGION_CHUNK) if side else ("decoder", CHUNK)
+            while members:
+                count = self.runtime.at_once(network, len(members), usual)
+                yield members[:count]
+                members = members[count:]
 
     def _decode_batch(
         self, embedding: Embedding, batch: list[Prompt], windows: np.ndarray, multimask: bool
@@ -273,22 +291,6 @@ class Segmenter:
         if budget is not None:
             budget.learn(len(prompts), self.timings["decode"], self.timings["filter"])
         return chosen
-
-
-def _batches(prompts: Sequence[Prompt], sides: np.ndarray) -> Iterator[list[int]]:
-    """Indices of prompts of one kind and one window side, at most a chunk together.
-
-    Only prompts with as many points go together: a padding point is a token that the decoder sees, so
-    padding beyond SAM's own would change the masks.
-    """
-    kinds: dict[tuple[int, bool, bool, int], list[int]] = {}
-    for index, prompt in enumerate(prompts):
-        kind = (len(prompt.points), prompt.box is not None, prompt.mask is not None, int(sides[index]))
-        kinds.setdefault(kind, []).append(index)
-    for (*_, side), members in kinds.items():
-        chunk = REGION_CHUNK if side else CHUNK
-        for start in range(0, len(members), chunk):
-            yield members[start : start + chunk]
 
 
 def _best(masks: np.ndarray, iou: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -213,21 +213,8 @@ def build(
         ProofError: the masks differ; nothing is kept.
     """
     plans = plan(bundle, options, tensorrt, gpu)
-    graphs = {p.network: load_graph(p.onnx) for p in plans}
     report = Report({}, Proof(options.precision, 0, 0.0, 0.0))
-    if options.precision != "fp32":
-        feeds = feeds_for(bundle, graphs, images)
-        for done, p in enumerate(plans):
-            progress(f"measuring {p.network}", done, len(plans))
-            graph, seen = graphs[p.network], feeds[p.network]
-            report.errors[p.network] = node_errors(graph, options.half, seen)
-            if options.rewrite:
-                largest = {e.name: e.largest for e in report.errors[p.network]}
-                graph = graphs[p.network] = rewrite(graph, largest)
-                report.errors[p.network] = node_errors(graph, options.half, seen)
-            report.islands[p.network] = choose_islands(graph, report.errors[p.network], options.half)
-            if options.precision == "int8" and p.network in ("encoder", "proposals"):
-                graphs[p.network] = quantize(graph, calibrate(graph, seen))
+    graphs = graphs_in_precision(bundle, options, images, report, progress)
     progress("proving the masks", 0, 1)
     report.proof = prove_emulated(bundle, graphs, options, report.islands, images)
     if problem := report.proof.problem():
@@ -244,6 +231,35 @@ def build(
         proof = {"proof": report.proof.as_dict(), "islands": sorted(report.islands.get(p.network, ()))}
         report.engines[p.network] = cache.store(p.key, engines[p.network], proof)
     return report
+
+
+def graphs_in_precision(
+    bundle: Bundle,
+    options: Options,
+    images: Sequence[np.ndarray],
+    report: Report,
+    progress: Progress = lambda phase, done, total: None,
+) -> dict[str, ModelProto]:
+    """The graphs of a bundle by network, measured on images, rewritten or quantised as the options ask.
+
+    Errors and islands go into ``report``; they are for :func:`~evitsam_ros.tensorrt.precision.convert`.
+    """
+    graphs = {network: load_graph(path) for network, path in bundle.networks.items()}
+    if options.precision == "fp32":
+        return graphs
+    feeds = feeds_for(bundle, graphs, images)
+    for done, network in enumerate(bundle.networks):
+        progress(f"measuring {network}", done, len(graphs))
+        graph, seen = graphs[network], feeds[network]
+        report.errors[network] = node_errors(graph, options.half, seen)
+        if options.rewrite:
+            largest = {e.name: e.largest for e in report.errors[network]}
+            graph = graphs[network] = rewrite(graph, largest)
+            report.errors[network] = node_errors(graph, options.half, seen)
+        report.islands[network] = choose_islands(graph, report.errors[network], options.half)
+        if options.precision == "int8" and network in ("encoder", "proposals"):
+            graphs[network] = quantize(graph, calibrate(graph, seen))
+    return graphs
 
 
 def _prove_on_device(

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from evitsam_ros.backends import BackendError, in_precision, open_runtime
+from evitsam_ros.backends import BackendError, Runtime, in_precision, open_runtime
 from evitsam_ros.backends import tensorrt_backend as backend
 from evitsam_ros.backends.cuda_memory import CudaBindings, DeviceArray, Pool
 from evitsam_ros.backends.device_preprocess import DevicePreprocess
@@ -217,6 +217,14 @@ def test_pictures_of_several_cameras_share_a_blob_and_an_encoder_call(memory):
     several, _ = network(memory, ["image"], "image_embeddings", profiles=((1, 1), (1, 4)))
     decoder, _ = network(memory, ["x"], "masks", profiles=((1, 16),))
     assert (alone.batch, several.batch, decoder.batch) == (1, 4, 1)
+
+
+def test_as_many_prompts_go_into_a_call_as_a_profile_holds(memory):
+    decoder, _ = network(memory, ["point_coords"], "masks", profiles=((1, 16), (64, 256)))
+    runtime = Runtime({"decoder": decoder, "region_decoder": lambda inputs: []}, "")
+    counts = [runtime.at_once("decoder", count, usual=16) for count in (1, 16, 40, 64, 200, 1000)]
+    assert counts == [1, 16, 16, 64, 200, 256]
+    assert [runtime.at_once("region_decoder", count, usual=64) for count in (3, 300)] == [3, 64]
 
 
 def test_runtime_cache_is_read_and_written_after_the_first_run(memory, tmp_path):
