@@ -23,7 +23,8 @@ def everything(settings: Settings) -> Part:
     segmenter, part = Segmenter.open(MODEL), Part()
     # A decoded prompt is some 5 % of the encoder's work: the floor leaves it out.
     macs = model_spec(segmenter.bundle.name).macs
-    times = measure_everything(segmenter, photograph(SIZE), settings.everything, macs, settings.grids)
+    image, every = photograph(SIZE), settings.slow_every
+    times = measure_everything(segmenter, image, settings.everything, macs, settings.grids, every)
     for way, taken in times.items():
         milliseconds = [1e3 * s for s in taken]
         floor = [1e3 * s for s in times[FLOOR]] if way in FLOORED else []
@@ -31,6 +32,7 @@ def everything(settings: Settings) -> Part:
     for above, below in RATIOS:
         if above in times and below in times and below != FLOOR:
             key, title = f"everything/{above}: {below}", f"{above} / {below}"
-            part.ratios.append(ratio_of(key, title, times[above], times[below], MORE))
+            same_turns = times[below][::every]
+            part.ratios.append(ratio_of(key, title, times[above], same_turns, MORE))
     part.notes.append(f"everything: {segmenter.description}")
     return part

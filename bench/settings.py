@@ -12,7 +12,8 @@ class Settings:
 
     Attributes:
         networks, l0: turns.
-        everything: turns of everything mode; ``grids``: with the 32 x 32 grids, which take most of the time.
+        everything: turns of everything mode; ``grids``: with the 32 x 32 grids, which take most of the time;
+            ``slow_every``: they have every so manyth turn only.
         frames: sent for each ROS figure.
         sizes: of the images sent over ROS, names of :data:`~bench.ros.sizes.SIZES`.
         compressed: over ROS, too.
@@ -20,8 +21,9 @@ class Settings:
     """
 
     networks: int = 15
-    everything: int = 2
+    everything: int = 21
     grids: bool = True
+    slow_every: int = 7
     l0: int = 15
     frames: int = 60
     sizes: tuple[str, ...] = ("VGA", "720p", "1080p")
@@ -33,8 +35,9 @@ class Settings:
 FULL = Settings()
 QUICK = Settings(
     networks=3,
-    everything=1,
+    everything=3,
     grids=False,
+    slow_every=3,
     l0=3,
     frames=25,
     sizes=("720p",),

@@ -83,7 +83,7 @@ def findings() -> list[Finding]:
             "pip install onnxruntime",
             needed=True,
         ),
-        Finding("OpenVINO", _package("openvino"), "pip install openvino (faster encoder on x86 CPUs)"),
+        Finding("OpenVINO", _package("openvino"), "pip install openvino (faster on x86 CPUs)"),
         Finding("torch", _package("torch"), "pip install torch (export, training, reference backend)"),
         Finding("rosbags", _package("rosbags"), "pip install rosbags (evitsam bag; bags as sources)"),
         Finding("TensorRT", _package("tensorrt"), "comes with JetPack, or: apt install tensorrt"),

@@ -79,21 +79,27 @@ def _ways(segmenter: Segmenter, image: np.ndarray, suffix: str = "") -> dict[str
 
 
 def measure_everything(
-    segmenter: Segmenter, image: np.ndarray, repeats: int, macs: float, grids: bool = True
+    segmenter: Segmenter,
+    image: np.ndarray,
+    repeats: int,
+    macs: float,
+    grids: bool = True,
+    slow_every: int = 1,
 ) -> dict[str, list[float]]:
-    """Seconds of every way in every turn. The ways take turns: all see the same machine.
+    """Seconds of every way in its turns. The ways take turns: all see the same machine.
 
     Args:
         image: ``(H, W, 3)`` uint8 RGB.
         repeats: turns, after one that warms up.
         macs: multiply-adds of the encoder, for the floor.
         grids: with the grids, each of which takes longer than all other ways together.
+        slow_every: grids, and proposals decoded on the whole image, have every so manyth turn only, from the
+            first on.
     """
-    ways = _ways(segmenter, image) | {
-        "AutoPPN, 256 prompts, whole image": lambda: segmenter.everything(image, 256, regions=False),
-    }
+    whole = {"AutoPPN, 256 prompts, whole image": lambda: segmenter.everything(image, 256, regions=False)}
+    ways, slow = _ways(segmenter, image), dict(whole)
     if grids:
-        ways |= {
+        slow |= {
             "grid 32x32, ours": lambda: segmenter.everything(image, grid=32),
             "grid 32x32, as segment-anything": lambda: segment_anythings_way(
                 segmenter, segmenter.embed(image), 32
@@ -104,11 +110,14 @@ def measure_everything(
     except BackendError as error:
         print(f"without bfloat16: {error}")
     matrix = np.random.default_rng(0).standard_normal((PRODUCT, PRODUCT), np.float32)
-    times: dict[str, list[float]] = {name: [] for name in [*ways, FLOOR]}
-    for turn in range(repeats + 1):
-        found = {name: seconds(way) for name, way in ways.items()}
+    times: dict[str, list[float]] = {name: [] for name in [*ways, *slow, FLOOR]}
+    for way in (ways | whole).values():  # warm up; the grids decode what whole images do
+        way()
+    for turn in range(repeats):
+        taking_part = ways | slow if turn % slow_every == 0 else ways
+        found = {name: seconds(way) for name, way in taking_part.items()}
         found[FLOOR] = floor_seconds(macs, matrix)
-        for name, taken in found.items() if turn else ():  # the first turn warms up
+        for name, taken in found.items():
             times[name].append(taken)
     return times
 
