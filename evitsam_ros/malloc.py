@@ -11,6 +11,15 @@ import ctypes
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 
+def give_back_memory() -> bool:
+    """Give what is free back to the system, once: planning a network takes far more than running it."""
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (OSError, AttributeError):
+        return False
+    return bool(trim(ctypes.c_size_t(0)))
+
+
 def tune_malloc() -> bool:
     """Stop glibc from giving megabyte blocks back to the system; False where there is no mallopt."""
     try:

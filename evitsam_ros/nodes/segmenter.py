@@ -19,7 +19,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from std_srvs.srv import SetBool
 
 from ..backends import engines_missing
-from ..malloc import tune_malloc
+from ..malloc import give_back_memory, tune_malloc
 from ..segment import Segmenter
 from ..tensorrt.background import EngineSwitch, build_command
 from .channel import Channel, Job
@@ -91,14 +91,15 @@ class SegmenterNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def _configure(self, options: dict) -> None:
-        if options["malloc_tuning"] and not tune_malloc():
-            self.get_logger().info("malloc_tuning has no effect: this C library has no mallopt")
         if Detection2DArray is None:
             self.get_logger().warning(
                 "vision_msgs is not installed: ~/prompts, ~/detections and ~/label_info are off "
                 "(apt install ros-$ROS_DISTRO-vision-msgs)"
             )
         self._segmenter = Segmenter.open(options["model"], options["backend"], options["threads"])
+        give_back_memory()
+        if options["malloc_tuning"] and not tune_malloc():
+            self.get_logger().info("malloc_tuning has no effect: this C library has no mallopt")
         self._recovery = Recovery()
         self.get_logger().info(f"model {self._segmenter.bundle.name}; {self._segmenter.description}")
         if options["build_engines"] and engines_missing(self._segmenter.runtime):
