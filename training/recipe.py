@@ -81,7 +81,10 @@ class Prompts(_Strict):
     boxes: float = Field(0.5, ge=0, le=1, description="share of the masks that get a box")
     together: bool = Field(True, description="boxes and points in every step; or one of them, by chance")
     max_points: int = Field(10, ge=1, le=10)
-    rounds: int = Field(1, ge=1, description="with each round a click at the error, and the logits fed back")
+    rounds: int = Field(1, ge=1, description="with each round after the first a click at the error")
+    fed_back: float = Field(
+        1.0, ge=0, le=1, description="share of the steps in which rounds also read the last one's logits"
+    )
 
 
 class Losses(_Strict):

@@ -106,6 +106,25 @@ def test_efficientvit_sam_is_trained_end_to_end(shapes_data, tmp_path):
     assert changed(engine) == {"image_encoder", "prompt_encoder", "mask_decoder"}
 
 
+@pytest.mark.parametrize(("share", "seen"), [(0.0, [0, 0, 0]), (1.0, [0, 1, 1])])
+def test_rounds_add_clicks_and_read_the_last_logits_where_the_recipe_says_so(
+    shapes_data, tmp_path, monkeypatch, share, seen
+):
+    prompts = {"rounds": 3, "fed_back": share, "boxes": 1.0}
+    stages = [{**STAGE, "steps": 1, "batch": 1, "prompts": 2}]
+    engine = Engine(recipe("lite_sam", stages=stages, prompts=prompts), shapes_data, tmp_path, workers=0)
+    decode, calls = type(engine.model).decode, []
+
+    def recording(self, embedding, coords, labels, mask, has_mask):
+        calls.append((coords.shape[1], int(has_mask.max())))
+        return decode(self, embedding, coords, labels, mask, has_mask)
+
+    monkeypatch.setattr(type(engine.model), "decode", recording)
+    engine.run()
+    first = [calls[index] for index in range(3)]
+    assert [count for count, _ in first] == [2, 3, 4] and [fed for _, fed in first] == seen
+
+
 def test_a_stage_of_heads_only_leaves_the_encoder_as_it_is(shapes_data, tmp_path):
     stages = [{**STAGE, "heads_only": True}]
     engine = Engine(recipe("lite_sam", stages=stages), shapes_data, tmp_path, workers=0)

@@ -86,19 +86,21 @@ class SamTask(Task):
             boxes = batch.boxes[:, part].flatten(0, 1)
             outside = outside_boxes(boxes, cells, batch.image.shape[1])
         certain = torch.full((len(truth),), kind != "point" and self.recipe.losses.boxes_teach_all)
-        total = embedding.new_zeros(())
+        fed_back = torch.rand((), generator=self.generator(step, rank, 7)) < self.recipe.prompts.fed_back
+        total, last = embedding.new_zeros(()), mask
         for turn in range(self.recipe.prompts.rounds):
             if turn:
                 generator = self.generator(step, rank, 4 + turn % 4)
-                prompts = click_at_error(prompts, mask[:, 0], truth, generator, batch.image.shape[1])
+                prompts = click_at_error(prompts, last[:, 0], truth, generator, batch.image.shape[1])
             coords, labels = prompts.in_frame(batch.prompt_scale)
             logits, iou = self.model.decode(per_prompt, coords, labels, mask, has_mask)
             logits, iou = logits[:, 1:].float(), iou[:, 1:].float()
             loss, ranked = mask_loss(logits, iou, truth, certain.to(truth.device), weights, outside)
             total = total + loss
             best = iou.detach().argmax(1)
-            mask = logits.detach()[torch.arange(len(best)), best][:, None]
-            has_mask = truth.new_ones(len(best))
+            last = logits.detach()[torch.arange(len(best)), best][:, None]
+            if fed_back:
+                mask, has_mask = last, truth.new_ones(len(best))
         return total / self.recipe.prompts.rounds, ranked
 
     def _first_prompts(self, batch: Batch, part: slice, kind: str, step: int, rank: int) -> PromptSet:
