@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from evitsam_ros.backends import BACKENDS, BackendError, open_runtime
+from evitsam_ros.backends.onnxruntime_backend import OnnxRuntimeBackend
 from evitsam_ros.bundle import open_bundle
 from evitsam_ros.segment import Frame, Prompt, Segmenter
 
@@ -92,6 +93,24 @@ def test_a_runtime_tells_how_it_runs(bundle_folder, backend, precision, flag, va
     for told in facts.values():
         assert told["runtime"].startswith(f"{backend} ") and told["device"] == "CPU"
         assert told["precision"] == precision and told[flag] == value
+
+
+def test_networks_of_everything_mode_are_loaded_when_they_are_first_asked(
+    bundle_folder, photograph, monkeypatch
+):
+    load, loaded = OnnxRuntimeBackend.load, []
+
+    def recording(self, bundle, network, threads):
+        loaded.append(network)
+        return load(self, bundle, network, threads)
+
+    monkeypatch.setattr(OnnxRuntimeBackend, "load", recording)
+    segmenter = Segmenter.open(bundle_folder, "onnxruntime")
+    segmenter.decode(segmenter.embed(photograph), PROMPTS)
+    assert loaded == ["encoder", "decoder"]
+    for _ in range(2):
+        segmenter.everything(photograph, 8)
+    assert sorted(loaded[2:]) == ["proposals", "region_decoder"]
 
 
 def test_frames_embedded_together_are_what_they_are_alone(bundle_folder, photograph):
