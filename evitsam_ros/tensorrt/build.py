@@ -49,8 +49,8 @@ class Options:
     """What is asked of a build.
 
     Attributes:
-        precision: ``fp32``, ``fp16``, ``bf16``, or ``int8`` (convolutions of encoder and AutoPPN; the rest
-            is fp16).
+        precision: ``fp32``, ``fp16``, ``bf16``, or ``int8`` (convolutions of encoder and AutoPPN,
+            but for depthwise ones; the rest is fp16).
         target: a compute capability (``sm86``), or ``auto``: the GPU of this machine.
         prompts: ranges of prompts a decoder call, one profile each.
         points: fewest and most points a prompt, its corners or padding not counted.

@@ -24,10 +24,19 @@ AT_ONCE = 8
 
 
 def quantizable(model: ModelProto) -> list[NodeProto]:
-    """The convolutions with constant weights, in order; the first one, which sees the pixels, stays float."""
+    """The convolutions with constant weights, in order.
+
+    The first one, which sees the pixels, stays float. So do depthwise ones: memory bounds them, not
+    arithmetic, and their channels differ most in range (with them the shipped model's masks agreed by 0.944,
+    not 0.981).
+    """
     constants = {tensor.name for tensor in model.graph.initializer}
     found = [n for n in model.graph.node if n.op_type == "Conv" and n.input[1] in constants]
-    return found[1:]
+    return [node for node in found[1:] if _groups(node) == 1]
+
+
+def _groups(node: NodeProto) -> int:
+    return next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
 
 
 def calibrate(model: ModelProto, feeds: Iterable[dict[str, np.ndarray]]) -> dict[str, float]:

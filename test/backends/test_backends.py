@@ -109,7 +109,11 @@ def test_networks_of_everything_mode_are_loaded_when_they_are_first_asked(
     segmenter.decode(segmenter.embed(photograph), PROMPTS)
     assert loaded == ["encoder", "decoder"]
     for _ in range(2):
-        segmenter.everything(photograph, 8)
+        embedding = segmenter.embed(photograph)
+        segmenter.propose(embedding, 8)
+        segmenter.decode(
+            embedding, [Prompt(points=[(50, 60)], labels=[1], box=(40, 50, 70, 80))], regions=True
+        )
     assert sorted(loaded[2:]) == ["proposals", "region_decoder"]
 
 

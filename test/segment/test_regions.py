@@ -79,5 +79,6 @@ def test_masks_of_small_boxes_are_nearly_the_decoders(photograph, multimask):
     a, b = near.logits[~same] > 0, whole.logits[~same] > 0
     iou = (a & b).sum((1, 2)) / (a | b).sum((1, 2))
     assert not (near.logits[~same] == whole.logits[~same]).all()
-    assert iou.min() > 0.8 and iou.mean() > 0.88
+    # An approximation, whose price in recall is in the README.
+    assert iou.min() > 0.75 and iou.mean() > 0.84
     np.testing.assert_allclose(near.scores, whole.scores, atol=0.1)

@@ -203,7 +203,7 @@ QUICK = (("l0", "fp32"), ("l0", "fp16"))
     ],
 )
 def test_every_efficientvit_sam_builds_in_every_precision(rtx, tmp_path, photograph, size, precision):
-    """In float16 the attention overflows without its islands, and measurement finds it."""
+    """Random weights: what breaks them in half precision is not what breaks the official ones."""
     folder = export_bundle(lively(create_model(f"efficientvit_sam_{size}")), tmp_path / size)
     bundle, options = open_bundle(folder), Options(precision, "sm86")
     report = Report({}, Proof(precision, 0, 0.0, 0.0))
@@ -211,9 +211,8 @@ def test_every_efficientvit_sam_builds_in_every_precision(rtx, tmp_path, photogr
     for p in plan(bundle, options, rtx, None):
         graph = convert(graphs[p.network], options.half, report.islands.get(p.network, ()))
         assert len(build_engine(rtx, graph, p, "sm86", lambda *_: None)) > 4_000_000
-    if precision == "fp16":
-        broken = {e.name for e in report.errors["encoder"] if e.broken}
-        assert broken and broken <= report.islands["encoder"]
+    for network, errors in report.errors.items():
+        assert {e.name for e in errors if e.broken} <= report.islands[network]
 
 
 def test_emulated_float32_is_the_reference_itself(photograph):
