@@ -45,10 +45,10 @@ class OpenVinoBackend:
             raise BackendError(
                 f"{self.name} needs a CPU with AMX or AVX512-BF16; backend openvino is float32"
             )
+        # It refuses weights beside a link, as those of colcon's symlink install.
+        path = str(bundle.networks[network].resolve())
         try:
-            compiled = core.compile_model(
-                _one_image(core.read_model(str(bundle.networks[network]))), "CPU", config
-            )
+            compiled = core.compile_model(_one_image(core.read_model(path)), "CPU", config)
         except Exception as error:
             raise BackendError(f"openvino cannot load {bundle.networks[network]}: {error}") from error
         request = compiled.create_infer_request()
