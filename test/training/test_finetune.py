@@ -2,9 +2,9 @@
 """The walk-through of training/README.md in small: shipped weights, a few new pictures, a better bundle."""
 
 import json
-import pytest
 from pathlib import Path
 
+import pytest
 import yaml
 
 from evitsam_ros import cli
