@@ -129,8 +129,9 @@ def _write(
     if with_weights:
         from safetensors.torch import save_file
 
-        kind = torch.float16 if storage == "fp16" else torch.float32
-        state = {k: v.to(kind) if v.is_floating_point() else v for k, v in model.state_dict().items()}
+        state = model.state_dict()
+        if storage == "fp16":
+            state = {name: _as_fp16(tensor) for name, tensor in state.items()}
         save_file({k: v.contiguous() for k, v in state.items()}, folder / "model.safetensors")
     spec = model.spec
     description = {
@@ -250,6 +251,14 @@ def _share_constants(path: Path) -> None:
     del model.graph.node[:]
     model.graph.node.extend(kept)
     onnx.save(model, str(path))
+
+
+def _as_fp16(tensor: torch.Tensor) -> torch.Tensor:
+    """Rounded to float16 if all of it stays finite: the variances of wide activations leave its range."""
+    if not tensor.is_floating_point():
+        return tensor
+    rounded = tensor.to(torch.float16)
+    return rounded if rounded.isfinite().all() else tensor
 
 
 def _store_as_fp16(path: Path) -> None:

@@ -46,7 +46,7 @@ def create_model(
             checkpoint without one can be given one: it starts untrained.
 
     Raises:
-        ValueError: the name is unknown, or the checkpoint is not one of this model.
+        ValueError: the name is unknown, or the checkpoint is not one of this model, or not finite.
     """
     spec = model_spec(name)
     state = read_checkpoint(checkpoint) if checkpoint is not None else {}
@@ -108,6 +108,12 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
 
 def _load(model: Sam, state: dict[str, Tensor], path: str | Path) -> None:
     """Strictly: every key and shape has to match, else ``ValueError`` names file, model and differences."""
+    broken = [name for name, tensor in state.items() if not tensor.isfinite().all()]
+    if broken:
+        raise ValueError(
+            f"checkpoint {path} holds infinite values or NaN in {', '.join(broken[:3])}"
+            f"{f' and {len(broken) - 3} more' if len(broken) > 3 else ''}; expected finite weights"
+        )
     try:
         model.load_state_dict(state, strict=True)
     except RuntimeError as error:

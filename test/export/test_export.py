@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exported networks: the same numbers as torch, and the graph that robots need."""
 
+import copy
 from collections import Counter
 
 import numpy as np
@@ -123,6 +124,19 @@ def test_fp16_storage_halves_the_files_and_keeps_the_masks(tmp_path, random_lite
     image = np.random.default_rng(0).standard_normal((1, 3, 640, 640)).astype(np.float32)
     a, b = (session(bundle, "encoder").run(None, {"image": image})[0] for bundle in (small, large))
     assert np.abs(a - b).mean() / b.std() < 5e-3
+
+
+def test_fp16_storage_keeps_what_float16_cannot_hold(tmp_path, random_lite_sam):
+    name = "image_encoder.neck.laterals.2.1.running_var"
+    wide = copy.deepcopy(random_lite_sam)
+    wide.get_buffer(name).fill_(80_000.0)
+    folder = export_bundle(wide, tmp_path / "wide", storage="fp16", with_weights=True)
+    again = create_model("lite_sam", folder / "model.safetensors")
+    assert torch.equal(again.get_buffer(name), wide.get_buffer(name))
+    image = torch.randn(1, 3, 640, 640, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected, got = (model.image_encoder(image) for model in (wide, again))
+    assert (expected - got).abs().mean() / expected.std() < 5e-3
 
 
 def test_export_replaces_bundles_only(tmp_path, random_lite_sam):

@@ -46,6 +46,14 @@ def test_other_models_checkpoint_is_refused(tmp_path, random_lite_sam):
         create_model("lite_sam_x2", tmp_path / "model.pt")
 
 
+def test_weights_that_are_not_finite_are_named(tmp_path, random_lite_sam):
+    state = {name: tensor.clone() for name, tensor in random_lite_sam.state_dict().items()}
+    state["image_encoder.neck.laterals.2.1.running_var"][3] = float("inf")
+    save_file(state, tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match=r"infinite values or NaN in image_encoder\.neck\.laterals\.2\.1"):
+        create_model("lite_sam", tmp_path / "model.safetensors")
+
+
 class Evil:
     def __reduce__(self):
         return (open, ("pwned", "w"))

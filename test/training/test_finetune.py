@@ -4,7 +4,6 @@
 import json
 from pathlib import Path
 
-import pytest
 import yaml
 
 from evitsam_ros import cli
@@ -13,7 +12,6 @@ from training import evaluate, train
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.xfail(reason="the newest weights collapse in this small fine-tuning (IoU 0); not understood yet")
 def test_three_commands_make_a_better_bundle(shapes_data, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     recipe = yaml.safe_load((ROOT / "training" / "recipes" / "finetune.yaml").read_text())
