@@ -64,6 +64,7 @@ SCHEMA: dict[str, Any] = {
         "weights": {"type": "object"},
         "quality": {"type": "object"},
         "thresholds": {"type": "object", "additionalProperties": {"type": "number"}},
+        "proposals_as": {"enum": ["boxes", "points"]},
     },
 }
 
@@ -86,6 +87,8 @@ class Bundle:
         mask_size: (h, w) of the low-res logits.
         mean, std: normalisation of RGB on the 0..1 scale.
         thresholds: this model's defaults for everything mode (``score``, ``stability``, ``nms``, ``heat``).
+        proposals_as: what the decoder is told of AutoPPN's proposals: ``boxes`` beside their points, as in
+            the paper, or ``points`` alone, where those are better than the boxes.
         description: the whole of ``model.yaml``.
     """
 
@@ -99,6 +102,7 @@ class Bundle:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     thresholds: dict[str, float] = field(default_factory=dict)
+    proposals_as: str = "boxes"
     description: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -192,6 +196,7 @@ def open_bundle(name_or_folder: str | Path) -> Bundle:
         mean=tuple(description["mean"]),
         std=tuple(description["std"]),
         thresholds=description.get("thresholds", {}),
+        proposals_as=description.get("proposals_as", "boxes"),
         description=description,
     )
 

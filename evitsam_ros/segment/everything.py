@@ -43,7 +43,12 @@ class Thresholds:
 
 
 def decode_proposals(
-    heat: np.ndarray, distances: np.ndarray, transform: Transform, top_n: int, threshold: float
+    heat: np.ndarray,
+    distances: np.ndarray,
+    transform: Transform,
+    top_n: int,
+    threshold: float,
+    boxes: bool = True,
 ) -> list[Prompt]:
     """AutoPPN's maps -> prompts, best first (Lite-SAM section 3.3: Point-NMS, then the top N).
 
@@ -53,6 +58,7 @@ def decode_proposals(
         transform: geometry of the image.
         top_n: at most so many.
         threshold: least heat.
+        boxes: the decoder is told the box beside the point, as in the paper; else it is a guess.
     """
     heat, distances = heat[0, 0], distances[0]
     rows, cols = (min(n, s) for n, s in zip(transform.visible_cells, heat.shape, strict=True))
@@ -73,23 +79,24 @@ def decode_proposals(
     reach = to_pixels / cells
     low = np.clip(np.minimum(low * to_pixels, points - reach / 2), 0, None)
     high = np.minimum(np.maximum(high * to_pixels, points + reach / 2), size)
+    kind = "box" if boxes else "guess"
     return [
-        Prompt(points=point[None], labels=[1], box=np.concatenate([a, b]))
+        Prompt(points=point[None], labels=[1], **{kind: np.concatenate([a, b])})
         for point, a, b in zip(points, low, high, strict=True)
     ]
 
 
 def drop_covered(prompts: list[Prompt], by: list[Prompt], limit: float) -> list[Prompt]:
-    """The prompts whose boxes overlap no earlier one's, and none of ``by``, by more than ``limit`` IoU.
+    """The prompts whose extents overlap no earlier one's, and none of ``by``, by more than ``limit`` IoU.
 
-    Prompts without a box are kept.
+    Prompts without an extent are kept.
     """
-    boxed = [prompt for prompt in (*by, *prompts) if prompt.box is not None]
+    boxed = [prompt for prompt in (*by, *prompts) if prompt.extent is not None]
     if not boxed or limit >= 1:
         return prompts
     order = -np.arange(len(boxed), dtype=np.float32)  # earlier ones win
-    kept = {id(boxed[i]) for i in box_nms(np.stack([p.box for p in boxed]), order, limit)}
-    return [prompt for prompt in prompts if prompt.box is None or id(prompt) in kept]
+    kept = {id(boxed[i]) for i in box_nms(np.stack([p.extent for p in boxed]), order, limit)}
+    return [prompt for prompt in prompts if prompt.extent is None or id(prompt) in kept]
 
 
 def grid_prompts(size: tuple[int, int], per_side: int) -> list[Prompt]:

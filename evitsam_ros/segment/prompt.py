@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,6 +30,8 @@ class Prompt:
         box: x0, y0, x1, y1; or None.
         mask: ``(h, w)`` low-res logits of an earlier answer; or None.
         object_id: number of the object in the results, 1 to 65535; given in order when None.
+        guess: x0, y0, x1, y1 of about where the object is, which the decoder is not told: it says how far
+            around a point to look (:mod:`~evitsam_ros.segment.regions`); or None.
 
     Raises:
         PromptError: shapes do not fit, a number is not finite, a label is not 0 or 1, the box is empty,
@@ -41,6 +43,7 @@ class Prompt:
     box: np.ndarray | Sequence[float] | None = None
     mask: np.ndarray | None = None
     object_id: int | None = None
+    guess: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         points = np.zeros((0, 2), np.float32) if self.points is None else _array(self.points, "points")
@@ -57,6 +60,8 @@ class Prompt:
         object.__setattr__(self, "labels", labels)
         if self.box is not None:
             object.__setattr__(self, "box", _check_box(_array(self.box, "box")))
+        if self.guess is not None:
+            object.__setattr__(self, "guess", _check_box(_array(self.guess, "guess")))
         if self.mask is not None:
             object.__setattr__(self, "mask", _check_mask(_array(self.mask, "mask")))
         if len(points) == 0 and self.box is None and self.mask is None:
@@ -84,7 +89,12 @@ class Prompt:
         cut = np.concatenate([low, high])
         if np.array_equal(cut, self.box):
             return self
-        return Prompt(self.points, self.labels, cut, self.mask, self.object_id)
+        return replace(self, box=cut)
+
+    @property
+    def extent(self) -> np.ndarray | None:
+        """Where the object is taken to be: the box, else the guess, else None."""
+        return self.guess if self.box is None else self.box
 
 
 def _array(value: object, name: str) -> np.ndarray:

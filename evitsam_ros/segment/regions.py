@@ -18,6 +18,9 @@ from .transform import Transform
 SIDES = (8, 12, 16, 24, 32)
 #: What a window has around the box: this share of the box's side, and no less than a cell.
 MARGIN = 0.25
+#: The same around a guess, which may be of a part of the object, and the least side of its window: of a point
+#: with less around it the decoder makes the whole window.
+GUESS_MARGIN, GUESS_SIDE = 1.0, 16
 #: Logit of what lies outside of a window.
 OUTSIDE = -32.0
 #: Low-res logits a side of a cell.
@@ -27,15 +30,16 @@ FINE = 4
 def windows_for(prompts: Sequence[Prompt], transform: Transform) -> np.ndarray:
     """``(M, 3)`` int windows: the smallest that hold the boxes with their margins.
 
-    A prompt gets the whole image if no window holds its box, or if it has a mask or no point beside its box:
+    A prompt gets the whole image if no window holds its box, or its guess, or if it has a mask or no point:
     the region decoder takes no masks and has no box prior.
     """
     windows = np.zeros((len(prompts), 3), int)
-    boxed = [i for i, p in enumerate(prompts) if p.box is not None and len(p.points) and p.mask is None]
+    boxed = [i for i, p in enumerate(prompts) if p.extent is not None and len(p.points) and p.mask is None]
     if boxed:
-        boxes = np.stack([prompts[i].box for i in boxed])
-        low, high = _with_margin(boxes, transform)
-        needed = (high - low).max(1)
+        boxes = np.stack([prompts[i].extent for i in boxed])
+        guessed = np.array([prompts[i].box is None for i in boxed])
+        low, high = _with_margin(boxes, transform, np.where(guessed, GUESS_MARGIN, MARGIN)[:, None])
+        needed = np.maximum((high - low).max(1), np.where(guessed, GUESS_SIDE, 0))
         places = np.searchsorted(SIDES, needed)
         for index, side in enumerate(SIDES):
             chosen = np.flatnonzero(places == index)
@@ -61,13 +65,15 @@ def cells_of(windows: np.ndarray, transform: Transform) -> np.ndarray:
 
 
 def place_masks(masks: np.ndarray, windows: np.ndarray, transform: Transform) -> np.ndarray:
-    """Masks of cells ``(B, M, 16 * side * side)`` -> low-res logits of the whole image ``(B, M, h, w)``."""
-    count, depth, side = *masks.shape[:2], int(windows[0, 2])
-    fine = masks.reshape(count, depth, side, side, 2, 2, 2, 2).transpose(0, 1, 2, 4, 6, 3, 5, 7)
-    fine = fine.reshape(count, depth, FINE * side, FINE * side)
-    placed = np.full((count, depth, *transform.mask_size), OUTSIDE, np.float32)
+    """Masks of windows' cells ``(B, 16 * side * side)`` -> low-res logits of the image ``(B, h, w)``."""
+    placed = np.full((len(masks), *transform.mask_size), OUTSIDE, np.float32)
+    if not len(masks):
+        return placed
+    side = int(windows[0, 2])
+    fine = masks.reshape(-1, side, side, 2, 2, 2, 2).transpose(0, 1, 3, 5, 2, 4, 6)
+    fine = fine.reshape(-1, FINE * side, FINE * side)
     for target, mask, (top, left) in zip(placed, fine, FINE * windows[:, :2], strict=True):
-        target[:, top : top + FINE * side, left : left + FINE * side] = mask
+        target[top : top + FINE * side, left : left + FINE * side] = mask
     return placed
 
 
@@ -77,10 +83,12 @@ def _grid(transform: Transform) -> tuple[int, int]:
     return height // FINE, width // FINE
 
 
-def _with_margin(boxes: np.ndarray, transform: Transform) -> tuple[np.ndarray, np.ndarray]:
+def _with_margin(
+    boxes: np.ndarray, transform: Transform, share: np.ndarray | float = MARGIN
+) -> tuple[np.ndarray, np.ndarray]:
     """First and last edges x, y in whole cells, ``(M, 2)`` each, of boxes in pixels with their margins."""
     scale = np.tile(FINE * transform.pixels_per_cell, 2)
     low, high = np.split(boxes / scale, 2, axis=1)
-    margin = np.maximum(MARGIN * (high - low), 1.0)
+    margin = np.maximum(share * (high - low), 1.0)
     height, width = _grid(transform)
     return np.maximum(np.floor(low - margin), 0), np.minimum(np.ceil(high + margin), (width, height))

@@ -54,6 +54,25 @@ class _Ahead:
     timings: dict[str, float]
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """Which masks of a decoder call are answers: ``(K,)`` numbers of their prompts in the call, of the masks
+    among a prompt's three, of their places among a prompt's answers, and their predicted IoU."""
+
+    prompts: np.ndarray
+    masks: np.ndarray
+    places: np.ndarray
+    scores: np.ndarray
+
+    @classmethod
+    def of(cls, iou: np.ndarray, multimask: bool, least: float) -> _Kept:
+        """Of predicted IoU ``(B, 3)``: all masks or each prompt's best, without those below ``least``."""
+        chosen = np.tile(np.arange(iou.shape[1]), (len(iou), 1)) if multimask else iou.argmax(1)[:, None]
+        found = np.take_along_axis(iou, chosen, axis=1)
+        prompts, places = np.nonzero(~(found < least))  # NaN stays, for whoever proves a runtime
+        return cls(prompts, chosen[prompts, places], places, found[prompts, places])
+
+
 class Segmenter:
     """The three verbs: :meth:`embed`, :meth:`decode`, :meth:`propose`; and :meth:`everything` of them.
 
@@ -161,6 +180,7 @@ class Segmenter:
         prompts: Sequence[Prompt],
         multimask: bool = False,
         regions: bool = False,
+        least_score: float = -np.inf,
     ) -> Masks:
         """Decode prompts, all in one batch.
 
@@ -169,8 +189,9 @@ class Segmenter:
             prompts: in pixels of the original image.
             multimask: give the three masks of each prompt, in its order; otherwise the best of the three
                 by predicted IoU.
-            regions: look only at the surroundings of a point's box, where the bundle can: many times faster
-                for small boxes, and nearly the same masks.
+            regions: look only at the surroundings of a point's box or guess, where the bundle can: many times
+                faster for small ones, and nearly the same masks.
+            least_score: leave out masks of less predicted IoU.
 
         Raises:
             PromptError: naming the prompt that is wrong.
@@ -183,21 +204,30 @@ class Segmenter:
                     f"prompt {index}: mask has shape {prompt.mask.shape}; expected low-res logits "
                     f"{transform.mask_size}"
                 )
-        depth = 3 if multimask else 1
-        logits = np.empty((len(prompts), depth, *transform.mask_size), np.float32)
-        scores = np.empty((len(prompts), depth), np.float32)
         windows = np.zeros((len(prompts), 3), int)
         if regions and self.bundle.has_regions:
             windows = windows_for(prompts, transform)
+        depth, drawn = 3 if multimask else 1, 0
+        # Memory that is never written to costs nothing.
+        logits = np.empty((len(prompts) * depth, *transform.mask_size), np.float32)
+        scores = np.empty(len(logits), np.float32)
+        rows = np.empty(len(logits), int)
         with self.timed("decode"):
             for members in self._batches(prompts, windows[:, 2]):
                 batch = [prompts[index] for index in members]
-                drawn = self._decode_batch(embedding, batch, windows[members], multimask)
-                logits[members], scores[members] = drawn
+                kept, part = self._decode_batch(embedding, batch, windows[members], multimask, least_score)
+                into = slice(drawn, drawn + len(kept.scores))
+                logits[into], scores[into] = part, kept.scores
+                rows[into] = np.array(members)[kept.prompts] * depth + kept.places
+                drawn = into.stop
+        order = np.argsort(rows[:drawn], kind="stable")
+        logits, scores, rows = logits[:drawn], scores[:drawn][order], rows[:drawn][order]
+        if (order[:-1] > order[1:]).any():
+            logits = logits[order]
+        asked = rows // depth
         ids = [p.object_id if p.object_id is not None else i + 1 for i, p in enumerate(prompts)]
-        flat = logits.reshape(-1, *transform.mask_size)
-        answered = tuple(prompt for prompt in prompts for _ in range(depth))
-        return Masks(flat, scores.reshape(-1), np.repeat(np.array(ids, int), depth), transform, answered)
+        answered = tuple(prompts[index] for index in asked)
+        return Masks(logits, scores, np.array(ids, int)[asked], transform, answered)
 
     def _batches(self, prompts: Sequence[Prompt], sides: np.ndarray) -> Iterator[list[int]]:
         """Indices of prompts of one kind and one window side, at most a chunk together.
@@ -217,18 +247,24 @@ class Segmenter:
                 members = members[count:]
 
     def _decode_batch(
-        self, embedding: Embedding, batch: list[Prompt], windows: np.ndarray, multimask: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Low-res logits ``(B, M, h, w)`` and scores ``(B, M)`` of prompts of one kind and window side."""
+        self,
+        embedding: Embedding,
+        batch: list[Prompt],
+        windows: np.ndarray,
+        multimask: bool,
+        least_score: float,
+    ) -> tuple[_Kept, np.ndarray]:
+        """What is kept of prompts of one kind and window side, and its low-res logits ``(K, h, w)``."""
         transform = embedding.transform
         coords, labels, masks, has_mask = _arrays(batch, transform)
         if not windows[0, 2]:
             low_res, iou = self.runtime.decode(embedding.data, coords, labels, masks, has_mask)
-            return (low_res, iou) if multimask else _best(low_res, iou)
+            kept = _Kept.of(iou, multimask, least_score)
+            return kept, low_res[kept.prompts, kept.masks]
         cells = cells_of(windows, transform)
         drawn, iou = self.runtime.decode_regions(embedding.data, coords, labels, cells)
-        drawn, iou = (drawn, iou) if multimask else _best(drawn, iou)
-        return place_masks(drawn, windows, transform), iou
+        kept = _Kept.of(iou, multimask, least_score)
+        return kept, place_masks(drawn[kept.prompts, kept.masks], windows[kept.prompts], transform)
 
     def propose(self, embedding: Embedding, top_n: int = 64, heat: float | None = None) -> list[Prompt]:
         """Prompts for the whole image, best first: AutoPPN's where the bundle has it, else a square grid.
@@ -248,7 +284,8 @@ class Segmenter:
                 return grid_prompts(embedding.transform.size, max(1, int(top_n**0.5)))
             threshold = self.thresholds().but(heat=heat).heat
             maps = self.runtime.propose(embedding.data)
-            return decode_proposals(*maps, embedding.transform, top_n, threshold)
+            boxes = self.bundle.proposals_as == "boxes"
+            return decode_proposals(*maps, embedding.transform, top_n, threshold, boxes)
 
     def thresholds(self) -> Thresholds:
         """The bundle's own thresholds for everything mode, or the defaults."""
@@ -266,11 +303,13 @@ class Segmenter:
     ) -> Masks:
         """All objects of an image, best first, with ids 1, 2, 3, …
 
+        Points alone are ambiguous: all three masks of each compete.
+
         Args:
             image: ``(H, W, 3)`` uint8 RGB, a frame, or an embedding made before.
             top_n: how many prompts to decode at most.
             thresholds: what to keep; by default the bundle's.
-            grid: SAM's way instead of proposals, ``grid`` x ``grid`` points with all three masks of each.
+            grid: SAM's way instead of proposals, ``grid`` x ``grid`` points.
             also: prompts that come before the proposals, as for objects known from the last frame.
             budget: decode no more than there is time for; it learns from every frame.
             regions: see :meth:`decode`.
@@ -285,19 +324,13 @@ class Segmenter:
             prompts = [*also, *proposed][:top_n]
         if budget is not None:
             prompts = budget.cut(prompts, sum(self.timings.values()))
-        masks = self.decode(embedding, prompts, multimask=grid is not None, regions=regions)
+        ambiguous = any(prompt.box is None for prompt in prompts)
+        masks = self.decode(embedding, prompts, ambiguous, regions, least_score=thresholds.score)
         with self.timed("filter"):
             chosen = choose(masks, thresholds)
         if budget is not None:
             budget.learn(len(prompts), self.timings["decode"], self.timings["filter"])
         return chosen
-
-
-def _best(masks: np.ndarray, iou: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of each prompt's masks ``(B, 3, ...)`` the one with the highest predicted IoU, ``(B, 1, ...)``."""
-    best = iou.argmax(1)
-    rows = np.arange(len(best))
-    return masks[rows, best][:, None], iou[rows, best][:, None]
 
 
 def _arrays(prompts: Sequence[Prompt], transform: Transform) -> tuple[np.ndarray, ...]:

@@ -99,7 +99,8 @@ def prove(
         outputs.setdefault("decoder", []).append(_compare(wanted.logits, drawn.logits))
         ious += _mask_ious(wanted, drawn)
         if bundle.has_regions:
-            boxes = [Prompt([p.box.reshape(2, 2).mean(0)], box=p.box) for p in prompts if p.box is not None]
+            middles = [(p.box.reshape(2, 2).mean(0)[None], p.box) for p in prompts if p.box is not None]
+            boxes = [Prompt(middle, **{kind: box}) for kind in ("box", "guess") for middle, box in middles]
             wanted = reference.decode(right, boxes, multimask=True, regions=True)
             drawn = segmenter.decode(found, boxes, multimask=True, regions=True)
             outputs.setdefault("region_decoder", []).append(_compare(wanted.logits, drawn.logits))

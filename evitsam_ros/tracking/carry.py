@@ -27,13 +27,16 @@ def carry(prompt: Prompt, matrix: np.ndarray, transform: Transform) -> Prompt:
         return ((cells @ matrix[:, :2].T + matrix[:, 2] + 0.5) * scale).astype(np.float32)
 
     points = moved(prompt.points) if len(prompt.points) else prompt.points
-    box = prompt.box
-    if box is not None:
-        growth = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    growth = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+
+    def moved_box(box: np.ndarray | None) -> np.ndarray | None:
+        if box is None:
+            return None
         centre = moved((box[:2] + box[2:])[None] / 2)[0]
         reach = np.maximum((box[2:] - box[:2]) / 2 * growth, 0.5)
-        box = np.concatenate([centre - reach, centre + reach])
-    return replace(prompt, points=points, box=box)
+        return np.concatenate([centre - reach, centre + reach])
+
+    return replace(prompt, points=points, box=moved_box(prompt.box), guess=moved_box(prompt.guess))
 
 
 def in_view(prompt: Prompt, size: tuple[int, int]) -> Prompt:

@@ -6,6 +6,7 @@ import pytest
 
 from evitsam_ros.segment import Prompt, Segmenter
 from evitsam_ros.segment.regions import OUTSIDE, SIDES, cells_of, place_masks, windows_for, windows_of
+from evitsam_ros.segment.segmenter import _arrays
 from evitsam_ros.segment.transform import Transform
 
 WIDE = Transform((480, 640), 640, 640, (160, 160))
@@ -45,6 +46,22 @@ def test_what_needs_the_whole_image_gets_it():
     assert windows_for(prompts, WIDE)[:, 2].tolist() == [0, 0, 0, 8]
 
 
+def test_guesses_get_wide_windows_that_hold_the_point():
+    """Three times the guess's side, at least 16 cells: it may be of a part of the object."""
+    for cells, side in ((1, 16), (4, 16), (6, 24), (9, 32), (12, 0)):
+        low = np.array([320.0, 240.0])
+        prompt = Prompt(points=[low + 8], guess=np.concatenate([low, low + 16 * cells]))
+        top, left, found = windows_for([prompt], WIDE)[0]
+        assert found == side, cells
+        assert not side or (left * 16 <= 328 <= (left + side) * 16 and top * 16 <= 248 <= (top + side) * 16)
+
+
+def test_a_guess_is_not_told_to_the_decoder():
+    plain, guess = Prompt(points=[(50, 60)]), Prompt(points=[(50, 60)], guess=(40, 50, 70, 80))
+    for one, other in zip(_arrays([plain], WIDE), _arrays([guess], WIDE), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_masks_return_to_the_cells_that_they_come_from():
     """Every low-res logit says where it is; the order within a cell is the upscaling's: y, x, then y, x."""
     windows = windows_of(np.array([[160, 96, 200, 128], [600, 440, 640, 480]], np.float32), WIDE, 8)
@@ -53,12 +70,27 @@ def test_masks_return_to_the_cells_that_they_come_from():
     y1, x1, y2, x2 = np.unravel_index(np.arange(16), (2, 2, 2, 2))
     y = rows[..., None] * 4 + 2 * y1 + y2
     x = columns[..., None] * 4 + 2 * x1 + x2
-    placed = place_masks((y * 160 + x).reshape(2, 1, -1).astype(np.float32), windows, WIDE)
+    placed = place_masks((y * 160 + x).reshape(2, -1).astype(np.float32), windows, WIDE)
     inside = placed > OUTSIDE
     assert inside.sum() == 2 * (4 * 8) ** 2
-    assert (
-        placed[:, 0][inside[:, 0]] == np.tile(np.arange(160 * 160), 2).reshape(2, 160, 160)[inside[:, 0]]
-    ).all()
+    assert (placed[inside] == np.tile(np.arange(160 * 160), 2).reshape(2, 160, 160)[inside]).all()
+
+
+@pytest.mark.parametrize("multimask", [False, True])
+def test_low_scores_are_left_out_and_nothing_else(photograph, multimask):
+    segmenter = Segmenter.open("lite_sam")
+    embedding = segmenter.embed(photograph)
+    prompts = [boxed(180, 20, 280, 160), Prompt(points=[(220, 90)]), boxed(385, 250, 445, 330)]
+    prompts += segmenter.propose(embedding, 32)
+    everything = segmenter.decode(embedding, prompts, multimask, regions=True)
+    least = float(np.median(everything.scores))
+    good = segmenter.decode(embedding, prompts, multimask, regions=True, least_score=least)
+    expected = everything.select(everything.scores >= least)
+    assert len(everything) == len(prompts) * (3 if multimask else 1) > len(good) > 0
+    np.testing.assert_array_equal(good.logits, expected.logits)
+    np.testing.assert_array_equal(good.scores, expected.scores)
+    np.testing.assert_array_equal(good.object_ids, expected.object_ids)
+    assert [id(p) for p in good.prompts] == [id(p) for p in expected.prompts]
 
 
 @pytest.mark.parametrize("multimask", [False, True])
