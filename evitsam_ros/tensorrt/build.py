@@ -15,21 +15,18 @@ from pathlib import Path
 import numpy as np
 from onnx import ModelProto
 
-from ..bundle import NETWORKS, Bundle, sha256
-from ..segment.regions import SIDES, cells_of, windows_of
-from ..segment.segmenter import REGION_CHUNK
-from ..segment.transform import Transform, preprocess
+from ..bundle import Bundle, sha256
 from .api import Gpu, TensorRt, TensorRtError
 from .cache import EngineCache, EngineKey
 from .int8 import calibrate, quantize
 from .islands import choose_islands
 from .onnx_types import load_graph
 from .precision import convert
-from .prove import Proof, ProofError, graphs_runtime, prompts_for, prove
+from .profiles import Shapes, profiles_for
+from .prove import Proof, ProofError, feeds_for, graphs_runtime, prove
 from .rewrites import rewrite
 from .rounding import NodeError, emulate, node_errors
 
-Shapes = dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]
 #: Told (phase, done, total) as a build goes on.
 Progress = Callable[[str, int, int], None]
 
@@ -109,7 +106,7 @@ def plan(bundle: Bundle, options: Options, tensorrt: TensorRt, gpu: Gpu | None) 
     target, _ = resolve_target(options.target, tensorrt, gpu)
     plans = []
     for network, onnx in bundle.networks.items():
-        profiles = profiles_for(bundle, network, options)
+        profiles = profiles_for(bundle, network, options.prompts, options.points, options.batch)
         key = EngineKey(
             model=bundle.name,
             network=network,
@@ -122,79 +119,6 @@ def plan(bundle: Bundle, options: Options, tensorrt: TensorRt, gpu: Gpu | None) 
         )
         plans.append(NetworkPlan(network, onnx, profiles, key))
     return plans
-
-
-def profiles_for(bundle: Bundle, network: str, options: Options) -> tuple[Shapes, ...]:
-    """Optimisation profiles of a network; none where every shape is fixed."""
-    if network == "decoder":
-        return decoder_profiles(bundle, options)
-    if network == "region_decoder":
-        return region_profiles(bundle, options)
-    if network == "encoder":
-        one = (1, 3, bundle.image_size, bundle.image_size)
-        return ({"image": (one, one, (options.batch, *one[1:]))},)
-    return ()
-
-
-def decoder_profiles(bundle: Bundle, options: Options) -> tuple[Shapes, ...]:
-    """One profile for a range of prompts; a prompt is its points and two corners, or a padding point."""
-    low, high = options.points[0] + 1, options.points[1] + 2
-    usual = min(high, low + 1)
-    embedding, mask = (1, *bundle.embedding), bundle.mask_size
-    profiles = []
-    for least, most in options.prompts:
-        counts = (least, most, most)
-        tokens = (low, usual, high)
-        masks = (1, 1, most)
-        profiles.append(
-            {
-                "image_embeddings": (embedding, embedding, embedding),
-                "point_coords": tuple((b, n, 2) for b, n in zip(counts, tokens, strict=True)),
-                "point_labels": tuple((b, n) for b, n in zip(counts, tokens, strict=True)),
-                "mask_input": tuple((m, 1, *mask) for m in masks),
-                "has_mask_input": tuple((m,) for m in masks),
-            }
-        )
-    return tuple(profiles)
-
-
-def region_profiles(bundle: Bundle, options: Options) -> tuple[Shapes, ...]:
-    """One profile for all that the segmenter sends: few prompts or many, points with a box, any window."""
-    embedding = (1, *bundle.embedding)
-    counts, points = (1, REGION_CHUNK, REGION_CHUNK), (3, 3, options.points[1] + 2)
-    cells = (SIDES[0] ** 2, SIDES[1] ** 2, SIDES[-1] ** 2)
-    shapes = {
-        "image_embeddings": (embedding,) * 3,
-        "point_coords": tuple((b, n, 2) for b, n in zip(counts, points, strict=True)),
-        "point_labels": tuple(zip(counts, points, strict=True)),
-        "cells": tuple(zip(counts, cells, strict=True)),
-    }
-    return (shapes,)
-
-
-def feeds_for(
-    bundle: Bundle, graphs: dict[str, ModelProto], images: Sequence[np.ndarray]
-) -> dict[str, list[dict]]:
-    """What the networks of a bundle read on real pictures, for measuring."""
-    runtime = graphs_runtime({"encoder": graphs["encoder"]}, "float32")
-    feeds: dict[str, list[dict]] = {name: [] for name in NETWORKS}
-    for image in images:
-        blob = preprocess(image, bundle.image_size, bundle.mean, bundle.std)
-        embedding = runtime.encode(blob)
-        feeds["encoder"].append({"image": blob})
-        feeds["proposals"].append({"image_embeddings": embedding})
-        transform = Transform(image.shape[:2], bundle.image_size, bundle.prompt_size, bundle.mask_size)
-        boxes = np.stack([p.box for p in prompts_for(image) if p.box is not None])
-        prompts = {
-            "image_embeddings": embedding,
-            "point_coords": transform.coords(boxes.reshape(-1, 2, 2)).astype(np.float32),
-            "point_labels": np.tile(np.float32([2, 3]), (len(boxes), 1)),
-        }
-        nothing = np.zeros((1, 1, *bundle.mask_size), np.float32)
-        feeds["decoder"].append({**prompts, "mask_input": nothing, "has_mask_input": np.zeros(1, np.float32)})
-        cells = cells_of(windows_of(boxes, transform, SIDES[-2]), transform)
-        feeds["region_decoder"].append({**prompts, "cells": cells})
-    return feeds
 
 
 def build(

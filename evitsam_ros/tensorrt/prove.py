@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -11,8 +11,10 @@ import numpy as np
 from onnx import ModelProto
 
 from ..backends import Runtime
-from ..bundle import Bundle
+from ..bundle import NETWORKS, Bundle
 from ..segment import Masks, Prompt, Segmenter
+from ..segment.regions import SIDES, cells_of, windows_of
+from ..segment.transform import Transform, preprocess
 from .rounding import run_as_written
 
 #: Least mean and least single IoU between masks of candidate and reference, by precision.
@@ -75,6 +77,31 @@ def prompts_for(image: np.ndarray, count: int = 4) -> list[Prompt]:
         prompts.append(Prompt(box=np.concatenate([centre - reach, centre + reach])))
         prompts.append(Prompt(points=[centre], labels=[1]))
     return prompts
+
+
+def feeds_for(
+    bundle: Bundle, graphs: dict[str, ModelProto], images: Sequence[np.ndarray]
+) -> dict[str, list[dict]]:
+    """What the networks of a bundle read on real pictures, for measuring."""
+    runtime = graphs_runtime({"encoder": graphs["encoder"]}, "float32")
+    feeds: dict[str, list[dict]] = {name: [] for name in NETWORKS}
+    for image in images:
+        blob = preprocess(image, bundle.image_size, bundle.mean, bundle.std)
+        embedding = runtime.encode(blob)
+        feeds["encoder"].append({"image": blob})
+        feeds["proposals"].append({"image_embeddings": embedding})
+        transform = Transform(image.shape[:2], bundle.image_size, bundle.prompt_size, bundle.mask_size)
+        boxes = np.stack([p.box for p in prompts_for(image) if p.box is not None])
+        prompts = {
+            "image_embeddings": embedding,
+            "point_coords": transform.coords(boxes.reshape(-1, 2, 2)).astype(np.float32),
+            "point_labels": np.tile(np.float32([2, 3]), (len(boxes), 1)),
+        }
+        nothing = np.zeros((1, 1, *bundle.mask_size), np.float32)
+        feeds["decoder"].append({**prompts, "mask_input": nothing, "has_mask_input": np.zeros(1, np.float32)})
+        cells = cells_of(windows_of(boxes, transform, SIDES[-2]), transform)
+        feeds["region_decoder"].append({**prompts, "cells": cells})
+    return feeds
 
 
 def prove(

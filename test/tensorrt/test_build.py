@@ -15,24 +15,25 @@ from evitsam_ros.bundle import open_bundle, sha256
 from evitsam_ros.cli import main
 from evitsam_ros.export import export_bundle
 from evitsam_ros.models import create_model
+from evitsam_ros.segment import Prompt
 from evitsam_ros.segment.regions import SIDES
-from evitsam_ros.segment.segmenter import REGION_CHUNK
+from evitsam_ros.segment.segmenter import REGION_CHUNK, _arrays
+from evitsam_ros.segment.transform import Transform
 from evitsam_ros.tensorrt.api import Gpu, TensorRtError, describe, find_tensorrt
 from evitsam_ros.tensorrt.build import (
     NetworkPlan,
     Options,
     Report,
     build_engine,
-    decoder_profiles,
     graphs_in_precision,
     plan,
-    profiles_for,
     prove_emulated,
     resolve_target,
 )
 from evitsam_ros.tensorrt.cache import EngineCache
 from evitsam_ros.tensorrt.onnx_types import load_graph
 from evitsam_ros.tensorrt.precision import convert
+from evitsam_ros.tensorrt.profiles import profiles_for
 from evitsam_ros.tensorrt.prove import Proof
 from evitsam_ros.tensorrt.torch2trt_way import find_torch2trt
 
@@ -153,18 +154,23 @@ def test_torch2trt_says_why_it_cannot_work_here_and_names_the_other_way(rtx, cac
 
 def test_profiles_cover_what_the_segmenter_sends():
     bundle = open_bundle(ROOT / "engines" / "lite_sam")
-    small, large = decoder_profiles(bundle, Options())
+    prompts = Options().prompts
+    small, large = profiles_for(bundle, "decoder", prompts)
     assert small["point_coords"] == ((1, 2, 2), (16, 3, 2), (16, 12, 2))
     assert large["point_labels"] == ((64, 2), (256, 3), (256, 12))
     assert large["mask_input"][2] == (256, 1, 160, 160) and large["mask_input"][0][0] == 1
-    (images,) = profiles_for(bundle, "encoder", Options(batch=16))
+    (images,) = profiles_for(bundle, "encoder", prompts, batch=16)
     assert images["image"] == ((1, 3, 640, 640), (1, 3, 640, 640), (16, 3, 640, 640))
-    assert profiles_for(bundle, "proposals", Options()) == ()
-    (regions,) = profiles_for(bundle, "region_decoder", Options())
+    assert profiles_for(bundle, "proposals", prompts) == ()
+    (regions,) = profiles_for(bundle, "region_decoder", prompts)
     least, best, most = regions["cells"]
     sent = [(count, side * side) for count in (1, 17, REGION_CHUNK) for side in SIDES]
     assert all(least[0] <= n <= most[0] and least[1] <= k <= most[1] for n, k in [best, *sent])
-    assert regions["point_labels"] == ((1, 3), (64, 3), (64, 12))
+    transform = Transform((480, 640), 640, 640, (160, 160))
+    for kind in ("box", "guess"):
+        labels = _arrays([Prompt(points=[(9, 9)], **{kind: (5, 5, 20, 20)})], transform)[1]
+        assert regions["point_labels"][0][1] <= labels.shape[1] <= regions["point_labels"][2][1]
+    assert regions["point_labels"] == ((1, 2), (64, 2), (64, 12))
 
 
 def test_keys_differ_in_everything_that_matters(rtx):

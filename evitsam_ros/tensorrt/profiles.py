@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Optimisation profiles: the shapes that an engine takes, and those that it is fast for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..bundle import Bundle
+from ..segment.regions import SIDES
+from ..segment.segmenter import REGION_CHUNK
+
+#: A network's inputs by name: their least, best and largest shapes.
+Shapes = dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]
+
+
+def profiles_for(
+    bundle: Bundle,
+    network: str,
+    prompts: Sequence[tuple[int, int]],
+    points: tuple[int, int] = (1, 10),
+    batch: int = 1,
+) -> tuple[Shapes, ...]:
+    """Optimisation profiles of a network; none where every shape is fixed.
+
+    Args:
+        bundle: whose network it is.
+        network: its name in the bundle.
+        prompts: ranges of prompts a decoder call, one profile each.
+        points: fewest and most points a prompt, its corners or padding not counted.
+        batch: most images an encoder call; tuned for one.
+    """
+    if network == "decoder":
+        return _decoder_profiles(bundle, prompts, points)
+    if network == "region_decoder":
+        return (_region_profile(bundle, points),)
+    if network == "encoder":
+        one = (1, 3, bundle.image_size, bundle.image_size)
+        return ({"image": (one, one, (batch, *one[1:]))},)
+    return ()
+
+
+def _decoder_profiles(
+    bundle: Bundle, prompts: Sequence[tuple[int, int]], points: tuple[int, int]
+) -> tuple[Shapes, ...]:
+    """One profile for a range of prompts; a prompt is its points and two corners, or a padding point."""
+    low, high = points[0] + 1, points[1] + 2
+    usual = min(high, low + 1)
+    embedding, mask = (1, *bundle.embedding), bundle.mask_size
+    profiles = []
+    for least, most in prompts:
+        counts = (least, most, most)
+        tokens = (low, usual, high)
+        masks = (1, 1, most)
+        profiles.append(
+            {
+                "image_embeddings": (embedding, embedding, embedding),
+                "point_coords": tuple((b, n, 2) for b, n in zip(counts, tokens, strict=True)),
+                "point_labels": tuple((b, n) for b, n in zip(counts, tokens, strict=True)),
+                "mask_input": tuple((m, 1, *mask) for m in masks),
+                "has_mask_input": tuple((m,) for m in masks),
+            }
+        )
+    return tuple(profiles)
+
+
+def _region_profile(bundle: Bundle, points: tuple[int, int]) -> Shapes:
+    """All that the segmenter sends: few prompts or many, points with a box or a padding point, any window."""
+    embedding = (1, *bundle.embedding)
+    usual = 3 if bundle.proposals_as == "boxes" else 2
+    counts, tokens = (1, REGION_CHUNK, REGION_CHUNK), (2, usual, points[1] + 2)
+    cells = (SIDES[0] ** 2, SIDES[2] ** 2, SIDES[-1] ** 2)
+    return {
+        "image_embeddings": (embedding,) * 3,
+        "point_coords": tuple((b, n, 2) for b, n in zip(counts, tokens, strict=True)),
+        "point_labels": tuple(zip(counts, tokens, strict=True)),
+        "cells": tuple(zip(counts, cells, strict=True)),
+    }
