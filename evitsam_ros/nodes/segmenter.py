@@ -19,7 +19,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from std_srvs.srv import SetBool
 
 from ..backends import engines_missing
-from ..malloc import give_back_memory, tune_malloc
+from ..malloc import HeapWatch, give_back_memory, tune_malloc
 from ..segment import Segmenter
 from ..tensorrt.background import EngineSwitch, build_command
 from .channel import Channel, Job
@@ -61,6 +61,7 @@ class SegmenterNode(LifecycleNode):
         self._worker: Worker[Job] | None = None
         self._switch: EngineSwitch[Segmenter] | None = None
         self._recovery = Recovery()
+        self._heap = HeapWatch()
         self._active = False
         self._enabled = True
         self._logged: dict[tuple[str, str], float] = {}
@@ -236,6 +237,8 @@ class SegmenterNode(LifecycleNode):
         self._refuse_all("callback_errors", f"{type(error).__name__}: {error}")
 
     def _publish_diagnostics(self) -> None:
+        if self._active:
+            self._heap.look()
         for camera in self.cameras:
             camera.tick()
         state = "inactive" if not self._active else "active" if self._enabled else "disabled"
