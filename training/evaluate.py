@@ -51,6 +51,10 @@ def everything(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, T
     for name, records in _records(options):
         check_exhaustive(options.data / "annotations" / f"{name}.json")
         report[name] = {f"AutoPPN {options.top_n}": everything_recall(segmenter, records, options.top_n)}
+        for told in options.told:
+            other = Segmenter(dataclasses.replace(segmenter.bundle, proposals_as=told), segmenter.runtime)
+            found = everything_recall(other, records, options.top_n)
+            report[name][f"AutoPPN {options.top_n}, {told}"] = found
         if options.whole:
             whole = everything_recall(segmenter, records, options.top_n, regions=False)
             report[name][f"AutoPPN {options.top_n}, whole image"] = whole
@@ -161,6 +165,13 @@ def parser() -> argparse.ArgumentParser:
         "--grids", type=int, nargs="*", default=[], help="sides of point grids to compare with"
     )
     added.add_argument("--whole", action="store_true", help="also with whole images, not regions, decoded")
+    added.add_argument(
+        "--told",
+        nargs="*",
+        default=[],
+        choices=("boxes", "points"),
+        help="also with the decoder told so much of the proposals, whatever the bundle says",
+    )
     added = command(edges, model_needed=False)
     on_data(added, "bsds500_val")
     added.add_argument("--thresholds", type=int, default=33)

@@ -2,6 +2,7 @@
 """The evaluator against hand-made cases with known answers."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -119,6 +120,18 @@ def test_everything_is_scored_with_proposals_and_with_a_grid(shapes_data, bundle
     records = read_folder(shapes_data, ["shapes_val"])[:1]
     for grid in (None, 4):
         assert 0 <= everything_recall(segmenter, records, 16, grid)["all"] <= 1
+
+
+def test_what_the_decoder_is_told_of_proposals_can_be_compared(shapes_data, tmp_path):
+    shutil.copytree(shapes_data, data := tmp_path / "data")
+    path = data / "annotations" / "shapes_val.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "info": {"exhaustive": True}}))
+    arguments = ["--data", str(data), "--on", "shapes_val", "--limit", "2", "--top-n", "32"]
+    arguments += ["--told", "boxes", "points", "--json", str(tmp_path / "report.json")]
+    assert main(["everything", "--model", "lite_sam", *arguments]) == 0
+    rows = json.loads((tmp_path / "report.json").read_text())["shapes_val"]
+    assert rows["AutoPPN 32"] == rows["AutoPPN 32, points"] != rows["AutoPPN 32, boxes"]
 
 
 def test_one_annotator_is_the_one_who_covered_most(shapes_data):
