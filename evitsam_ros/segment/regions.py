@@ -21,6 +21,8 @@ MARGIN = 0.25
 #: The same around a guess, which may be of a part of the object, and the least side of its window: of a point
 #: with less around it the decoder makes the whole window.
 GUESS_MARGIN, GUESS_SIDE = 1.0, 16
+#: Low-res logits along an edge of a window that a whole object may touch with: two cells.
+MOST_AT_EDGE = 8
 #: Logit of what lies outside of a window.
 OUTSIDE = -32.0
 #: Low-res logits a side of a cell.
@@ -75,6 +77,28 @@ def place_masks(masks: np.ndarray, windows: np.ndarray, transform: Transform) ->
     for target, mask, (top, left) in zip(placed, fine, FINE * windows[:, :2], strict=True):
         target[top : top + FINE * side, left : left + FINE * side] = mask
     return placed
+
+
+def cut_off(logits: np.ndarray, windows: np.ndarray, transform: Transform) -> np.ndarray:
+    """``(M,)`` bool: which masks ``(M, h, w)`` run along an edge of their window inside of the picture.
+
+    Their objects go on beyond it. SAM's generator drops masks at the edges of its crops likewise.
+    """
+    height, width = transform.visible_cells
+    cut = np.zeros(len(logits), bool)
+    for index, (top, left, side) in enumerate(FINE * windows):
+        if not side:
+            continue
+        bottom, right = top + side, left + side
+        part = logits[index, top:bottom, left:right] > 0
+        edges = (
+            (top, 0, part[0]),
+            (left, 0, part[:, 0]),
+            (height, bottom, part[-1]),
+            (width, right, part[:, -1]),
+        )
+        cut[index] = any(beyond > edge and line.sum() > MOST_AT_EDGE for beyond, edge, line in edges)
+    return cut
 
 
 def _grid(transform: Transform) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from .everything import Thresholds, choose, decode_proposals, drop_covered, grid
 from .frame import Frame
 from .masks import Masks
 from .prompt import Prompt, check_prompts
-from .regions import cells_of, place_masks, windows_for
+from .regions import cells_of, cut_off, place_masks, windows_for
 from .transform import Transform, preprocess, resized_shape
 
 #: Prompts a decoder call where the runtime does not say: on a CPU 16 cost the same a prompt as 64, at a
@@ -312,7 +312,7 @@ class Segmenter:
             grid: SAM's way instead of proposals, ``grid`` x ``grid`` points.
             also: prompts that come before the proposals, as for objects known from the last frame.
             budget: decode no more than there is time for; it learns from every frame.
-            regions: see :meth:`decode`.
+            regions: see :meth:`decode`; what its window cuts off is not kept.
         """
         embedding = image if isinstance(image, Embedding) else self.embed(image)
         thresholds = thresholds or self.thresholds()
@@ -325,8 +325,13 @@ class Segmenter:
         if budget is not None:
             prompts = budget.cut(prompts, sum(self.timings.values()))
         ambiguous = any(prompt.box is None for prompt in prompts)
-        masks = self.decode(embedding, prompts, ambiguous, regions, least_score=thresholds.score)
+        masks = self.decode(
+            embedding, prompts, multimask=ambiguous, regions=regions, least_score=thresholds.score
+        )
         with self.timed("filter"):
+            if regions and self.bundle.has_regions:
+                windows = windows_for(masks.prompts, masks.transform)
+                masks = masks.select(~cut_off(masks.logits, windows, masks.transform))
             chosen = choose(masks, thresholds)
         if budget is not None:
             budget.learn(len(prompts), self.timings["decode"], self.timings["filter"])

@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 
 from evitsam_ros.segment import Prompt, Segmenter
-from evitsam_ros.segment.regions import OUTSIDE, SIDES, cells_of, place_masks, windows_for, windows_of
+from evitsam_ros.segment.regions import (
+    OUTSIDE,
+    SIDES,
+    cells_of,
+    cut_off,
+    place_masks,
+    windows_for,
+    windows_of,
+)
 from evitsam_ros.segment.segmenter import _arrays
 from evitsam_ros.segment.transform import Transform
 
@@ -74,6 +82,18 @@ def test_masks_return_to_the_cells_that_they_come_from():
     inside = placed > OUTSIDE
     assert inside.sum() == 2 * (4 * 8) ** 2
     assert (placed[inside] == np.tile(np.arange(160 * 160), 2).reshape(2, 160, 160)[inside]).all()
+
+
+def test_masks_that_go_on_beyond_their_window_are_known():
+    windows = np.array([[8, 8, 16], [8, 8, 16], [8, 8, 16], [0, 0, 16], [14, 24, 16], [0, 0, 0]])
+    masks = np.full((6, 160, 160), -1.0, np.float32)
+    masks[0, 40:60, 40:96] = 1  # along the right edge of its window
+    masks[1, 40:60, 40:80] = 1  # within
+    masks[2, 40:48, 40:96] = 1  # touches with two cells
+    masks[3, 0:40, 0:40] = 1  # along the edge of the picture
+    masks[4, 80:120, 100:160] = 1  # the same, where the padding begins, and on the right
+    masks[5] = 1  # the whole image is no window
+    assert cut_off(masks, windows, WIDE).tolist() == [True, False, False, False, False, False]
 
 
 @pytest.mark.parametrize("multimask", [False, True])
