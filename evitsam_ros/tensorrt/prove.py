@@ -13,6 +13,7 @@ from onnx import ModelProto
 from ..backends import Runtime
 from ..bundle import NETWORKS, Bundle
 from ..segment import Masks, Prompt, Segmenter
+from ..segment.everything import stability
 from ..segment.regions import SIDES, cells_of, windows_of
 from ..segment.transform import Transform, preprocess
 from .rounding import run_as_written
@@ -21,6 +22,8 @@ from .rounding import run_as_written
 LIMITS = {"fp32": (0.999, 0.98), "fp16": (0.99, 0.95), "bf16": (0.97, 0.85), "int8": (0.95, 0.80)}
 #: Masks smaller than this many low-res cells are a matter of a cell more or less; they are not compared.
 LEAST_CELLS = 12
+#: Nor are masks of less stability, whose outline any rounding moves: nobody is shown them.
+LEAST_STABILITY = 0.2
 
 
 class ProofError(ValueError):
@@ -154,7 +157,8 @@ def _compare(wanted: Any, found: Any) -> NetworkProof:
 
 def _mask_ious(wanted: Masks, found: Masks) -> list[float]:
     ious = []
-    for a, b in zip(wanted.visible > 0, found.visible > 0, strict=True):
+    certain = stability(wanted.visible) >= LEAST_STABILITY
+    for a, b in zip(wanted.visible[certain] > 0, found.visible[certain] > 0, strict=True):
         union = np.count_nonzero(a | b)
         if union >= LEAST_CELLS:
             ious.append(np.count_nonzero(a & b) / union)
