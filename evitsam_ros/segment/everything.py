@@ -27,7 +27,7 @@ class Thresholds:
         nms: largest box IoU between two kept masks.
         heat: least confidence of a proposal.
         min_area: least area in pixels of the original image.
-        same: largest box IoU between two prompts that are both decoded.
+        same: largest IoU between the boxes, or guesses, of two prompts that are both decoded.
     """
 
     score: float = 0.7

@@ -15,6 +15,7 @@ import numpy as np
 from ..backends import Runtime, open_runtime
 from ..bundle import Bundle, open_bundle
 from .budget import LatencyBudget
+from .coverage import SHARE, covering_points
 from .everything import Thresholds, choose, decode_proposals, drop_covered, grid_prompts
 from .frame import Frame
 from .masks import Masks
@@ -256,7 +257,7 @@ class Segmenter:
     ) -> tuple[_Kept, np.ndarray]:
         """What is kept of prompts of one kind and window side, and its low-res logits ``(K, h, w)``."""
         transform = embedding.transform
-        coords, labels, masks, has_mask = _arrays(batch, transform)
+        coords, labels, masks, has_mask = prompt_arrays(batch, transform)
         if not windows[0, 2]:
             low_res, iou = self.runtime.decode(embedding.data, coords, labels, masks, has_mask)
             kept = _Kept.of(iou, multimask, least_score)
@@ -303,6 +304,7 @@ class Segmenter:
     ) -> Masks:
         """All objects of an image, best first, with ids 1, 2, 3, …
 
+        Proposals that overlap are decoded once; an eighth of ``top_n`` may go to points between them.
         Points alone are ambiguous: all three masks of each compete.
 
         Args:
@@ -319,9 +321,7 @@ class Segmenter:
         if grid is not None:
             prompts = grid_prompts(embedding.transform.size, grid)
         else:
-            also = list(also)[:top_n]
-            proposed = drop_covered(self.propose(embedding, top_n, thresholds.heat), also, thresholds.same)
-            prompts = [*also, *proposed][:top_n]
+            prompts = self._spread(embedding, top_n, thresholds, list(also)[:top_n])
         if budget is not None:
             prompts = budget.cut(prompts, sum(self.timings.values()))
         ambiguous = any(prompt.box is None for prompt in prompts)
@@ -337,9 +337,25 @@ class Segmenter:
             budget.learn(len(prompts), self.timings["decode"], self.timings["filter"])
         return chosen
 
+    def _spread(
+        self, embedding: Embedding, top_n: int, thresholds: Thresholds, also: list[Prompt]
+    ) -> list[Prompt]:
+        """``also``, then the proposals that look elsewhere, then points where none of them does."""
+        proposed = drop_covered(self.propose(embedding, top_n, thresholds.heat), also, thresholds.same)
+        prompts = [*also, *proposed][:top_n]
+        if self.bundle.has_proposals and self.bundle.proposals_as == "points":
+            spare = min(top_n - len(prompts), int(top_n * SHARE))
+            prompts += covering_points(prompts, embedding.transform.size, spare)
+        return prompts
 
-def _arrays(prompts: Sequence[Prompt], transform: Transform) -> tuple[np.ndarray, ...]:
-    """Prompts of one kind as the decoder's inputs: coords, labels, masks, has_mask."""
+
+def prompt_arrays(prompts: Sequence[Prompt], transform: Transform) -> tuple[np.ndarray, ...]:
+    """Prompts of one kind as the decoder's float32 inputs.
+
+    Returns:
+        Coordinates ``(B, N, 2)`` and labels ``(B, N)``, with a box's corners or a padding point; mask prompts
+        ``(B or 1, 1, h, w)``, and whether there are any ``(B or 1,)``.
+    """
     count = len(prompts)
     coords = transform.coords(np.stack([p.points for p in prompts]))
     labels = np.stack([p.labels for p in prompts])

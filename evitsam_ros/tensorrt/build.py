@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from onnx import ModelProto
 
-from ..bundle import Bundle, sha256
+from ..bundle import NETWORKS, Bundle, sha256
 from .api import Gpu, TensorRt, TensorRtError
 from .cache import EngineCache, EngineKey
 from .int8 import calibrate, quantize
@@ -232,8 +232,8 @@ def _first_difference(report: Report) -> str:
     """The first node left in half precision that breaks, else the one that errs most."""
     left = [
         (network, error)
-        for network, errors in report.errors.items()
-        for error in errors
+        for network in NETWORKS  # in the order in which they run
+        for error in report.errors.get(network, ())
         if error.name not in report.islands[network]
     ]
     for network, error in left:

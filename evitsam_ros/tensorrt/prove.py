@@ -15,6 +15,7 @@ from ..bundle import NETWORKS, Bundle
 from ..segment import Masks, Prompt, Segmenter
 from ..segment.everything import stability
 from ..segment.regions import SIDES, cells_of, windows_of
+from ..segment.segmenter import prompt_arrays
 from ..segment.transform import Transform, preprocess
 from .rounding import run_as_written
 
@@ -82,6 +83,14 @@ def prompts_for(image: np.ndarray, count: int = 4) -> list[Prompt]:
     return prompts
 
 
+def proposals_for(image: np.ndarray) -> list[list[Prompt]]:
+    """The same places as proposals: told as boxes beside their points, and as points with a guess."""
+    boxes = [prompt.box for prompt in prompts_for(image) if prompt.box is not None]
+    return [
+        [Prompt(box.reshape(2, 2).mean(0)[None], **{kind: box}) for box in boxes] for kind in ("box", "guess")
+    ]
+
+
 def feeds_for(
     bundle: Bundle, graphs: dict[str, ModelProto], images: Sequence[np.ndarray]
 ) -> dict[str, list[dict]]:
@@ -94,17 +103,24 @@ def feeds_for(
         feeds["encoder"].append({"image": blob})
         feeds["proposals"].append({"image_embeddings": embedding})
         transform = Transform(image.shape[:2], bundle.image_size, bundle.prompt_size, bundle.mask_size)
-        boxes = np.stack([p.box for p in prompts_for(image) if p.box is not None])
-        prompts = {
-            "image_embeddings": embedding,
-            "point_coords": transform.coords(boxes.reshape(-1, 2, 2)).astype(np.float32),
-            "point_labels": np.tile(np.float32([2, 3]), (len(boxes), 1)),
-        }
-        nothing = np.zeros((1, 1, *bundle.mask_size), np.float32)
-        feeds["decoder"].append({**prompts, "mask_input": nothing, "has_mask_input": np.zeros(1, np.float32)})
-        cells = cells_of(windows_of(boxes, transform, SIDES[-2]), transform)
-        feeds["region_decoder"].append({**prompts, "cells": cells})
+        prompts = prompts_for(image)
+        for group in ([p for p in prompts if p.box is not None], [p for p in prompts if p.box is None]):
+            said, mask, has_mask = _read(group, embedding, transform)
+            feeds["decoder"].append({**said, "mask_input": mask, "has_mask_input": has_mask})
+        for group in proposals_for(image):
+            said, *_ = _read(group, embedding, transform)
+            windows = windows_of(np.stack([p.extent for p in group]), transform, SIDES[-2])
+            feeds["region_decoder"].append({**said, "cells": cells_of(windows, transform)})
     return feeds
+
+
+def _read(
+    group: Sequence[Prompt], embedding: Any, transform: Transform
+) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+    """What both decoders read of prompts of one kind; and the mask prompt, which one of them reads."""
+    coords, labels, mask, has_mask = prompt_arrays(group, transform)
+    said = {"image_embeddings": embedding, "point_coords": coords, "point_labels": labels}
+    return said, mask, has_mask
 
 
 def prove(
@@ -129,10 +145,9 @@ def prove(
         outputs.setdefault("decoder", []).append(_compare(wanted.logits, drawn.logits))
         ious += _mask_ious(wanted, drawn)
         if bundle.has_regions:
-            middles = [(p.box.reshape(2, 2).mean(0)[None], p.box) for p in prompts if p.box is not None]
-            boxes = [Prompt(middle, **{kind: box}) for kind in ("box", "guess") for middle, box in middles]
-            wanted = reference.decode(right, boxes, multimask=True, regions=True)
-            drawn = segmenter.decode(found, boxes, multimask=True, regions=True)
+            proposals = [prompt for group in proposals_for(image) for prompt in group]
+            wanted = reference.decode(right, proposals, multimask=True, regions=True)
+            drawn = segmenter.decode(found, proposals, multimask=True, regions=True)
             outputs.setdefault("region_decoder", []).append(_compare(wanted.logits, drawn.logits))
             ious += _mask_ious(wanted, drawn)
     networks = {

@@ -14,7 +14,7 @@ from evitsam_ros.segment.regions import (
     windows_for,
     windows_of,
 )
-from evitsam_ros.segment.segmenter import _arrays
+from evitsam_ros.segment.segmenter import prompt_arrays
 from evitsam_ros.segment.transform import Transform
 
 WIDE = Transform((480, 640), 640, 640, (160, 160))
@@ -66,7 +66,7 @@ def test_guesses_get_wide_windows_that_hold_the_point():
 
 def test_a_guess_is_not_told_to_the_decoder():
     plain, guess = Prompt(points=[(50, 60)]), Prompt(points=[(50, 60)], guess=(40, 50, 70, 80))
-    for one, other in zip(_arrays([plain], WIDE), _arrays([guess], WIDE), strict=True):
+    for one, other in zip(prompt_arrays([plain], WIDE), prompt_arrays([guess], WIDE), strict=True):
         np.testing.assert_array_equal(one, other)
 
 

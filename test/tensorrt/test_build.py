@@ -17,7 +17,7 @@ from evitsam_ros.export import export_bundle
 from evitsam_ros.models import create_model
 from evitsam_ros.segment import Prompt
 from evitsam_ros.segment.regions import SIDES
-from evitsam_ros.segment.segmenter import REGION_CHUNK, _arrays
+from evitsam_ros.segment.segmenter import REGION_CHUNK, prompt_arrays
 from evitsam_ros.segment.transform import Transform
 from evitsam_ros.tensorrt.api import Gpu, TensorRtError, describe, find_tensorrt
 from evitsam_ros.tensorrt.build import (
@@ -168,7 +168,7 @@ def test_profiles_cover_what_the_segmenter_sends():
     assert all(least[0] <= n <= most[0] and least[1] <= k <= most[1] for n, k in [best, *sent])
     transform = Transform((480, 640), 640, 640, (160, 160))
     for kind in ("box", "guess"):
-        labels = _arrays([Prompt(points=[(9, 9)], **{kind: (5, 5, 20, 20)})], transform)[1]
+        labels = prompt_arrays([Prompt(points=[(9, 9)], **{kind: (5, 5, 20, 20)})], transform)[1]
         assert regions["point_labels"][0][1] <= labels.shape[1] <= regions["point_labels"][2][1]
     assert regions["point_labels"] == ((1, 2), (64, 2), (64, 12))
 

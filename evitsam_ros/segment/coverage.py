@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Points where no other prompt looks: what AutoPPN proposes clusters on small things, and walls, floors and
+skies between them stay without a prompt."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .everything import grid_prompts
+from .prompt import Prompt
+
+#: Share of a frame's prompts that covering points may take.
+SHARE = 1 / 8
+#: Places for them along each side of the image.
+PER_SIDE = 20
+
+
+def covering_points(known: list[Prompt], size: tuple[int, int], count: int) -> list[Prompt]:
+    """Up to ``count`` points, each the farthest from all before it and from where ``known`` look.
+
+    Args:
+        known: prompts that are decoded anyway, in pixels of the image; of a box without points, its middle.
+        size: (H, W) of the image, pixels.
+        count: at most so many; if nothing is known, a square grid of no more.
+    """
+    if not known or count <= 0:
+        return grid_prompts(size, int(max(count, 0) ** 0.5))
+    taken = np.concatenate([p.points if len(p.points) else p.box.reshape(2, 2).mean(0)[None] for p in known])
+    places = grid_prompts(size, PER_SIDE)
+    spots = np.concatenate([place.points for place in places])
+    distances = np.linalg.norm(spots[:, None] - taken[None], axis=2).min(1)
+    found = []
+    for _ in range(min(count, len(places))):
+        farthest = int(distances.argmax())
+        found.append(places[farthest])
+        distances = np.minimum(distances, np.linalg.norm(spots - spots[farthest], axis=1))
+    return found
