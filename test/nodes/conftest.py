@@ -135,6 +135,7 @@ class Peer:
         self.executor.add_node(self.node)
         self.heard: dict[str, list] = {}
         self.publishers: dict[str, object] = {}
+        self.repeated: dict[str, object] = {}
 
     def listen(self, kind: type, topic: str) -> list:
         """All messages on ``topic`` from now on, in a list that grows."""
@@ -150,6 +151,16 @@ class Peer:
             self.publishers[topic] = self.node.create_publisher(type(message), topic, qos)
             self.until(lambda: self.publishers[topic].get_subscription_count() > 0, 15)
         self.publishers[topic].publish(message)
+
+    def keep_publishing(self, topic: str, message) -> None:
+        """``message`` now and ten times a second from now on, in place of the one before it.
+
+        As cameras send their calibration: to a best-effort reader that is not matched yet, once may be never.
+        """
+        if topic not in self.repeated:
+            self.node.create_timer(0.1, lambda: self.publish(topic, self.repeated[topic]))
+        self.repeated[topic] = message
+        self.publish(topic, message)
 
     def until(self, done: Callable[[], bool], seconds: float = 10.0) -> bool:
         deadline = time.monotonic() + seconds

@@ -95,7 +95,7 @@ def refused(robot, frame: str, point) -> str:
 
 
 def test_a_point_on_the_map_is_where_the_moving_camera_sees_it(robot):
-    robot.peer.publish("/camera_info", info())
+    robot.peer.keep_publishing("/camera_info", info())
     for x, degrees in ((1.0, 0.0), (2.0, 5.0)):
         drive(robot, robot.stamp + 1, x, degrees)
         # 4 m ahead of the robot's origin at x, 0.2 m to its left, 0.1 m above the camera.
@@ -108,7 +108,7 @@ def test_a_point_on_the_map_is_where_the_moving_camera_sees_it(robot):
 
 
 def test_the_lens_bends_the_ray(robot):
-    robot.peer.publish("/camera_info", info(DISTORTION))
+    robot.peer.keep_publishing("/camera_info", info(DISTORTION))
     point = np.array([0.9, -0.5, 2.0])
     matrix = np.array([[FOCAL, 0, 64], [0, FOCAL, 48], [0, 0, 1.0]])
     nothing = np.zeros(3)
@@ -118,7 +118,7 @@ def test_the_lens_bends_the_ray(robot):
 
 
 def test_what_the_camera_cannot_see_is_said(robot):
-    robot.peer.publish("/camera_info", info())
+    robot.peer.keep_publishing("/camera_info", info())
     drive(robot, robot.stamp + 1, 0.0)
     assert "clicked_point: the point lies behind the camera (-2.00 m" in refused(
         robot, "base_link", (-2, 0, 0.5)

@@ -34,7 +34,7 @@ def wall(stamp: int, millimetres: int = 2000) -> Image:
 def answer(robot, kind: type, topic: str, late: int = 0):
     """The answer to an image whose depth came just before, ``late`` seconds off."""
     heard = robot.peer.listen(kind, robot.topic(topic))
-    robot.peer.publish("/camera_info", info())
+    robot.peer.keep_publishing("/camera_info", info())
     before = len(heard)
     for _ in range(20):
         robot.peer.publish("/depth", wall(robot.stamp + 1 - late))
