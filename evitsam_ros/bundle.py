@@ -18,7 +18,9 @@ import yaml
 
 FORMAT = 1
 DESCRIPTION = "model.yaml"
-NETWORKS = ("encoder", "decoder", "proposals", "region_decoder")
+#: Widths of the cells that ``foveal_decoder.onnx`` can look at, in cells of the embedding.
+FOVEAL_STRIDES = (1, 2, 4, 8)
+NETWORKS = ("encoder", "decoder", "proposals", "foveal_decoder")
 
 _NUMBERS3 = {"type": "array", "items": {"type": "number"}, "minItems": 3, "maxItems": 3}
 _SIDE = {"type": "integer", "minimum": 16}
@@ -111,9 +113,9 @@ class Bundle:
         return "proposals" in self.networks
 
     @property
-    def has_regions(self) -> bool:
-        """Whether prompts with boxes can be decoded in their regions alone."""
-        return "region_decoder" in self.networks
+    def has_foveal(self) -> bool:
+        """Whether many prompts can be decoded faster, looking closely at their points only."""
+        return "foveal_decoder" in self.networks
 
 
 def sha256(path: Path) -> str:

@@ -25,7 +25,7 @@ from torch import nn
 from .bundle import DESCRIPTION, FORMAT, sha256
 from .models import create_model
 from .models.decoder_rewrites import DeployedDecoder, Form
-from .models.region_decoder import RegionDecoder
+from .models.foveal_decoder import FovealDecoder
 from .models.sam import Sam
 from .tensorrt.onnx_types import element_types
 
@@ -48,16 +48,16 @@ DYNAMIC = {
         "iou_predictions": {0: "prompts"},
     },
     "proposals": {},
-    "region_decoder": {
+    "foveal_decoder": {
         "point_coords": _BATCH,
         "point_labels": _BATCH,
         "cells": {0: "prompts", 1: "cells"},
-        "region_masks": {0: "prompts", 2: "fine_cells"},
+        "foveal_masks": {0: "prompts", 2: "fine_cells"},
         "iou_predictions": {0: "prompts"},
     },
 }
 #: Networks that are made of the same weights, and the file that holds them once.
-SHARED_WEIGHTS = ("decoder.weights", ("decoder", "region_decoder"))
+SHARED_WEIGHTS = ("decoder.weights", ("decoder", "foveal_decoder"))
 
 
 def export_bundle(
@@ -176,12 +176,12 @@ def _networks(model: Sam, decoder_form: Form) -> dict[str, tuple]:
     }
     if model.auto_ppn is not None:
         networks["proposals"] = (model.auto_ppn, (embedding,), ["image_embeddings"], ["heat", "boxes"])
-        # Proposals come with boxes, and are many: what looks at regions alone is for them.
-        networks["region_decoder"] = (
-            RegionDecoder(model).eval(),
+        # Proposals are many: what looks closely at their points only is for them.
+        networks["foveal_decoder"] = (
+            FovealDecoder(model).eval(),
             (*prompts[:3], torch.zeros(2, 4, dtype=torch.int32)),
-            ["image_embeddings", *list(DYNAMIC["region_decoder"])[:3]],
-            ["region_masks", "iou_predictions"],
+            ["image_embeddings", *list(DYNAMIC["foveal_decoder"])[:3]],
+            ["foveal_masks", "iou_predictions"],
         )
     return networks
 

@@ -56,7 +56,7 @@ def everything(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, T
             found = everything_recall(other, records, options.top_n)
             report[name][f"AutoPPN {options.top_n}, {told}"] = found
         if options.whole:
-            whole = everything_recall(segmenter, records, options.top_n, regions=False)
+            whole = everything_recall(segmenter, records, options.top_n, foveal=False)
             report[name][f"AutoPPN {options.top_n}, whole image"] = whole
         for side in options.grids:
             report[name][f"grid {side}x{side}"] = everything_recall(segmenter, records, side * side, side)
@@ -164,7 +164,9 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument(
         "--grids", type=int, nargs="*", default=[], help="sides of point grids to compare with"
     )
-    added.add_argument("--whole", action="store_true", help="also with whole images, not regions, decoded")
+    added.add_argument(
+        "--whole", action="store_true", help="also with whole images decoded, not views around the points"
+    )
     added.add_argument(
         "--told",
         nargs="*",

@@ -88,11 +88,11 @@ class Runtime:
         """Prompts as in ``decoder.onnx`` -> low-res logits ``(B, 3, h, w)`` and IoU ``(B, 3)``."""
         return self._decode("decoder", embedding, coords, labels, mask_input=masks, has_mask_input=has_mask)
 
-    def decode_regions(
+    def decode_foveal(
         self, embedding: Any, coords: np.ndarray, labels: np.ndarray, cells: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As in ``region_decoder.onnx`` -> logits of the cells ``(B, 3, 16 * K)`` and IoU ``(B, 3)``."""
-        return self._decode("region_decoder", embedding, coords, labels, cells=cells)
+        """As in ``foveal_decoder.onnx`` -> logits of the cells ``(B, 3, 16 * K)`` and IoU ``(B, 3)``."""
+        return self._decode("foveal_decoder", embedding, coords, labels, cells=cells)
 
     def _decode(
         self, network: str, embedding: Any, coords: np.ndarray, labels: np.ndarray, **rest: np.ndarray

@@ -33,7 +33,7 @@ BACKENDS: dict[str, type[Backend]] = {
 #: threads of two get in each other's way.
 PREFERENCE = ("openvino", "onnxruntime")
 #: Networks of everything mode alone, which CPU runtimes load when they are first asked: prompts start sooner.
-LATER = ("proposals", "region_decoder")
+LATER = ("proposals", "foveal_decoder")
 
 
 def open_runtime(

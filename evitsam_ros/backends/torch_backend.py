@@ -66,20 +66,20 @@ class TorchBackend:
 
     def _plain(self, bundle: Bundle, network: str) -> Any:
         from ..models.decoder_rewrites import DeployedDecoder
-        from ..models.region_decoder import RegionDecoder
+        from ..models.foveal_decoder import FovealDecoder
 
         model = self._model(bundle)
         if network == "decoder":
             return DeployedDecoder(model, "plain").eval()
-        if network == "region_decoder":
-            return RegionDecoder(model).eval()
+        if network == "foveal_decoder":
+            return FovealDecoder(model).eval()
         return {"encoder": model.image_encoder, "proposals": model.auto_ppn}[network]
 
     def _on_gpu(self, bundle: Bundle, network: str) -> Any:
         import torch
 
         from ..models.decoder_rewrites import DeployedDecoder
-        from ..models.region_decoder import RegionDecoder
+        from ..models.foveal_decoder import FovealDecoder
         from .torch_gpu import Graphed, Halved, InPowersOfTwo, halve
 
         key = f"{bundle.name} halved"
@@ -89,8 +89,8 @@ class TorchBackend:
         model = self._models[key]
         if network == "decoder":
             return Graphed(Halved(DeployedDecoder(model).eval(), kept=COORDINATES))
-        if network == "region_decoder":
-            return InPowersOfTwo(Graphed(Halved(RegionDecoder(model).eval(), kept=COORDINATES_AND_CELLS)))
+        if network == "foveal_decoder":
+            return InPowersOfTwo(Graphed(Halved(FovealDecoder(model).eval(), kept=COORDINATES_AND_CELLS)))
         return Graphed(Halved({"encoder": model.image_encoder, "proposals": model.auto_ppn}[network]))
 
     def _model(self, bundle: Bundle) -> Any:

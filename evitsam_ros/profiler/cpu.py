@@ -13,6 +13,8 @@ import numpy as np
 
 from ..backends import BACKENDS, BackendError
 from ..bundle import Bundle, open_bundle
+from ..segment.fovea import Views
+from ..segment.transform import Transform
 
 
 def cases_of(bundle: Bundle) -> dict[str, list[tuple[str, dict[str, np.ndarray]]]]:
@@ -30,15 +32,17 @@ def cases_of(bundle: Bundle) -> dict[str, list[tuple[str, dict[str, np.ndarray]]
             "has_mask_input": np.zeros(1, np.float32),
         }
 
-    def regions(side: int) -> dict[str, np.ndarray]:
-        given = {name: values for name, values in prompts(16).items() if "mask" not in name}
-        return {**given, "cells": np.tile(np.arange(side * side, dtype=np.int32), (16, 1))}
+    def foveal(count: int) -> dict[str, np.ndarray]:
+        given = {name: values for name, values in prompts(count).items() if "mask" not in name}
+        size = (bundle.prompt_size * 3 // 4, bundle.prompt_size)  # a picture of 4 to 3
+        transform = Transform(size, bundle.image_size, bundle.prompt_size, bundle.mask_size)
+        return {**given, "cells": Views.around(given["point_coords"][:, 0], transform).cells()}
 
     cases = {
         "encoder": [("encoder", {"image": image})],
         "decoder": [(f"decoder, {n} prompts" if n > 1 else "decoder, 1 prompt", prompts(n)) for n in (1, 16)],
         "proposals": [("proposals", {"image_embeddings": embedding})],
-        "region_decoder": [(f"16 prompts in {side}x{side} cells", regions(side)) for side in (8, 16)],
+        "foveal_decoder": [(f"foveal decoder, {n} prompts", foveal(n)) for n in (16, 64)],
     }
     return {name: cases[name] for name in bundle.networks}
 

@@ -96,7 +96,7 @@ def measure_everything(
         slow_every: grids, and proposals decoded on the whole image, have every so manyth turn only, from the
             first on.
     """
-    whole = {"AutoPPN, 256 prompts, whole image": lambda: segmenter.everything(image, 256, regions=False)}
+    whole = {"AutoPPN, 256 prompts, whole image": lambda: segmenter.everything(image, 256, foveal=False)}
     ways, slow = _ways(segmenter, image), dict(whole)
     if grids:
         slow |= {

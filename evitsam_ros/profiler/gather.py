@@ -16,7 +16,7 @@ from .spans import DEVICE, HOST, Span, samples_of
 from .stages import DECODER, ENCODER, FRAME, RESIZE, REST, STAGES, RecordingSegmenter
 
 #: Networks that the stages of these names wait for; a stage that waits for none runs on the host.
-NETWORKS_OF = {"encoder": {"encoder"}, "proposals": {"proposals"}, "decoder": {"decoder", "region_decoder"}}
+NETWORKS_OF = {"encoder": {"encoder"}, "proposals": {"proposals"}, "decoder": {"decoder", "foveal_decoder"}}
 
 
 def stages_of(

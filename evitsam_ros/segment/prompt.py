@@ -30,8 +30,8 @@ class Prompt:
         box: x0, y0, x1, y1; or None.
         mask: ``(h, w)`` low-res logits of an earlier answer; or None.
         object_id: number of the object in the results, 1 to 65535; given in order when None.
-        guess: x0, y0, x1, y1 of about where the object is, which the decoder is not told: it says how far
-            around a point to look (:mod:`~evitsam_ros.segment.regions`); or None.
+        guess: x0, y0, x1, y1 of about where the object is, which the decoder is not told: of proposals whose
+            guesses overlap one is decoded; or None.
 
     Raises:
         PromptError: shapes do not fit, a number is not finite, a label is not 0 or 1, the box is empty,

@@ -17,17 +17,17 @@ from ..bundle import Bundle, open_bundle
 from .budget import LatencyBudget
 from .coverage import SHARE, covering_points
 from .everything import Thresholds, choose, decode_proposals, drop_covered, grid_prompts
+from .fovea import Views, looks_at
 from .frame import Frame
 from .masks import Masks
 from .prompt import Prompt, check_prompts
-from .regions import cells_of, cut_off, place_masks, windows_for
 from .transform import Transform, preprocess, resized_shape
 
 #: Prompts a decoder call where the runtime does not say: on a CPU 16 cost the same a prompt as 64, at a
 #: quarter of the memory.
 CHUNK = 16
-#: The same where prompts are decoded in small regions, each of which is little work.
-REGION_CHUNK = 64
+#: The same of the foveal decoder, whose prompts are little work each.
+FOVEAL_CHUNK = 64
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ class Segmenter:
         embedding: Embedding,
         prompts: Sequence[Prompt],
         multimask: bool = False,
-        regions: bool = False,
+        foveal: bool = False,
         least_score: float = -np.inf,
     ) -> Masks:
         """Decode prompts, all in one batch.
@@ -190,8 +190,8 @@ class Segmenter:
             prompts: in pixels of the original image.
             multimask: give the three masks of each prompt, in its order; otherwise the best of the three
                 by predicted IoU.
-            regions: look only at the surroundings of a point's box or guess, where the bundle can: many times
-                faster for small ones, and nearly the same masks.
+            foveal: look closely at each prompt's points only, where the bundle can: many times faster, and
+                nearly the same masks.
             least_score: leave out masks of less predicted IoU.
 
         Raises:
@@ -205,18 +205,15 @@ class Segmenter:
                     f"prompt {index}: mask has shape {prompt.mask.shape}; expected low-res logits "
                     f"{transform.mask_size}"
                 )
-        windows = np.zeros((len(prompts), 3), int)
-        if regions and self.bundle.has_regions:
-            windows = windows_for(prompts, transform)
         depth, drawn = 3 if multimask else 1, 0
         # Memory that is never written to costs nothing.
         logits = np.empty((len(prompts) * depth, *transform.mask_size), np.float32)
         scores = np.empty(len(logits), np.float32)
         rows = np.empty(len(logits), int)
         with self.timed("decode"):
-            for members in self._batches(prompts, windows[:, 2]):
+            for members, network in self._batches(prompts, foveal and self.bundle.has_foveal):
                 batch = [prompts[index] for index in members]
-                kept, part = self._decode_batch(embedding, batch, windows[members], multimask, least_score)
+                kept, part = self._decode_batch(embedding, batch, network, multimask, least_score)
                 into = slice(drawn, drawn + len(kept.scores))
                 logits[into], scores[into] = part, kept.scores
                 rows[into] = np.array(members)[kept.prompts] * depth + kept.places
@@ -230,42 +227,43 @@ class Segmenter:
         answered = tuple(prompts[index] for index in asked)
         return Masks(logits, scores, np.array(ids, int)[asked], transform, answered)
 
-    def _batches(self, prompts: Sequence[Prompt], sides: np.ndarray) -> Iterator[list[int]]:
-        """Indices of prompts of one kind and one window side, at most a chunk together.
+    def _batches(self, prompts: Sequence[Prompt], foveal: bool) -> Iterator[tuple[list[int], str]]:
+        """Indices of prompts of one kind, at most a chunk together, and the decoder that they are for.
 
         Only prompts with as many points go together: a padding point is a token that the decoder sees, so
         padding beyond SAM's own would change the masks.
         """
-        kinds: dict[tuple[int, bool, bool, int], list[int]] = {}
+        kinds: dict[tuple[str, int, bool, bool], list[int]] = {}
         for index, prompt in enumerate(prompts):
-            kind = (len(prompt.points), prompt.box is not None, prompt.mask is not None, int(sides[index]))
+            network = "foveal_decoder" if foveal and looks_at(prompt) is not None else "decoder"
+            kind = (network, len(prompt.points), prompt.box is not None, prompt.mask is not None)
             kinds.setdefault(kind, []).append(index)
-        for (*_, side), members in kinds.items():
-            network, usual = ("region_decoder", REGION_CHUNK) if side else ("decoder", CHUNK)
+        for (network, *_), members in kinds.items():
+            usual = FOVEAL_CHUNK if network == "foveal_decoder" else CHUNK
             while members:
                 count = self.runtime.at_once(network, len(members), usual)
-                yield members[:count]
+                yield members[:count], network
                 members = members[count:]
 
     def _decode_batch(
         self,
         embedding: Embedding,
         batch: list[Prompt],
-        windows: np.ndarray,
+        network: str,
         multimask: bool,
         least_score: float,
     ) -> tuple[_Kept, np.ndarray]:
-        """What is kept of prompts of one kind and window side, and its low-res logits ``(K, h, w)``."""
+        """What is kept of prompts of one kind, and its low-res logits ``(K, h, w)``."""
         transform = embedding.transform
         coords, labels, masks, has_mask = prompt_arrays(batch, transform)
-        if not windows[0, 2]:
+        if network == "decoder":
             low_res, iou = self.runtime.decode(embedding.data, coords, labels, masks, has_mask)
             kept = _Kept.of(iou, multimask, least_score)
             return kept, low_res[kept.prompts, kept.masks]
-        cells = cells_of(windows, transform)
-        drawn, iou = self.runtime.decode_regions(embedding.data, coords, labels, cells)
+        views = Views.around(np.stack([looks_at(prompt) for prompt in batch]), transform)
+        drawn, iou = self.runtime.decode_foveal(embedding.data, coords, labels, views.cells())
         kept = _Kept.of(iou, multimask, least_score)
-        return kept, place_masks(drawn[kept.prompts, kept.masks], windows[kept.prompts], transform)
+        return kept, views[kept.prompts].place(drawn[kept.prompts, kept.masks])
 
     def propose(self, embedding: Embedding, top_n: int = 64, heat: float | None = None) -> list[Prompt]:
         """Prompts for the whole image, best first: AutoPPN's where the bundle has it, else a square grid.
@@ -300,7 +298,7 @@ class Segmenter:
         grid: int | None = None,
         also: Sequence[Prompt] = (),
         budget: LatencyBudget | None = None,
-        regions: bool = True,
+        foveal: bool = True,
     ) -> Masks:
         """All objects of an image, best first, with ids 1, 2, 3, …
 
@@ -311,10 +309,10 @@ class Segmenter:
             image: ``(H, W, 3)`` uint8 RGB, a frame, or an embedding made before.
             top_n: how many prompts to decode at most.
             thresholds: what to keep; by default the bundle's.
-            grid: SAM's way instead of proposals, ``grid`` x ``grid`` points.
+            grid: SAM's way instead of proposals, ``grid`` x ``grid`` points, with the decoder itself.
             also: prompts that come before the proposals, as for objects known from the last frame.
             budget: decode no more than there is time for; it learns from every frame.
-            regions: see :meth:`decode`; what its window cuts off is not kept.
+            foveal: see :meth:`decode`.
         """
         embedding = image if isinstance(image, Embedding) else self.embed(image)
         thresholds = thresholds or self.thresholds()
@@ -326,12 +324,13 @@ class Segmenter:
             prompts = budget.cut(prompts, sum(self.timings.values()))
         ambiguous = any(prompt.box is None for prompt in prompts)
         masks = self.decode(
-            embedding, prompts, multimask=ambiguous, regions=regions, least_score=thresholds.score
+            embedding,
+            prompts,
+            multimask=ambiguous,
+            foveal=foveal and grid is None,
+            least_score=thresholds.score,
         )
         with self.timed("filter"):
-            if regions and self.bundle.has_regions:
-                windows = windows_for(masks.prompts, masks.transform)
-                masks = masks.select(~cut_off(masks.logits, windows, masks.transform))
             chosen = choose(masks, thresholds)
         if budget is not None:
             budget.learn(len(prompts), self.timings["decode"], self.timings["filter"])

@@ -5,9 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ..bundle import Bundle
-from ..segment.regions import SIDES
-from ..segment.segmenter import REGION_CHUNK
+from ..segment.fovea import Views
+from ..segment.segmenter import FOVEAL_CHUNK
+from ..segment.transform import Transform
 
 #: A network's inputs by name: their least, best and largest shapes.
 Shapes = dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]
@@ -31,8 +34,8 @@ def profiles_for(
     """
     if network == "decoder":
         return _decoder_profiles(bundle, prompts, points)
-    if network == "region_decoder":
-        return (_region_profile(bundle, points),)
+    if network == "foveal_decoder":
+        return (_foveal_profile(bundle, points),)
     if network == "encoder":
         one = (1, 3, bundle.image_size, bundle.image_size)
         return ({"image": (one, one, (batch, *one[1:]))},)
@@ -63,15 +66,22 @@ def _decoder_profiles(
     return tuple(profiles)
 
 
-def _region_profile(bundle: Bundle, points: tuple[int, int]) -> Shapes:
-    """All that the segmenter sends: few prompts or many, points with a box or a padding point, any window."""
+def _foveal_profile(bundle: Bundle, points: tuple[int, int]) -> Shapes:
+    """What the segmenter sends: few prompts or many, points with a box or a padding point, any picture."""
     embedding = (1, *bundle.embedding)
     usual = 3 if bundle.proposals_as == "boxes" else 2
-    counts, tokens = (1, REGION_CHUNK, REGION_CHUNK), (2, usual, points[1] + 2)
-    cells = (SIDES[0] ** 2, SIDES[2] ** 2, SIDES[-1] ** 2)
+    counts, tokens = (1, FOVEAL_CHUNK, FOVEAL_CHUNK), (2, usual, points[1] + 2)
+    side = bundle.prompt_size
+    cells = [_cells(bundle, size) for size in ((1, side), (side * 3 // 4, side), (side, side))]
     return {
         "image_embeddings": (embedding,) * 3,
         "point_coords": tuple((b, n, 2) for b, n in zip(counts, tokens, strict=True)),
         "point_labels": tuple(zip(counts, tokens, strict=True)),
         "cells": tuple(zip(counts, cells, strict=True)),
     }
+
+
+def _cells(bundle: Bundle, size: tuple[int, int]) -> int:
+    """How many cells a view has of a picture of (H, W) pixels."""
+    transform = Transform(size, bundle.image_size, bundle.prompt_size, bundle.mask_size)
+    return Views.around(np.zeros((1, 2)), transform).cells().shape[1]

@@ -14,7 +14,7 @@ from ..backends import Runtime
 from ..bundle import NETWORKS, Bundle
 from ..segment import Masks, Prompt, Segmenter
 from ..segment.everything import stability
-from ..segment.regions import SIDES, cells_of, windows_of
+from ..segment.fovea import Views, looks_at
 from ..segment.segmenter import prompt_arrays
 from ..segment.transform import Transform, preprocess
 from .rounding import run_as_written
@@ -109,8 +109,8 @@ def feeds_for(
             feeds["decoder"].append({**said, "mask_input": mask, "has_mask_input": has_mask})
         for group in proposals_for(image):
             said, *_ = _read(group, embedding, transform)
-            windows = windows_of(np.stack([p.extent for p in group]), transform, SIDES[-2])
-            feeds["region_decoder"].append({**said, "cells": cells_of(windows, transform)})
+            views = Views.around(np.stack([looks_at(prompt) for prompt in group]), transform)
+            feeds["foveal_decoder"].append({**said, "cells": views.cells()})
     return feeds
 
 
@@ -144,11 +144,11 @@ def prove(
         drawn = segmenter.decode(found, prompts, multimask=True)
         outputs.setdefault("decoder", []).append(_compare(wanted.logits, drawn.logits))
         ious += _mask_ious(wanted, drawn)
-        if bundle.has_regions:
+        if bundle.has_foveal:
             proposals = [prompt for group in proposals_for(image) for prompt in group]
-            wanted = reference.decode(right, proposals, multimask=True, regions=True)
-            drawn = segmenter.decode(found, proposals, multimask=True, regions=True)
-            outputs.setdefault("region_decoder", []).append(_compare(wanted.logits, drawn.logits))
+            wanted = reference.decode(right, proposals, multimask=True, foveal=True)
+            drawn = segmenter.decode(found, proposals, multimask=True, foveal=True)
+            outputs.setdefault("foveal_decoder", []).append(_compare(wanted.logits, drawn.logits))
             ious += _mask_ious(wanted, drawn)
     networks = {
         name: NetworkProof(

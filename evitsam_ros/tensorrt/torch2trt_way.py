@@ -24,7 +24,7 @@ from .prove import ProofError, prove
 INSTEAD = "build through ONNX instead: leave --via out"
 
 #: Networks that torch2trt's tracing does not carry: their ONNX goes to the same builder.
-DECODERS = {"decoder", "region_decoder"}
+DECODERS = {"decoder", "foveal_decoder"}
 
 
 def find_torch2trt(tensorrt: TensorRt, gpu: Gpu | None) -> Any:

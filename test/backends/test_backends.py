@@ -89,7 +89,7 @@ def test_without_openvino_everything_falls_to_onnxruntime(bundle_folder):
 )
 def test_a_runtime_tells_how_it_runs(bundle_folder, backend, precision, flag, value):
     facts = open_runtime(open_bundle(bundle_folder), backend, threads=1).facts()
-    assert set(facts) == {"encoder", "decoder", "proposals", "region_decoder"}
+    assert set(facts) == {"encoder", "decoder", "proposals", "foveal_decoder"}
     for told in facts.values():
         assert told["runtime"].startswith(f"{backend} ") and told["device"] == "CPU"
         assert told["precision"] == precision and told[flag] == value
@@ -112,9 +112,9 @@ def test_networks_of_everything_mode_are_loaded_when_they_are_first_asked(
         embedding = segmenter.embed(photograph)
         segmenter.propose(embedding, 8)
         segmenter.decode(
-            embedding, [Prompt(points=[(50, 60)], labels=[1], box=(40, 50, 70, 80))], regions=True
+            embedding, [Prompt(points=[(50, 60)], labels=[1], box=(40, 50, 70, 80))], foveal=True
         )
-    assert sorted(loaded[2:]) == ["proposals", "region_decoder"]
+    assert sorted(loaded[2:]) == ["foveal_decoder", "proposals"]
 
 
 def test_frames_embedded_together_are_what_they_are_alone(bundle_folder, photograph):

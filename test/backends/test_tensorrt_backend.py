@@ -221,10 +221,10 @@ def test_pictures_of_several_cameras_share_a_blob_and_an_encoder_call(memory):
 
 def test_as_many_prompts_go_into_a_call_as_a_profile_holds(memory):
     decoder, _ = network(memory, ["point_coords"], "masks", profiles=((1, 16), (64, 256)))
-    runtime = Runtime({"decoder": decoder, "region_decoder": lambda inputs: []}, "")
+    runtime = Runtime({"decoder": decoder, "foveal_decoder": lambda inputs: []}, "")
     counts = [runtime.at_once("decoder", count, usual=16) for count in (1, 16, 40, 64, 200, 1000)]
     assert counts == [1, 16, 16, 64, 200, 256]
-    assert [runtime.at_once("region_decoder", count, usual=64) for count in (3, 300)] == [3, 64]
+    assert [runtime.at_once("foveal_decoder", count, usual=64) for count in (3, 300)] == [3, 64]
 
 
 def test_runtime_cache_is_read_and_written_after_the_first_run(memory, tmp_path):

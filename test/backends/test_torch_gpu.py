@@ -12,7 +12,7 @@ from evitsam_ros.backends.torch_backend import COORDINATES, COORDINATES_AND_CELL
 from evitsam_ros.backends.torch_gpu import ISLANDS, Graphed, Halved, InPowersOfTwo, halve
 from evitsam_ros.models import create_model
 from evitsam_ros.models.decoder_rewrites import DeployedDecoder
-from evitsam_ros.models.region_decoder import RegionDecoder
+from evitsam_ros.models.foveal_decoder import FovealDecoder
 from evitsam_ros.models.registry import read_checkpoint
 
 from ..conftest import ROOT, lively
@@ -86,7 +86,7 @@ def test_the_shipped_checkpoint_is_plain_tensors():
 
 def test_any_number_of_prompts_runs_in_few_shapes():
     """Rows of a batch do not see each other, so what is filled up changes nothing."""
-    decoder = RegionDecoder(lively(create_model("lite_sam")))
+    decoder = FovealDecoder(lively(create_model("lite_sam")))
     seen = set()
 
     def network(*inputs):
@@ -108,14 +108,14 @@ def test_any_number_of_prompts_runs_in_few_shapes():
     assert seen == {(1, 3, 2), (4, 3, 2), (8, 3, 2)}
 
 
-def test_small_regions_survive_half_precision(shipped):
+def test_views_survive_half_precision(shipped):
     """Cells stay whole numbers, coordinates float32."""
-    halved = Halved(RegionDecoder(halve(shipped.deploy())).eval(), kept=COORDINATES_AND_CELLS)
+    halved = Halved(FovealDecoder(halve(shipped.deploy())).eval(), kept=COORDINATES_AND_CELLS)
     embedding = torch.randn(1, 256, 40, 40, generator=torch.manual_seed(0))
     cells = torch.arange(64, dtype=torch.int32).expand(2, -1) + 400
     coords = torch.tensor([[[170.0, 170.0], [150.0, 160.0], [200.0, 190.0]]]).expand(2, -1, -1)
     labels = torch.tensor([[1.0, 2.0, 3.0]]).expand(2, -1)
     with torch.no_grad():
-        wanted, _ = RegionDecoder(shipped)(embedding, coords, labels, cells)
+        wanted, _ = FovealDecoder(shipped)(embedding, coords, labels, cells)
         found, _ = halved(embedding, coords, labels, cells)
     assert torch.isfinite(found).all() and ((found > 0) == (wanted > 0)).float().mean() > 0.97

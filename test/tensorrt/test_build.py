@@ -16,8 +16,8 @@ from evitsam_ros.cli import main
 from evitsam_ros.export import export_bundle
 from evitsam_ros.models import create_model
 from evitsam_ros.segment import Prompt
-from evitsam_ros.segment.regions import SIDES
-from evitsam_ros.segment.segmenter import REGION_CHUNK, prompt_arrays
+from evitsam_ros.segment.fovea import Views
+from evitsam_ros.segment.segmenter import FOVEAL_CHUNK, prompt_arrays
 from evitsam_ros.segment.transform import Transform
 from evitsam_ros.tensorrt.api import Gpu, TensorRtError, describe, find_tensorrt
 from evitsam_ros.tensorrt.build import (
@@ -162,15 +162,19 @@ def test_profiles_cover_what_the_segmenter_sends():
     (images,) = profiles_for(bundle, "encoder", prompts, batch=16)
     assert images["image"] == ((1, 3, 640, 640), (1, 3, 640, 640), (16, 3, 640, 640))
     assert profiles_for(bundle, "proposals", prompts) == ()
-    (regions,) = profiles_for(bundle, "region_decoder", prompts)
-    least, best, most = regions["cells"]
-    sent = [(count, side * side) for count in (1, 17, REGION_CHUNK) for side in SIDES]
+    (views,) = profiles_for(bundle, "foveal_decoder", prompts)
+    least, best, most = views["cells"]
+    pictures = [
+        Transform(size, 640, 640, (160, 160)) for size in ((480, 640), (640, 640), (1, 900), (720, 1280))
+    ]
+    kinds = {Views.around(np.zeros((1, 2)), picture).cells().shape[1] for picture in pictures}
+    sent = [(count, cells) for count in (1, 17, FOVEAL_CHUNK) for cells in kinds]
     assert all(least[0] <= n <= most[0] and least[1] <= k <= most[1] for n, k in [best, *sent])
     transform = Transform((480, 640), 640, 640, (160, 160))
     for kind in ("box", "guess"):
         labels = prompt_arrays([Prompt(points=[(9, 9)], **{kind: (5, 5, 20, 20)})], transform)[1]
-        assert regions["point_labels"][0][1] <= labels.shape[1] <= regions["point_labels"][2][1]
-    assert regions["point_labels"] == ((1, 2), (64, 2), (64, 12))
+        assert views["point_labels"][0][1] <= labels.shape[1] <= views["point_labels"][2][1]
+    assert views["point_labels"] == ((1, 2), (64, 2), (64, 12))
 
 
 def test_keys_differ_in_everything_that_matters(rtx):

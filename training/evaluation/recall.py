@@ -91,16 +91,16 @@ def _area(rle: dict) -> int:
 
 
 def everything_recall(
-    segmenter: Segmenter, records: list[Record], top_n: int, grid: int | None = None, regions: bool = True
+    segmenter: Segmenter, records: list[Record], top_n: int, grid: int | None = None, foveal: bool = True
 ) -> dict[str, float]:
     """AR of everything mode: AutoPPN with ``top_n`` prompts, or ``grid`` squared points.
 
-    ``regions``: see :meth:`Segmenter.decode`.
+    ``foveal``: see :meth:`Segmenter.decode`.
     """
     truths, found, scores = [], [], []
     for record in tqdm(records, desc="everything", unit="image", mininterval=2):
         chosen = one_annotator(record)
-        masks = segmenter.everything(record.read_image(), top_n, KEEP_ALL, grid=grid, regions=regions)
+        masks = segmenter.everything(record.read_image(), top_n, KEEP_ALL, grid=grid, foveal=foveal)
         truths.append([record.rles[index] for index in chosen])
         found.append(masks.rle())
         scores.append(masks.scores)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""With all cells the region decoder is the decoder; with a region's it costs what the region costs."""
+"""With all cells the foveal decoder is the decoder; with fewer it costs what they cost."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from evitsam_ros.models import create_model
 from evitsam_ros.models.decoder_rewrites import DeployedDecoder
-from evitsam_ros.models.region_decoder import RegionDecoder
+from evitsam_ros.models.foveal_decoder import FovealDecoder
 
 from ..conftest import lively
 
@@ -38,27 +38,27 @@ def test_all_cells_give_the_decoder_itself(model):
     with torch.no_grad():
         nothing = torch.zeros(1, 1, *spec.mask_size), torch.zeros(1)
         wanted, wanted_iou = DeployedDecoder(model)(embedding, coords, labels, *nothing)
-        masks, iou = RegionDecoder(model)(embedding, coords, labels, cells)
+        masks, iou = FovealDecoder(model)(embedding, coords, labels, cells)
     masks = in_picture_order(masks, height, width)
     assert ((masks - wanted).abs().max() / wanted.std()).item() < 1e-4
     torch.testing.assert_close(iou, wanted_iou, rtol=1e-4, atol=1e-5)
 
 
 def test_the_order_of_the_cells_is_the_order_of_the_masks(model):
-    """Attention does not mind the order, so a shuffled region is the same region, shuffled."""
+    """Attention does not mind the order, so shuffled cells give the same masks, shuffled."""
     embedding, coords, labels = prompts(model.spec, 2)
-    cells = torch.randint(0, 1600, (2, 60), generator=torch.Generator().manual_seed(1), dtype=torch.int32)
+    cells = torch.randint(0, 2125, (2, 60), generator=torch.Generator().manual_seed(1), dtype=torch.int32)
     order = torch.randperm(60, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
-        masks, iou = RegionDecoder(model)(embedding, coords, labels, cells)
-        shuffled, same_iou = RegionDecoder(model)(embedding, coords, labels, cells[:, order])
+        masks, iou = FovealDecoder(model)(embedding, coords, labels, cells)
+        shuffled, same_iou = FovealDecoder(model)(embedding, coords, labels, cells[:, order])
     torch.testing.assert_close(
         shuffled.unflatten(2, (60, 16)), masks.unflatten(2, (60, 16))[:, :, order], rtol=1e-4, atol=1e-4
     )
     torch.testing.assert_close(iou, same_iou, rtol=1e-4, atol=1e-5)
 
 
-def test_a_small_region_costs_a_small_part():
+def test_few_cells_cost_little():
     """Of the work that one more prompt brings, 64 of 1,600 cells leave less than a tenth."""
     with torch.device("meta"):
         model = create_model("lite_sam")
@@ -75,9 +75,23 @@ def test_a_small_region_costs_a_small_part():
     embedding, coords, labels = (x.to("meta") for x in prompts(model.spec, 1))
     cells = torch.zeros(1, 64, dtype=torch.int32, device="meta")
     mask = torch.zeros(1, 1, *model.spec.mask_size, device="meta")
-    region = more(RegionDecoder(model), embedding, coords, labels, cells)
+    few = more(FovealDecoder(model), embedding, coords, labels, cells)
 
     def whole(embedding, coords, labels):
         return DeployedDecoder(model)(embedding, coords, labels, mask, mask[:, 0, 0, 0])
 
-    assert region < 0.1 * more(whole, embedding, coords, labels)
+    assert few < 0.1 * more(whole, embedding, coords, labels)
+
+
+def test_wide_cells_are_the_means_of_their_fine_ones(model):
+    """Where the embedding is the same all over four by four cells, the mean of them says as much as each."""
+    spec = model.spec
+    coarse = torch.randn(1, spec.embedding[0], 10, 10, generator=torch.Generator().manual_seed(3))
+    embedding = coarse.repeat_interleave(4, 2).repeat_interleave(4, 3)
+    decoder = FovealDecoder(model)
+    levels = decoder._levels(embedding)
+    assert [level.shape[1] for level in levels] == [1600, 400, 100, 25]
+    torch.testing.assert_close(levels[2], coarse.flatten(2).transpose(1, 2))
+    position = decoder.position[0, 2000 + 10 * 3 + 7]
+    centre = torch.tensor([[(7 + 0.5) / 10, (3 + 0.5) / 10]])
+    torch.testing.assert_close(position, model.prompt_encoder.pe_layer(centre)[0])

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The mask decoder for the many prompts of everything mode: it looks closely at the prompt only.
+
+The decoder's cost is the image side of a prompt: every cell of the embedding is looked at and updated for
+each. A retina does with less: it sees sharply where it looks, ever more coarsely around that, and leaves
+nothing out. Here the tokens look at the whole image once, in the first block, whose image side is the same
+for all prompts; from there on a prompt has cells of its own, of any size. With all cells of the embedding
+it is the decoder itself; with fewer and larger ones an approximation (README, "Design"). Not in the papers.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..bundle import FOVEAL_STRIDES
+from .decoder_rewrites import (
+    FoldedAttention,
+    PlainAttention,
+    final_tokens,
+    image_after,
+    three_masks,
+    tokens_after,
+)
+from .sam import Sam
+from .two_way_transformer import flatten_image
+
+
+class FovealDecoder(nn.Module):
+    """The interface of ``foveal_decoder.onnx``.
+
+    ``forward`` takes ``image_embeddings (1, 256, h, w)``, ``point_coords (B, N, 2)`` and ``point_labels
+    (B, N)`` as the decoder does, and ``cells (B, K)`` int32: what each prompt looks at. Cells are numbered
+    row by row, first the embedding's own from 0, then the means of 2 x 2 of them, of 4 x 4 and of 8 x 8
+    (:data:`~evitsam_ros.bundle.FOVEAL_STRIDES`). It returns ``foveal_masks (B, 3, 16 * K)``, for each cell
+    its 16 logits, 4 x 4 over the cell's area, as :meth:`~.mask_decoder.MaskDecoder.upscaled_rows` orders
+    them, and ``iou_predictions (B, 3)``. It takes no mask prompt and adds no box prior.
+    """
+
+    def __init__(self, sam: Sam) -> None:
+        super().__init__()
+        self.sam = sam
+        height, width = sam.prompt_encoder.embedding_size
+        grid = sam.prompt_encoder.pe_layer.grid
+        self.strides = [stride for stride in FOVEAL_STRIDES if min(height, width) >= stride]
+        position = torch.cat([flatten_image(grid(height // s, width // s)) for s in self.strides], dim=1)
+        position = position.to(sam.prompt_encoder.no_mask_embed.weight.dtype)
+        self.register_buffer("position", position, persistent=False)
+
+    def forward(
+        self, image_embeddings: Tensor, point_coords: Tensor, point_labels: Tensor, cells: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        encoder, decoder = self.sam.prompt_encoder, self.sam.mask_decoder
+        first, second = decoder.transformer.layers
+        prompt = encoder.embed_points(point_coords, point_labels)
+        output = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])[None]
+        # Broadcasting by adding zero: expand() would need the batch as a shape tensor.
+        token_pe = torch.cat([output + prompt[:, :1] * 0, prompt], dim=1)
+
+        levels = self._levels(image_embeddings + encoder.no_mask_embed.weight.reshape(1, -1, 1, 1))
+        image, every = levels[0], torch.cat(levels, dim=1)
+        placed = image + self.position[:, : image.shape[1]]
+        tokens = tokens_after(first, token_pe, token_pe, placed, image, PlainAttention)
+        image, position = every[0][cells], self.position[0][cells]
+        image = image_after(first, tokens, token_pe, image + position, image, FoldedAttention)
+        placed = image + position
+        tokens = tokens_after(second, tokens, token_pe, placed, image, FoldedAttention)
+        image = image_after(second, tokens, token_pe, placed, image, FoldedAttention)
+        tokens = final_tokens(decoder.transformer, tokens, token_pe, image + position, image, FoldedAttention)
+        masks = three_masks(decoder, tokens) @ decoder.upscaled_rows(image).transpose(1, 2)
+        return masks, decoder.iou_prediction_head(tokens[:, 0])[:, 1:]
+
+    def _levels(self, image: Tensor) -> list[Tensor]:
+        """Rows of cells ``(1, h / s * w / s, C)`` of every stride s."""
+        return [
+            flatten_image(F.avg_pool2d(image, stride) if stride > 1 else image) for stride in self.strides
+        ]

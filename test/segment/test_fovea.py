@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Views hold their points and the whole picture; masks land where they belong, nearly as the decoder's."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evitsam_ros.bundle import FOVEAL_STRIDES
+from evitsam_ros.segment import Prompt, Segmenter
+from evitsam_ros.segment.fovea import OUTSIDE, RING, Views, looks_at
+from evitsam_ros.segment.segmenter import prompt_arrays
+from evitsam_ros.segment.transform import Transform
+
+WIDE = Transform((480, 640), 640, 640, (160, 160))
+SIDES = st.integers(8, 1200)
+
+
+def boxed(*box: float) -> Prompt:
+    x0, y0, x1, y1 = box
+    return Prompt(points=[((x0 + x1) / 2, (y0 + y1) / 2)], labels=[1], box=box)
+
+
+def areas_of(cells: np.ndarray, side: int) -> list[tuple[slice, slice]]:
+    """Rows and columns of the embedding that numbered cells stand for, counted out level by level."""
+    table = []
+    for stride in FOVEAL_STRIDES:
+        for row in range(side // stride):
+            for column in range(side // stride):
+                table.append(
+                    (slice(row * stride, (row + 1) * stride), slice(column * stride, (column + 1) * stride))
+                )
+    return [table[cell] for cell in cells]
+
+
+@pytest.mark.parametrize(
+    ("size", "count"), [((480, 640), 176), ((360, 640), 156), ((640, 640), 196), ((9, 640), 136)]
+)
+def test_views_have_as_many_cells_as_counted_by_hand(size, count):
+    """Ten cells of stride 4 along the longest side, less 4 x 4 that the next level has, and so on."""
+    transform = Transform(size, 640, 640, (160, 160))
+    assert Views.around(np.array([[5.0, 5.0]]), transform).cells().shape == (1, count)
+
+
+@given(SIDES, SIDES, st.sampled_from([14, 32, 40, 64]), st.floats(0, 1), st.floats(0, 1))
+def test_views_show_every_place_once_and_the_point_most_closely(height, width, side, right, down):
+    transform = Transform((height, width), 16 * side, 1024, (4 * side, 4 * side))
+    point = np.array([right * width, down * height])
+    views = Views.around(point[None], transform)
+    (cells,) = views.cells()
+    seen = np.zeros((side, side), int)
+    width_at = np.zeros((side, side), int)
+    for area in areas_of(cells, side):
+        seen[area] += 1
+        width_at[area] = area[0].stop - area[0].start
+    rows, columns = (-(-v // 4) for v in transform.visible_cells)
+    assert seen.max() == 1 and seen[:rows, :columns].all()
+    x, y = np.minimum(point / transform.pixels_per_cell / 4, (columns - 0.5, rows - 0.5)).astype(int)
+    assert width_at[y, x] == 1
+
+
+def test_what_the_foveal_decoder_cannot_take_looks_nowhere():
+    assert looks_at(Prompt(box=(1, 2, 30, 40))) is None
+    assert looks_at(Prompt(points=[(5, 5)], labels=[0])) is None
+    assert looks_at(Prompt(points=[(5, 5)], mask=np.zeros((160, 160), np.float32))) is None
+    prompt = Prompt(points=[(5, 5), (15, 25), (300, 300)], labels=[1, 1, 0])
+    np.testing.assert_array_equal(looks_at(prompt), [10, 15])
+
+
+def test_a_guess_is_not_told_to_the_decoder():
+    plain, guess = Prompt(points=[(50, 60)]), Prompt(points=[(50, 60)], guess=(40, 50, 70, 80))
+    for one, other in zip(prompt_arrays([plain], WIDE), prompt_arrays([guess], WIDE), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def ramps(views: Views, side: int) -> np.ndarray:
+    """For each cell 16 logits that say where they lie: 3 y + 5 x of their middles, in low-res logits."""
+    y1, x1, y2, x2 = np.unravel_index(np.arange(16), (2, 2, 2, 2))
+    rows = []
+    for cells in views.cells():
+        row = []
+        for vertical, horizontal in areas_of(cells, side):
+            stride = vertical.stop - vertical.start
+            y = 4 * vertical.start + stride * (2 * y1 + y2 + 0.5)
+            x = 4 * horizontal.start + stride * (2 * x1 + x2 + 0.5)
+            row.append(3 * y + 5 * x)
+        rows.append(np.concatenate(row))
+    return np.array(rows, np.float32)
+
+
+def test_masks_return_to_where_their_cells_are():
+    """Bilinear interpolation keeps a plane a plane, but for borders, where there is no neighbour."""
+    views = Views.around(np.array([[320.0, 240.0], [3.0, 470.0], [630.0, 100.0]]), WIDE)
+    placed = views.place(ramps(views, 40))
+    y, x = np.mgrid[:160, :160] + 0.5
+    inside = np.s_[:, 4:118, 4:156]
+    np.testing.assert_allclose(
+        placed[inside], np.broadcast_to(3 * y + 5 * x, placed.shape)[inside], atol=1e-2
+    )
+    assert (placed[:, 128:] == OUTSIDE).all()
+    for (top, left), mask in zip(views.corners[-1], placed, strict=True):
+        near = np.s_[4 * top : 4 * (top + RING), 4 * left : 4 * (left + RING)]
+        np.testing.assert_array_equal(mask[near], (3 * y + 5 * x)[near].astype(np.float32))
+
+
+def test_some_of_the_views_are_those_of_some_of_the_points():
+    points = np.random.default_rng(0).uniform((0, 0), (640, 480), (9, 2))
+    some = np.array([4, 4, 1])
+    np.testing.assert_array_equal(
+        Views.around(points, WIDE)[some].cells(), Views.around(points[some], WIDE).cells()
+    )
+
+
+@pytest.mark.parametrize("multimask", [False, True])
+def test_low_scores_are_left_out_and_nothing_else(photograph, multimask):
+    segmenter = Segmenter.open("lite_sam")
+    embedding = segmenter.embed(photograph)
+    prompts = [boxed(180, 20, 280, 160), Prompt(points=[(220, 90)]), boxed(385, 250, 445, 330)]
+    prompts += segmenter.propose(embedding, 32)
+    everything = segmenter.decode(embedding, prompts, multimask, foveal=True)
+    least = float(np.median(everything.scores))
+    good = segmenter.decode(embedding, prompts, multimask, foveal=True, least_score=least)
+    expected = everything.select(everything.scores >= least)
+    assert len(everything) == len(prompts) * (3 if multimask else 1) > len(good) > 0
+    np.testing.assert_array_equal(good.logits, expected.logits)
+    np.testing.assert_array_equal(good.scores, expected.scores)
+    np.testing.assert_array_equal(good.object_ids, expected.object_ids)
+    assert [id(p) for p in good.prompts] == [id(p) for p in expected.prompts]
+
+
+def test_masks_are_nearly_the_decoders(photograph):
+    """An approximation, whose price in recall is in the README; what it cannot take is the decoder's."""
+    segmenter = Segmenter.open("lite_sam")
+    embedding = segmenter.embed(photograph)
+    prompts = [
+        boxed(180, 20, 280, 160),  # the face
+        boxed(385, 250, 445, 330),  # in the model of the orbiter
+        Prompt(points=[(220, 90)]),
+        Prompt(box=(180, 20, 280, 160)),
+    ]
+    whole = segmenter.decode(embedding, prompts, multimask=True)
+    near = segmenter.decode(embedding, prompts, multimask=True, foveal=True)
+    # Alone or with others: the products round differently.
+    np.testing.assert_allclose(near.logits[9:], whole.logits[9:], atol=1e-3)
+    a, b = near.logits[:9] > 0, whole.logits[:9] > 0
+    iou = (a & b).sum((1, 2)) / (a | b).sum((1, 2))
+    assert not (near.logits[:9] == whole.logits[:9]).all()
+    assert iou.min() > 0.6 and iou.mean() > 0.84, iou  # a lone click is ambiguous
+    np.testing.assert_allclose(near.scores, whole.scores, atol=0.1)
