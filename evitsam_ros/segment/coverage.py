@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from .everything import grid_prompts
+from .everything import grid_points, grid_prompts
 from .prompt import Prompt
 
 #: Share of a frame's prompts that covering points may take.
-SHARE = 1 / 8
+SHARE = 1 / 2
 #: Places for them along each side of the image.
 PER_SIDE = 20
 
@@ -26,12 +26,11 @@ def covering_points(known: list[Prompt], size: tuple[int, int], count: int) -> l
     if not known or count <= 0:
         return grid_prompts(size, int(max(count, 0) ** 0.5))
     taken = np.concatenate([p.points if len(p.points) else p.box.reshape(2, 2).mean(0)[None] for p in known])
-    places = grid_prompts(size, PER_SIDE)
-    spots = np.concatenate([place.points for place in places])
+    spots = grid_points(size, PER_SIDE)
     distances = np.linalg.norm(spots[:, None] - taken[None], axis=2).min(1)
     found = []
-    for _ in range(min(count, len(places))):
+    for _ in range(min(count, len(spots))):
         farthest = int(distances.argmax())
-        found.append(places[farthest])
+        found.append(Prompt(points=spots[farthest][None]))
         distances = np.minimum(distances, np.linalg.norm(spots - spots[farthest], axis=1))
     return found

@@ -99,11 +99,16 @@ def drop_covered(prompts: list[Prompt], by: list[Prompt], limit: float) -> list[
     return [prompt for prompt in prompts if prompt.extent is None or id(prompt) in kept]
 
 
-def grid_prompts(size: tuple[int, int], per_side: int) -> list[Prompt]:
-    """SAM's regular grid of foreground points, ``per_side`` squared of them."""
+def grid_points(size: tuple[int, int], per_side: int) -> np.ndarray:
+    """SAM's regular grid: ``per_side`` squared points x, y in pixels of an image of (H, W), row by row."""
     offsets = (np.arange(per_side) + 0.5) / per_side
     xs, ys = np.meshgrid(offsets * size[1], offsets * size[0])
-    return [Prompt(points=[point], labels=[1]) for point in np.stack([xs, ys], -1).reshape(-1, 2)]
+    return np.stack([xs, ys], -1).reshape(-1, 2)
+
+
+def grid_prompts(size: tuple[int, int], per_side: int) -> list[Prompt]:
+    """A foreground point each at the places of :func:`grid_points`."""
+    return [Prompt(points=point[None]) for point in grid_points(size, per_side)]
 
 
 def stability(logits: np.ndarray, offset: float = 1.0) -> np.ndarray:

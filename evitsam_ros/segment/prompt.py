@@ -54,7 +54,7 @@ class Prompt:
         labels = np.ones(len(points), np.float32) if self.labels is None else _array(self.labels, "labels")
         if labels.shape != (len(points),):
             raise PromptError(f"{labels.size} labels for {len(points)} points; expected one label a point")
-        if not np.isin(labels, (BACKGROUND, FOREGROUND)).all():
+        if not ((labels == BACKGROUND) | (labels == FOREGROUND)).all():
             raise PromptError(f"labels are {labels.tolist()}; expected 1 (foreground) or 0 (background)")
         object.__setattr__(self, "points", points)
         object.__setattr__(self, "labels", labels)

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from evitsam_ros.segment import Masks, Segmenter
 
 from ..annotations import Record
-from .recall import KEEP_ALL
+from .recall import keep_all
 
 #: Largest distance of a match, as a share of the picture's diagonal.
 TOLERANCE = 0.0075
@@ -190,7 +190,8 @@ def score_edges(
     levels = (np.arange(thresholds) + 1) / (thresholds + 1)
     methods: dict[str, Callable[[np.ndarray], np.ndarray]] = {n: EDGE_BASELINES[n] for n in baselines}
     if segmenter is not None:
-        methods["everything"] = lambda image: edge_map(segmenter.everything(image, top_n, KEEP_ALL))
+        kept = keep_all(segmenter)
+        methods["everything"] = lambda image: edge_map(segmenter.everything(image, top_n, kept))
     waiting: dict[str, list] = {name: [] for name in methods}
     # Not forked: the runtimes of this process have threads.
     with ProcessPoolExecutor(mp_context=get_context("forkserver")) as pool:

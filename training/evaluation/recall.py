@@ -17,9 +17,12 @@ from evitsam_ros.segment import Segmenter, Thresholds
 
 from ..annotations import Record
 
-#: Everything that was drawn counts: recall is about what was found at all.
-KEEP_ALL = Thresholds(score=0.0, stability=0.0, nms=0.95, heat=0.0, min_area=1.0)
 SIZES = ("all", "small", "medium", "large")
+
+
+def keep_all(segmenter: Segmenter) -> Thresholds:
+    """Prompts as the bundle makes them; everything that is drawn counts: recall is what was found at all."""
+    return segmenter.thresholds().but(score=0.0, stability=0.0, nms=0.95, min_area=1.0)
 
 
 def check_exhaustive(annotations: Path) -> None:
@@ -98,9 +101,10 @@ def everything_recall(
     ``foveal``: see :meth:`Segmenter.decode`.
     """
     truths, found, scores = [], [], []
+    thresholds = keep_all(segmenter)
     for record in tqdm(records, desc="everything", unit="image", mininterval=2):
         chosen = one_annotator(record)
-        masks = segmenter.everything(record.read_image(), top_n, KEEP_ALL, grid=grid, foveal=foveal)
+        masks = segmenter.everything(record.read_image(), top_n, thresholds, grid=grid, foveal=foveal)
         truths.append([record.rles[index] for index in chosen])
         found.append(masks.rle())
         scores.append(masks.scores)
