@@ -30,7 +30,17 @@ class Goal:
         return f"at {'most' if self.better == LESS else 'least'} {self.show(self.limit)}"
 
 
+AUTO = "AutoPPN, 256 prompts"
 GOALS = (
+    Goal(
+        f"everything/grid 32x32, as segment-anything: {AUTO}", f"{AUTO}: times as fast as a grid", 25.0, MORE
+    ),
+    Goal(f"everything/grid 32x32, ours: {AUTO}", f"{AUTO}: times as fast as our grid", 8.0, MORE),
+    Goal("everything/AutoPPN, 64 prompts", "everything mode with 64 prompts", 1000.0, LESS, "ms"),
+    Goal(
+        "everything/image -> box mask: floor", "image to a box's mask, times the encoder's product", 1.3, LESS
+    ),
+    Goal("everything/click on an embedded frame", "a click on an embedded frame", 20.0, LESS, "ms"),
     Goal("l0/box: speed", "L0, image to mask: times as fast as the reference's way", 2.0, MORE),
     Goal("l0/encoder: of product", "L0's encoder, share of a product's speed", 0.85, MORE, per_cent=True),
     Goal("ros/720p/raw/two: cost", "ROS, 720p, raw, two processes, minus inference", 5.0, LESS, "ms"),

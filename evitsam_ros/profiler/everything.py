@@ -16,10 +16,12 @@ from ..segment import Embedding, Masks, Prompt, Segmenter, Thresholds
 from ..segment.everything import box_nms, grid_prompts
 from .ceilings import PRODUCT, floor_seconds, seconds
 
+FOVEAL_GRID = "grid 32x32, foveal"
 BOX, FLOOR, BFLOAT16 = "image -> box mask", "matrix product of its multiply-adds", ", bfloat16"
 RATIOS = (
     ("grid 32x32, as segment-anything", "AutoPPN, 256 prompts"),
     ("grid 32x32, ours", "AutoPPN, 256 prompts"),
+    (FOVEAL_GRID, "AutoPPN, 256 prompts"),
     ("AutoPPN, 256 prompts, whole image", "AutoPPN, 256 prompts"),
     ("grid 32x32, as segment-anything", "AutoPPN, 256 prompts" + BFLOAT16),
     (BOX, FLOOR),
@@ -99,7 +101,9 @@ def measure_everything(
     whole = {"AutoPPN, 256 prompts, whole image": lambda: segmenter.everything(image, 256, foveal=False)}
     ways, slow = _ways(segmenter, image), dict(whole)
     if grids:
+        points = grid_prompts(image.shape[:2], 32)
         slow |= {
+            FOVEAL_GRID: lambda: segmenter.everything(image, len(points), also=points),
             "grid 32x32, ours": lambda: segmenter.everything(image, grid=32),
             "grid 32x32, as segment-anything": lambda: segment_anythings_way(
                 segmenter, segmenter.embed(image), 32
