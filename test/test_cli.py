@@ -140,8 +140,8 @@ def test_bench_measures_every_installed_runtime(bundle_folder, tmp_path, capsys)
         "decoder, 1 prompt",
         "decoder, 16 prompts",
         "proposals",
-        "16 prompts in 8x8 cells",
-        "16 prompts in 16x16 cells",
+        "foveal decoder, 16 prompts",
+        "foveal decoder, 64 prompts",
     }
     assert all(np.isfinite(row["ms"]) and row["ms"] > 0 for row in rows)
 

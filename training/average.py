@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The mean of two checkpoints' weights, where the second was trained on from the first.
+
+``python -m training.average BEFORE AFTER --out MEAN``. What a short training learns and what it forgets lie
+on a line between the two; half way there is often the better model (Wortsman et al., "Robust fine-tuning of
+zero-shot models", CVPR 2022). Not in the papers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from torch import Tensor
+
+from evitsam_ros.models.registry import read_checkpoint
+
+from .checkpoint import save_weights
+
+
+def average(before: dict[str, Tensor], after: dict[str, Tensor], share: float = 0.5) -> dict[str, Tensor]:
+    """``share`` of ``after`` and the rest of ``before``, in float32; whole numbers are those of ``after``.
+
+    Raises:
+        ValueError: naming the first tensor that one has and the other has not, or not of that shape.
+    """
+    shapes = [{name: tuple(tensor.shape) for name, tensor in state.items()} for state in (before, after)]
+    for name in sorted(set(shapes[0]) | set(shapes[1])):
+        if shapes[0].get(name) != shapes[1].get(name):
+            raise ValueError(f"{name} is {shapes[0].get(name)} in one and {shapes[1].get(name)} in the other")
+    return {
+        name: before[name].float().lerp(tensor.float(), share) if tensor.is_floating_point() else tensor
+        for name, tensor in after.items()
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("before", type=Path, help="safetensors that the training started from")
+    parser.add_argument("after", type=Path, help="safetensors that it ended with")
+    parser.add_argument("--share", type=float, default=0.5, help="of the second one, 0 to 1")
+    parser.add_argument("--out", type=Path, required=True, help="safetensors to write")
+    options = parser.parse_args(arguments)
+    try:
+        states = (read_checkpoint(path) for path in (options.before, options.after))
+        save_weights(average(*states, options.share), options.out)
+    except (ValueError, OSError) as error:
+        print(f"average: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
