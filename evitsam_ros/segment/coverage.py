@@ -10,7 +10,7 @@ from .everything import grid_points, grid_prompts
 from .prompt import Prompt
 
 #: Share of a frame's prompts that covering points may take.
-SHARE = 1 / 2
+SHARE = 1 / 4
 #: Places for them along each side of the image.
 PER_SIDE = 20
 

@@ -33,8 +33,12 @@ def looks_at(prompt: Prompt) -> np.ndarray | None:
 
     None if it has none, or a mask: the foveal decoder takes no masks and has no box prior.
     """
+    if prompt.mask is not None:
+        return None
+    if len(prompt.points) == 1:  # nearly all prompts of everything mode: a mean of one would cost them more
+        return prompt.points[0] if prompt.labels[0] == 1 else None
     points = prompt.points[prompt.labels == 1]
-    return points.mean(0) if len(points) and prompt.mask is None else None
+    return points.mean(0) if len(points) else None
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,10 @@ class Views:
             picture = cells.reshape(count, h, w, 2, 2, 2, 2).transpose(0, 1, 3, 5, 2, 4, 6)
             picture = picture.reshape(count, FINE * h, FINE * w)
             if pictures:
-                means = pictures[-1].reshape(count, FINE * RING // 2, 2, FINE * RING // 2, 2).mean((2, 4))
+                finer = pictures[-1]
+                means = (
+                    finer[:, ::2, ::2] + finer[:, 1::2, ::2] + finer[:, ::2, 1::2] + finer[:, 1::2, 1::2]
+                ) / 4
                 for index, (y, x) in enumerate(FINE * (self.corners[level + 1] // 2 - self.corners[level])):
                     picture[index, y : y + means.shape[1], x : x + means.shape[2]] = means[index]
             pictures.append(picture)

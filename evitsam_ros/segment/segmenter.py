@@ -302,7 +302,7 @@ class Segmenter:
     ) -> Masks:
         """All objects of an image, best first, with ids 1, 2, 3, …
 
-        Proposals that overlap are decoded once; up to half of ``top_n`` goes to points between them.
+        Proposals that overlap are decoded once; up to a quarter of ``top_n`` goes to points between them.
         Points alone are ambiguous: all three masks of each compete.
 
         Args:
