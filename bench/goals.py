@@ -23,7 +23,8 @@ class Goal:
         return value <= self.limit if self.better == LESS else value >= self.limit
 
     def show(self, value: float) -> str:
-        return f"{100 * value:.3g} %" if self.per_cent else f"{value:.3g}{self.unit and ' '}{self.unit}"
+        digits = f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+        return f"{100 * value:.3g} %" if self.per_cent else f"{digits}{self.unit and ' '}{self.unit}"
 
     @property
     def shown(self) -> str:
