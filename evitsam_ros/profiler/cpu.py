@@ -35,7 +35,7 @@ def cases_of(bundle: Bundle) -> dict[str, list[tuple[str, dict[str, np.ndarray]]
     def foveal(count: int) -> dict[str, np.ndarray]:
         given = {name: values for name, values in prompts(count).items() if "mask" not in name}
         size = (bundle.prompt_size * 3 // 4, bundle.prompt_size)  # a picture of 4 to 3
-        transform = Transform(size, bundle.image_size, bundle.prompt_size, bundle.mask_size)
+        transform = Transform.of(bundle, size)
         return {**given, "cells": Views.around(given["point_coords"][:, 0], transform).cells()}
 
     cases = {

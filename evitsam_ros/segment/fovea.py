@@ -102,7 +102,7 @@ class Views:
         Coarser levels are interpolated bilinearly, between levels too.
         """
         placed = np.full((len(masks), *self.transform.mask_size), OUTSIDE, np.float32)
-        pictures = self._pictures(masks)
+        pictures = self._pictures(masks) if len(masks) else []
         for index, target in enumerate(placed):
             whole = pictures[0][index]
             for level in range(1, len(self.strides)):
@@ -129,7 +129,7 @@ class Views:
         count, end, pictures = len(masks), masks.shape[1] // 16, []
         for level in reversed(range(len(self.strides))):
             own, (h, w) = self._own(level), self.shapes[level]
-            start = end - int(own[0].sum()) if count else end
+            start = end - int(own[0].sum())
             cells = np.zeros((count, h, w, 16), np.float32)
             cells[own] = masks[:, 16 * start : 16 * end].reshape(-1, 16)
             # Sixteen logits of a cell come as y, x of its quarters, then y, x within them.

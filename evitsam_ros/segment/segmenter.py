@@ -172,8 +172,7 @@ class Segmenter:
         return Masks(empty, np.zeros(0, np.float32), np.zeros(0, int), self._transform(frame))
 
     def _transform(self, frame: Frame) -> Transform:
-        bundle = self.bundle
-        return Transform(frame.size, bundle.image_size, bundle.prompt_size, bundle.mask_size)
+        return Transform.of(self.bundle, frame.size)
 
     def decode(
         self,

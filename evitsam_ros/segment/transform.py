@@ -13,6 +13,8 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from ..bundle import Bundle
+
 
 def resized_shape(size: tuple[int, int], longest: int) -> tuple[int, int]:
     """(H, W) after scaling the longest side to ``longest``, rounded as SAM does: int(x + 0.5)."""
@@ -35,6 +37,11 @@ class Transform:
     image_size: int
     prompt_size: int
     mask_size: tuple[int, int]
+
+    @classmethod
+    def of(cls, bundle: Bundle, size: tuple[int, int]) -> Transform:
+        """Of images of ``size`` (H, W) with a bundle's model."""
+        return cls(size, bundle.image_size, bundle.prompt_size, bundle.mask_size)
 
     def coords(self, points: np.ndarray) -> np.ndarray:
         """``(..., 2)`` x, y of the original image -> prompt frame, float32 (section 3.2: always 1024)."""

@@ -83,5 +83,4 @@ def _foveal_profile(bundle: Bundle, points: tuple[int, int]) -> Shapes:
 
 def _cells(bundle: Bundle, size: tuple[int, int]) -> int:
     """How many cells a view has of a picture of (H, W) pixels."""
-    transform = Transform(size, bundle.image_size, bundle.prompt_size, bundle.mask_size)
-    return Views.around(np.zeros((1, 2)), transform).cells().shape[1]
+    return Views.around(np.zeros((1, 2)), Transform.of(bundle, size)).cells().shape[1]

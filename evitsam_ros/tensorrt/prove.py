@@ -102,7 +102,7 @@ def feeds_for(
         embedding = runtime.encode(blob)
         feeds["encoder"].append({"image": blob})
         feeds["proposals"].append({"image_embeddings": embedding})
-        transform = Transform(image.shape[:2], bundle.image_size, bundle.prompt_size, bundle.mask_size)
+        transform = Transform.of(bundle, image.shape[:2])
         prompts = prompts_for(image)
         for group in ([p for p in prompts if p.box is not None], [p for p in prompts if p.box is None]):
             said, mask, has_mask = _read(group, embedding, transform)
