@@ -39,6 +39,14 @@ def _ms(figure: Figure | None) -> str:
     return "-" if figure is None else f"{milliseconds(figure.value)} ms"
 
 
+def _ms_of(figure: Figure | None) -> str:
+    """With its least and most, and of how many turns."""
+    if figure is None:
+        return "-"
+    least, most = (milliseconds(of(figure.samples)) for of in (min, max))
+    return f"{_ms(figure)} ({least} to {most}, {len(figure.samples)})"
+
+
 def sections(report: Report) -> list[str]:
     """All lines between the markers."""
     packages = report.made_by.get("packages", {})
@@ -84,11 +92,16 @@ def _everything(report: Report) -> list[str]:
         return []
     suffix = ", bfloat16"
     ways = [f for f in part.figures if not f.key.endswith(suffix)]
-    rows = [[f.title, _ms(f), _ms(report.figure(f.key + suffix))] for f in ways]
-    ratios = [[ratio.title, f"{ratio.value:.2g}"] for ratio in part.ratios if ": floor" not in ratio.key]
+    rows = [[f.title, _ms_of(f), _ms_of(report.figure(f.key + suffix))] for f in ways]
+    ratios = [
+        [ratio.title, f"{ratio.value:.3g} ({min(ratio.samples):.3g} to {max(ratio.samples):.3g})"]
+        for ratio in part.ratios
+        if ": floor" not in ratio.key
+    ]
+    title = "`lite_sam`, 512 x 512, default runtimes: median (least to most, turns)"
     return [
-        *grid(["`lite_sam`, 512 x 512, default runtimes", "float32", "bfloat16"], rows),
-        *grid(["everything mode, ratio", "times"], ratios),
+        *grid([title, "float32", "bfloat16"], rows),
+        *grid(["everything mode, ratio of a turn: median (least to most)", "times"], ratios),
     ]
 
 

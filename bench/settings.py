@@ -23,12 +23,12 @@ class Settings:
     networks: int = 15
     everything: int = 21
     grids: bool = True
-    slow_every: int = 7
+    slow_every: int = 1
     l0: int = 15
     frames: int = 60
     sizes: tuple[str, ...] = ("VGA", "720p", "1080p")
     compressed: bool = True
-    starts: int = 5
+    starts: int = 11
     imports: int = 7
 
 

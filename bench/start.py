@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from evitsam_ros.profiler.ceilings import seconds
+from evitsam_ros.profiler.clock import seconds
 from evitsam_ros.profiler.sensors import MIB, resident_mib
 
 from .figures import Figure, Part
@@ -41,8 +41,10 @@ TOO_LONG = 120.0
 
 @dataclass(frozen=True)
 class Start:
-    """One start of the segmenter: seconds to the first mask, resident MB, and libraries of torch in it."""
+    """One start of the segmenter: seconds until its topic was discovered and to the first mask, resident MB,
+    and libraries of torch in it."""
 
+    found: float
     seconds: float
     resident_mb: float
     peak_mb: float
@@ -63,6 +65,8 @@ def start(settings: Settings) -> Part:
     floor = [sorted(depends)[len(depends) // 2]] * len(starts)
     taken = [s.seconds for s in starts]
     part.add(Figure("start/first mask", "process start to first mask", "s", taken, floor, FLOOR))
+    # DDS: a node with one subscription and no networks is found as late (README, "Numbers").
+    part.add(Figure("start/found", "process start to its topic discovered", "s", [s.found for s in starts]))
     memory = [s.resident_mb for s in starts]
     part.figures.append(
         Figure("start/memory", f"resident memory after {MASKS} frames", "MB", memory, details=_peak(starts))
@@ -114,13 +118,16 @@ def first_mask(bundle: str = "lite_sam") -> Start:
         began = time.monotonic()
         with background(NODE, *ros_arguments({"model": bundle})) as segmenter:
             try:
+                found = _heard(listener, "found", "the segmenter")
                 first = _heard(listener, "first", "the segmenter")
                 _heard(listener, "masks", "the segmenter")
             except RuntimeError as error:
                 raise RuntimeError(f"{error}:\n{segmenter.said()}") from error
             pid = segmenter.process.pid
             resident = {name: mib * MIB / 1e6 for name, mib in resident_mib(pid=pid).items()}
-            return Start(first - began, resident["now"], resident["peak"], torch_libraries(pid))
+            return Start(
+                found - began, first - began, resident["now"], resident["peak"], torch_libraries(pid)
+            )
     finally:
         listener.terminate()
         listener.wait(timeout=20)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from evitsam_ros.nodes.health import Health
-from evitsam_ros.profiler.ceilings import seconds
+from evitsam_ros.profiler.clock import seconds
 from evitsam_ros.segment import Prompt, Segmenter
 
 from .figures import LESS, Figure, Part, ratio_of

@@ -13,7 +13,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
-from evitsam_ros.profiler.ceilings import Ceilings, cpus, seconds
+from evitsam_ros.profiler.ceilings import Ceilings, cpus
+from evitsam_ros.profiler.clock import seconds
 
 Ways = dict[str, Callable[[], object]]
 

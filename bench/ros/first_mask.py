@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """``python -m bench.ros.first_mask X Y MASKS``: click as soon as somebody listens; tell when masks come.
 
-Prints JSON lines: ``{"images": …}`` once the camera's images arrive; ``{"first": …}``, seconds of the
-monotonic clock at the first mask with an object; ``{"masks": N}`` after N of them.
+Prints JSON lines, in seconds of the monotonic clock: ``{"images": …}`` once the camera's images arrive,
+``{"found": …}`` when the segmenter's topic was discovered, ``{"first": …}`` at the first mask with an object;
+and ``{"masks": N}`` after N of them.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ class FirstMask(Node):
         now = time.monotonic()
         listened = self._clicks.get_subscription_count() > 0
         if listened and not self._with_object and now - self._clicked > AGAIN:
+            if not self._clicked:
+                tell(found=now)
             self._clicked = now
             self._clicks.publish(PointStamped(point=self._point))
 

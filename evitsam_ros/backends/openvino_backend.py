@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,19 @@ import numpy as np
 from ..bundle import Bundle
 from .base import CPU, BackendError, Network
 from .few_shapes import in_few_shapes
+
+#: Input of the encoder, and of no other network.
+IMAGE = "image"
+
+
+def import_openvino() -> ModuleType:
+    """The module, without its telemetry: that forks the process, which a node with threads must not be, and
+    reports to a server, at every import. ``ImportError`` where it is not installed.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)
+    import openvino
+
+    return openvino
 
 
 class OpenVinoBackend:
@@ -32,11 +46,8 @@ class OpenVinoBackend:
             return None
 
     def load(self, bundle: Bundle, network: str, threads: int) -> Network:
-        # Its telemetry forks the process, which a node with threads must not be, and reports to a server, at
-        # every import. As if it were not installed:
-        sys.modules.setdefault("openvino_telemetry", None)
         try:
-            import openvino as ov
+            ov = import_openvino()
         except ImportError as error:
             raise BackendError(f"openvino is not installed ({error}); {self.remedy}") from error
         config = self._config(threads)
@@ -47,17 +58,27 @@ class OpenVinoBackend:
             )
         # It refuses weights beside a link, as those of colcon's symlink install.
         path = str(bundle.networks[network].resolve())
+
+        def request_for(images: int) -> Any:
+            return core.compile_model(
+                _of_batch(core.read_model(path), images), "CPU", config
+            ).create_infer_request()
+
         try:
-            compiled = core.compile_model(_one_image(core.read_model(path)), "CPU", config)
+            requests = {1: request_for(1)}
         except Exception as error:
             raise BackendError(f"openvino cannot load {bundle.networks[network]}: {error}") from error
-        request = compiled.create_infer_request()
-        names = {name for port in compiled.inputs for name in port.get_names()}
+        outputs = range(len(requests[1].model_outputs))
+        names = {name for port in requests[1].model_inputs for name in port.get_names()}
 
         def run(inputs: dict[str, Any]) -> list[Any]:
+            images = len(inputs[IMAGE]) if IMAGE in inputs else 1
+            if images not in requests:
+                requests[images] = request_for(images)
+            request = requests[images]
             request.infer({name: value for name, value in inputs.items() if name in names}, share_inputs=True)
             # The tensors belong to the request and are overwritten by its next call.
-            return [np.array(request.get_output_tensor(i).data) for i in range(len(compiled.outputs))]
+            return [np.array(request.get_output_tensor(i).data) for i in outputs]
 
         return in_few_shapes(run) if "point_coords" in names else run
 
@@ -78,10 +99,10 @@ class OpenVinoBf16Backend(OpenVinoBackend):
     precision = "bf16"
 
 
-def _one_image(model: Any) -> Any:
-    """Fix the batch of an encoder to one image: OpenVINO plans fixed shapes better."""
+def _of_batch(model: Any, images: int) -> Any:
+    """Fix the batch of an encoder: OpenVINO plans fixed shapes better."""
     for port in model.inputs:
-        if port.get_any_name() == "image":
+        if port.get_any_name() == IMAGE:
             sides = [axis.get_length() for axis in list(port.get_partial_shape())[1:]]
-            model.reshape({"image": [1, *sides]})
+            model.reshape({IMAGE: [images, *sides]})
     return model

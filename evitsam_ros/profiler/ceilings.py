@@ -11,34 +11,19 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-#: Side of the square matrices of the floor's product where a fixed one is wanted.
-PRODUCT = 2048
-#: A product that takes this long is not all overhead.
-LONG_ENOUGH_S = 0.01
-SIDES = (512, 1024, 2048, 4096)
+from .clock import seconds
+from .products import fastest
+
 #: Bytes of the array that is copied: larger than caches.
 COPY = 64 << 20
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Of the monotonic clock."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def floor_seconds(macs: float, matrix: np.ndarray) -> float:
-    """What a matrix product of so many multiply-adds takes now (NumPy's BLAS, float32)."""
-    return seconds(lambda: matrix @ matrix) / len(matrix) ** 3 * macs
 
 
 def cpus() -> int:
@@ -52,11 +37,12 @@ class Ceilings:
 
     Attributes:
         threads: of the product and of the copy.
-        side: of the matrices.
+        library, side: whose product it is, the fastest here, and of which matrices.
         macs_per_s, bytes_per_s: a value for each measurement; a copied byte counts twice, read and written.
     """
 
     threads: int
+    library: str = ""
     side: int = 0
     macs_per_s: list[float] = field(default_factory=list)
     bytes_per_s: list[float] = field(default_factory=list)
@@ -74,17 +60,18 @@ class Ceilings:
             text=True,
             env=environment,
         )
-        self.side = self._answer()["side"]
+        told = self._answer()
+        self.library, self.side = told["library"], told["side"]
         return self
 
     def measure(self) -> None:
-        """One product and one copy, now."""
+        """The product and the copy, now."""
         print(file=self._process.stdin, flush=True)
         told = self._answer()
-        self.macs_per_s.append(self.side**3 / told["product_s"])
+        self.macs_per_s.append(told["macs_per_s"])
         self.bytes_per_s.append(2 * COPY / told["copy_s"])
 
-    def _answer(self) -> dict[str, float]:
+    def _answer(self) -> dict[str, Any]:
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError(f"the process that measures the ceilings ended ({self._process.wait()})")
@@ -99,20 +86,15 @@ class Ceilings:
 def main() -> None:
     """Measure once for every line on stdin; a line of JSON for each."""
     threads = int(sys.argv[1])
-    rng = np.random.default_rng(0)
-    for side in SIDES:
-        matrix = rng.standard_normal((side, side), np.float32)
-        matrix @ matrix
-        if min(seconds(lambda matrix=matrix: matrix @ matrix) for _ in range(3)) > LONG_ENOUGH_S:
-            break
+    product = fastest(threads)
     source, target = np.ones(COPY, np.uint8), np.ones(COPY, np.uint8)
     parts = list(zip(np.array_split(target, threads), np.array_split(source, threads), strict=True))
-    print(json.dumps({"side": side}), flush=True)
+    print(json.dumps({"library": product.library, "side": product.side}), flush=True)
     with ThreadPoolExecutor(threads) as pool:
         for _ in sys.stdin:
-            product = seconds(lambda: matrix @ matrix)
+            rate = product.macs_per_s()
             copy = seconds(lambda: list(pool.map(lambda part: np.copyto(*part), parts)))
-            print(json.dumps({"product_s": product, "copy_s": copy}), flush=True)
+            print(json.dumps({"macs_per_s": rate, "copy_s": copy}), flush=True)
 
 
 if __name__ == "__main__":

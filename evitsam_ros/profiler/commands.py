@@ -53,9 +53,9 @@ def add_profile(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--batch",
         type=_counts(16),
-        default=(1, 2, 4),
+        default=(1, 2, 4, 8, 16),
         metavar="N,N,…",
-        help="images an encoder call, for its throughput (default 1,2,4)",
+        help="images an encoder call, for its throughput (default 1,2,4,8,16)",
     )
     parser.add_argument("--json", type=Path, help="the report with all samples; --compare reads it")
     parser.add_argument("--html", type=Path, help="the report as a page, complete in itself")

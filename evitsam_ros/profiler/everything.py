@@ -14,7 +14,8 @@ import numpy as np
 from ..backends import BackendError
 from ..segment import Embedding, Masks, Prompt, Segmenter, Thresholds
 from ..segment.everything import box_nms, grid_prompts
-from .ceilings import PRODUCT, floor_seconds, seconds
+from .ceilings import Ceilings, cpus
+from .clock import seconds
 
 FOVEAL_GRID = "grid 32x32, foveal"
 BOX, FLOOR, BFLOAT16 = "image -> box mask", "matrix product of its multiply-adds", ", bfloat16"
@@ -113,16 +114,16 @@ def measure_everything(
         ways |= _ways(Segmenter.open(segmenter.bundle.folder, "openvino_bf16"), image, BFLOAT16)
     except BackendError as error:
         print(f"without bfloat16: {error}")
-    matrix = np.random.default_rng(0).standard_normal((PRODUCT, PRODUCT), np.float32)
     times: dict[str, list[float]] = {name: [] for name in [*ways, *slow, FLOOR]}
     for way in (ways | whole).values():  # warm up; the grids decode what whole images do
         way()
-    for turn in range(repeats):
-        taking_part = ways | slow if turn % slow_every == 0 else ways
-        found = {name: seconds(way) for name, way in taking_part.items()}
-        found[FLOOR] = floor_seconds(macs, matrix)
-        for name, taken in found.items():
-            times[name].append(taken)
+    with Ceilings(cpus()) as ceilings:
+        for turn in range(repeats):
+            taking_part = ways | slow if turn % slow_every == 0 else ways
+            for name, way in taking_part.items():
+                times[name].append(seconds(way))
+            ceilings.measure()
+    times[FLOOR] = [macs / rate for rate in ceilings.macs_per_s]
     return times
 
 

@@ -74,7 +74,7 @@ def ceilings_of(ceilings: Ceilings) -> list[Ceiling]:
         Ceiling(
             "matrix product",
             "GMAC/s",
-            f"float32, {ceilings.side} x {ceilings.side}, NumPy's BLAS, {threads}",
+            f"float32, {ceilings.side} x {ceilings.side}, {ceilings.library}, the fastest here, {threads}",
             [value / 1e9 for value in ceilings.macs_per_s],
         ),
         Ceiling(

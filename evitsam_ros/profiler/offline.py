@@ -25,8 +25,8 @@ from .sensors import Watch, resident_mib
 from .spans import Span
 from .stages import RecordingSegmenter, boxes, run_frame
 
-#: Encoder calls for a throughput, as a share of the runs; and at least so many.
-CALLS_SHARE, LEAST_CALLS = 0.2, 3
+#: Images encoded for a throughput, as a share of the runs; and at least so many calls.
+IMAGES_SHARE, LEAST_CALLS = 0.2, 3
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Options:
     images: tuple[str, ...] = ("skimage:astronaut",)
     runs: int = 100
     warmup: int = 10
-    batches: tuple[int, ...] = (1, 2, 4)
+    batches: tuple[int, ...] = (1, 2, 4, 8, 16)
 
 
 def profile(options: Options, progress: Callable[[int, int], None]) -> tuple[Report, list[Span]]:
@@ -68,8 +68,8 @@ def profile(options: Options, progress: Callable[[int, int], None]) -> tuple[Rep
         runs = _measure(segmenter, pictures, options, watch, ceilings, progress)
     # What is done from here on is recorded too, but belongs to no run.
     spans = list(segmenter.recorder.spans)
-    throughput = [_throughput(segmenter, pictures, batch, options.runs) for batch in options.batches]
     memory["at most"] = resident_mib()["peak"]
+    throughput = [_throughput(segmenter, pictures, batch, options.runs) for batch in options.batches]
     # Counting runs the graphs in another session: after everything that is measured.
     work = count_work(segmenter, pictures, options.prompts, options.top_n)
     return Report(
@@ -139,7 +139,7 @@ def _throughput(
     frames = [pictures[number % len(pictures)].decode() for number in range(batch)]
     bundle = segmenter.bundle
     blob = np.concatenate([preprocess(f.image, bundle.image_size, bundle.mean, bundle.std) for f in frames])
-    calls = max(LEAST_CALLS, round(runs * CALLS_SHARE))
+    calls = max(LEAST_CALLS, round(runs * IMAGES_SHARE / batch))
     times = []
     try:
         for _ in range(calls + 1):

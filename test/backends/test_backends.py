@@ -48,6 +48,14 @@ def test_bfloat16_is_a_backend_of_its_own(photograph):
     assert iou.min() > 0.95 and (a != b).any()
 
 
+def test_openvino_encodes_several_images_as_it_does_one(bundle_folder):
+    encode = Segmenter.open(bundle_folder, "openvino").runtime.encode
+    side = open_bundle(bundle_folder).image_size
+    images = np.random.default_rng(0).standard_normal((3, 3, side, side), np.float32)
+    together, alone = encode(images), [encode(image[None]) for image in images]
+    np.testing.assert_allclose(together, np.concatenate(alone), atol=1e-4)
+
+
 def test_auto_names_each_networks_runtime_and_the_device(bundle_folder):
     text = Segmenter.open(bundle_folder).description
     for network in ("encoder", "decoder", "proposals"):

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.ros
 def test_the_first_mask_of_a_segmenter_that_starts_beside_a_camera(domain, known_bundle):
     with camera():
         found = first_mask(str(known_bundle))
-    assert 0 < found.seconds < 60
+    assert 0 < found.found < found.seconds < 60
     assert 40 < found.resident_mb <= found.peak_mb < 1000
     assert found.torch == [], "torch has no place on the robot's path"
 

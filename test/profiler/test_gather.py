@@ -32,7 +32,7 @@ def spans() -> list[Span]:
 
 @pytest.fixture
 def ceilings() -> Ceilings:
-    return Ceilings(1, 1024, macs_per_s=[1e9] * 80 + [2e9] * 20, bytes_per_s=[1e9])
+    return Ceilings(1, "a library", 1024, macs_per_s=[1e9] * 80 + [2e9] * 20, bytes_per_s=[1e9])
 
 
 WORK = {ENCODER: Work(8e6, 10), DECODER: Work(0, 5e6)}
