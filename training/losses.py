@@ -74,6 +74,8 @@ class MaskLossWeights:
     outside: float = 1.0
     #: What every mask gets beside the best one, so that no output token dies; 0 is the papers' rule.
     others: float = 0.0
+    #: Weight of :func:`rank_loss`, which is not in the papers.
+    rank_weight: float = 0.0
 
 
 def mask_loss(
@@ -107,7 +109,19 @@ def mask_loss(
     true_iou = hard_iou(logits.detach(), target)
     ranked = true_iou.gather(1, iou.detach().argmax(1, keepdim=True))[:, 0]
     loss = ((1 - share) * best + share * mean).mean() + weights.iou_weight * F.mse_loss(iou, true_iou)
+    if weights.rank_weight:
+        loss = loss + weights.rank_weight * rank_loss(iou, true_iou)
     return loss, ranked
+
+
+def rank_loss(iou: Tensor, true_iou: Tensor, sharpness: float = 20.0) -> Tensor:
+    """What is lost by taking the mask of the best predicted IoU, as a softmax over the masks takes it.
+
+    A squared error is nearly as small for a prediction that orders a prompt's masks wrongly, and the order is
+    what decides which one is shown. ``iou`` and ``true_iou`` are ``(B, M)``.
+    """
+    taken = (torch.softmax(sharpness * iou, dim=1) * true_iou).sum(1)
+    return (true_iou.amax(1) - taken).mean()
 
 
 def proposal_loss(

@@ -95,6 +95,7 @@ class Losses(_Strict):
     dice_weight: float = 1.0
     iou_weight: float = 1.0
     others: float = Field(0.0, ge=0, le=1, description="share of the mean over the masks beside the best one")
+    rank: float = Field(0.0, ge=0, description="weight of choosing the right one of the three masks")
     outside: float = Field(1.0, ge=1, description="weight of pixels outside of a prompted box")
     boxes_teach_all: bool = Field(False, description="a box is unambiguous: all three masks learn from it")
     heat: Literal["mined_mse", "focal"] = Field("mined_mse", description="focal: CenterNet's")

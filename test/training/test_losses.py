@@ -14,6 +14,7 @@ from training.losses import (
     hard_iou,
     mask_loss,
     proposal_loss,
+    rank_loss,
     sized_bce_loss,
 )
 from training.targets import proposal_targets
@@ -80,6 +81,20 @@ def test_ranked_iou_is_that_of_the_mask_with_the_best_predicted_iou():
         logits, torch.tensor([[0.1, 0.2, 0.9]]), target, torch.tensor([True]), MaskLossWeights()
     )
     assert ranked.item() == pytest.approx(0.5)
+
+
+def test_ranking_costs_what_the_chosen_mask_lacks_to_the_best():
+    true_iou = torch.tensor([[0.9, 0.5, 0.1], [0.2, 0.6, 0.4]])
+    right = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    wrong = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    assert rank_loss(right, true_iou).item() == pytest.approx(0.0, abs=1e-6)
+    assert rank_loss(wrong, true_iou).item() == pytest.approx((0.4 + 0.2) / 2, abs=1e-6)
+    # Between masks of equal prediction the choice is even, and the gradient raises the better one.
+    equal = torch.zeros(1, 3, requires_grad=True)
+    loss = rank_loss(equal, true_iou[:1])
+    loss.backward()
+    assert loss.item() == pytest.approx(0.9 - 0.5, abs=1e-6)
+    assert equal.grad[0, 0] < 0 < equal.grad[0, 2]
 
 
 def test_heat_is_the_distance_transform_of_the_smallest_mask():

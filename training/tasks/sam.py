@@ -126,4 +126,5 @@ class SamTask(Task):
             iou_weight=losses.iou_weight,
             outside=losses.outside,
             others=losses.others,
+            rank_weight=losses.rank,
         )
