@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -19,11 +19,18 @@ from .spans import Recorder
 FRAME, REST = "whole frame", "in between"
 DECODE, RESIZE, ENCODER, PROPOSALS = "decode image", "resize, normalise", "encoder", "proposals"
 DECODER, FILTER, UPSAMPLE = "decoder, everything", "low-res filter", "upsample"
-LABEL_MAP, FILL = "label map", "message fill"
+LABEL_MAP, FILL, AGAIN = "label map", "message fill", "decoder, second look"
 #: In the order of the work.
-STAGES = (DECODE, RESIZE, ENCODER, PROPOSALS, DECODER, FILTER, UPSAMPLE, LABEL_MAP, FILL, REST)
+STAGES = (DECODE, RESIZE, ENCODER, PROPOSALS, DECODER, FILTER, AGAIN, UPSAMPLE, LABEL_MAP, FILL, REST)
 #: The segmenter's own names of its stages.
-NAMES = {"preprocess": RESIZE, "encode": ENCODER, "propose": PROPOSALS, "decode": DECODER, "filter": FILTER}
+NAMES = {
+    "preprocess": RESIZE,
+    "encode": ENCODER,
+    "propose": PROPOSALS,
+    "decode": DECODER,
+    "filter": FILTER,
+    "look again": AGAIN,
+}
 
 
 def boxes_stage(count: int) -> str:
@@ -80,9 +87,8 @@ def run_frame(segmenter: RecordingSegmenter, picture: Picture, top_n: int) -> tu
             frame = picture.decode()
         embedding = segmenter.embed(frame)
         found = segmenter.everything(embedding, top_n)
-        masks = RecordedMasks(
-            found.logits, found.scores, found.object_ids, found.transform, found.prompts, segmenter.recorder
-        )
+        given = {field.name: getattr(found, field.name) for field in fields(found)}
+        masks = RecordedMasks(**given, recorder=segmenter.recorder)
         with stage(LABEL_MAP):
             labels = masks.label_map()
         with stage(FILL):

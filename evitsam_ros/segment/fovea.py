@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a prompt looks at: closely at its point, ever more coarsely around it, to the edges of the picture.
+"""What a prompt looks at: closely where it matters, coarsely elsewhere, to the edges of the picture.
 
-A view is nested: :data:`RING` x RING cells of the embedding around the point, around them RING x RING cells
-twice as wide, and so on; the outermost level has the whole picture. All views of a picture have as many
-cells, so that all prompts share a decoder call.
+A view is a quadtree over the embedding: large cells over the whole picture, some of which are split into
+four, and these again, down to the embedding's own. All views of a call have as many cells. A prompt that is
+new looks around its point (:meth:`Views.around`); one whose mask is known looks along the outline of it
+(:meth:`Views.along`).
 """
 
 from __future__ import annotations
@@ -18,10 +19,14 @@ from ..bundle import FOVEAL_STRIDES
 from .prompt import Prompt
 from .transform import Transform
 
-#: Cells along a side of every level but the outermost; a multiple of 4.
-RING = 8
+#: Cells along a side of the square around a point that each level but the outermost shows; an even number.
+RING = 4
 #: The outermost level's cells are the first of which no more lie along a side of the embedding.
-OUTERMOST = 12
+OUTERMOST = 5
+#: Cells that a view along an outline splits, at most.
+SPLITS = 48
+#: Share of an outline in large cells from which on it is worth a second look.
+COARSE = 0.1
 #: Logit of what lies outside of the picture.
 OUTSIDE = -32.0
 #: Logits along a side of a cell.
@@ -41,113 +46,191 @@ def looks_at(prompt: Prompt) -> np.ndarray | None:
     return points.mean(0) if len(points) else None
 
 
+def sees_coarsely(points: np.ndarray, logits: np.ndarray, transform: Transform) -> np.ndarray:
+    """``(M,)`` bool: whether views around ``(M, 2)`` points show the masks' outlines in large cells."""
+    closest = Views.around(points, transform).closest
+    length = outlines(logits, transform)[:, : closest.shape[1], : closest.shape[2]]
+    return (length * ~closest).sum((1, 2)) > COARSE * length.sum((1, 2))
+
+
 @dataclass(frozen=True)
 class Views:
     """Views of M prompts on one picture.
 
     Attributes:
-        strides: of the levels, outermost first, in cells of the embedding.
-        shapes: (h, w) of each level, in its cells.
-        corners: ``(M, 2)`` int y, x of each level's first cell, in its cells; 0, 0 for the outermost.
+        strides: of the levels, outermost first, in cells of the embedding; each is half of the one before.
+        split: for each level ``(M, h, w)`` bool: which of its cells are split into four. A cell that does not
+            exist is not split, and none of the last level.
         transform: geometry of the picture.
     """
 
     strides: tuple[int, ...]
-    shapes: tuple[tuple[int, int], ...]
-    corners: tuple[np.ndarray, ...]
+    split: tuple[np.ndarray, ...]
     transform: Transform
 
     @classmethod
     def around(cls, points: np.ndarray, transform: Transform) -> Views:
-        """Around ``(M, 2)`` points x, y in pixels."""
-        height, width = _grid(transform)
-        finer = [stride for stride in FOVEAL_STRIDES[:-1] if max(height, width) > OUTERMOST * stride]
-        strides = FOVEAL_STRIDES[len(finer) :: -1]
-        most = (height // strides[0], width // strides[0])
-        visible = (-(-cells // (FINE * strides[0])) for cells in transform.visible_cells)
-        # No smaller than what the next level takes of it.
-        least = RING // 2 if finer else 1
-        shapes = [tuple(min(max(a, least), b) for a, b in zip(visible, most, strict=True))]
-        corners = [np.zeros((len(points), 2), int)]
+        """Around ``(M, 2)`` points x, y in pixels: a square of RING x RING cells at every level."""
+        strides = _strides(transform, OUTERMOST)
+        shapes = _shapes(transform, strides)
         centres = (points / transform.pixels_per_cell / FINE)[:, ::-1]
-        for stride in strides[1:]:
-            low = 2 * corners[-1]
-            high = low + 2 * np.array(shapes[-1]) - RING
+        corners, sides, split = np.zeros((len(points), 2), int), np.array(shapes[0]), []
+        for stride, shape in zip(strides[1:], shapes[:-1], strict=True):
+            low, side = 2 * corners, np.minimum(2 * sides, RING)
             wanted = 2 * np.rint((centres / stride - RING / 2) / 2).astype(int)
-            corners.append(np.clip(wanted, low, high))
-            shapes.append((RING, RING))
-        return cls(strides, tuple(shapes), tuple(corners), transform)
+            corners = np.clip(wanted, low, low + 2 * sides - side)
+            sides = side
+            within = [
+                (np.arange(count) >= corners[:, axis, None] // 2)
+                & (np.arange(count) < (corners[:, axis, None] + side[axis]) // 2)
+                for axis, count in enumerate(shape)
+            ]
+            split.append(within[0][:, :, None] & within[1][:, None])
+        return cls(strides, (*split, np.zeros((len(points), *shapes[-1]), bool)), transform)
+
+    @classmethod
+    def along(cls, logits: np.ndarray, transform: Transform) -> Views:
+        """Along the outlines of low-res logits ``(M, h, w)``, where they are longest first."""
+        strides = _strides(transform)
+        shapes = _shapes(transform, strides)
+        height, width = shapes[-1]
+        outline = outlines(logits, transform)[:, :height, :width]
+        # By level first, and cells with outline before others: so parents come before their children.
+        scores = []
+        for level, stride in enumerate(strides):
+            length = _sums(outline, stride)
+            before = 10 * (length > 0) - level - 100 * (stride == 1)
+            scores.append((length + 1e4 * before).reshape(len(logits), -1))
+        scores = np.concatenate(scores, axis=1)
+        chosen = np.zeros(scores.shape, bool)
+        if most := min(SPLITS, sum(h * w for h, w in shapes[:-1])):
+            best = np.argpartition(-scores, most - 1, axis=1)[:, :most]
+            np.put_along_axis(chosen, best, True, axis=1)
+        parts = np.split(chosen, np.cumsum([h * w for h, w in shapes])[:-1], axis=1)
+        split = tuple(part.reshape(-1, *shape) for part, shape in zip(parts, shapes, strict=True))
+        return cls(strides, split, transform)
 
     def __getitem__(self, members: Sequence[int] | np.ndarray) -> Views:
-        corners = tuple(corner[members] for corner in self.corners)
-        return Views(self.strides, self.shapes, corners, self.transform)
+        return Views(self.strides, tuple(level[members] for level in self.split), self.transform)
 
     def cells(self) -> np.ndarray:
         """``(M, K)`` int32 numbers of the cells, as ``foveal_decoder.onnx`` counts them; outermost first."""
         height, width = _grid(self.transform)
-        count, found = len(self.corners[0]), []
-        for level, (stride, (h, w), corner) in enumerate(
-            zip(self.strides, self.shapes, self.corners, strict=True)
-        ):
-            finer = [(height // s) * (width // s) for s in FOVEAL_STRIDES if s < stride]
-            rows = corner[:, :1] + np.arange(h)
-            columns = corner[:, 1:] + np.arange(w)
-            numbers = sum(finer) + rows[:, :, None] * (width // stride) + columns[:, None]
-            found.append(numbers[self._own(level)].reshape(count, -1))
-        return np.concatenate(found, axis=1).astype(np.int32)
+        numbers = []
+        for stride, (h, w) in zip(self.strides, self.shapes, strict=True):
+            finer = sum((height // s) * (width // s) for s in FOVEAL_STRIDES if s < stride)
+            numbers.append((finer + np.arange(h)[:, None] * (width // stride) + np.arange(w)).ravel())
+        leaves = self._leaves()
+        return np.concatenate(numbers).astype(np.int32)[np.nonzero(leaves)[1]].reshape(len(leaves), -1)
 
     def place(self, masks: np.ndarray) -> np.ndarray:
         """Masks of the views' cells ``(M, 16 * K)`` -> low-res logits of the picture ``(M, h, w)``.
 
         Coarser levels are interpolated bilinearly, between levels too.
         """
+        if not len(masks):
+            return np.empty((0, *self.transform.mask_size), np.float32)
+        pictures = self._pictures(masks)
+        whole = pictures[0]
+        for parents, picture in zip(self.split, pictures[1:], strict=False):
+            coarse, whole = whole, np.empty_like(picture)
+            for mask, target in zip(coarse, whole, strict=True):
+                cv2.resize(mask, target.shape[::-1], dst=target)
+            there = np.nonzero(parents)
+            _blocks(whole, 2 * FINE)[there] = _blocks(picture, 2 * FINE)[there]
+        if whole.shape[1:] == self.transform.mask_size:
+            return whole
         placed = np.full((len(masks), *self.transform.mask_size), OUTSIDE, np.float32)
-        pictures = self._pictures(masks) if len(masks) else []
-        for index, target in enumerate(placed):
-            whole = pictures[0][index]
-            for level in range(1, len(self.strides)):
-                whole = cv2.resize(whole, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
-                y, x = FINE * self.corners[level][index]
-                whole[y : y + FINE * RING, x : x + FINE * RING] = pictures[level][index]
-            height, width = (min(a, b) for a, b in zip(whole.shape, target.shape, strict=True))
-            target[:height, :width] = whole[:height, :width]
+        placed[:, : whole.shape[1], : whole.shape[2]] = whole
         return placed
 
-    def _own(self, level: int) -> np.ndarray:
-        """``(M, h, w)`` bool: cells of a level that no finer one shows."""
-        h, w = self.shapes[level]
-        if level + 1 == len(self.strides):
-            return np.ones((len(self.corners[level]), h, w), bool)
-        first = self.corners[level + 1] // 2 - self.corners[level]
-        rows = np.arange(h) - first[:, :1]
-        columns = np.arange(w) - first[:, 1:]
-        within = [(along >= 0) & (along < RING // 2) for along in (rows, columns)]
-        return ~(within[0][:, :, None] & within[1][:, None])
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """(h, w) of each level, in its cells."""
+        return [split.shape[1:] for split in self.split]
+
+    @property
+    def closest(self) -> np.ndarray:
+        """``(M, h, w)`` bool: the cells of the embedding that are shown as they are."""
+        return _halved(self.split[-2]) if len(self.split) > 1 else np.ones_like(self.split[0])
+
+    def _leaves(self) -> np.ndarray:
+        """``(M, cells of all levels)`` bool: those that are shown."""
+        exists, leaves = np.ones_like(self.split[0]), []
+        for split in self.split:
+            leaves.append((exists & ~split).reshape(len(split), -1))
+            exists = _halved(split)
+        return np.concatenate(leaves, axis=1)
 
     def _pictures(self, masks: np.ndarray) -> list[np.ndarray]:
-        """``(M, 4h, 4w)`` logits of every level; where a finer one has the cells, the means of its logits."""
-        count, end, pictures = len(masks), masks.shape[1] // 16, []
-        for level in reversed(range(len(self.strides))):
-            own, (h, w) = self._own(level), self.shapes[level]
-            start = end - int(own[0].sum())
-            cells = np.zeros((count, h, w, 16), np.float32)
-            cells[own] = masks[:, 16 * start : 16 * end].reshape(-1, 16)
-            # Sixteen logits of a cell come as y, x of its quarters, then y, x within them.
-            picture = cells.reshape(count, h, w, 2, 2, 2, 2).transpose(0, 1, 3, 5, 2, 4, 6)
-            picture = picture.reshape(count, FINE * h, FINE * w)
+        """``(M, 4h, 4w)`` logits of every level; of a cell that is split, the means of the finer ones.
+
+        Where a level has no cells it is left as it was found.
+        """
+        row, cell = np.nonzero(self._leaves())
+        # Sixteen logits of a cell come as y, x of its quarters, then y, x within them.
+        values = masks.reshape(-1, 2, 2, 2, 2).transpose(0, 1, 3, 2, 4).reshape(-1, FINE, FINE)
+        end, pictures = sum(h * w for h, w in self.shapes), []
+        for split, (h, w) in zip(self.split[::-1], self.shapes[::-1], strict=True):
+            picture = np.empty((len(masks), FINE * h, FINE * w), np.float32)
+            own = (cell >= end - h * w) & (cell < end)
+            end -= h * w
+            _blocks(picture, FINE)[(row[own], *np.divmod(cell[own] - end, w))] = values[own]
             if pictures:
-                finer = pictures[-1]
-                means = (
-                    finer[:, ::2, ::2] + finer[:, 1::2, ::2] + finer[:, ::2, 1::2] + finer[:, 1::2, 1::2]
-                ) / 4
-                for index, (y, x) in enumerate(FINE * (self.corners[level + 1] // 2 - self.corners[level])):
-                    picture[index, y : y + means.shape[1], x : x + means.shape[2]] = means[index]
+                there = np.nonzero(split)
+                x = _blocks(pictures[-1], 2 * FINE)[there]
+                means = (x[:, ::2, ::2] + x[:, 1::2, ::2] + x[:, ::2, 1::2] + x[:, 1::2, 1::2]) / 4
+                _blocks(picture, FINE)[there] = means
             pictures.append(picture)
-            end = start
         return pictures[::-1]
+
+
+def _halved(cells: np.ndarray) -> np.ndarray:
+    """Every cell ``(M, h, w)`` as its four quarters ``(M, 2h, 2w)``."""
+    return cells.repeat(2, axis=1).repeat(2, axis=2)
 
 
 def _grid(transform: Transform) -> tuple[int, int]:
     """(h, w) of the embedding."""
     height, width = transform.mask_size
     return height // FINE, width // FINE
+
+
+def _strides(transform: Transform, outermost: int = 0) -> tuple[int, ...]:
+    """Of the levels; of the first at most ``outermost`` cells lie along a side, where one is that coarse."""
+    sides = _grid(transform)
+    fitting = [stride for stride in FOVEAL_STRIDES if all(side % stride == 0 for side in sides)]
+    coarse = [stride for stride in fitting if max(sides) <= outermost * stride] or fitting[-1:]
+    return tuple(stride for stride in reversed(fitting) if stride <= coarse[0])
+
+
+def _shapes(transform: Transform, strides: tuple[int, ...]) -> list[tuple[int, int]]:
+    """(h, w) of each level, in its cells: those that the picture touches, of the first level."""
+    whole = _grid(transform)
+    seen = [-(-cells // (FINE * strides[0])) for cells in transform.visible_cells]
+    height, width = (min(a, side // strides[0]) for a, side in zip(seen, whole, strict=True))
+    return [(height * strides[0] // stride, width * strides[0] // stride) for stride in strides]
+
+
+def outlines(logits: np.ndarray, transform: Transform) -> np.ndarray:
+    """``(M, h, w)`` float32 of low-res logits: how many of a cell's have a neighbour of the other sign."""
+    rows, columns = transform.visible_cells
+    inside = logits[:, :rows, :columns] > 0
+    changes = np.zeros(logits.shape, bool)
+    down, right = inside[:, 1:] != inside[:, :-1], inside[:, :, 1:] != inside[:, :, :-1]
+    changes[:, 1:rows, :columns] |= down
+    changes[:, : rows - 1, :columns] |= down
+    changes[:, :rows, 1:columns] |= right
+    changes[:, :rows, : columns - 1] |= right
+    return _sums(changes, FINE)
+
+
+def _sums(cells: np.ndarray, side: int) -> np.ndarray:
+    """Over squares: ``(M, h * side, w * side)`` -> ``(M, h, w)`` float32."""
+    return _blocks(cells, side).sum((3, 4), dtype=np.float32)
+
+
+def _blocks(picture: np.ndarray, side: int) -> np.ndarray:
+    """``(M, h * side, w * side)`` -> a view of its squares ``(M, h, w, side, side)``."""
+    count, height, width = picture.shape
+    return picture.reshape(count, height // side, side, width // side, side).swapaxes(2, 3)

@@ -27,6 +27,7 @@ class Masks:
         object_ids: ``(M,)`` int; the three masks of one prompt share an id.
         transform: geometry of the image.
         prompts: what each mask answers; empty where that is not known.
+        levels: ``(M,)`` int, which of its prompt's three masks each is; None where that is not known.
     """
 
     logits: np.ndarray
@@ -34,6 +35,7 @@ class Masks:
     object_ids: np.ndarray
     transform: Transform
     prompts: tuple[Prompt, ...] = ()
+    levels: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -70,7 +72,9 @@ class Masks:
     def select(self, index: np.ndarray | slice) -> Masks:
         """The masks at ``index`` (integers, booleans or a slice)."""
         prompts = tuple(self.prompts[i] for i in np.arange(len(self))[index]) if self.prompts else ()
-        return Masks(self.logits[index], self.scores[index], self.object_ids[index], self.transform, prompts)
+        levels = self.levels[index] if self.levels is not None else None
+        taken = self.logits[index], self.scores[index], self.object_ids[index]
+        return Masks(*taken, self.transform, prompts, levels)
 
     def crop(self, index: int) -> tuple[np.ndarray, tuple[int, int]]:
         """Mask ``index`` at full size inside its box: ``(H', W')`` bool and its top-left (y, x)."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from ..bundle import Bundle, open_bundle
 from .budget import LatencyBudget
 from .coverage import SHARE, covering_points
 from .everything import Thresholds, choose, decode_proposals, drop_covered, grid_prompts
-from .fovea import Views, looks_at
+from .fovea import Views, looks_at, sees_coarsely
 from .frame import Frame
 from .masks import Masks
 from .prompt import Prompt, check_prompts
@@ -189,8 +189,8 @@ class Segmenter:
             prompts: in pixels of the original image.
             multimask: give the three masks of each prompt, in its order; otherwise the best of the three
                 by predicted IoU.
-            foveal: look closely at each prompt's points only, where the bundle can: many times faster, and
-                nearly the same masks.
+            foveal: look closely at each prompt's points only, where the bundle can: many times faster; the
+                same masks, whose outlines are the coarser the farther they are from the points.
             least_score: leave out masks of less predicted IoU.
 
         Raises:
@@ -208,13 +208,13 @@ class Segmenter:
         # Memory that is never written to costs nothing.
         logits = np.empty((len(prompts) * depth, *transform.mask_size), np.float32)
         scores = np.empty(len(logits), np.float32)
-        rows = np.empty(len(logits), int)
+        rows, levels = np.empty(len(logits), int), np.empty(len(logits), int)
         with self.timed("decode"):
             for members, network in self._batches(prompts, foveal and self.bundle.has_foveal):
                 batch = [prompts[index] for index in members]
                 kept, part = self._decode_batch(embedding, batch, network, multimask, least_score)
                 into = slice(drawn, drawn + len(kept.scores))
-                logits[into], scores[into] = part, kept.scores
+                logits[into], scores[into], levels[into] = part, kept.scores, kept.masks
                 rows[into] = np.array(members)[kept.prompts] * depth + kept.places
                 drawn = into.stop
         order = np.argsort(rows[:drawn], kind="stable")
@@ -224,7 +224,7 @@ class Segmenter:
         asked = rows // depth
         ids = [p.object_id if p.object_id is not None else i + 1 for i, p in enumerate(prompts)]
         answered = tuple(prompts[index] for index in asked)
-        return Masks(logits, scores, np.array(ids, int)[asked], transform, answered)
+        return Masks(logits, scores, np.array(ids, int)[asked], transform, answered, levels[:drawn][order])
 
     def _batches(self, prompts: Sequence[Prompt], foveal: bool) -> Iterator[tuple[list[int], str]]:
         """Indices of prompts of one kind, at most a chunk together, and the decoder that they are for.
@@ -298,6 +298,7 @@ class Segmenter:
         also: Sequence[Prompt] = (),
         budget: LatencyBudget | None = None,
         foveal: bool = True,
+        look_again: bool = True,
     ) -> Masks:
         """All objects of an image, best first, with ids 1, 2, 3, …
 
@@ -312,6 +313,7 @@ class Segmenter:
             also: prompts that come before the proposals, as for objects known from the last frame.
             budget: decode no more than there is time for; it learns from every frame.
             foveal: see :meth:`decode`.
+            look_again: after a foveal decoding, draw the chosen masks by looking along their outlines.
         """
         embedding = image if isinstance(image, Embedding) else self.embed(image)
         thresholds = thresholds or self.thresholds()
@@ -331,9 +333,28 @@ class Segmenter:
         )
         with self.timed("filter"):
             chosen = choose(masks, thresholds)
+        if foveal and look_again and grid is None and self.bundle.has_foveal:
+            with self.timed("look again"):
+                chosen = self._look_again(embedding, chosen)
         if budget is not None:
-            budget.learn(len(prompts), self.timings["decode"], self.timings["filter"])
+            afterwards = self.timings["filter"] + self.timings.get("look again", 0.0)
+            budget.learn(len(prompts), self.timings["decode"], afterwards)
         return chosen
+
+    def _look_again(self, embedding: Embedding, masks: Masks) -> Masks:
+        """Masks whose outlines their prompts saw coarsely are drawn again, by looking along these."""
+        rows = [row for row, prompt in enumerate(masks.prompts) if looks_at(prompt) is not None]
+        if not rows:
+            return masks
+        points = np.stack([looks_at(masks.prompts[row]) for row in rows])
+        rows = np.array(rows)[sees_coarsely(points, masks.logits[rows], embedding.transform)]
+        logits = masks.logits.copy()
+        for part in (rows[start : start + FOVEAL_CHUNK] for start in range(0, len(rows), FOVEAL_CHUNK)):
+            views = Views.along(logits[part], embedding.transform)
+            coords, labels, *_ = prompt_arrays([masks.prompts[row] for row in part], embedding.transform)
+            drawn, _ = self.runtime.decode_foveal(embedding.data, coords, labels, views.cells())
+            logits[part] = views.place(drawn[np.arange(len(part)), masks.levels[part]])
+        return replace(masks, logits=logits)
 
     def _spread(
         self, embedding: Embedding, top_n: int, thresholds: Thresholds, also: list[Prompt]

@@ -67,12 +67,17 @@ def _decoder_profiles(
 
 
 def _foveal_profile(bundle: Bundle, points: tuple[int, int]) -> Shapes:
-    """What the segmenter sends: few prompts or many, points with a box or a padding point, any picture."""
+    """What the segmenter sends: few prompts or many, points with a box or a padding point, any picture.
+
+    Views along outlines have more cells than those around points, at any size.
+    """
     embedding = (1, *bundle.embedding)
     usual = 3 if bundle.proposals_as == "boxes" else 2
     counts, tokens = (1, FOVEAL_CHUNK, FOVEAL_CHUNK), (2, usual, points[1] + 2)
     side = bundle.prompt_size
-    cells = [_cells(bundle, size) for size in ((1, side), (side * 3 // 4, side), (side, side))]
+    small, usual_size, large = ((1, side), (side * 3 // 4, side), (side, side))
+    new, known = _views(bundle, small)[0], _views(bundle, large)[1]
+    cells = [view.cells().shape[1] for view in (new, _views(bundle, usual_size)[0], known)]
     return {
         "image_embeddings": (embedding,) * 3,
         "point_coords": tuple((b, n, 2) for b, n in zip(counts, tokens, strict=True)),
@@ -81,6 +86,7 @@ def _foveal_profile(bundle: Bundle, points: tuple[int, int]) -> Shapes:
     }
 
 
-def _cells(bundle: Bundle, size: tuple[int, int]) -> int:
-    """How many cells a view has of a picture of (H, W) pixels."""
-    return Views.around(np.zeros((1, 2)), Transform.of(bundle, size)).cells().shape[1]
+def _views(bundle: Bundle, size: tuple[int, int]) -> tuple[Views, Views]:
+    """Of a picture of (H, W) pixels, a new prompt's view and that of one whose mask is known."""
+    transform = Transform.of(bundle, size)
+    return Views.around(np.zeros((1, 2)), transform), Views.along(np.zeros((1, *bundle.mask_size)), transform)

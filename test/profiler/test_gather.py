@@ -11,7 +11,18 @@ from evitsam_ros.profiler.gather import stages_of, stages_on_device
 from evitsam_ros.profiler.macs import Work
 from evitsam_ros.profiler.pictures import open_pictures
 from evitsam_ros.profiler.spans import DEVICE, HOST, Span
-from evitsam_ros.profiler.stages import DECODER, ENCODER, FRAME, RESIZE, REST, RecordingSegmenter, run_frame
+from evitsam_ros.profiler.stages import (
+    AGAIN,
+    DECODER,
+    ENCODER,
+    FILTER,
+    FRAME,
+    PROPOSALS,
+    RESIZE,
+    REST,
+    RecordingSegmenter,
+    run_frame,
+)
 
 from ..conftest import ROOT
 
@@ -77,9 +88,10 @@ def test_a_device_tells_after_each_network_but_not_after_the_queued_preprocessin
     segmenter = RecordingSegmenter(opened.bundle, runtime)
     run_frame(segmenter, open_pictures(["skimage:astronaut"], (160, 120))[0], 2)
     told = [span.name for span in segmenter.recorder.spans if span.clock == DEVICE]
-    assert told == ["encoder: run", "proposals: run", f"{DECODER}: run", "low-res filter: run"]
-    assert len(waits) == 5  # and after the preprocessing
+    timed = (ENCODER, PROPOSALS, DECODER, FILTER, AGAIN)
+    assert told == [f"{name}: run" for name in timed]
+    assert len(waits) == len(timed) + 1  # and after the preprocessing
     names = {span.name for span in segmenter.recorder.spans if span.clock == HOST}
-    assert stages_on_device(segmenter, names) == {ENCODER, "proposals", DECODER}
+    assert stages_on_device(segmenter, names) == {ENCODER, PROPOSALS, DECODER, AGAIN}
     opened.runtime = replace(runtime, preprocess=lambda image, size: None)
     assert RESIZE in stages_on_device(opened, names)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evitsam_ros.bundle import FOVEAL_STRIDES
-from evitsam_ros.segment import Prompt, Segmenter
-from evitsam_ros.segment.fovea import OUTSIDE, RING, Views, looks_at
+from evitsam_ros.segment import Masks, Prompt, Segmenter
+from evitsam_ros.segment.fovea import OUTSIDE, RING, SPLITS, Views, looks_at, sees_coarsely
 from evitsam_ros.segment.segmenter import prompt_arrays
 from evitsam_ros.segment.transform import Transform
 
@@ -34,10 +34,10 @@ def areas_of(cells: np.ndarray, side: int) -> list[tuple[slice, slice]]:
 
 
 @pytest.mark.parametrize(
-    ("size", "count"), [((480, 640), 176), ((360, 640), 156), ((640, 640), 196), ((9, 640), 136)]
+    ("size", "count"), [((480, 640), 56), ((360, 640), 51), ((640, 640), 61), ((9, 640), 35)]
 )
 def test_views_have_as_many_cells_as_counted_by_hand(size, count):
-    """Ten cells of stride 4 along the longest side, less 4 x 4 that the next level has, and so on."""
+    """Five cells of stride 8 along the longest side, less 2 x 2 that the next level has, and so on."""
     transform = Transform(size, 640, 640, (160, 160))
     assert Views.around(np.array([[5.0, 5.0]]), transform).cells().shape == (1, count)
 
@@ -57,6 +57,35 @@ def test_views_show_every_place_once_and_the_point_most_closely(height, width, s
     assert seen.max() == 1 and seen[:rows, :columns].all()
     x, y = np.minimum(point / transform.pixels_per_cell / 4, (columns - 0.5, rows - 0.5)).astype(int)
     assert width_at[y, x] == 1
+
+
+def disc(radius: float, x: float, y: float) -> np.ndarray:
+    """Low-res logits of a disc."""
+    rows, columns = np.mgrid[:160, :160] + 0.5
+    return (radius - np.hypot(columns - x, rows - y)).astype(np.float32)
+
+
+@given(st.lists(st.tuples(st.floats(0, 150), st.floats(0, 160), st.floats(0, 160)), min_size=1, max_size=3))
+def test_views_along_outlines_show_every_place_once_and_are_alike(discs):
+    views = Views.along(np.stack([disc(*one) for one in discs]), WIDE)
+    for cells in views.cells():
+        assert len(cells) == 4 * 5 + 3 * SPLITS
+        seen = np.zeros((40, 40), int)
+        for area in areas_of(cells, 40):
+            seen[area] += 1
+        assert seen.max() == 1 and seen[:30].all()
+
+
+def test_outlines_are_looked_at_most_closely():
+    """A disc of 24 low-res cells' radius crosses 28 cells of the embedding."""
+    mask = disc(24.0, 80.0, 60.0)
+    views = Views.along(mask[None], WIDE)
+    inside = (mask > 0).reshape(40, 4, 40, 4).swapaxes(1, 2).reshape(40, 40, 16)
+    crossed = inside.any(2) & ~inside.all(2)
+    assert crossed.sum() == 28
+    assert views.closest[0][crossed[:32]].all() and views.closest[0].sum() == 4 * 28
+    # In the middle nothing is to be seen, and it is looked at in large cells.
+    assert not views.closest[0, 15, 20]
 
 
 def test_what_the_foveal_decoder_cannot_take_looks_nowhere():
@@ -93,14 +122,34 @@ def test_masks_return_to_where_their_cells_are():
     views = Views.around(np.array([[320.0, 240.0], [3.0, 470.0], [630.0, 100.0]]), WIDE)
     placed = views.place(ramps(views, 40))
     y, x = np.mgrid[:160, :160] + 0.5
-    inside = np.s_[:, 4:118, 4:156]
+    inside = np.s_[:, 8:112, 8:152]
     np.testing.assert_allclose(
         placed[inside], np.broadcast_to(3 * y + 5 * x, placed.shape)[inside], atol=1e-2
     )
     assert (placed[:, 128:] == OUTSIDE).all()
-    for (top, left), mask in zip(views.corners[-1], placed, strict=True):
-        near = np.s_[4 * top : 4 * (top + RING), 4 * left : 4 * (left + RING)]
-        np.testing.assert_array_equal(mask[near], (3 * y + 5 * x)[near].astype(np.float32))
+    for halved, mask in zip(views.split[-2], placed, strict=True):
+        near = halved.repeat(2 * 4, axis=0).repeat(2 * 4, axis=1)
+        assert near.sum() == (4 * RING) ** 2
+        at = np.pad(near, [(0, 160 - side) for side in near.shape])
+        np.testing.assert_array_equal(mask[at], (3 * y + 5 * x)[at].astype(np.float32))
+
+
+def test_masks_along_outlines_return_to_where_their_cells_are():
+    views = Views.along(np.stack([disc(20, 70, 50), disc(50, 60, 60)]), WIDE)
+    placed = views.place(ramps(views, 40))
+    y, x = np.mgrid[:160, :160] + 0.5
+    inside = np.s_[:, 8:112, 8:152]  # large cells at the border have no neighbours beyond
+    wanted = np.broadcast_to(3 * y + 5 * x, placed.shape)
+    np.testing.assert_allclose(placed[inside], wanted[inside], atol=1e-2)
+    for closest, mask in zip(views.closest, placed, strict=True):
+        at = np.pad(closest.repeat(4, axis=0).repeat(4, axis=1), ((0, 32), (0, 0)))
+        np.testing.assert_array_equal(mask[at], (3 * y + 5 * x)[at].astype(np.float32))
+
+
+def test_a_small_mask_at_its_point_was_seen_well_and_a_large_one_was_not():
+    points = np.array([[328.0, 248.0], [328.0, 248.0], [100.0, 248.0]])
+    masks = np.stack([disc(4, 82, 62), disc(40, 82, 62), disc(4, 82, 62)])
+    assert sees_coarsely(points, masks, WIDE).tolist() == [False, True, True]
 
 
 def test_some_of_the_views_are_those_of_some_of_the_points():
@@ -128,7 +177,12 @@ def test_low_scores_are_left_out_and_nothing_else(photograph, multimask):
     assert [id(p) for p in good.prompts] == [id(p) for p in expected.prompts]
 
 
-def test_masks_are_nearly_the_decoders(photograph):
+def agreement(a: Masks, b: Masks) -> np.ndarray:
+    a, b = a.visible > 0, b.visible > 0
+    return (a & b).sum((1, 2)) / (a | b).sum((1, 2))
+
+
+def test_masks_are_roughly_the_decoders(photograph):
     """An approximation, whose price in recall is in the README; what it cannot take is the decoder's."""
     segmenter = Segmenter.open("lite_sam")
     embedding = segmenter.embed(photograph)
@@ -142,8 +196,22 @@ def test_masks_are_nearly_the_decoders(photograph):
     near = segmenter.decode(embedding, prompts, multimask=True, foveal=True)
     # Alone or with others: the products round differently.
     np.testing.assert_allclose(near.logits[9:], whole.logits[9:], atol=1e-3)
-    a, b = near.logits[:9] > 0, whole.logits[:9] > 0
-    iou = (a & b).sum((1, 2)) / (a | b).sum((1, 2))
+    iou = agreement(near, whole)[:9]
     assert not (near.logits[:9] == whole.logits[:9]).all()
-    assert iou.min() > 0.6 and iou.mean() > 0.84, iou  # a lone click is ambiguous
+    assert iou.min() > 0.4 and iou.mean() > 0.75, iou  # a lone click is ambiguous
     np.testing.assert_allclose(near.scores, whole.scores, atol=0.1)
+
+
+def test_a_second_look_draws_what_the_decoder_draws(photograph):
+    segmenter = Segmenter.open("lite_sam")
+    embedding = segmenter.embed(photograph)
+    once = segmenter.everything(embedding, 64, look_again=False)
+    twice = segmenter.everything(embedding, 64)
+    np.testing.assert_array_equal(once.scores, twice.scores)
+    whole = segmenter.decode(embedding, twice.prompts, multimask=True)
+    whole = whole.select(3 * np.arange(len(twice)) + twice.levels)
+    before, after = agreement(once, whole), agreement(twice, whole)
+    assert after.mean() > before.mean() + 0.02, (before, after)
+    again = (once.logits != twice.logits).any((1, 2))
+    points = np.stack([looks_at(prompt) for prompt in once.prompts])
+    np.testing.assert_array_equal(again, sees_coarsely(points, once.logits, embedding.transform))
