@@ -7,20 +7,19 @@ what OpenVINO's does on an AMD EPYC with AVX-512.
 
 from __future__ import annotations
 
-import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..backends.openvino_backend import import_openvino
-from .clock import seconds
 
 #: Sides of the square matrices: what fits into a core's cache, and what does not.
 SIDES = (512, 1024, 2048)
-#: A measurement takes so long at least; shorter ones would be all overhead.
-LONG_ENOUGH_S = 0.01
-TRIALS = 5
+#: A measurement takes so long at least: shorter ones are of cores and caches that are still asleep.
+LONG_ENOUGH_S = 0.05
+TRIALS = 3
 
 
 @dataclass(frozen=True)
@@ -32,10 +31,12 @@ class Product:
     multiply: Callable[[], object]
 
     def macs_per_s(self) -> float:
-        """Multiply-adds a second, of as many products as take long enough."""
-        once = max(seconds(self.multiply), 1e-6)
-        times = math.ceil(LONG_ENOUGH_S / once)
-        taken = seconds(lambda: [self.multiply() for _ in range(times)])
+        """Multiply-adds a second, once the first product has woken the cores, for long enough."""
+        self.multiply()
+        begun, times = time.perf_counter(), 0
+        while (taken := time.perf_counter() - begun) < LONG_ENOUGH_S:
+            self.multiply()
+            times += 1
         return times * self.side**3 / taken
 
 

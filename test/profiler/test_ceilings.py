@@ -56,6 +56,6 @@ def test_the_fastest_is_taken_and_small_products_are_repeated(monkeypatch):
         products, "_products", lambda side, threads: [product("slow", 0.02), product("fast", 0.002)]
     )
     best = fastest(1)
-    assert best.library == "fast" and counts["fast"] > 4 * counts["slow"] / 2
+    assert best.library == "fast" and counts["fast"] > 2 * counts["slow"]
     # A million multiply-adds in two milliseconds and a bit.
     assert 1e8 < best.macs_per_s() < 5e8
