@@ -28,6 +28,8 @@ from .transform import Transform, preprocess, resized_shape
 CHUNK = 16
 #: The same of the foveal decoder, whose prompts are little work each.
 FOVEAL_CHUNK = 64
+#: Least IoU of a second look's mask with the first one's.
+SAME_OBJECT = 0.5
 
 
 @dataclass(frozen=True)
@@ -342,18 +344,24 @@ class Segmenter:
         return chosen
 
     def _look_again(self, embedding: Embedding, masks: Masks) -> Masks:
-        """Masks whose outlines their prompts saw coarsely are drawn again, by looking along these."""
+        """Masks whose outlines their prompts saw coarsely are drawn again, by looking along these.
+
+        Where that draws something else, the first look's mask stays.
+        """
         rows = [row for row, prompt in enumerate(masks.prompts) if looks_at(prompt) is not None]
         if not rows:
             return masks
         points = np.stack([looks_at(masks.prompts[row]) for row in rows])
         rows = np.array(rows)[sees_coarsely(points, masks.logits[rows], embedding.transform)]
         logits = masks.logits.copy()
-        for part in (rows[start : start + FOVEAL_CHUNK] for start in range(0, len(rows), FOVEAL_CHUNK)):
+        for members, _ in self._batches([masks.prompts[row] for row in rows], foveal=True):
+            part = rows[members]
             views = Views.along(logits[part], embedding.transform)
             coords, labels, *_ = prompt_arrays([masks.prompts[row] for row in part], embedding.transform)
             drawn, _ = self.runtime.decode_foveal(embedding.data, coords, labels, views.cells())
-            logits[part] = views.place(drawn[np.arange(len(part)), masks.levels[part]])
+            found = views.place(drawn[np.arange(len(part)), masks.levels[part]])
+            same = _overlaps(found, logits[part]) >= SAME_OBJECT
+            logits[part[same]] = found[same]
         return replace(masks, logits=logits)
 
     def _spread(
@@ -366,6 +374,12 @@ class Segmenter:
             spare = min(top_n - len(prompts), int(top_n * SHARE))
             prompts += covering_points(prompts, embedding.transform.size, spare)
         return prompts
+
+
+def _overlaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """``(M,)`` IoU of low-res logits ``(M, h, w)``, pair by pair."""
+    a, b = a > 0, b > 0
+    return np.count_nonzero(a & b, axis=(1, 2)) / np.maximum(np.count_nonzero(a | b, axis=(1, 2)), 1)
 
 
 def prompt_arrays(prompts: Sequence[Prompt], transform: Transform) -> tuple[np.ndarray, ...]:

@@ -214,4 +214,24 @@ def test_a_second_look_draws_what_the_decoder_draws(photograph):
     assert after.mean() > before.mean() + 0.02, (before, after)
     again = (once.logits != twice.logits).any((1, 2))
     points = np.stack([looks_at(prompt) for prompt in once.prompts])
-    np.testing.assert_array_equal(again, sees_coarsely(points, once.logits, embedding.transform))
+    coarse = sees_coarsely(points, once.logits, embedding.transform)
+    assert again.any() and not (again & ~coarse).any()
+
+
+def test_a_second_look_takes_prompts_of_every_kind(photograph):
+    """As with tracking, where known objects are asked for by points and boxes beside the proposals."""
+    segmenter = Segmenter.open("lite_sam")
+    loose = segmenter.thresholds().but(score=0.0, stability=0.0, nms=1.0, same=1.0)
+    also = [
+        Prompt(points=[(220, 90), (230, 120)]),
+        boxed(180, 20, 280, 160),
+        Prompt(box=(180, 20, 280, 160)),
+        Prompt(points=[(220, 90)], mask=disc(20.0, 70.0, 28.0)),
+    ]
+    found = segmenter.everything(photograph, 24, loose, also=also)
+    once = segmenter.everything(photograph, 24, loose, also=also, look_again=False)
+    assert {id(prompt) for prompt in found.prompts} >= {id(prompt) for prompt in also}
+    changed = (found.logits != once.logits).any((1, 2))
+    assert changed.any() and (agreement(found, once)[changed] >= 0.45).all()
+    for prompt in also[2:]:  # the decoder itself drew these
+        assert not changed[[i for i, other in enumerate(found.prompts) if other is prompt]].any()
