@@ -46,10 +46,10 @@ def looks_at(prompt: Prompt) -> np.ndarray | None:
     return points.mean(0) if len(points) else None
 
 
-def sees_coarsely(points: np.ndarray, logits: np.ndarray, transform: Transform) -> np.ndarray:
-    """``(M,)`` bool: whether views around ``(M, 2)`` points show the masks' outlines in large cells."""
+def sees_coarsely(points: np.ndarray, outline: np.ndarray, transform: Transform) -> np.ndarray:
+    """``(M,)`` bool: whether views around ``(M, 2)`` points show :func:`outlines` in large cells."""
     closest = Views.around(points, transform).closest
-    length = outlines(logits, transform)[:, : closest.shape[1], : closest.shape[2]]
+    length = outline[:, : closest.shape[1], : closest.shape[2]]
     return (length * ~closest).sum((1, 2)) > COARSE * length.sum((1, 2))
 
 
@@ -89,18 +89,18 @@ class Views:
         return cls(strides, (*split, np.zeros((len(points), *shapes[-1]), bool)), transform)
 
     @classmethod
-    def along(cls, logits: np.ndarray, transform: Transform) -> Views:
-        """Along the outlines of low-res logits ``(M, h, w)``, where they are longest first."""
+    def along(cls, outline: np.ndarray, transform: Transform) -> Views:
+        """Along :func:`outlines` ``(M, h, w)``, where they are longest first."""
         strides = _strides(transform)
         shapes = _shapes(transform, strides)
         height, width = shapes[-1]
-        outline = outlines(logits, transform)[:, :height, :width]
+        outline = outline[:, :height, :width]
         # By level first, and cells with outline before others: so parents come before their children.
         scores = []
         for level, stride in enumerate(strides):
             length = _sums(outline, stride)
             before = 10 * (length > 0) - level - 100 * (stride == 1)
-            scores.append((length + 1e4 * before).reshape(len(logits), -1))
+            scores.append((length + 1e4 * before).reshape(len(outline), -1))
         scores = np.concatenate(scores, axis=1)
         chosen = np.zeros(scores.shape, bool)
         if most := min(SPLITS, sum(h * w for h, w in shapes[:-1])):

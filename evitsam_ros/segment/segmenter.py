@@ -16,8 +16,9 @@ from ..backends import Runtime, open_runtime
 from ..bundle import Bundle, open_bundle
 from .budget import LatencyBudget
 from .coverage import SHARE, covering_points
+from .decoder_inputs import prompt_arrays
 from .everything import Thresholds, choose, decode_proposals, drop_covered, grid_prompts
-from .fovea import Views, looks_at, sees_coarsely
+from .fovea import Views, looks_at, outlines, sees_coarsely
 from .frame import Frame
 from .masks import Masks
 from .prompt import Prompt, check_prompts
@@ -348,16 +349,18 @@ class Segmenter:
 
         Where that draws something else, the first look's mask stays.
         """
-        rows = [row for row, prompt in enumerate(masks.prompts) if looks_at(prompt) is not None]
-        if not rows:
+        points = [looks_at(prompt) for prompt in masks.prompts]
+        rows = np.array([row for row, point in enumerate(points) if point is not None], int)
+        if not len(rows):
             return masks
-        points = np.stack([looks_at(masks.prompts[row]) for row in rows])
-        rows = np.array(rows)[sees_coarsely(points, masks.logits[rows], embedding.transform)]
+        outline = outlines(masks.logits[rows], masks.transform)
+        coarse = sees_coarsely(np.stack([points[row] for row in rows]), outline, masks.transform)
+        rows, outline = rows[coarse], outline[coarse]
         logits = masks.logits.copy()
         for members, _ in self._batches([masks.prompts[row] for row in rows], foveal=True):
             part = rows[members]
-            views = Views.along(logits[part], embedding.transform)
-            coords, labels, *_ = prompt_arrays([masks.prompts[row] for row in part], embedding.transform)
+            views = Views.along(outline[members], masks.transform)
+            coords, labels, *_ = prompt_arrays([masks.prompts[row] for row in part], masks.transform)
             drawn, _ = self.runtime.decode_foveal(embedding.data, coords, labels, views.cells())
             found = views.place(drawn[np.arange(len(part)), masks.levels[part]])
             same = _overlaps(found, logits[part]) >= SAME_OBJECT
@@ -380,27 +383,3 @@ def _overlaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """``(M,)`` IoU of low-res logits ``(M, h, w)``, pair by pair."""
     a, b = a > 0, b > 0
     return np.count_nonzero(a & b, axis=(1, 2)) / np.maximum(np.count_nonzero(a | b, axis=(1, 2)), 1)
-
-
-def prompt_arrays(prompts: Sequence[Prompt], transform: Transform) -> tuple[np.ndarray, ...]:
-    """Prompts of one kind as the decoder's float32 inputs.
-
-    Returns:
-        Coordinates ``(B, N, 2)`` and labels ``(B, N)``, with a box's corners or a padding point; mask prompts
-        ``(B or 1, 1, h, w)``, and whether there are any ``(B or 1,)``.
-    """
-    count = len(prompts)
-    coords = transform.coords(np.stack([p.points for p in prompts]))
-    labels = np.stack([p.labels for p in prompts])
-    if prompts[0].box is not None:
-        corners = transform.coords(np.stack([p.box for p in prompts]).reshape(count, 2, 2))
-        coords = np.concatenate([coords, corners], axis=1)
-        labels = np.concatenate([labels, np.tile(np.float32([2, 3]), (count, 1))], axis=1)
-    else:
-        coords = np.concatenate([coords, np.zeros((count, 1, 2), np.float32)], axis=1)
-        labels = np.concatenate([labels, np.full((count, 1), -1, np.float32)], axis=1)
-    if prompts[0].mask is None:
-        masks, has_mask = np.zeros((1, 1, *transform.mask_size), np.float32), np.zeros(1, np.float32)
-    else:
-        masks, has_mask = np.stack([p.mask for p in prompts])[:, None], np.ones(count, np.float32)
-    return coords.astype(np.float32), labels.astype(np.float32), masks, has_mask

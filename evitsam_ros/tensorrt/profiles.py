@@ -75,18 +75,14 @@ def _foveal_profile(bundle: Bundle, points: tuple[int, int]) -> Shapes:
     usual = 3 if bundle.proposals_as == "boxes" else 2
     counts, tokens = (1, FOVEAL_CHUNK, FOVEAL_CHUNK), (2, usual, points[1] + 2)
     side = bundle.prompt_size
-    small, usual_size, large = ((1, side), (side * 3 // 4, side), (side, side))
-    new, known = _views(bundle, small)[0], _views(bundle, large)[1]
-    cells = [view.cells().shape[1] for view in (new, _views(bundle, usual_size)[0], known)]
+    sizes = ((1, side), (side * 3 // 4, side), (side, side))
+    small, picture, large = (Transform.of(bundle, size) for size in sizes)
+    point, outline = np.zeros((1, 2)), np.zeros((1, *bundle.embedding[1:]))
+    views = Views.around(point, small), Views.around(point, picture), Views.along(outline, large)
+    cells = [view.cells().shape[1] for view in views]
     return {
         "image_embeddings": (embedding,) * 3,
         "point_coords": tuple((b, n, 2) for b, n in zip(counts, tokens, strict=True)),
         "point_labels": tuple(zip(counts, tokens, strict=True)),
         "cells": tuple(zip(counts, cells, strict=True)),
     }
-
-
-def _views(bundle: Bundle, size: tuple[int, int]) -> tuple[Views, Views]:
-    """Of a picture of (H, W) pixels, a new prompt's view and that of one whose mask is known."""
-    transform = Transform.of(bundle, size)
-    return Views.around(np.zeros((1, 2)), transform), Views.along(np.zeros((1, *bundle.mask_size)), transform)

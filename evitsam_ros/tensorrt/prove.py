@@ -13,9 +13,9 @@ from onnx import ModelProto
 from ..backends import Runtime
 from ..bundle import NETWORKS, Bundle
 from ..segment import Masks, Prompt, Segmenter
+from ..segment.decoder_inputs import prompt_arrays
 from ..segment.everything import stability
 from ..segment.fovea import Views, looks_at
-from ..segment.segmenter import prompt_arrays
 from ..segment.transform import Transform, preprocess
 from .rounding import run_as_written
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from evitsam_ros.bundle import FOVEAL_STRIDES
 from evitsam_ros.segment import Masks, Prompt, Segmenter
-from evitsam_ros.segment.fovea import OUTSIDE, RING, SPLITS, Views, looks_at, sees_coarsely
-from evitsam_ros.segment.segmenter import prompt_arrays
+from evitsam_ros.segment.decoder_inputs import prompt_arrays
+from evitsam_ros.segment.fovea import OUTSIDE, RING, SPLITS, Views, looks_at, outlines, sees_coarsely
 from evitsam_ros.segment.transform import Transform
 
 WIDE = Transform((480, 640), 640, 640, (160, 160))
@@ -67,7 +67,7 @@ def disc(radius: float, x: float, y: float) -> np.ndarray:
 
 @given(st.lists(st.tuples(st.floats(0, 150), st.floats(0, 160), st.floats(0, 160)), min_size=1, max_size=3))
 def test_views_along_outlines_show_every_place_once_and_are_alike(discs):
-    views = Views.along(np.stack([disc(*one) for one in discs]), WIDE)
+    views = Views.along(outlines(np.stack([disc(*one) for one in discs]), WIDE), WIDE)
     for cells in views.cells():
         assert len(cells) == 4 * 5 + 3 * SPLITS
         seen = np.zeros((40, 40), int)
@@ -79,7 +79,7 @@ def test_views_along_outlines_show_every_place_once_and_are_alike(discs):
 def test_outlines_are_looked_at_most_closely():
     """A disc of 24 low-res cells' radius crosses 28 cells of the embedding."""
     mask = disc(24.0, 80.0, 60.0)
-    views = Views.along(mask[None], WIDE)
+    views = Views.along(outlines(mask[None], WIDE), WIDE)
     inside = (mask > 0).reshape(40, 4, 40, 4).swapaxes(1, 2).reshape(40, 40, 16)
     crossed = inside.any(2) & ~inside.all(2)
     assert crossed.sum() == 28
@@ -135,7 +135,7 @@ def test_masks_return_to_where_their_cells_are():
 
 
 def test_masks_along_outlines_return_to_where_their_cells_are():
-    views = Views.along(np.stack([disc(20, 70, 50), disc(50, 60, 60)]), WIDE)
+    views = Views.along(outlines(np.stack([disc(20, 70, 50), disc(50, 60, 60)]), WIDE), WIDE)
     placed = views.place(ramps(views, 40))
     y, x = np.mgrid[:160, :160] + 0.5
     inside = np.s_[:, 8:112, 8:152]  # large cells at the border have no neighbours beyond
@@ -149,7 +149,7 @@ def test_masks_along_outlines_return_to_where_their_cells_are():
 def test_a_small_mask_at_its_point_was_seen_well_and_a_large_one_was_not():
     points = np.array([[328.0, 248.0], [328.0, 248.0], [100.0, 248.0]])
     masks = np.stack([disc(4, 82, 62), disc(40, 82, 62), disc(4, 82, 62)])
-    assert sees_coarsely(points, masks, WIDE).tolist() == [False, True, True]
+    assert sees_coarsely(points, outlines(masks, WIDE), WIDE).tolist() == [False, True, True]
 
 
 def test_some_of_the_views_are_those_of_some_of_the_points():
@@ -214,7 +214,7 @@ def test_a_second_look_draws_what_the_decoder_draws(photograph):
     assert after.mean() > before.mean() + 0.02, (before, after)
     again = (once.logits != twice.logits).any((1, 2))
     points = np.stack([looks_at(prompt) for prompt in once.prompts])
-    coarse = sees_coarsely(points, once.logits, embedding.transform)
+    coarse = sees_coarsely(points, outlines(once.logits, once.transform), once.transform)
     assert again.any() and not (again & ~coarse).any()
 
 

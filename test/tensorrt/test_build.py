@@ -16,8 +16,9 @@ from evitsam_ros.cli import main
 from evitsam_ros.export import export_bundle
 from evitsam_ros.models import create_model
 from evitsam_ros.segment import Prompt
+from evitsam_ros.segment.decoder_inputs import prompt_arrays
 from evitsam_ros.segment.fovea import Views
-from evitsam_ros.segment.segmenter import FOVEAL_CHUNK, prompt_arrays
+from evitsam_ros.segment.segmenter import FOVEAL_CHUNK
 from evitsam_ros.segment.transform import Transform
 from evitsam_ros.tensorrt.api import Gpu, TensorRtError, describe, find_tensorrt
 from evitsam_ros.tensorrt.build import (
@@ -168,7 +169,7 @@ def test_profiles_cover_what_the_segmenter_sends():
         Transform(size, 640, 640, (160, 160)) for size in ((480, 640), (640, 640), (1, 900), (720, 1280))
     ]
     kinds = {Views.around(np.zeros((1, 2)), picture).cells().shape[1] for picture in pictures}
-    kinds |= {Views.along(np.zeros((1, 160, 160)), picture).cells().shape[1] for picture in pictures}
+    kinds |= {Views.along(np.zeros((1, 40, 40)), picture).cells().shape[1] for picture in pictures}
     sent = [(count, cells) for count in (1, 17, FOVEAL_CHUNK) for cells in kinds]
     assert all(least[0] <= n <= most[0] and least[1] <= k <= most[1] for n, k in [best, *sent])
     transform = Transform((480, 640), 640, 640, (160, 160))
