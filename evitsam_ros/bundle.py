@@ -67,6 +67,7 @@ SCHEMA: dict[str, Any] = {
         "quality": {"type": "object"},
         "thresholds": {"type": "object", "additionalProperties": {"type": "number"}},
         "proposals_as": {"enum": ["boxes", "points"]},
+        "expected_iou": {"type": "number", "minimum": 0, "maximum": 1},
     },
 }
 
@@ -91,6 +92,8 @@ class Bundle:
         thresholds: this model's defaults for everything mode (``score``, ``stability``, ``nms``, ``heat``).
         proposals_as: what the decoder is told of AutoPPN's proposals: ``boxes`` beside their points, as in
             the paper, or ``points`` alone, where those are better than the boxes.
+        expected_iou: share that what a mask expects of itself has in its score, beside the IoU that the
+            decoder predicts; see :mod:`~evitsam_ros.segment.expected_iou`.
         description: the whole of ``model.yaml``.
     """
 
@@ -105,6 +108,7 @@ class Bundle:
     std: tuple[float, float, float]
     thresholds: dict[str, float] = field(default_factory=dict)
     proposals_as: str = "boxes"
+    expected_iou: float = 0.0
     description: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -199,6 +203,7 @@ def open_bundle(name_or_folder: str | Path) -> Bundle:
         std=tuple(description["std"]),
         thresholds=description.get("thresholds", {}),
         proposals_as=description.get("proposals_as", "boxes"),
+        expected_iou=description.get("expected_iou", 0.0),
         description=description,
     )
 

@@ -99,8 +99,8 @@ def _add_export(commands) -> None:
     parser.add_argument(
         "--describe",
         type=Path,
-        help="YAML with licence, weights, quality, thresholds, proposals_as for model.yaml; or the "
-        "model.yaml of a bundle like it, of which it takes thresholds and proposals_as",
+        help="YAML with licence, weights, quality, thresholds, proposals_as, expected_iou for model.yaml; or "
+        "the model.yaml of a bundle like it, of which it takes the last three",
     )
 
 
@@ -317,9 +317,10 @@ def _read_description(path: Path | None) -> dict:
         description = yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
-    allowed = {"licence", "weights", "quality", "thresholds", "proposals_as"}
+    usage = ("thresholds", "proposals_as", "expected_iou")
+    allowed = {"licence", "weights", "quality", *usage}
     if isinstance(description, dict) and "networks" in description:  # a bundle's: how it is used, not its own
-        return {key: description[key] for key in ("thresholds", "proposals_as") if key in description}
+        return {key: description[key] for key in usage if key in description}
     if not isinstance(description, dict) or set(description) - allowed:
         raise ValueError(f"{path}: expected a mapping with some of {', '.join(sorted(allowed))}")
     return description

@@ -77,8 +77,8 @@ def export_bundle(
         storage: ``fp32``, or ``fp16`` to halve the files (weights are rounded, arithmetic stays float32).
         decoder_form: see :mod:`~evitsam_ros.models.decoder_rewrites`.
         with_weights: also write ``model.safetensors``, for fine-tuning and the torch backend.
-        extra: further entries of the description (licence, weights, quality, thresholds,
-            proposals_as).
+        extra: further entries of the description (licence, weights, quality, thresholds, proposals_as,
+            expected_iou).
 
     Raises:
         ValueError: ``storage`` is unknown, or ``out`` is a folder that is not a bundle.

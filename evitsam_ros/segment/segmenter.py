@@ -18,6 +18,7 @@ from .budget import LatencyBudget
 from .coverage import SHARE, covering_points
 from .decoder_inputs import prompt_arrays
 from .everything import Thresholds, choose, decode_proposals, drop_covered, grid_prompts
+from .expected_iou import expected_iou
 from .fovea import Views, looks_at, outlines, sees_coarsely
 from .frame import Frame
 from .masks import Masks
@@ -260,12 +261,20 @@ class Segmenter:
         coords, labels, masks, has_mask = prompt_arrays(batch, transform)
         if network == "decoder":
             low_res, iou = self.runtime.decode(embedding.data, coords, labels, masks, has_mask)
+            height, width = transform.visible_cells
+            iou = self._scores(iou, low_res[..., :height, :width].reshape(*iou.shape, -1))
             kept = _Kept.of(iou, multimask, least_score)
             return kept, low_res[kept.prompts, kept.masks]
         views = Views.around(np.stack([looks_at(prompt) for prompt in batch]), transform)
         drawn, iou = self.runtime.decode_foveal(embedding.data, coords, labels, views.cells())
+        iou = self._scores(iou, drawn, views.areas()[:, None])
         kept = _Kept.of(iou, multimask, least_score)
         return kept, views[kept.prompts].place(drawn[kept.prompts, kept.masks])
+
+    def _scores(self, iou: np.ndarray, masks: np.ndarray, areas: np.ndarray | None = None) -> np.ndarray:
+        """``(B, 3)`` predicted IoU, mixed with the expected one of ``masks (B, 3, N)`` as the bundle says."""
+        share = self.bundle.expected_iou
+        return (1 - share) * iou + share * expected_iou(masks, areas) if share else iou
 
     def propose(self, embedding: Embedding, top_n: int = 64, heat: float | None = None) -> list[Prompt]:
         """Prompts for the whole image, best first: AutoPPN's where the bundle has it, else a square grid.
