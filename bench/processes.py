@@ -13,8 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-#: The variables that name a Fast DDS profile.
-PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+from evitsam_ros.nodes.fastdds import VARIABLES
 
 
 def environment() -> dict[str, str]:
@@ -22,7 +21,7 @@ def environment() -> dict[str, str]:
 
     The ROS wheels start python once more and remember it here; a child has to do that anew.
     """
-    dropped = (*PROFILES, "_ROS_WHEELS_BOOTSTRAP_COMPLETE")
+    dropped = (*VARIABLES, "_ROS_WHEELS_BOOTSTRAP_COMPLETE")
     return {name: value for name, value in os.environ.items() if name not in dropped}
 
 

@@ -19,10 +19,10 @@ from std_msgs.msg import Header
 
 from evitsam_ros.malloc import tune_malloc
 from evitsam_ros.nodes.camera import PARAMETERS
+from evitsam_ros.nodes.fastdds import use_profile
 from evitsam_ros.nodes.lifetime import ros
 from evitsam_ros.nodes.outgoing import image_message
 from evitsam_ros.nodes.segmenter import SegmenterNode
-from evitsam_ros.nodes.shared_memory import use_large_shared_memory
 
 from ..picture import photograph
 from ..processes import ros_arguments
@@ -141,7 +141,7 @@ def main(text: str, out: str) -> int:
     """Options as JSON; the file for the result."""
     options = Options(**json.loads(text))
     if options.profile:
-        use_large_shared_memory()
+        use_profile()
     tune_malloc()
     with ros([sys.argv[0], *arguments(options)] if options.one else None):
         try:

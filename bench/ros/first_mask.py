@@ -18,6 +18,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 
 from evitsam_ros.malloc import tune_malloc
+from evitsam_ros.nodes.fastdds import use_profile
 from evitsam_ros.nodes.lifetime import ros
 from evitsam_ros.nodes.qos import newest_only, results
 
@@ -69,6 +70,7 @@ class FirstMask(Node):
 
 
 def main(x: str, y: str, masks: str) -> int:
+    use_profile()
     tune_malloc()
     with ros([]):
         node = FirstMask(float(x), float(y), int(masks))

@@ -16,10 +16,10 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
 from evitsam_ros.malloc import tune_malloc
+from evitsam_ros.nodes.fastdds import use_profile
 from evitsam_ros.nodes.lifetime import ros
 from evitsam_ros.nodes.outgoing import label_map_message
 from evitsam_ros.nodes.qos import newest_only, results
-from evitsam_ros.nodes.shared_memory import use_large_shared_memory
 
 
 class StandIn(Node):
@@ -50,7 +50,7 @@ class StandIn(Node):
 
 def main(args: list[str] | None = None) -> int:
     tune_malloc()
-    use_large_shared_memory()
+    use_profile()
     with ros(args):
         node = StandIn()
         try:

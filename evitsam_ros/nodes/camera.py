@@ -17,10 +17,10 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from ..malloc import tune_malloc
 from ..sources import SourceError, open_source
+from .fastdds import use_profile
 from .lifetime import ros
 from .outgoing import image_message
 from .qos import newest_only
-from .shared_memory import use_large_shared_memory
 
 PARAMETERS = {
     "source": ("skimage:astronaut", "Picture, folder, video file, device, or skimage:NAME[,NAME]."),
@@ -100,7 +100,7 @@ class CameraNode(Node):
 
 
 def main(args: list[str] | None = None) -> int:
-    use_large_shared_memory()
+    use_profile()
     tune_malloc()
     with ros(args):
         try:

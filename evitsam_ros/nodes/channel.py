@@ -234,7 +234,7 @@ class Channel:
             self.health.warn(
                 "frames_missing",
                 f"{self._image_topic()[1]}: {missing:.0%} of the frames do not arrive (by their stamps); "
-                "with Fast DDS start the camera with FASTDDS_DEFAULT_PROFILES_FILE=…/fastdds_images.xml, or "
+                "with Fast DDS start the camera with FASTRTPS_DEFAULT_PROFILES_FILE=…/fastdds_images.xml, or "
                 "use image_transport: compressed",
             )
 

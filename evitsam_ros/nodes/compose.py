@@ -18,10 +18,10 @@ from rclpy.utilities import remove_ros_args
 from ..malloc import tune_malloc
 from ..sources import SourceError
 from .camera import CameraNode
+from .fastdds import use_profile
 from .lifetime import ros, spin
 from .profiler import ProfilerNode
 from .segmenter import SegmenterNode
-from .shared_memory import use_large_shared_memory
 
 
 def compose(with_profiler: bool = False) -> list[Node]:
@@ -45,7 +45,7 @@ def compose(with_profiler: bool = False) -> list[Node]:
 
 
 def main(args: list[str] | None = None) -> int:
-    use_large_shared_memory()
+    use_profile()
     tune_malloc()
     parser = argparse.ArgumentParser("compose", description="Camera and segmenter in one process.")
     parser.add_argument("--profiler", action="store_true", help="the profiler node too")

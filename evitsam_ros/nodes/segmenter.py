@@ -25,12 +25,12 @@ from ..tensorrt.background import EngineSwitch, build_command
 from .channel import Channel, Job
 from .clicks_in_space import ClicksInSpace
 from .entities import Entities
+from .fastdds import use_profile
 from .health import Health
 from .lifetime import ros, spin
 from .outputs import Detection2DArray
 from .parameters import declare_parameters, values
 from .recovery import Recovery
-from .shared_memory import use_large_shared_memory
 from .worker import Turns, Worker
 
 #: Seconds between two log lines of one kind.
@@ -257,7 +257,7 @@ class SegmenterNode(LifecycleNode):
 
 
 def main(args: list[str] | None = None) -> int:
-    use_large_shared_memory()
+    use_profile()
     with ros(args):
         try:
             node = SegmenterNode()
