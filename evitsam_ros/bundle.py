@@ -92,8 +92,8 @@ class Bundle:
         thresholds: this model's defaults for everything mode (``score``, ``stability``, ``nms``, ``heat``).
         proposals_as: what the decoder is told of AutoPPN's proposals: ``boxes`` beside their points, as in
             the paper, or ``points`` alone, where those are better than the boxes.
-        expected_iou: share that what a mask expects of itself has in its score, beside the IoU that the
-            decoder predicts; see :mod:`~evitsam_ros.segment.expected_iou`.
+        expected_iou: share that what a mask expects of itself has in the rank of a lone point's three masks,
+            beside the IoU that the decoder predicts; see :mod:`~evitsam_ros.segment.expected_iou`.
         description: the whole of ``model.yaml``.
     """
 

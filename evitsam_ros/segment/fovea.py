@@ -123,13 +123,6 @@ class Views:
         leaves = self._leaves()
         return np.concatenate(numbers).astype(np.int32)[np.nonzero(leaves)[1]].reshape(len(leaves), -1)
 
-    def areas(self) -> np.ndarray:
-        """``(M, 16 * K)`` float32 of the logits of :meth:`cells`, in low-res cells."""
-        sizes = [np.full(h * w, stride**2) for stride, (h, w) in zip(self.strides, self.shapes, strict=True)]
-        leaves = self._leaves()
-        areas = np.concatenate(sizes).astype(np.float32)[np.nonzero(leaves)[1]].reshape(len(leaves), -1)
-        return areas.repeat(FINE**2, axis=1)
-
     def place(self, masks: np.ndarray) -> np.ndarray:
         """Masks of the views' cells ``(M, 16 * K)`` -> low-res logits of the picture ``(M, h, w)``.
 

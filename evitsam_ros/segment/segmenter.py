@@ -18,7 +18,7 @@ from .budget import LatencyBudget
 from .coverage import SHARE, covering_points
 from .decoder_inputs import prompt_arrays
 from .everything import Thresholds, choose, decode_proposals, drop_covered, grid_prompts
-from .expected_iou import expected_iou
+from .expected_iou import expected_iou, is_ambiguous
 from .fovea import Views, looks_at, outlines, sees_coarsely
 from .frame import Frame
 from .masks import Masks
@@ -70,9 +70,10 @@ class _Kept:
     scores: np.ndarray
 
     @classmethod
-    def of(cls, iou: np.ndarray, multimask: bool, least: float) -> _Kept:
-        """Of predicted IoU ``(B, 3)``: all masks or each prompt's best, without those below ``least``."""
-        chosen = np.tile(np.arange(iou.shape[1]), (len(iou), 1)) if multimask else iou.argmax(1)[:, None]
+    def of(cls, iou: np.ndarray, rank: np.ndarray, multimask: bool, least: float) -> _Kept:
+        """Of predicted IoU ``(B, 3)``: all masks, or each prompt's first by ``rank (B, 3)``; without those
+        below ``least``."""
+        chosen = np.tile(np.arange(iou.shape[1]), (len(iou), 1)) if multimask else rank.argmax(1)[:, None]
         found = np.take_along_axis(iou, chosen, axis=1)
         prompts, places = np.nonzero(~(found < least))  # NaN stays, for whoever proves a runtime
         return cls(prompts, chosen[prompts, places], places, found[prompts, places])
@@ -192,7 +193,7 @@ class Segmenter:
             embedding: of the frame that the prompts refer to.
             prompts: in pixels of the original image.
             multimask: give the three masks of each prompt, in its order; otherwise the best of the three
-                by predicted IoU.
+                by predicted IoU (of a lone point also by what the masks expect, see ``Bundle.expected_iou``).
             foveal: look closely at each prompt's points only, where the bundle can: many times faster; the
                 same masks, whose outlines are the coarser the farther they are from the points.
             least_score: leave out masks of less predicted IoU.
@@ -261,20 +262,20 @@ class Segmenter:
         coords, labels, masks, has_mask = prompt_arrays(batch, transform)
         if network == "decoder":
             low_res, iou = self.runtime.decode(embedding.data, coords, labels, masks, has_mask)
-            height, width = transform.visible_cells
-            iou = self._scores(iou, low_res[..., :height, :width].reshape(*iou.shape, -1))
-            kept = _Kept.of(iou, multimask, least_score)
+            mix = not multimask and self.bundle.expected_iou and is_ambiguous(batch[0])
+            rank = self._rank(iou, low_res, transform) if mix else iou
+            kept = _Kept.of(iou, rank, multimask, least_score)
             return kept, low_res[kept.prompts, kept.masks]
         views = Views.around(np.stack([looks_at(prompt) for prompt in batch]), transform)
         drawn, iou = self.runtime.decode_foveal(embedding.data, coords, labels, views.cells())
-        iou = self._scores(iou, drawn, views.areas()[:, None])
-        kept = _Kept.of(iou, multimask, least_score)
+        kept = _Kept.of(iou, iou, multimask, least_score)
         return kept, views[kept.prompts].place(drawn[kept.prompts, kept.masks])
 
-    def _scores(self, iou: np.ndarray, masks: np.ndarray, areas: np.ndarray | None = None) -> np.ndarray:
-        """``(B, 3)`` predicted IoU, mixed with the expected one of ``masks (B, 3, N)`` as the bundle says."""
-        share = self.bundle.expected_iou
-        return (1 - share) * iou + share * expected_iou(masks, areas) if share else iou
+    def _rank(self, iou: np.ndarray, masks: np.ndarray, transform: Transform) -> np.ndarray:
+        """``(B, 3)``: predicted IoU, and of it the bundle's share from ``masks (B, 3, h, w)`` themselves."""
+        height, width = transform.visible_cells
+        expected = expected_iou(masks[..., :height, :width])
+        return iou + self.bundle.expected_iou * (expected - iou)
 
     def propose(self, embedding: Embedding, top_n: int = 64, heat: float | None = None) -> list[Prompt]:
         """Prompts for the whole image, best first: AutoPPN's where the bundle has it, else a square grid.
