@@ -12,6 +12,8 @@ from std_msgs.msg import UInt32
 from std_srvs.srv import Trigger
 from vision_msgs.msg import Detection2DArray
 
+from evitsam_ros.nodes.recent_images import stamp_ns
+
 from ..nodes import malformed
 from ..nodes.conftest import pixels
 from ..nodes.test_segmenter import detection, prompt
@@ -52,7 +54,7 @@ class Storm:
                 ("pixel", malformed.pixel(self.rng)),
                 ("remove_object", malformed.removal(self.rng)),
             ):
-                if hasattr(message, "header") and message.header.stamp.sec:
+                if hasattr(message, "header") and stamp_ns(message.header):
                     message.header.stamp.nanosec = 12_345  # no picture's: it would be answered once more
                 self.robot.peer.publish(self.robot.topic(topic), message)
                 self.sent[topic] += 1
