@@ -262,8 +262,7 @@ class Segmenter:
         coords, labels, masks, has_mask = prompt_arrays(batch, transform)
         if network == "decoder":
             low_res, iou = self.runtime.decode(embedding.data, coords, labels, masks, has_mask)
-            mix = not multimask and self.bundle.expected_iou and is_ambiguous(batch[0])
-            rank = self._rank(iou, low_res, transform) if mix else iou
+            rank = iou if multimask else self._rank(batch[0], iou, low_res, transform)
             kept = _Kept.of(iou, rank, multimask, least_score)
             return kept, low_res[kept.prompts, kept.masks]
         views = Views.around(np.stack([looks_at(prompt) for prompt in batch]), transform)
@@ -271,11 +270,16 @@ class Segmenter:
         kept = _Kept.of(iou, iou, multimask, least_score)
         return kept, views[kept.prompts].place(drawn[kept.prompts, kept.masks])
 
-    def _rank(self, iou: np.ndarray, masks: np.ndarray, transform: Transform) -> np.ndarray:
-        """``(B, 3)``: predicted IoU, and of it the bundle's share from ``masks (B, 3, h, w)`` themselves."""
+    def _rank(self, prompt: Prompt, iou: np.ndarray, masks: np.ndarray, transform: Transform) -> np.ndarray:
+        """``(B, 3)``: by what prompts like this one choose among their ``masks (B, 3, h, w)``.
+
+        Predicted IoU; for a lone point the bundle's share of it is replaced by what the masks expect.
+        """
+        share = self.bundle.expected_iou
+        if not share or not is_ambiguous(prompt):
+            return iou
         height, width = transform.visible_cells
-        expected = expected_iou(masks[..., :height, :width])
-        return iou + self.bundle.expected_iou * (expected - iou)
+        return (1 - share) * iou + share * expected_iou(masks[..., :height, :width])
 
     def propose(self, embedding: Embedding, top_n: int = 64, heat: float | None = None) -> list[Prompt]:
         """Prompts for the whole image, best first: AutoPPN's where the bundle has it, else a square grid.
