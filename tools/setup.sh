@@ -21,7 +21,7 @@ command -v "$python" >/dev/null || die "$python not found; install it: sudo apt-
 pip="$PWD/.venv/bin/python -m pip --disable-pip-version-check"
 say "ROS 2 Jazzy, runtimes and tools (about 1 GB, once)"
 $pip install -q -r requirements/ros.txt -r requirements/runtime.txt -r requirements/dev.txt
-if ! .venv/bin/python -c 'import torch' 2>/dev/null; then
+if ! .venv/bin/python -c 'import importlib.metadata as m; m.version("torch"), m.version("torchvision")' 2>/dev/null; then
   say "torch, CPU build"
   # Where the index would answer with the CUDA build (gigabytes), take the CPU build from PyTorch's own index.
   if $pip install --dry-run --quiet --report - -r requirements/torch.txt | grep -q '"nvidia-'; then

@@ -31,7 +31,8 @@ class DeployedDecoder(nn.Module):
     ``forward`` takes ``image_embeddings (1, 256, h, w)``, ``point_coords (B, N, 2)`` pixels of the prompt
     frame, ``point_labels (B, N)`` (-1 padding, 0 background, 1 foreground, 2 and 3 box corners),
     ``mask_input (M, 1, 4h, 4w)`` low-res logits and ``has_mask_input (M,)`` 0 or 1, all float32. M is B,
-    or 1 for all prompts alike, which is what lets the image-side work be shared. It returns
+    or 1 for all prompts alike, which is what lets the image-side work be shared. A model with high-resolution
+    features takes them too, ``(1, 32, 4h, 4w)`` and ``(1, 64, 2h, 2w)``. It returns
     ``low_res_masks (B, 3, 4h, 4w)`` and ``iou_predictions (B, 3)``, SAM's output tokens 1 to 3: the ones
     that EfficientViT-SAM trains.
     """
@@ -51,20 +52,21 @@ class DeployedDecoder(nn.Module):
         point_labels: Tensor,
         mask_input: Tensor,
         has_mask_input: Tensor,
+        *high_res: Tensor,
     ) -> tuple[Tensor, Tensor]:
         encoder, decoder = self.sam.prompt_encoder, self.sam.mask_decoder
         tokens = encoder.embed_points(point_coords, point_labels)
         dense = encoder.embed_masks(mask_input, has_mask_input)
         if self.form == "plain":
             image_pe = encoder.dense_position()
-            masks, iou = decoder(image_embeddings, image_pe, tokens, dense)
+            masks, iou = decoder(image_embeddings, image_pe, tokens, dense, high_res)
             return self.sam.add_prior(masks[:, 1:], point_coords, point_labels), iou[:, 1:]
         source = flatten_image(image_embeddings + dense)
         output = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])[None]
         # Broadcasting by adding zero: expand() would need the batch as a shape tensor.
         output = output + tokens[:, :1] * 0
         tokens, source = self._transform(torch.cat([output, tokens], dim=1), source)
-        masks, iou = self._masks(tokens, source)
+        masks, iou = self._masks(tokens, source, high_res)
         return self.sam.add_prior(masks, point_coords, point_labels), iou
 
     def _transform(self, tokens: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
@@ -79,10 +81,18 @@ class DeployedDecoder(nn.Module):
             image = image_after(layer, tokens, token_pe, placed, image, look)
         return final_tokens(transformer, tokens, token_pe, image + position, image, attend), image
 
-    def _masks(self, tokens: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
+    def _masks(
+        self, tokens: Tensor, source: Tensor, high_res: tuple[Tensor, ...]
+    ) -> tuple[Tensor, Tensor]:
         decoder = self.sam.mask_decoder
         height, width = self.sam.prompt_encoder.embedding_size
-        upscaled = decoder.output_upscaling(reshape(source.transpose(1, 2), 0, 0, height, width))
+        upscaled = reshape(source.transpose(1, 2), 0, 0, height, width)
+        if high_res:
+            stride4, stride8 = high_res
+            first, norm, activation, second, last = decoder.output_upscaling
+            upscaled = last(second(activation(norm(first(upscaled) + stride8))) + stride4)
+        else:
+            upscaled = decoder.output_upscaling(upscaled)
         masks = reshape(
             three_masks(decoder, tokens) @ reshape(upscaled, 0, 0, -1), 0, 0, 4 * height, 4 * width
         )

@@ -23,7 +23,9 @@ from .decoder_rewrites import (
     three_masks,
     tokens_after,
 )
+from .mask_decoder import cell_rows
 from .sam import Sam
+from .static_reshape import reshape
 from .two_way_transformer import flatten_image
 
 
@@ -35,7 +37,8 @@ class FovealDecoder(nn.Module):
     row by row, first the embedding's own from 0, then the means of 2 x 2 of them, of 4 x 4 and of 8 x 8
     (:data:`~evitsam_ros.bundle.FOVEAL_STRIDES`). It returns ``foveal_masks (B, 3, 16 * K)``, for each cell
     its 16 logits, 4 x 4 over the cell's area, as :meth:`~.mask_decoder.MaskDecoder.upscaled_rows` orders
-    them, and ``iou_predictions (B, 3)``. It takes no mask prompt and adds no box prior.
+    them, and ``iou_predictions (B, 3)``. It takes no mask prompt and adds no box prior. A model with
+    high-resolution features takes them too, ``(1, 32, 4h, 4w)`` and ``(1, 64, 2h, 2w)``.
     """
 
     def __init__(self, sam: Sam) -> None:
@@ -49,7 +52,12 @@ class FovealDecoder(nn.Module):
         self.register_buffer("position", position, persistent=False)
 
     def forward(
-        self, image_embeddings: Tensor, point_coords: Tensor, point_labels: Tensor, cells: Tensor
+        self,
+        image_embeddings: Tensor,
+        point_coords: Tensor,
+        point_labels: Tensor,
+        cells: Tensor,
+        *high_res: Tensor,
     ) -> tuple[Tensor, Tensor]:
         encoder, decoder = self.sam.prompt_encoder, self.sam.mask_decoder
         first, second = decoder.transformer.layers
@@ -68,7 +76,8 @@ class FovealDecoder(nn.Module):
         tokens = tokens_after(second, tokens, token_pe, placed, image, FoldedAttention)
         image = image_after(second, tokens, token_pe, placed, image, FoldedAttention)
         tokens = final_tokens(decoder.transformer, tokens, token_pe, image + position, image, FoldedAttention)
-        masks = three_masks(decoder, tokens) @ decoder.upscaled_rows(image).transpose(1, 2)
+        upscaled = decoder.upscaled_rows(image, self._high_res_of(cells, high_res))
+        masks = three_masks(decoder, tokens) @ upscaled.transpose(1, 2)
         return masks, decoder.iou_prediction_head(tokens[:, 0])[:, 1:]
 
     def _levels(self, image: Tensor) -> list[Tensor]:
@@ -76,3 +85,20 @@ class FovealDecoder(nn.Module):
         return [
             flatten_image(F.avg_pool2d(image, stride) if stride > 1 else image) for stride in self.strides
         ]
+
+    def _high_res_of(self, cells: Tensor, high_res: tuple[Tensor, ...]) -> list[Tensor]:
+        """The high-resolution features of ``cells (B, K)``: ``(B, 16 * K, 32)`` and ``(B, 4 * K, 64)``.
+
+        A coarser cell has the means over its area, as it has of the embedding.
+        """
+        height, width = self.sam.prompt_encoder.embedding_size
+        found = []
+        for feature, halvings in zip(high_res, (2, 1), strict=False):
+            channels, side, levels = int(feature.shape[1]), 2**halvings, []
+            for stride in self.strides:
+                # Cells that are cut off at the end of a coarse level are not numbered.
+                level = feature[:, :, : height // stride * side, : width // stride * side]
+                levels.append(reshape(cell_rows(level, halvings), 0, -1, side * side * channels))
+                feature = F.avg_pool2d(feature, 2)
+            found.append(reshape(torch.cat(levels, dim=1)[0][cells], 0, -1, channels))
+        return found

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -40,7 +42,12 @@ class MaskDecoder(nn.Module):
         return torch.cat([output[None].expand(prompt_tokens.shape[0], -1, -1), prompt_tokens], dim=1)
 
     def forward(
-        self, image: Tensor, image_pe: Tensor, prompt_tokens: Tensor, dense: Tensor
+        self,
+        image: Tensor,
+        image_pe: Tensor,
+        prompt_tokens: Tensor,
+        dense: Tensor,
+        high_res: Sequence[Tensor] = (),
     ) -> tuple[Tensor, Tensor]:
         """Decode ``B`` prompts.
 
@@ -49,6 +56,8 @@ class MaskDecoder(nn.Module):
             image_pe: position embedding of the grid, ``(1, 256, h, w)``.
             prompt_tokens: ``(B, N, 256)``.
             dense: embedding of the mask prompt, ``(B or 1, 256, h, w)``.
+            high_res: high-resolution features ``(I, C / 8, 4h, 4w)`` and ``(I, C / 4, 2h, 2w)``, or none.
+                Each image's ``B / I`` prompts follow one another.
 
         Returns:
             Low-res logits ``(B, 4, 4h, 4w)`` and predicted IoU ``(B, 4)``.
@@ -59,24 +68,56 @@ class MaskDecoder(nn.Module):
         weights = torch.stack(
             [mlp(tokens[:, 1 + i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1
         )
-        masks = self.draw(source, weights, *image.shape[-2:])
+        masks = self.draw(source, weights, *image.shape[-2:], high_res_rows(high_res))
         return masks, self.iou_prediction_head(tokens[:, 0])
 
-    def draw(self, source: Tensor, weights: Tensor, height: int, width: int) -> Tensor:
+    def draw(
+        self, source: Tensor, weights: Tensor, height: int, width: int, high_res: Sequence[Tensor] = ()
+    ) -> Tensor:
         """Upscale ``source (B, h * w, C)`` and weigh it: ``weights (B, M, C / 8)`` -> ``(B, M, 4h, 4w)``."""
-        logits = self.upscaled_rows(source) @ weights.transpose(1, 2)
+        logits = self.upscaled_rows(source, high_res) @ weights.transpose(1, 2)
         logits = logits.unflatten(1, (height, width, 2, 2, 2, 2)).permute(0, 7, 1, 3, 5, 2, 4, 6)
         return logits.reshape(*weights.shape[:2], 4 * height, 4 * width)
 
-    def upscaled_rows(self, source: Tensor) -> Tensor:
+    def upscaled_rows(self, source: Tensor, high_res: Sequence[Tensor] = ()) -> Tensor:
         """Cells ``(B, P, C)`` -> ``(B, 16 * P, C / 8)``: for each its 16 finer cells, y, x, then y, x within.
 
         A transposed convolution whose stride is its kernel is a linear layer that makes 2 x 2 cells of one.
-        So everything stays in rows of channels, and only the few masks are brought into picture order.
+        So everything stays in rows of channels, and only the few masks are brought into image order.
+        ``high_res`` are the features of :func:`high_res_rows` for these cells, stride 4 first, or none; SAM 2
+        adds them after each transposed convolution.
         """
         first, norm, _, second, _ = self.output_upscaling
-        x = F.layer_norm(_cells(first, source), norm.weight.shape, norm.weight, norm.bias, norm.eps)
-        return F.gelu(_cells(second, F.gelu(x)))
+        stride4, stride8 = high_res or (None, None)
+        x = _added(_cells(first, source), stride8)
+        x = F.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps)
+        return F.gelu(_added(_cells(second, F.gelu(x)), stride4))
+
+
+def high_res_rows(high_res: Sequence[Tensor]) -> list[Tensor]:
+    """High-resolution maps, strides 4 and 8, as :meth:`MaskDecoder.upscaled_rows` takes them."""
+    return [cell_rows(feature, halvings) for feature, halvings in zip(high_res, (2, 1), strict=False)]
+
+
+def cell_rows(feature: Tensor, halvings: int) -> Tensor:
+    """``(I, C, s * h, s * w)`` with s = 2 ** halvings -> ``(I, s * s * h * w, C)``.
+
+    The rows go by cell of the embedding, then y, x of its quarters, then y, x within these.
+    """
+    channels, side = int(feature.shape[1]), 2**halvings
+    height, width = (int(length) // side for length in feature.shape[2:])
+    x = reshape(feature, 0, channels, height, *(2,) * halvings, width, *(2,) * halvings)
+    axes = [2, 3 + halvings, *(axis for i in range(halvings) for axis in (3 + i, 4 + halvings + i)), 1]
+    return reshape(x.permute(0, *axes), 0, -1, channels)
+
+
+def _added(x: Tensor, feature: Tensor | None) -> Tensor:
+    """``x (B, P, C)`` plus the feature ``(I, P, C)`` of each prompt's image."""
+    if feature is None:
+        return x
+    if len(feature) in (1, len(x)):
+        return x + feature
+    return (x.unflatten(0, (len(feature), -1)) + feature[:, None]).flatten(0, 1)
 
 
 def _cells(conv: nn.ConvTranspose2d, x: Tensor) -> Tensor:

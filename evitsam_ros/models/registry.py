@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -19,6 +20,9 @@ LITE_SAM_DECODER_MLP = 1024
 #: that its boxes have a prior.
 DECODER_MLP, CONV_STEM = "mask_decoder.transformer.layers.0.mlp.lin1.weight", "auto_ppn.stem.weight"
 BOX_PRIOR = "box_prior.height"
+#: Where the checkpoint of a ``timm`` encoder shows that it has high-resolution features, and how its neck
+#: gathers stride 4.
+HIGH_RES, STRIDE4_LATERAL = "image_encoder.high_res.0.weight", "image_encoder.neck.laterals.0.0.weight"
 
 
 def create_model(
@@ -29,6 +33,10 @@ def create_model(
     auto_ppn: bool | None = None,
     ppn_stem: str | None = None,
     box_prior: bool | None = None,
+    image_size: int | None = None,
+    backbone_weights: str | Path | None = None,
+    high_res: bool | None = None,
+    gather: str | None = None,
 ) -> Sam:
     """Build a model in evaluation mode.
 
@@ -44,11 +52,17 @@ def create_model(
         ppn_stem: AutoPPN's stem, ``mspm`` or ``conv``.
         box_prior: whether a box starts as a rounded one, see :mod:`~evitsam_ros.models.box_prior`. A
             checkpoint without one can be given one: it starts untrained.
+        image_size: side of the input in pixels, where it is not the published one.
+        backbone_weights: pretrained weights of a ``timm`` backbone without a checkpoint, see
+            :func:`.timm_backbone.pretrained_weights`; random without.
+        high_res, gather: ablations of a ``timm`` encoder, see :class:`.backbone_encoder.BackboneEncoder`.
 
     Raises:
         ValueError: the name is unknown, or the checkpoint is not one of this model, or not finite.
     """
     spec = model_spec(name)
+    if image_size is not None:
+        spec = spec.at(image_size)
     state = read_checkpoint(checkpoint) if checkpoint is not None else {}
     has_ppn = any(key.startswith("auto_ppn.") for key in state) or spec.has_proposals
     proposals = None
@@ -56,7 +70,13 @@ def create_model(
         proposals = AutoPPN(stem=ppn_stem or ("conv" if CONV_STEM in state else "mspm"))
     hidden = state[DECODER_MLP].shape[0] if DECODER_MLP in state else _decoder_mlp(spec)
     prior = BOX_PRIOR in state if box_prior is None else box_prior
-    model = Sam(spec, _encoder(spec), decoder_mlp or hidden, proposals, prior)
+    if spec.family == "backbone_sam":
+        encoder = _backbone_encoder(spec, state, backbone_weights, high_res, gather)
+        if not len(encoder.high_res):
+            spec = replace(spec, high_res=())
+    else:
+        encoder = _encoder(spec)
+    model = Sam(spec, encoder, decoder_mlp or hidden, proposals, prior)
     if checkpoint is not None:
         added = ["auto_ppn."] * bool(auto_ppn) + ["box_prior."] * bool(box_prior)
         for prefix in added:
@@ -75,8 +95,30 @@ def _encoder(spec: ModelSpec) -> torch.nn.Module:
     return build_encoder(size)
 
 
+def _backbone_encoder(
+    spec: ModelSpec,
+    state: dict[str, Tensor],
+    weights: str | Path | None,
+    high_res: bool | None,
+    gather: str | None,
+) -> torch.nn.Module:
+    """The encoder of a ``timm`` backbone; what is not given is as in the checkpoint's ``state``."""
+    from .backbone_encoder import BackboneEncoder
+    from .timm_backbone import pretrained_weights
+
+    if high_res is None:
+        high_res = not state or HIGH_RES in state
+    pretrained = pretrained_weights(spec.backbone, weights) if weights is not None and not state else None
+    encoder = BackboneEncoder(spec.backbone, pretrained, high_res, gather or "space_to_depth")
+    if gather is None and STRIDE4_LATERAL in state:
+        inputs = state[STRIDE4_LATERAL].shape[1]
+        if inputs != encoder.neck.laterals[0][0].in_channels:
+            encoder = BackboneEncoder(spec.backbone, None, high_res, "pool")
+    return encoder
+
+
 def _decoder_mlp(spec: ModelSpec) -> int:
-    return LITE_SAM_DECODER_MLP if spec.family == "lite_sam" else 2048
+    return 2048 if spec.family == "efficientvit_sam" else LITE_SAM_DECODER_MLP
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:

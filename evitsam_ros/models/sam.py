@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 
@@ -18,7 +19,8 @@ class Sam(nn.Module):
     """Promptable segmentation. The state dict has the keys of the official EfficientViT-SAM checkpoints.
 
     Attributes:
-        image_encoder: ``(B, 3, S, S)`` normalised float32 RGB -> ``(B, 256, h, w)``.
+        image_encoder: ``(B, 3, S, S)`` normalised float32 RGB -> ``(B, 256, h, w)``, and high-resolution
+            features where the model has them, see :meth:`embed`.
         prompt_encoder, mask_decoder: SAM's heads.
         auto_ppn: prompt proposals from an embedding, or None.
         box_prior: the logits that a box starts from, or None.
@@ -41,8 +43,27 @@ class Sam(nn.Module):
         self.auto_ppn = auto_ppn
         self.box_prior = BoxPrior() if box_prior else None
 
+    def embed(self, image: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Encode ``(B, 3, S, S)`` normalised float32 RGB.
+
+        Returns:
+            The embedding ``(B, 256, h, w)``; the high-resolution features ``(B, 32, 4h, 4w)`` and
+            ``(B, 64, 2h, 2w)``, or none.
+        """
+        encoded = self.image_encoder(image)
+        if isinstance(encoded, Tensor):
+            return encoded, ()
+        embedding, *high_res = encoded
+        return embedding, tuple(high_res)
+
     def decode(
-        self, embedding: Tensor, coords: Tensor, labels: Tensor, mask: Tensor, has_mask: Tensor
+        self,
+        embedding: Tensor,
+        coords: Tensor,
+        labels: Tensor,
+        mask: Tensor,
+        has_mask: Tensor,
+        high_res: Sequence[Tensor] = (),
     ) -> tuple[Tensor, Tensor]:
         """Decode prompts of one image in the plain form.
 
@@ -52,6 +73,7 @@ class Sam(nn.Module):
             labels: ``(B, N)``; -1 padding, 0 background, 1 foreground, 2 and 3 box corners.
             mask: ``(M, 1, 4h, 4w)`` low-res logits with M = 1 or B.
             has_mask: ``(M,)`` 0 or 1.
+            high_res: the high-resolution features of the images, whose prompts follow one another.
 
         Returns:
             Low-res logits ``(B, 4, 4h, 4w)`` and predicted IoU ``(B, 4)``.
@@ -63,6 +85,7 @@ class Sam(nn.Module):
             encoder.dense_position().to(embedding.dtype),
             encoder.embed_points(coords, labels).to(embedding.dtype),
             encoder.embed_masks(mask, has_mask).to(embedding.dtype),
+            high_res,
         )
         return self.add_prior(logits, coords, labels), iou
 

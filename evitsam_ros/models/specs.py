@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 #: SAM's pixel mean and standard deviation, on the 0..1 scale.
 MEAN = (123.675 / 255, 116.28 / 255, 103.53 / 255)
 STD = (58.395 / 255, 57.12 / 255, 57.375 / 255)
+#: Before the ``timm`` name of a backbone: the name of the model around it.
+TIMM_PREFIX = "timm_sam_"
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,7 @@ class ModelSpec:
 
     Attributes:
         name: registry name.
-        family: ``efficientvit_sam`` or ``lite_sam``.
+        family: ``efficientvit_sam``, ``lite_sam``, or ``backbone_sam`` (any ``timm`` backbone).
         image_size: side in pixels of the padded square that the encoder takes.
         prompt_size: side in pixels of the square in which prompt coordinates live.
         embedding: (channels, h, w) of the image embedding.
@@ -25,6 +27,9 @@ class ModelSpec:
         macs: multiply-adds of the encoder for one image, likewise.
         has_proposals: whether the model comes with AutoPPN.
         mean, std: normalisation of RGB on the 0..1 scale.
+        backbone: ``timm`` name of the image encoder's backbone, in the family ``backbone_sam``.
+        high_res: (channels, h, w) of each high-resolution feature that the encoder gives the decoder, of
+            strides 4 and 8; empty where there are none.
     """
 
     name: str
@@ -38,6 +43,41 @@ class ModelSpec:
     has_proposals: bool
     mean: tuple[float, float, float] = MEAN
     std: tuple[float, float, float] = STD
+    backbone: str = ""
+    high_res: tuple[tuple[int, int, int], ...] = ()
+
+    @property
+    def scales(self) -> bool:
+        """Whether embedding and masks grow with the image; EfficientViT-SAM's neck gives 64 x 64 always."""
+        return self.family != "efficientvit_sam"
+
+    def at(self, image_size: int) -> ModelSpec:
+        """The same model for another input size; the same weights fit.
+
+        Raises:
+            ValueError: the model has one size only, or the size is not a multiple of 32.
+        """
+        if image_size == self.image_size:
+            return self
+        if not self.scales:
+            raise ValueError(f"{self.name} takes images of {self.image_size} pixels only")
+        if image_size < 64 or image_size % 32:
+            raise ValueError(f"image size {image_size} is not a multiple of 32 of at least 64")
+        cells = image_size // 16
+        return replace(
+            self,
+            image_size=image_size,
+            prompt_size=image_size,
+            embedding=(self.embedding[0], cells, cells),
+            mask_size=(4 * cells, 4 * cells),
+            macs=round(self.macs * (image_size / self.image_size) ** 2),
+            high_res=_high_res(cells) if self.high_res else (),
+        )
+
+
+def _high_res(cells: int) -> tuple[tuple[int, int, int], ...]:
+    """Shapes of the high-resolution features for an embedding of ``cells`` x ``cells``, stride 4 first."""
+    return (32, 4 * cells, 4 * cells), (64, 2 * cells, 2 * cells)
 
 
 def _efficientvit_sam(size: str, image_size: int, params: float, macs: float) -> ModelSpec:
@@ -69,6 +109,26 @@ def _lite_sam(name: str, params: float, macs: float) -> ModelSpec:
     )
 
 
+def _backbone_sam(
+    name: str, backbone: str, params: float, macs: float, mean: float = 127 / 255, std: float = 128 / 255
+) -> ModelSpec:
+    return ModelSpec(
+        name=name,
+        family="backbone_sam",
+        image_size=640,
+        prompt_size=640,
+        embedding=(256, 40, 40),
+        mask_size=(160, 160),
+        params=round(params * 1e6),
+        macs=round(macs * 1e9),
+        has_proposals=True,
+        mean=(mean,) * 3,
+        std=(std,) * 3,
+        backbone=backbone,
+        high_res=_high_res(40),
+    )
+
+
 #: Slim heads (prompt encoder and mask decoder) plus AutoPPN, in millions of parameters.
 _LITE_SAM_HEADS = 3.014 + 0.055
 
@@ -83,6 +143,9 @@ SPECS: dict[str, ModelSpec] = {
         _lite_sam("lite_sam", 1.16 + _LITE_SAM_HEADS, 10.9),
         _lite_sam("lite_sam_x2", 2.19 + _LITE_SAM_HEADS, 22.3),
         _lite_sam("lite_sam_x3", 3.63 + _LITE_SAM_HEADS, 38.0),
+        _backbone_sam("efficientnet_sam_lite0", "tf_efficientnet_lite0", 6.99, 4.49),
+        _backbone_sam("efficientnet_sam_lite1", "tf_efficientnet_lite1", 7.75, 5.45),
+        _backbone_sam("efficientnet_sam_lite2", "tf_efficientnet_lite2", 8.39, 6.05),
     )
 }
 
@@ -93,8 +156,18 @@ def list_models() -> list[str]:
 
 
 def model_spec(name: str) -> ModelSpec:
-    """Look a model up by its registry name; ``ValueError`` names the choices."""
-    try:
+    """Look a model up by its registry name, or by ``timm_sam_`` and a ``timm`` name.
+
+    Raises:
+        ValueError: the name is unknown; the message lists the choices.
+    """
+    if name in SPECS:
         return SPECS[name]
-    except KeyError:
-        raise ValueError(f"model {name!r} is unknown; expected one of {', '.join(SPECS)}") from None
+    if name.startswith(TIMM_PREFIX) and name != TIMM_PREFIX:
+        # SAM's mean and standard deviation are ImageNet's, which most of timm's weights expect.
+        spec = _backbone_sam(name, name.removeprefix(TIMM_PREFIX), 0.0, 0.0)
+        return replace(spec, mean=MEAN, std=STD)
+    raise ValueError(
+        f"model {name!r} is unknown; expected one of {', '.join(SPECS)}, or {TIMM_PREFIX}NAME with the name "
+        "of a timm backbone"
+    )

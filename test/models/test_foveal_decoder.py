@@ -12,9 +12,9 @@ from evitsam_ros.models.foveal_decoder import FovealDecoder
 from ..conftest import lively
 
 
-@pytest.fixture(scope="module")
-def model():
-    return lively(create_model("lite_sam"))
+@pytest.fixture(scope="module", params=["lite_sam", "efficientnet_sam_lite0"])
+def model(request):
+    return lively(create_model(request.param))
 
 
 def prompts(spec, count: int):
@@ -22,6 +22,11 @@ def prompts(spec, count: int):
     coords = torch.rand(count, 3, 2, generator=generator) * spec.prompt_size
     labels = torch.tensor([1.0, 2.0, 3.0]).expand(count, 3)
     return torch.randn(1, *spec.embedding, generator=generator), coords, labels
+
+
+def high_res(spec) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(9)
+    return [torch.randn(1, *shape, generator=generator) for shape in spec.high_res]
 
 
 def in_picture_order(masks: torch.Tensor, height: int, width: int) -> torch.Tensor:
@@ -37,8 +42,9 @@ def test_all_cells_give_the_decoder_itself(model):
     cells = torch.arange(height * width, dtype=torch.int32).expand(3, -1)
     with torch.no_grad():
         nothing = torch.zeros(1, 1, *spec.mask_size), torch.zeros(1)
-        wanted, wanted_iou = DeployedDecoder(model)(embedding, coords, labels, *nothing)
-        masks, iou = FovealDecoder(model)(embedding, coords, labels, cells)
+        fine = high_res(spec)
+        wanted, wanted_iou = DeployedDecoder(model)(embedding, coords, labels, *nothing, *fine)
+        masks, iou = FovealDecoder(model)(embedding, coords, labels, cells, *fine)
     masks = in_picture_order(masks, height, width)
     assert ((masks - wanted).abs().max() / wanted.std()).item() < 1e-4
     torch.testing.assert_close(iou, wanted_iou, rtol=1e-4, atol=1e-5)
@@ -50,8 +56,9 @@ def test_the_order_of_the_cells_is_the_order_of_the_masks(model):
     cells = torch.randint(0, 2125, (2, 60), generator=torch.Generator().manual_seed(1), dtype=torch.int32)
     order = torch.randperm(60, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
-        masks, iou = FovealDecoder(model)(embedding, coords, labels, cells)
-        shuffled, same_iou = FovealDecoder(model)(embedding, coords, labels, cells[:, order])
+        fine = high_res(model.spec)
+        masks, iou = FovealDecoder(model)(embedding, coords, labels, cells, *fine)
+        shuffled, same_iou = FovealDecoder(model)(embedding, coords, labels, cells[:, order], *fine)
     torch.testing.assert_close(
         shuffled.unflatten(2, (60, 16)), masks.unflatten(2, (60, 16))[:, :, order], rtol=1e-4, atol=1e-4
     )
@@ -95,3 +102,28 @@ def test_wide_cells_are_the_means_of_their_fine_ones(model):
     position = decoder.position[0, 2000 + 10 * 3 + 7]
     centre = torch.tensor([[(7 + 0.5) / 10, (3 + 0.5) / 10]])
     torch.testing.assert_close(position, model.prompt_encoder.pe_layer(centre)[0])
+
+
+def test_wide_cells_have_the_means_of_the_high_resolution_features():
+    """A cell of stride s reads what a pooling by s gives at its place: the feature is the place itself."""
+    model = create_model("efficientnet_sam_lite0")
+    decoder = FovealDecoder(model)
+    rows, columns = torch.meshgrid(torch.arange(160.0), torch.arange(160.0), indexing="ij")
+    stride4 = torch.stack([rows, columns] + [rows * 0] * 30)[None]
+    stride8 = torch.nn.functional.avg_pool2d(stride4, 2).repeat(1, 2, 1, 1)
+    # The cell of row 3 and column 7 of each level, whose grids have 40, 20, 10 and 5 columns (3 and 2 there).
+    places = [(3, 7, 40, 0), (3, 7, 20, 1600), (3, 7, 10, 2000), (3, 2, 5, 2100)]
+    cells = torch.tensor([[first + row * width + column for row, column, width, first in places]])
+    fine4, fine8 = decoder._high_res_of(cells, (stride4, stride8))
+    assert fine4.shape == (1, 4 * 16, 32) and fine8.shape == (1, 4 * 4, 64)
+    for index, (row, column, width, _) in enumerate(places):
+        side = 160 / width / 4  # of a quarter's quarter, in cells of stride 4
+        ys = (row * 4 + torch.arange(4)) * side + (side - 1) / 2
+        xs = (column * 4 + torch.arange(4)) * side + (side - 1) / 2
+        found = fine4[0, index * 16 : index * 16 + 16, :2].reshape(2, 2, 2, 2, 2)
+        # y, x of the quarters, then y, x within them.
+        found = found.permute(0, 2, 1, 3, 4).reshape(4, 4, 2)
+        torch.testing.assert_close(found[:, 0, 0], ys)
+        torch.testing.assert_close(found[0, :, 1], xs)
+        middle = fine8[0, index * 4 : index * 4 + 4, :2].mean(0)
+        torch.testing.assert_close(middle, torch.stack([ys.mean(), xs.mean()]))

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An image encoder around any ``timm`` backbone, with high-resolution features for the mask decoder.
+
+Not in the papers. The embedding is EfficientViT-SAM's in form: several strides fused at one grid, here stride
+16. Strides 4 and 8 are brought there by space-to-depth, so that detail inside a cell survives. The
+high-resolution features are those of SAM 2 (Ravi et al. 2024, section 4): 1x1 convolutions of strides 4 and 8
+that the decoder adds while it upscales.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .layers import LayerNorm2d, conv_bn, fold_conv_bn
+from .timm_backbone import TimmBackbone
+
+#: Width of the fused map in the neck.
+NECK_WIDTH = 192
+#: Channels of the high-resolution features of strides 4 and 8, as the decoder's upscaling has them.
+HIGH_RES_CHANNELS = (32, 64)
+
+
+class ResidualBlock(nn.Module):
+    """``x + BN(1x1(GELU(BN(3x3(x)))))``, shape-preserving ``(B, C, H, W)``."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.spatial = conv_bn(width, width, 3, padding=1)
+        self.point = conv_bn(width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.point(F.gelu(self.spatial(x)))
+
+    def fold_(self) -> None:
+        self.spatial, self.point = fold_conv_bn(self.spatial), fold_conv_bn(self.point)
+
+
+class BackboneNeck(nn.Module):
+    """Fuse maps of strides 4, 8, 16 and 32 into the ``(B, 256, H/16, W/16)`` embedding.
+
+    ``gather`` is how strides 4 and 8 come to stride 16: ``space_to_depth`` or ``pool`` (ablation).
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int],
+        width: int = NECK_WIDTH,
+        depth: int = 2,
+        outputs: int = 256,
+        gather: str = "space_to_depth",
+    ) -> None:
+        super().__init__()
+        self.gather = gather
+        areas = (16, 4, 1, 1) if gather == "space_to_depth" else (1, 1, 1, 1)
+        self.laterals = nn.ModuleList(
+            conv_bn(count * area, width, 1) for count, area in zip(channels, areas, strict=True)
+        )
+        self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(depth))
+        self.output = nn.Conv2d(width, outputs, 1)
+        self.norm = LayerNorm2d(outputs)
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        stride4, stride8, stride16, stride32 = features
+        fused = self.laterals[2](stride16)
+        for lateral, feature, side in ((self.laterals[0], stride4, 4), (self.laterals[1], stride8, 2)):
+            gathered = (
+                F.pixel_unshuffle(feature, side)
+                if self.gather == "space_to_depth"
+                else F.avg_pool2d(feature, side)
+            )
+            fused = fused + lateral(gathered)
+        coarse = self.laterals[3](stride32)
+        fused = fused + F.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)
+        for block in self.blocks:
+            fused = block(fused)
+        return self.norm(self.output(fused))
+
+    def fold_(self) -> None:
+        self.laterals = nn.ModuleList(fold_conv_bn(lateral) for lateral in self.laterals)
+        for block in self.blocks:
+            block.fold_()
+
+
+class BackboneEncoder(nn.Module):
+    """``(B, 3, S, S)`` normalised float32 RGB, S a multiple of 32 -> embedding and high-resolution features.
+
+    ``forward`` returns ``(B, 256, S/16, S/16)``, then ``(B, 32, S/4, S/4)`` and ``(B, 64, S/8, S/8)``.
+
+    Args:
+        backbone: ``timm`` name.
+        weights: pretrained weights of the backbone, see :func:`.timm_backbone.pretrained_weights`.
+        high_res: False leaves the high-resolution features out (ablation).
+        gather: see :class:`BackboneNeck`.
+    """
+
+    def __init__(
+        self,
+        backbone: str,
+        weights: dict[str, Tensor] | None = None,
+        high_res: bool = True,
+        gather: str = "space_to_depth",
+    ) -> None:
+        super().__init__()
+        self.backbone = TimmBackbone(backbone, weights)
+        channels = self.backbone.channels
+        self.neck = BackboneNeck(channels, gather=gather)
+        self.high_res = nn.ModuleList()
+        for inputs, outputs in zip(channels, HIGH_RES_CHANNELS if high_res else (), strict=False):
+            convolution = nn.Conv2d(inputs, outputs, 1)
+            # At zero the decoder is the one that it was: a decoder trained without can be gone on with.
+            nn.init.zeros_(convolution.weight)
+            nn.init.zeros_(convolution.bias)
+            self.high_res.append(convolution)
+
+    def forward(self, image: Tensor) -> Tensor | tuple[Tensor, ...]:
+        features = self.backbone(image)
+        embedding = self.neck(features)
+        if not len(self.high_res):
+            return embedding
+        return embedding, *(layer(feature) for layer, feature in zip(self.high_res, features, strict=False))
+
+    @torch.no_grad()
+    def fold_(self) -> BackboneEncoder:
+        """Turn this encoder into its deployed form in place and return it (evaluation mode only)."""
+        self.neck.fold_()
+        return self
