@@ -30,19 +30,19 @@ class Reference:
     def mask(self, image: np.ndarray, box: tuple[float, float, float, float]) -> np.ndarray:
         """``(H, W, 3)`` uint8 RGB and x0, y0, x1, y1 in its pixels -> ``(H, W)`` bool."""
         size = image.shape[:2]
-        embedding = self.encode(self.preprocess(image))
+        embedding, high_res = self.encode(self.preprocess(image))
         height, width = resized_shape(size, self.spec.prompt_size)
         corners = torch.tensor(box, dtype=torch.float32).reshape(1, 2, 2)
         corners *= torch.tensor([width / size[1], height / size[0]])
         nothing = torch.zeros(1, 1, *self.spec.mask_size), torch.zeros(1)
-        logits, iou = self.model.decode(embedding, corners, torch.tensor([[2.0, 3.0]]), *nothing)
+        logits, iou = self.model.decode(embedding, corners, torch.tensor([[2.0, 3.0]]), *nothing, high_res)
         masks = self.full_size(logits[:, 1:], size) > 0
         return masks[0].numpy()[int(iou[0, 1:].argmax())]
 
     @torch.inference_mode()
-    def encode(self, blob: torch.Tensor) -> torch.Tensor:
-        """``(1, 3, S, S)`` float32 -> the embedding."""
-        return self.model.image_encoder(blob)
+    def encode(self, blob: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+        """``(1, 3, S, S)`` float32 -> the embedding, and high-resolution features if there are some."""
+        return self.model.embed(blob)
 
     def preprocess(self, image: np.ndarray) -> torch.Tensor:
         """``(H, W, 3)`` uint8 RGB -> ``(1, 3, S, S)`` float32, padded at the bottom and at the right."""

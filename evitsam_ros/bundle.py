@@ -16,10 +16,13 @@ from typing import Any
 import jsonschema
 import yaml
 
-FORMAT = 1
+#: Of a bundle's description; 2 has high-resolution features, which software for 1 does not pass on.
+FORMATS = (1, 2)
 DESCRIPTION = "model.yaml"
 #: Widths of the cells that ``foveal_decoder.onnx`` can look at, in cells of the embedding.
 FOVEAL_STRIDES = (1, 2, 4, 8)
+#: What else the encoder gives the decoders, of strides 4 and 8; named as SAM 2 names them.
+HIGH_RES = ("high_res_feats_0", "high_res_feats_1")
 NETWORKS = ("encoder", "decoder", "proposals", "foveal_decoder")
 
 _NUMBERS3 = {"type": "array", "items": {"type": "number"}, "minItems": 3, "maxItems": 3}
@@ -46,7 +49,7 @@ SCHEMA: dict[str, Any] = {
         *("format", "name", "networks", "image_size", "prompt_size", "embedding", "mask_size", "mean", "std")
     ],
     "properties": {
-        "format": {"const": FORMAT},
+        "format": {"enum": list(FORMATS)},
         "name": {"type": "string", "minLength": 1},
         "networks": {
             "type": "object",
@@ -58,6 +61,12 @@ SCHEMA: dict[str, Any] = {
         "prompt_size": _SIDE,
         "embedding": {"type": "array", "items": {"type": "integer"}, "minItems": 3, "maxItems": 3},
         "mask_size": {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2},
+        "high_res_feats": {
+            "type": "array",
+            "items": {"type": "array", "items": {"type": "integer"}, "minItems": 3, "maxItems": 3},
+            "minItems": len(HIGH_RES),
+            "maxItems": len(HIGH_RES),
+        },
         "mean": _NUMBERS3,
         "std": _NUMBERS3,
         "precision": {"enum": ["fp32", "fp16", "bf16", "int8"]},
@@ -88,6 +97,7 @@ class Bundle:
         prompt_size: side of the square in which prompt coordinates live.
         embedding: (channels, h, w).
         mask_size: (h, w) of the low-res logits.
+        high_res_feats: (channels, h, w) of each high-resolution feature, strides 4 and 8; empty without.
         mean, std: normalisation of RGB on the 0..1 scale.
         thresholds: this model's defaults for everything mode (``score``, ``stability``, ``nms``, ``heat``).
         proposals_as: what the decoder is told of AutoPPN's proposals: ``boxes`` beside their points, as in
@@ -109,6 +119,7 @@ class Bundle:
     thresholds: dict[str, float] = field(default_factory=dict)
     proposals_as: str = "boxes"
     expected_iou: float = 0.0
+    high_res_feats: tuple[tuple[int, int, int], ...] = ()
     description: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -204,6 +215,7 @@ def open_bundle(name_or_folder: str | Path) -> Bundle:
         thresholds=description.get("thresholds", {}),
         proposals_as=description.get("proposals_as", "boxes"),
         expected_iou=description.get("expected_iou", 0.0),
+        high_res_feats=tuple(tuple(shape) for shape in description.get("high_res_feats", ())),
         description=description,
     )
 

@@ -91,6 +91,9 @@ def _add_export(commands) -> None:
     parser.add_argument("--decoder-form", choices=("plain", "shared", "folded"), default="folded")
     parser.add_argument("--with-weights", action="store_true", help="also write model.safetensors")
     parser.add_argument(
+        "--image-size", type=int, help="side of the input in pixels, a multiple of 32 (default: the model's)"
+    )
+    parser.add_argument(
         "--box-prior",
         action="store_true",
         default=None,
@@ -299,6 +302,7 @@ def run_export(options: argparse.Namespace) -> int:
         storage=options.storage,
         decoder_form=options.decoder_form,
         box_prior=options.box_prior,
+        image_size=options.image_size,
         with_weights=options.with_weights,
         extra=_read_description(options.describe),
     )

@@ -22,7 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.external_data_helper import set_external_data
 from torch import nn
 
-from .bundle import DESCRIPTION, FORMAT, sha256
+from .bundle import DESCRIPTION, FORMATS, HIGH_RES, sha256
 from .models import create_model
 from .models.decoder_rewrites import DeployedDecoder, Form
 from .models.foveal_decoder import FovealDecoder
@@ -38,7 +38,11 @@ PAGE = 4096
 _BATCH = {0: "prompts", 1: "points"}
 #: Axes of any length, by network.
 DYNAMIC = {
-    "encoder": {"image": {0: "images"}, "image_embeddings": {0: "images"}},
+    "encoder": {
+        "image": {0: "images"},
+        "image_embeddings": {0: "images"},
+        **{name: {0: "images"} for name in HIGH_RES},
+    },
     "decoder": {
         "point_coords": _BATCH,
         "point_labels": _BATCH,
@@ -136,13 +140,14 @@ def _write(
         save_file({k: v.contiguous() for k, v in state.items()}, folder / "model.safetensors")
     spec = model.spec
     description = {
-        "format": FORMAT,
+        "format": FORMATS[1] if spec.high_res else FORMATS[0],
         "name": spec.name,
         "networks": networks,
         "image_size": spec.image_size,
         "prompt_size": spec.prompt_size,
         "embedding": list(spec.embedding),
         "mask_size": list(spec.mask_size),
+        **({"high_res_feats": [list(shape) for shape in spec.high_res]} if spec.high_res else {}),
         "mean": [round(v, 9) for v in spec.mean],
         "std": [round(v, 9) for v in spec.std],
         "precision": "fp32",
@@ -164,12 +169,14 @@ def _networks(model: Sam, decoder_form: Form) -> dict[str, tuple]:
         torch.zeros(2, 1, *spec.mask_size),
         torch.zeros(2),
     )
-    names = ["image_embeddings", *list(DYNAMIC["decoder"])[:4]]
+    high_res = tuple(torch.randn(1, *shape) for shape in spec.high_res)
+    further = list(HIGH_RES[: len(high_res)])
+    names = ["image_embeddings", *list(DYNAMIC["decoder"])[:4], *further]
     networks = {
-        "encoder": (model.image_encoder, (image,), ["image"], ["image_embeddings"]),
+        "encoder": (model.image_encoder, (image,), ["image"], ["image_embeddings", *further]),
         "decoder": (
             DeployedDecoder(model, decoder_form).eval(),
-            prompts,
+            (*prompts, *high_res),
             names,
             ["low_res_masks", "iou_predictions"],
         ),
@@ -179,8 +186,8 @@ def _networks(model: Sam, decoder_form: Form) -> dict[str, tuple]:
         # Proposals are many: what looks closely at their points only is for them.
         networks["foveal_decoder"] = (
             FovealDecoder(model).eval(),
-            (*prompts[:3], torch.zeros(2, 4, dtype=torch.int32)),
-            ["image_embeddings", *list(DYNAMIC["foveal_decoder"])[:3]],
+            (*prompts[:3], torch.zeros(2, 4, dtype=torch.int32), *high_res),
+            ["image_embeddings", *list(DYNAMIC["foveal_decoder"])[:3], *further],
             ["foveal_masks", "iou_predictions"],
         )
     return networks
@@ -202,7 +209,7 @@ def _export(
             str(path),
             input_names=input_names,
             output_names=output_names,
-            dynamic_axes=dynamic,
+            dynamic_axes={n: axes for n, axes in dynamic.items() if n in (*input_names, *output_names)},
             opset_version=OPSET,
             dynamo=False,
         )
@@ -307,8 +314,14 @@ def _share_weights(paths: list[Path], shared: Path) -> None:
 
 
 def export(
-    name: str, checkpoint: Path | None, out: Path, box_prior: bool | None = None, **options: Any
+    name: str,
+    checkpoint: Path | None,
+    out: Path,
+    box_prior: bool | None = None,
+    image_size: int | None = None,
+    **options: Any,
 ) -> Path:
     """Build a model, load a checkpoint if one is given, and write its bundle."""
     torch.manual_seed(0)
-    return export_bundle(create_model(name, checkpoint, box_prior=box_prior), out, **options)
+    model = create_model(name, checkpoint, box_prior=box_prior, image_size=image_size)
+    return export_bundle(model, out, **options)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..bundle import Bundle
+from ..bundle import HIGH_RES, Bundle
 from .device_clock import DeviceClock
 
 #: Where a network computes.
@@ -49,6 +49,28 @@ class Backend(Protocol):
 
 
 @dataclass(frozen=True)
+class Encoded:
+    """What the encoder gives for N images, on the device of its runtime.
+
+    Attributes:
+        image_embeddings: ``(N, 256, h, w)``.
+        high_res: the high-resolution features ``(N, 32, 4h, 4w)`` and ``(N, 64, 2h, 2w)``; empty where the
+            model has none.
+    """
+
+    image_embeddings: Any
+    high_res: tuple[Any, ...] = ()
+
+    def __getitem__(self, images: slice) -> Encoded:
+        return Encoded(self.image_embeddings[images], tuple(feature[images] for feature in self.high_res))
+
+    def feed(self) -> dict[str, Any]:
+        """The decoders' inputs of one image, by name."""
+        names = ("image_embeddings", *HIGH_RES)
+        return dict(zip(names, (self.image_embeddings, *self.high_res), strict=False))
+
+
+@dataclass(frozen=True)
 class Runtime:
     """The networks of a bundle, each on its runtime.
 
@@ -78,30 +100,39 @@ class Runtime:
         prompts = getattr(self.networks[network], "prompts", None)
         return prompts(count) if prompts else min(count, usual)
 
-    def encode(self, blob: Any) -> Any:
-        """``(N, 3, S, S)`` float32 -> the embeddings, on the device of the runtime."""
-        return self.networks["encoder"]({"image": blob})[0]
+    def encode(self, blob: Any) -> Encoded:
+        """``(N, 3, S, S)`` float32 -> embeddings and features, on the device of the runtime."""
+        embeddings, *high_res = self.networks["encoder"]({"image": blob})
+        return Encoded(embeddings, tuple(high_res))
 
     def decode(
-        self, embedding: Any, coords: np.ndarray, labels: np.ndarray, masks: np.ndarray, has_mask: np.ndarray
+        self,
+        encoded: Encoded,
+        coords: np.ndarray,
+        labels: np.ndarray,
+        masks: np.ndarray,
+        has_mask: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Prompts as in ``decoder.onnx`` -> low-res logits ``(B, 3, h, w)`` and IoU ``(B, 3)``."""
-        return self._decode("decoder", embedding, coords, labels, mask_input=masks, has_mask_input=has_mask)
+        return self._decode("decoder", encoded, coords, labels, mask_input=masks, has_mask_input=has_mask)
 
     def decode_foveal(
-        self, embedding: Any, coords: np.ndarray, labels: np.ndarray, cells: np.ndarray
+        self, encoded: Encoded, coords: np.ndarray, labels: np.ndarray, cells: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """As in ``foveal_decoder.onnx`` -> logits of the cells ``(B, 3, 16 * K)`` and IoU ``(B, 3)``."""
-        return self._decode("foveal_decoder", embedding, coords, labels, cells=cells)
+        return self._decode("foveal_decoder", encoded, coords, labels, cells=cells)
 
     def _decode(
-        self, network: str, embedding: Any, coords: np.ndarray, labels: np.ndarray, **rest: np.ndarray
+        self, network: str, encoded: Encoded, coords: np.ndarray, labels: np.ndarray, **rest: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        prompts = {"image_embeddings": embedding, "point_coords": coords, "point_labels": labels}
-        masks, iou = self.networks[network]({**prompts, **rest})
+        prompts = {"point_coords": coords, "point_labels": labels, **rest}
+        image = encoded.feed()
+        # The order of the ONNX file, which torch relies on: high-resolution features come last.
+        first = {"image_embeddings": image.pop("image_embeddings")}
+        masks, iou = self.networks[network]({**first, **prompts, **image})
         return masks, iou
 
-    def propose(self, embedding: Any) -> tuple[np.ndarray, np.ndarray]:
+    def propose(self, encoded: Encoded) -> tuple[np.ndarray, np.ndarray]:
         """AutoPPN's heat ``(1, 1, h, w)`` and distances ``(1, 4, h, w)``."""
-        heat, boxes = self.networks["proposals"]({"image_embeddings": embedding})
+        heat, boxes = self.networks["proposals"]({"image_embeddings": encoded.image_embeddings})
         return heat, boxes

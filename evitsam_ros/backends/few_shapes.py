@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from ..bundle import HIGH_RES
+
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 #: Share of a portion that may be filled up rather than cut off.
 SPARE = 0.25
-#: Input that all prompts share.
-SHARED = "image_embeddings"
+#: Inputs that all prompts share.
+SHARED = ("image_embeddings", *HIGH_RES)
 
 Run = Callable[[dict[str, Any]], list[np.ndarray]]
 
@@ -41,7 +43,7 @@ def in_few_shapes(run: Run) -> Run:
             # Clipping repeats the last prompt. A mask prompt may have one row for all.
             chosen = np.minimum(np.arange(start, start + size), start + rows - 1)
             portion = {
-                name: value if name == SHARED or len(value) != count else value[chosen]
+                name: value if name in SHARED or len(value) != count else value[chosen]
                 for name, value in inputs.items()
             }
             found.append([output[:rows] for output in run(portion)])

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..bundle import Bundle, sha256
+from ..bundle import HIGH_RES, Bundle, sha256
 from ..tensorrt.api import TensorRt, TensorRtError, find_gpu, find_tensorrt
 from ..tensorrt.cache import EngineCache, EngineKey, check_entry
 from .base import GPU, BackendError, Network
@@ -24,7 +24,7 @@ from .rtx_runtime_cache import SUFFIX, RuntimeCache
 #: The order in which engines of one network are preferred.
 PRECISIONS = ("fp16", "bf16", "fp32", "int8")
 #: Outputs that stay on the device: another network reads them.
-STAYS = ("image_embeddings",)
+STAYS = ("image_embeddings", *HIGH_RES)
 #: CUDA graphs of a network that are kept.
 MAX_GRAPHS = 16
 

@@ -103,5 +103,5 @@ class TorchBackend:
                     f"the torch backend needs {weights}, which this bundle was exported without; "
                     "export it with 'evitsam export --with-weights'"
                 )
-            self._models[bundle.name] = create_model(bundle.name, weights)
+            self._models[bundle.name] = create_model(bundle.name, weights, image_size=bundle.image_size)
         return self._models[bundle.name]

@@ -85,7 +85,7 @@ class Graphed:
 class InPowersOfTwo:
     """A network whose prompts are filled up to a power of two: few shapes, so few graphs.
 
-    The first input is the image's, all others have a row a prompt.
+    The first input is the image's. Others that have not a row a prompt are the image's too.
     """
 
     def __init__(self, network: Callable[..., list[Tensor]]) -> None:
@@ -94,5 +94,7 @@ class InPowersOfTwo:
     def __call__(self, image: Tensor, *prompts: Tensor) -> list[Tensor]:
         count = len(prompts[0])
         missing = (1 << (count - 1).bit_length()) - count
-        filled = [torch.cat([x, x[-1:].expand(missing, *x.shape[1:])]) for x in prompts]
+        filled = [
+            torch.cat([x, x[-1:].expand(missing, *x.shape[1:])]) if len(x) == count else x for x in prompts
+        ]
         return [output[:count] for output in self.network(image, *filled)]

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..backends import BACKENDS, BackendError
-from ..bundle import Bundle, open_bundle
+from ..bundle import HIGH_RES, Bundle, open_bundle
 from ..segment.fovea import Views
 from ..segment.transform import Transform
 
@@ -22,10 +22,15 @@ def cases_of(bundle: Bundle) -> dict[str, list[tuple[str, dict[str, np.ndarray]]
     rng = np.random.default_rng(0)
     image = rng.standard_normal((1, 3, bundle.image_size, bundle.image_size), np.float32)
     embedding = rng.standard_normal((1, *bundle.embedding), np.float32)
+    high_res = {
+        name: rng.standard_normal((1, *shape), np.float32)
+        for name, shape in zip(HIGH_RES, bundle.high_res_feats, strict=False)
+    }
 
     def prompts(count: int) -> dict[str, np.ndarray]:
         return {
             "image_embeddings": embedding,
+            **high_res,
             "point_coords": rng.uniform(0, bundle.prompt_size, (count, 2, 2)).astype(np.float32),
             "point_labels": np.tile(np.float32([2, 3]), (count, 1)),
             "mask_input": np.zeros((1, 1, *bundle.mask_size), np.float32),

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..backends import Runtime, open_runtime
+from ..backends.base import Encoded
 from ..bundle import Bundle, open_bundle
 from .budget import LatencyBudget
 from .coverage import SHARE, covering_points
@@ -39,12 +39,12 @@ class Embedding:
     """What the encoder says of one frame; decode any number of prompts on it.
 
     Attributes:
-        data: the runtime's own array, on its own device.
+        data: the encoder's arrays, on the runtime's own device.
         transform: geometry of the frame.
         stamp, frame_id: of the frame.
     """
 
-    data: Any
+    data: Encoded
     transform: Transform
     stamp: float | None = None
     frame_id: str = ""
@@ -55,7 +55,7 @@ class _Ahead:
     """An embedding that was made together with others, and its share of the time."""
 
     frame: Frame
-    data: Any
+    data: Encoded
     timings: dict[str, float]
 
 
@@ -157,8 +157,8 @@ class Segmenter:
         share = {stage: seconds / len(frames) for stage, seconds in self.timings.items()}
         self._ahead = [_Ahead(frame, data[i : i + 1], share) for i, frame in enumerate(frames)]
 
-    def _encode(self, frames: Sequence[Frame]) -> Any:
-        """The embeddings of frames ``(N, 256, h, w)``, on the runtime's device; starts :attr:`timings`."""
+    def _encode(self, frames: Sequence[Frame]) -> Encoded:
+        """The embeddings and features of N frames, on the runtime's device; starts :attr:`timings`."""
         bundle, self.timings = self.bundle, {}
         with self.timed("preprocess"):
             if self.runtime.preprocess is not None:

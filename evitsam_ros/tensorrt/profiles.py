@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..bundle import Bundle
+from ..bundle import HIGH_RES, Bundle
 from ..segment.fovea import Views
 from ..segment.segmenter import FOVEAL_CHUNK
 from ..segment.transform import Transform
@@ -48,7 +48,7 @@ def _decoder_profiles(
     """One profile for a range of prompts; a prompt is its points and two corners, or a padding point."""
     low, high = points[0] + 1, points[1] + 2
     usual = min(high, low + 1)
-    embedding, mask = (1, *bundle.embedding), bundle.mask_size
+    mask = bundle.mask_size
     profiles = []
     for least, most in prompts:
         counts = (least, most, most)
@@ -56,7 +56,7 @@ def _decoder_profiles(
         masks = (1, 1, most)
         profiles.append(
             {
-                "image_embeddings": (embedding, embedding, embedding),
+                **_image_inputs(bundle),
                 "point_coords": tuple((b, n, 2) for b, n in zip(counts, tokens, strict=True)),
                 "point_labels": tuple((b, n) for b, n in zip(counts, tokens, strict=True)),
                 "mask_input": tuple((m, 1, *mask) for m in masks),
@@ -66,12 +66,18 @@ def _decoder_profiles(
     return tuple(profiles)
 
 
+def _image_inputs(bundle: Bundle) -> Shapes:
+    """What a decoder reads of the image; its shapes are fixed."""
+    shapes = {"image_embeddings": (1, *bundle.embedding)}
+    shapes |= {name: (1, *shape) for name, shape in zip(HIGH_RES, bundle.high_res_feats, strict=False)}
+    return {name: (shape,) * 3 for name, shape in shapes.items()}
+
+
 def _foveal_profile(bundle: Bundle, points: tuple[int, int]) -> Shapes:
     """What the segmenter sends: few prompts or many, points with a box or a padding point, any picture.
 
     Views along outlines have more cells than those around points, at any size.
     """
-    embedding = (1, *bundle.embedding)
     usual = 3 if bundle.proposals_as == "boxes" else 2
     counts, tokens = (1, FOVEAL_CHUNK, FOVEAL_CHUNK), (2, usual, points[1] + 2)
     side = bundle.prompt_size
@@ -81,7 +87,7 @@ def _foveal_profile(bundle: Bundle, points: tuple[int, int]) -> Shapes:
     views = Views.around(point, small), Views.around(point, picture), Views.along(outline, large)
     cells = [view.cells().shape[1] for view in views]
     return {
-        "image_embeddings": (embedding,) * 3,
+        **_image_inputs(bundle),
         "point_coords": tuple((b, n, 2) for b, n in zip(counts, tokens, strict=True)),
         "point_labels": tuple(zip(counts, tokens, strict=True)),
         "cells": tuple(zip(counts, cells, strict=True)),

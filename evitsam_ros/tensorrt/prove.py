@@ -11,6 +11,7 @@ import numpy as np
 from onnx import ModelProto
 
 from ..backends import Runtime
+from ..backends.base import Encoded
 from ..bundle import NETWORKS, Bundle
 from ..segment import Masks, Prompt, Segmenter
 from ..segment.decoder_inputs import prompt_arrays
@@ -99,27 +100,27 @@ def feeds_for(
     feeds: dict[str, list[dict]] = {name: [] for name in NETWORKS}
     for image in images:
         blob = preprocess(image, bundle.image_size, bundle.mean, bundle.std)
-        embedding = runtime.encode(blob)
+        encoded = runtime.encode(blob)
         feeds["encoder"].append({"image": blob})
-        feeds["proposals"].append({"image_embeddings": embedding})
+        feeds["proposals"].append({"image_embeddings": encoded.image_embeddings})
         transform = Transform.of(bundle, image.shape[:2])
         prompts = prompts_for(image)
         for group in ([p for p in prompts if p.box is not None], [p for p in prompts if p.box is None]):
-            said, mask, has_mask = _read(group, embedding, transform)
+            said, mask, has_mask = _read(group, encoded, transform)
             feeds["decoder"].append({**said, "mask_input": mask, "has_mask_input": has_mask})
         for group in proposals_for(image):
-            said, *_ = _read(group, embedding, transform)
+            said, *_ = _read(group, encoded, transform)
             views = Views.around(np.stack([looks_at(prompt) for prompt in group]), transform)
             feeds["foveal_decoder"].append({**said, "cells": views.cells()})
     return feeds
 
 
 def _read(
-    group: Sequence[Prompt], embedding: Any, transform: Transform
+    group: Sequence[Prompt], encoded: Encoded, transform: Transform
 ) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
     """What both decoders read of prompts of one kind; and the mask prompt, which one of them reads."""
     coords, labels, mask, has_mask = prompt_arrays(group, transform)
-    said = {"image_embeddings": embedding, "point_coords": coords, "point_labels": labels}
+    said = {**encoded.feed(), "point_coords": coords, "point_labels": labels}
     return said, mask, has_mask
 
 
@@ -135,7 +136,8 @@ def prove(
     outputs: dict[str, list[NetworkProof]] = {}
     for image in images:
         right, found = reference.embed(image), segmenter.embed(image)
-        outputs.setdefault("encoder", []).append(_compare(right.data, found.data))
+        pairs = zip(right.data.feed().values(), found.data.feed().values(), strict=True)
+        outputs.setdefault("encoder", []).extend(_compare(a, b) for a, b in pairs)
         if bundle.has_proposals:
             pairs = zip(reference.runtime.propose(right.data), candidate.propose(found.data), strict=True)
             outputs.setdefault("proposals", []).extend(_compare(a, b) for a, b in pairs)

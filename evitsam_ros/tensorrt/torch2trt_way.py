@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..bundle import Bundle
+from ..bundle import HIGH_RES, Bundle
 from .api import Gpu, TensorRt, TensorRtError
 from .build import Options, Progress, Report, build_engine, plan
 from .cache import EngineCache
@@ -23,6 +23,7 @@ from .prove import ProofError, prove
 
 INSTEAD = "build through ONNX instead: leave --via out"
 
+ENCODER_OUTPUTS = ["image_embeddings", *HIGH_RES]
 #: Networks that torch2trt's tracing does not carry: their ONNX goes to the same builder.
 DECODERS = {"decoder", "foveal_decoder"}
 
@@ -92,10 +93,11 @@ def _modules(bundle: Bundle) -> dict[str, tuple[Any, Any, list[str], list[str]]]
     weights = bundle.folder / "model.safetensors"
     if not weights.is_file():
         raise TensorRtError(f"{bundle.folder} has no model.safetensors: export it with --with-weights")
-    model = create_model(bundle.name, weights).deploy().cuda()
+    model = create_model(bundle.name, weights, image_size=bundle.image_size).deploy().cuda()
     image = torch.zeros(1, 3, bundle.image_size, bundle.image_size, device="cuda")
     embedding = torch.zeros(1, *bundle.embedding, device="cuda")
-    modules = {"encoder": (model.image_encoder, image, ["image"], ["image_embeddings"])}
+    outputs = ENCODER_OUTPUTS[: 1 + len(bundle.high_res_feats)]
+    modules = {"encoder": (model.image_encoder, image, ["image"], outputs)}
     if bundle.has_proposals:
         modules["proposals"] = (model.auto_ppn, embedding, ["image_embeddings"], ["heat", "boxes"])
     return modules

@@ -103,7 +103,7 @@ class Follower:
     def update(self, embedding: Embedding, masks: Masks) -> Masks:
         """The answers that fit; ``masks`` are those of :meth:`prompts`, one each."""
         found = masks.visible > 0
-        data, sides = np.asarray(embedding.data), embedding.transform.mask_size
+        data, sides = np.asarray(embedding.data.image_embeddings), embedding.transform.mask_size
         looks = describe(data, found, (sides[0] / data.shape[2], sides[1] / data.shape[3]))
         fitting = []
         for index, identity in enumerate(masks.object_ids.tolist()):

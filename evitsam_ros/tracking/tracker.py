@@ -124,7 +124,7 @@ class Tracker:
         asked = masks.prompts or [prompt_of(mask, embedding) for mask in masks.visible > 0]
         found = masks.visible > 0
         sides = embedding.transform.mask_size
-        data = np.asarray(embedding.data)
+        data = np.asarray(embedding.data.image_embeddings)
         cells = (sides[0] / data.shape[2], sides[1] / data.shape[3])
         looks = describe(data, found, cells)
         pairs = self._same(found)

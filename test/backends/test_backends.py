@@ -52,7 +52,8 @@ def test_openvino_encodes_several_images_as_it_does_one(bundle_folder):
     encode = Segmenter.open(bundle_folder, "openvino").runtime.encode
     side = open_bundle(bundle_folder).image_size
     images = np.random.default_rng(0).standard_normal((3, 3, side, side), np.float32)
-    together, alone = encode(images), [encode(image[None]) for image in images]
+    together = encode(images).image_embeddings
+    alone = [encode(image[None]).image_embeddings for image in images]
     np.testing.assert_allclose(together, np.concatenate(alone), atol=1e-4)
 
 

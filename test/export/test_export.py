@@ -10,7 +10,7 @@ import onnxruntime as ort
 import pytest
 import torch
 
-from evitsam_ros.bundle import open_bundle, sha256
+from evitsam_ros.bundle import HIGH_RES, open_bundle, sha256
 from evitsam_ros.export import export_bundle
 from evitsam_ros.models import create_model
 from evitsam_ros.models.decoder_rewrites import DeployedDecoder
@@ -18,7 +18,7 @@ from evitsam_ros.models.foveal_decoder import FovealDecoder
 from test.conftest import lively
 
 
-@pytest.fixture(scope="module", params=["lite_sam", "efficientvit_sam_l0"])
+@pytest.fixture(scope="module", params=["lite_sam", "efficientvit_sam_l0", "efficientnet_sam_lite0"])
 def exported(request, tmp_path_factory):
     torch.manual_seed(0)
     # The shipped Lite-SAM has a box prior, official checkpoints have none.
@@ -35,16 +35,26 @@ def relative(ours: np.ndarray, reference: torch.Tensor) -> float:
     return float(np.abs(ours - reference.numpy()).max() / reference.abs().max())
 
 
+def high_res(bundle, generator) -> dict[str, torch.Tensor]:
+    """Random high-resolution features, where the model has some."""
+    return {
+        name: torch.randn(1, *shape, generator=generator)
+        for name, shape in zip(HIGH_RES, bundle.high_res_feats, strict=False)
+    }
+
+
 def test_encoder_agrees_with_torch(exported):
     model, bundle = exported
     image = torch.randn(
         1, 3, bundle.image_size, bundle.image_size, generator=torch.Generator().manual_seed(2)
     )
     with torch.no_grad():
-        reference = model.image_encoder(image)
-    ours = session(bundle, "encoder").run(None, {"image": image.numpy()})[0]
-    assert float(np.abs(ours - reference.numpy()).mean() / reference.std()) < 1e-4
-    assert relative(ours, reference) < 1e-3
+        embedding, high_res = model.embed(image)
+    outputs = session(bundle, "encoder").run(None, {"image": image.numpy()})
+    assert [output.shape[1:] for output in outputs[1:]] == list(bundle.high_res_feats)
+    for ours, reference in zip(outputs, (embedding, *high_res), strict=True):
+        assert float(np.abs(ours - reference.numpy()).mean() / reference.std()) < 1e-4
+        assert relative(ours, reference) < 1e-3
 
 
 @pytest.mark.parametrize(("count", "points", "masks"), [(1, 2, 1), (7, 4, 1), (3, 1, 3), (1, 11, 1)])
@@ -57,6 +67,7 @@ def test_decoder_agrees_with_torch_for_any_number_of_prompts_and_points(exported
         "point_labels": torch.randint(-1, 4, (count, points), generator=generator).float(),
         "mask_input": torch.randn(masks, 1, *bundle.mask_size, generator=generator),
         "has_mask_input": torch.ones(masks) * float(masks > 1),
+        **high_res(bundle, generator),
     }
     with torch.no_grad():
         reference = DeployedDecoder(model, "plain")(*inputs.values())
@@ -80,6 +91,7 @@ def test_foveal_decoder_agrees_with_torch_for_any_cells(exported, count, points,
         "cells": torch.randint(
             0, 1600 + 400 + 100 + 25, (count, cells), generator=generator, dtype=torch.int32
         ),
+        **high_res(bundle, generator),
     }
     with torch.no_grad():
         reference = FovealDecoder(model)(*inputs.values())
