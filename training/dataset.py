@@ -69,10 +69,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class SampleOptions:
-    """``prompts`` masks a view; ``heat_of``: see :func:`training.targets.proposal_targets`."""
+    """``prompts`` masks a view; ``heat_of``: see :func:`training.targets.proposal_targets`.
+
+    ``proposals_from``: sources whose views teach AutoPPN; None: all.
+    """
 
     prompts: int
     heat_of: str = "distance"
+    proposals_from: tuple[str, ...] | None = None
 
 
 def make_sample(
@@ -80,6 +84,8 @@ def make_sample(
 ) -> dict[str, Any]:
     """One row of a batch from a view that has masks."""
     heat, distances, group = proposal_targets(view.coverage, view.boxes, float(view.size), options.heat_of)
+    if options.proposals_from is not None and record.source not in options.proposals_from:
+        group[:] = -1  # unlabelled: what is not masked there may be an object all the same
     masks = len(view.boxes)
     chosen = rng.choice(masks, options.prompts, replace=masks < options.prompts)
     points = np.stack([sample_points(view.coverage[i], view.stride, rng) for i in chosen])

@@ -26,6 +26,7 @@ from .checkpoint import load_progress, load_weights, save_progress, save_weights
 from .dataset import Batch
 from .feed import Feed
 from .geometry import axis_frequencies, warm_up
+from .heads import take_heads
 from .previews import write_preview
 from .recipe import Optimiser, Recipe, Stage
 from .runlog import RunLog
@@ -65,7 +66,12 @@ class Engine:
             auto_ppn=True if recipe.task in ("lite_sam", "auto_ppn") else None,
             ppn_stem=recipe.ppn_stem,
             box_prior=recipe.box_prior,
+            backbone_weights=recipe.backbone,
+            high_res=recipe.high_res,
+            gather=recipe.gather,
         ).to(memory_format=torch.channels_last)
+        if recipe.heads is not None and recipe.init is None:
+            take_heads(model, recipe.heads)
         task = build_task(model, recipe)
         self.model, self.plain_task = model, task
         self.average = copy.deepcopy(model).requires_grad_(False).to(self.fabric.device)
@@ -217,7 +223,10 @@ def make_optimiser(task: nn.Module, options: Optimiser) -> torch.optim.Optimizer
             continue
         plain = parameter.ndim <= 1 or "embed" in name or "_token" in name
         heads = name.startswith(("model.prompt_encoder.", "model.mask_decoder.", "model.box_prior."))
-        key = (0.0 if plain else options.weight_decay, options.heads_rate if heads else 1.0)
+        share = options.heads_rate if heads else 1.0
+        if name.startswith("model.image_encoder.backbone."):
+            share = options.backbone_rate
+        key = (0.0 if plain else options.weight_decay, share)
         groups.setdefault(key, []).append(parameter)
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[options.name]
     parts = [{"params": p, "weight_decay": decay, "share": share} for (decay, share), p in groups.items()]

@@ -40,7 +40,8 @@ class Feed:
 
     def batches(self, stage: Stage, spec: ModelSpec, step: int, first: int, last: int) -> Iterator[Batch]:
         """What the steps ``step`` to ``last`` of a stage that began at ``first`` take, in their order."""
-        data, sample = self.recipe.data, SampleOptions(stage.prompts, self.recipe.data.heat_of)
+        data = self.recipe.data
+        sample = SampleOptions(stage.prompts, data.heat_of, data.proposals_from)
         stride = max(1, stage.size // cells_of(spec, stage.size))
         view = ViewOptions(stage.size, stride, stage.zoom, data.flip, data.colour, data.max_masks)
         # Every stage draws anew, so that its samples do not depend on the batch sizes of those before it.
@@ -59,9 +60,9 @@ class Feed:
 def cells_of(spec: ModelSpec, size: int) -> int:
     """Side of the low-res logits for views of ``size`` pixels.
 
-    LiteViT's embedding grows with its input; EfficientViT-SAM's neck resizes to 64 x 64 whatever comes.
+    Most embeddings grow with their input; EfficientViT-SAM's neck resizes to 64 x 64 whatever comes.
     """
-    return size // 4 if spec.family == "lite_sam" else spec.mask_size[0]
+    return size // 4 if spec.scales else spec.mask_size[0]
 
 
 def read_sources(data: Data, root: Path) -> dict[str, Sequence[Record]]:

@@ -16,6 +16,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from evitsam_ros.models import create_model
+from evitsam_ros.models.registry import read_checkpoint
+from evitsam_ros.models.sam import Sam
 
 from .checkpoint import save_weights
 
@@ -50,6 +52,25 @@ def heads_from_transformers(state: dict[str, Tensor]) -> dict[str, Tensor]:
             name = re.sub(pattern, replacement, name)
         heads[name] = tensor
     return heads
+
+
+def take_heads(model: Sam, checkpoint: str | Path) -> None:
+    """Copy prompt encoder, mask decoder, AutoPPN and box prior from another model's checkpoint, in place.
+
+    What ``model`` does not have is left out.
+
+    Raises:
+        ValueError: the checkpoint lacks a head of ``model``, or its shapes differ.
+    """
+    wanted = [name for name in model.state_dict() if not name.startswith("image_encoder.")]
+    state = read_checkpoint(checkpoint)
+    missing = [name for name in wanted if name not in state]
+    if missing:
+        raise ValueError(f"checkpoint {checkpoint} has no {', '.join(missing[:3])}")
+    try:
+        model.load_state_dict({name: state[name] for name in wanted}, strict=False)
+    except RuntimeError as error:
+        raise ValueError(f"checkpoint {checkpoint} does not fit {model.spec.name}: {error}") from error
 
 
 def main(arguments: list[str] | None = None) -> int:

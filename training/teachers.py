@@ -67,7 +67,7 @@ class ModelTeacher(TeacherModel):
 
     def embed(self, batch: Batch) -> Tensor:
         side = min(batch.image.shape[1], self.model.spec.image_size)
-        return self.model.image_encoder(normalised(batch, self.mean, self.std, side))
+        return self.model.embed(normalised(batch, self.mean, self.std, side))[0]
 
 
 class FileTeacher(TeacherModel):

@@ -30,7 +30,8 @@ def network_costs(name: str) -> dict[str, NetworkCost]:
     image = torch.zeros(1, 3, spec.image_size, spec.image_size)
     embedding = torch.zeros(1, *spec.embedding)
     no_mask = torch.zeros(1, 1, *spec.mask_size)
-    prompt = (embedding, torch.zeros(1, 2, 2), torch.tensor([[2.0, 3.0]]), no_mask, torch.zeros(1))
+    high_res = tuple(torch.zeros(1, *shape) for shape in spec.high_res)
+    prompt = (embedding, torch.zeros(1, 2, 2), torch.tensor([[2.0, 3.0]]), no_mask, torch.zeros(1), high_res)
     costs = {
         "image encoder": NetworkCost(_count(model.image_encoder), _macs(model.image_encoder, image)),
         "heads, one box": NetworkCost(

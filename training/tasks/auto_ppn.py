@@ -29,5 +29,5 @@ class AutoPpnTask(Task):
 
     def forward(self, batch: Batch, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
         with torch.no_grad():
-            embedding = self.model.image_encoder(self.normalised(batch))
+            embedding, _ = self.model.embed(self.normalised(batch))
         return proposals_of(self, embedding, batch)

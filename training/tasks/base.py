@@ -6,6 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from evitsam_ros.models.backbone_encoder import BackboneEncoder
 from evitsam_ros.models.lite_vit import LiteViT
 from evitsam_ros.models.sam import Sam
 
@@ -39,9 +40,11 @@ class Task(nn.Module):
         for part in (self.model.image_encoder, self.model.auto_ppn):
             if part is not None:
                 part.requires_grad_(not stage.heads_only)
+        encoder = self.model.image_encoder
+        if isinstance(encoder, BackboneEncoder) and not stage.heads_only:
+            encoder.backbone.fix_(stage.backbone_fixed, stage.depthwise_fixed)
         self.first_stage = None
         if stage.first_stage_fixed:
-            encoder = self.model.image_encoder
             if not isinstance(encoder, LiteViT):
                 raise ValueError(f"first_stage_fixed is for LiteViT, not for {self.recipe.model}")
             encoder.merges[0].requires_grad_(False)
@@ -56,15 +59,14 @@ class Task(nn.Module):
                 self.model.auto_ppn.eval()
         return self
 
-    def embed(self, batch: Batch) -> Tensor:
-        """The image embedding, ``(B, 256, h, w)``."""
-        encoder = self.model.image_encoder
+    def embed(self, batch: Batch) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The image embedding, ``(B, 256, h, w)``, and the high-resolution features, as ``Sam.embed``."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.heads_only):
             if self.first_stage is None or not self.training:
-                return encoder(self.normalised(batch))
+                return self.model.embed(self.normalised(batch))
             with torch.no_grad():
                 fixed = self.first_stage(self.normalised(batch))
-            return encoder.after_first_stage(fixed)
+            return self.model.image_encoder.after_first_stage(fixed), ()
 
     def normalised(self, batch: Batch) -> Tensor:
         """What the model's encoder reads, ``(B, 3, S, S)`` float32."""

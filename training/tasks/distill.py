@@ -34,7 +34,7 @@ class DistillTask(Task):
         with torch.no_grad():
             wanted = self.teacher.embed(batch)
         side = min(batch.image.shape[1], self.model.spec.image_size)
-        embedding = self.model.image_encoder(resized(self.normalised(batch), side))
+        embedding, _ = self.model.embed(resized(self.normalised(batch), side))
         distance = F.mse_loss(embedding.float(), resized(wanted.float(), embedding.shape[-1]))
         loss, numbers = distance, {"distance": distance}
         if self.with_proposals:

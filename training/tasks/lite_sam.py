@@ -13,8 +13,8 @@ from .sam import SamTask
 
 class LiteSamTask(SamTask):
     def forward(self, batch: Batch, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
-        embedding = self.embed(batch)
-        loss, numbers = self.mask_losses(embedding, batch, step, rank)
+        embedding, high_res = self.embed(batch)
+        loss, numbers = self.mask_losses(embedding, high_res, batch, step, rank)
         features, more = self.feature_loss(embedding, batch)
         loss, numbers = loss + features, numbers | more
         if not self.heads_only:

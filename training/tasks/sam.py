@@ -32,8 +32,8 @@ class SamTask(Task):
             self.feature_teacher, self.feature_head = FeatureTeacher(), FeatureHead()
 
     def forward(self, batch: Batch, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
-        embedding = self.embed(batch)
-        loss, numbers = self.mask_losses(embedding, batch, step, rank)
+        embedding, high_res = self.embed(batch)
+        loss, numbers = self.mask_losses(embedding, high_res, batch, step, rank)
         features, more = self.feature_loss(embedding, batch)
         return loss + features, numbers | more
 
@@ -48,7 +48,7 @@ class SamTask(Task):
         return self.recipe.features.weight * distance, {"features": distance}
 
     def mask_losses(
-        self, embedding: Tensor, batch: Batch, step: int, rank: int
+        self, embedding: Tensor, high_res: tuple[Tensor, ...], batch: Batch, step: int, rank: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss over boxes and points, weighted by their shares, and the IoU of the first-ranked masks."""
         options = self.recipe.prompts
@@ -61,7 +61,7 @@ class SamTask(Task):
         for kind, part in (("box", slice(0, boxes)), (self._point_kind(step), slice(boxes, masks))):
             if part.start == part.stop:
                 continue
-            part_loss, iou = self._prompted(embedding, batch, part, kind, step, rank)
+            part_loss, iou = self._prompted(embedding, high_res, batch, part, kind, step, rank)
             loss = loss + part_loss * (part.stop - part.start) / masks
             numbers["iou " + kind] = iou.mean()
         return loss, numbers
@@ -71,7 +71,14 @@ class SamTask(Task):
         return "point in box" if self.model.auto_ppn is not None and step % 4 == 3 else "point"
 
     def _prompted(
-        self, embedding: Tensor, batch: Batch, part: slice, kind: str, step: int, rank: int
+        self,
+        embedding: Tensor,
+        high_res: tuple[Tensor, ...],
+        batch: Batch,
+        part: slice,
+        kind: str,
+        step: int,
+        rank: int,
     ) -> tuple[Tensor, Tensor]:
         """The mean loss over the rounds, and the ``(N,)`` IoU after the last one."""
         truth = batch.coverage[:, part].flatten(0, 1)
@@ -93,7 +100,7 @@ class SamTask(Task):
                 generator = self.generator(step, rank, 4 + turn % 4)
                 prompts = click_at_error(prompts, last[:, 0], truth, generator, batch.image.shape[1])
             coords, labels = prompts.in_frame(batch.prompt_scale)
-            logits, iou = self.model.decode(per_prompt, coords, labels, mask, has_mask)
+            logits, iou = self.model.decode(per_prompt, coords, labels, mask, has_mask, high_res)
             logits, iou = logits[:, 1:].float(), iou[:, 1:].float()
             loss, ranked = mask_loss(logits, iou, truth, certain.to(truth.device), weights, outside)
             total = total + loss
