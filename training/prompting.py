@@ -48,6 +48,12 @@ def point_prompts(points: Tensor, count: int) -> PromptSet:
     return PromptSet(torch.cat([points[:, :count], padding], dim=1), labels)
 
 
+def no_prompts(like: PromptSet) -> PromptSet:
+    """SAM's padding point alone for each prompt: what stands beside a mask prompt without points or box."""
+    coords = torch.zeros_like(like.coords[:, :1])
+    return PromptSet(coords, torch.full_like(like.labels[:, :1], -1.0))
+
+
 def point_in_box_prompts(
     points: Tensor, boxes: Tensor, jitter: float = 0.0, generator: torch.Generator | None = None
 ) -> PromptSet:

@@ -94,6 +94,9 @@ class Prompts(_Strict):
     fed_back: float = Field(
         1.0, ge=0, le=1, description="share of the steps in which rounds also read the last one's logits"
     )
+    mask_alone: float = Field(
+        0.0, ge=0, le=1, description="share of these steps whose last round reads the logits and nothing else"
+    )
 
 
 class Losses(_Strict):

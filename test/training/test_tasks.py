@@ -106,23 +106,56 @@ def test_efficientvit_sam_is_trained_end_to_end(shapes_data, tmp_path):
     assert changed(engine) == {"image_encoder", "prompt_encoder", "mask_decoder"}
 
 
-@pytest.mark.parametrize(("share", "seen"), [(0.0, [0, 0, 0]), (1.0, [0, 1, 1])])
+@pytest.mark.parametrize(
+    ("share", "alone", "seen"),
+    [
+        (0.0, 1.0, [(2, 0), (3, 0), (4, 0)]),
+        (1.0, 0.0, [(2, 0), (3, 1), (4, 1)]),
+        (1.0, 1.0, [(2, 0), (3, 1), (1, 1)]),
+    ],
+)
 def test_rounds_add_clicks_and_read_the_last_logits_where_the_recipe_says_so(
-    shapes_data, tmp_path, monkeypatch, share, seen
+    shapes_data, tmp_path, monkeypatch, share, alone, seen
 ):
-    prompts = {"rounds": 3, "fed_back": share, "boxes": 1.0}
+    """(tokens of the prompt, whether it has a mask) by round: the last one may be the mask alone."""
+    prompts = {"rounds": 3, "fed_back": share, "mask_alone": alone, "boxes": 1.0}
     stages = [{**STAGE, "steps": 1, "batch": 1, "prompts": 2}]
     engine = Engine(recipe("lite_sam", stages=stages, prompts=prompts), shapes_data, tmp_path, workers=0)
     decode, calls = type(engine.model).decode, []
 
-    def recording(self, embedding, coords, labels, mask, has_mask):
+    def recording(self, embedding, coords, labels, mask, has_mask, *rest):
         calls.append((coords.shape[1], int(has_mask.max())))
-        return decode(self, embedding, coords, labels, mask, has_mask)
+        return decode(self, embedding, coords, labels, mask, has_mask, *rest)
 
     monkeypatch.setattr(type(engine.model), "decode", recording)
     engine.run()
-    first = [calls[index] for index in range(3)]
-    assert [count for count, _ in first] == [2, 3, 4] and [fed for _, fed in first] == seen
+    assert calls[:3] == seen
+
+
+def test_a_timm_encoder_is_trained_and_its_fixed_layers_stay(shapes_data, tmp_path):
+    """Strides up to 4 and depthwise kernels stay; the rest learns, high-resolution features too."""
+    stages = [{**STAGE, "size": 64, "backbone_fixed": 4, "depthwise_fixed": True}]
+    more = {"model": "efficientnet_sam_lite0", "backbone": "wheel", "stages": stages}
+    engine = Engine(recipe("sam", **more), shapes_data, tmp_path, workers=0)
+    before = {name: tensor.clone() for name, tensor in engine.model.state_dict().items()}
+    engine.run()
+    after = engine.model.state_dict()
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert {"image_encoder.high_res.0.weight", "image_encoder.neck.output.weight"} <= moved
+    assert "image_encoder.backbone.trunk.blocks.6.0.conv_pwl.weight" in moved
+    trunk = {name.removeprefix("image_encoder.backbone.trunk.") for name in moved if ".trunk." in name}
+    assert not any("conv_dw" in name or name.startswith(("conv_stem", "blocks.0", "blocks.1")) for name in trunk)
+
+
+def test_only_sources_where_every_object_has_a_mask_teach_proposals(shapes_data, tmp_path):
+    losses = []
+    for sources in (None, ["another"]):
+        data = {"train": ["shapes_train"], "proposals_from": sources}
+        engine = Engine(recipe("lite_sam", data=data), shapes_data, tmp_path / str(sources), workers=0)
+        batch = next(engine.feed.batches(engine.recipe.stages[0], engine.model.spec, 0, 0, 1))
+        losses.append(engine.train_step([batch], 1e-4))
+    assert losses[0]["heat"] > 0 and losses[0]["box"] > 0
+    assert losses[1]["heat"] == losses[1]["box"] == 0
 
 
 def test_a_stage_of_heads_only_leaves_the_encoder_as_it_is(shapes_data, tmp_path):

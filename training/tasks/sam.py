@@ -16,6 +16,7 @@ from ..prompting import (
     PromptSet,
     box_prompts,
     click_at_error,
+    no_prompts,
     outside_boxes,
     point_in_box_prompts,
     point_prompts,
@@ -93,10 +94,14 @@ class SamTask(Task):
             boxes = batch.boxes[:, part].flatten(0, 1)
             outside = outside_boxes(boxes, cells, batch.image.shape[1])
         certain = torch.full((len(truth),), kind != "point" and self.recipe.losses.boxes_teach_all)
-        fed_back = torch.rand((), generator=self.generator(step, rank, 7)) < self.recipe.prompts.fed_back
+        chances = torch.rand(2, generator=self.generator(step, rank, 7)).tolist()
+        rounds, fed_back = self.recipe.prompts.rounds, chances[0] < self.recipe.prompts.fed_back
+        mask_alone = fed_back and chances[1] < self.recipe.prompts.mask_alone
         total, last = embedding.new_zeros(()), mask
-        for turn in range(self.recipe.prompts.rounds):
-            if turn:
+        for turn in range(rounds):
+            if turn and turn + 1 == rounds and mask_alone:
+                prompts = no_prompts(prompts)
+            elif turn:
                 generator = self.generator(step, rank, 4 + turn % 4)
                 prompts = click_at_error(prompts, last[:, 0], truth, generator, batch.image.shape[1])
             coords, labels = prompts.in_frame(batch.prompt_scale)
@@ -108,7 +113,7 @@ class SamTask(Task):
             last = logits.detach()[torch.arange(len(best)), best][:, None]
             if fed_back:
                 mask, has_mask = last, truth.new_ones(len(best))
-        return total / self.recipe.prompts.rounds, ranked
+        return total / rounds, ranked
 
     def _first_prompts(self, batch: Batch, part: slice, kind: str, step: int, rank: int) -> PromptSet:
         options = self.recipe.prompts
