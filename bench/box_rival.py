@@ -35,11 +35,11 @@ def reference(bundle: Path, image: np.ndarray) -> tuple[Ways, dict]:
     """Eager PyTorch, as the papers' code does it."""
     import torch
 
-    from evitsam_ros.backends.torch_backend import WEIGHTS
+    from evitsam_ros.bundle import CHECKPOINT
 
     from .reference import Reference
 
-    model = Reference(open_bundle(bundle).name, bundle / WEIGHTS)
+    model = Reference(open_bundle(bundle).name, bundle / CHECKPOINT)
     blob = model.preprocess(image)
     ways = {MASK: lambda: model.mask(image, BOX), ENCODER: lambda: model.encode(blob)}
     return ways, {"runtimes": f"torch {torch.__version__}, eager, {torch.get_num_threads()} threads"}

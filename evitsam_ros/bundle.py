@@ -19,6 +19,8 @@ import yaml
 #: Of a bundle's description; 2 has high-resolution features, which software for 1 does not pass on.
 FORMATS = (1, 2)
 DESCRIPTION = "model.yaml"
+#: The trained weights, for fine-tuning and the torch backend; networks may read theirs from it.
+CHECKPOINT = "model.safetensors"
 #: Widths of the cells that ``foveal_decoder.onnx`` can look at, in cells of the embedding.
 FOVEAL_STRIDES = (1, 2, 4, 8)
 #: What else the encoder gives the decoders, of strides 4 and 8; named as SAM 2 names them.
@@ -29,6 +31,11 @@ _NUMBERS3 = {"type": "array", "items": {"type": "number"}, "minItems": 3, "maxIt
 _SIDE = {"type": "integer", "minimum": 16}
 _NAME = {"type": "string", "pattern": r"^\w[\w.-]*$"}
 _DIGEST = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+_WEIGHTS = {
+    "type": "object",
+    "required": ["file", "sha256"],
+    "properties": {"file": _NAME, "sha256": _DIGEST},
+}
 _NETWORK = {
     "type": "object",
     "required": ["file", "sha256"],
@@ -36,11 +43,8 @@ _NETWORK = {
         "file": {"type": "string", "pattern": r"^[\w.-]+\.onnx$"},
         "sha256": _DIGEST,
         "params": {"type": "integer"},
-        "weights": {
-            "type": "object",
-            "required": ["file", "sha256"],
-            "properties": {"file": _NAME, "sha256": _DIGEST},
-        },
+        # One file, or several.
+        "weights": {"oneOf": [_WEIGHTS, {"type": "array", "items": _WEIGHTS}]},
     },
 }
 SCHEMA: dict[str, Any] = {
@@ -198,10 +202,15 @@ def open_bundle(name_or_folder: str | Path) -> Bundle:
         where = ".".join(str(part) for part in error.absolute_path) or "the file"
         raise BundleError(f"{path}: {where}: {error.message}") from error
     networks = {}
+    checked: dict[str, str] = {}
     for name, entry in description["networks"].items():
         networks[name] = _check(folder, entry)
-        if "weights" in entry:
-            _check(folder, entry["weights"])
+        weights = entry.get("weights", [])
+        for file in weights if isinstance(weights, list) else [weights]:
+            # Networks share files, and hashing takes most of the time of opening.
+            if checked.get(file["file"]) != file["sha256"]:
+                _check(folder, file)
+                checked[file["file"]] = file["sha256"]
     return Bundle(
         folder=folder,
         name=description["name"],

@@ -14,26 +14,20 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import torch
 import yaml
-from onnx import TensorProto, helper, numpy_helper
-from onnx.external_data_helper import set_external_data
 from torch import nn
 
-from .bundle import DESCRIPTION, FORMATS, HIGH_RES, sha256
+from .bundle import CHECKPOINT, DESCRIPTION, FORMATS, HIGH_RES, sha256
 from .models import create_model
 from .models.decoder_rewrites import DeployedDecoder, Form
 from .models.foveal_decoder import FovealDecoder
 from .models.sam import Sam
+from .stored_weights import SMALL, save_checkpoint, share_weights, store_as_fp16
 from .tensorrt.onnx_types import element_types
 
 OPSET = 20
-#: Constants smaller than this stay float32 with ``storage="fp16"``: they weigh nothing.
-SMALL = 4096
-#: Where weights in a file of their own begin: so they can be mapped into memory.
-PAGE = 4096
 
 _BATCH = {0: "prompts", 1: "points"}
 #: Axes of any length, by network.
@@ -60,8 +54,6 @@ DYNAMIC = {
         "iou_predictions": {0: "prompts"},
     },
 }
-#: Networks that are made of the same weights, and the file that holds them once.
-SHARED_WEIGHTS = ("decoder.weights", ("decoder", "foveal_decoder"))
 
 
 def export_bundle(
@@ -114,6 +106,8 @@ def export_bundle(
 def _write(
     model: Sam, folder: Path, storage: str, decoder_form: Form, with_weights: bool, extra: dict[str, Any]
 ) -> None:
+    if with_weights:
+        save_checkpoint(model, folder / CHECKPOINT, storage)
     deployed = model.deploy()
     networks = {}
     for name, (module, inputs, input_names, output_names) in _networks(deployed, decoder_form).items():
@@ -122,22 +116,13 @@ def _write(
         _drop_idle_casts(path)
         _share_constants(path)
         if storage == "fp16":
-            _store_as_fp16(path)
+            store_as_fp16(path)
         networks[name] = {"file": path.name, "params": sum(p.numel() for p in module.parameters())}
-    shared, members = SHARED_WEIGHTS
-    if set(members) <= set(networks):
-        _share_weights([folder / networks[name]["file"] for name in members], folder / shared)
-        for name in members:
-            networks[name]["weights"] = {"file": shared, "sha256": sha256(folder / shared)}
+    files = {name: folder / entry["file"] for name, entry in networks.items()}
+    for name, read in share_weights(files, folder / CHECKPOINT).items():
+        networks[name]["weights"] = [{"file": path.name, "sha256": sha256(path)} for path in read]
     for entry in networks.values():
         entry["sha256"] = sha256(folder / entry["file"])
-    if with_weights:
-        from safetensors.torch import save_file
-
-        state = model.state_dict()
-        if storage == "fp16":
-            state = {name: _as_fp16(tensor) for name, tensor in state.items()}
-        save_file({k: v.contiguous() for k, v in state.items()}, folder / "model.safetensors")
     spec = model.spec
     description = {
         "format": FORMATS[1] if spec.high_res else FORMATS[0],
@@ -259,58 +244,6 @@ def _share_constants(path: Path) -> None:
     del model.graph.node[:]
     model.graph.node.extend(kept)
     onnx.save(model, str(path))
-
-
-def _as_fp16(tensor: torch.Tensor) -> torch.Tensor:
-    """Rounded to float16 if all of it stays finite: the variances of wide activations leave its range."""
-    if not tensor.is_floating_point():
-        return tensor
-    rounded = tensor.to(torch.float16)
-    return rounded if rounded.isfinite().all() else tensor
-
-
-def _store_as_fp16(path: Path) -> None:
-    """Keep large constants as float16 behind a Cast; runtimes fold the cast when they load the file."""
-    model = onnx.load(str(path))
-    casts = []
-    for tensor in model.graph.initializer:
-        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < SMALL:
-            continue
-        values = numpy_helper.to_array(tensor)
-        if np.abs(values).max(initial=0.0) > np.finfo(np.float16).max:
-            continue
-        name = tensor.name
-        stored = numpy_helper.from_array(values.astype(np.float16), f"{name}.fp16")
-        tensor.CopyFrom(stored)
-        casts.append(helper.make_node("Cast", [f"{name}.fp16"], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, str(path))
-
-
-def _share_weights(paths: list[Path], shared: Path) -> None:
-    """Move large constants to one file beside the networks, equal ones once."""
-    places: dict[bytes, int] = {}
-    models = [onnx.load(str(path)) for path in paths]
-    with shared.open("wb") as file:
-        for model in models:
-            for tensor in model.graph.initializer:
-                content = tensor.raw_data
-                if len(content) < SMALL:
-                    continue
-                if content not in places:
-                    file.write(bytes(-file.tell() % PAGE))
-                    places[content] = file.tell()
-                    file.write(content)
-                set_external_data(tensor, shared.name, places[content], len(content))
-                tensor.ClearField("raw_data")
-    for model, path in zip(models, paths, strict=True):
-        # Engines are kept by the hash of the network: it has to change with the weights.
-        helper.set_model_props(model, {"weights_sha256": sha256(shared)})
-        path.write_bytes(model.SerializeToString())
-        onnx.checker.check_model(str(path), full_check=True)
 
 
 def export(

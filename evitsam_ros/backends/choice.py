@@ -10,13 +10,13 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
-from ..bundle import Bundle
+from ..bundle import CHECKPOINT, Bundle
 from ..tensorrt.api import find_gpu
 from .base import Backend, BackendError, Network, Runtime
 from .onnxruntime_backend import OnnxRuntimeBackend
 from .openvino_backend import OpenVinoBackend, OpenVinoBf16Backend
 from .tensorrt_backend import PRECISIONS, TensorRtBackend, of_precision
-from .torch_backend import WEIGHTS, TorchBackend
+from .torch_backend import TorchBackend
 
 BACKENDS: dict[str, type[Backend]] = {
     backend.name: backend
@@ -61,7 +61,7 @@ def open_runtime(
             return _load(bundle, dict.fromkeys(bundle.networks, ("tensorrt", why)), threads)
         except BackendError as error:
             without_engines = f" TensorRT is not used: {error}."
-    if "torch" not in avoid and _torch_has_gpu() and (bundle.folder / WEIGHTS).is_file():
+    if "torch" not in avoid and _torch_has_gpu() and (bundle.folder / CHECKPOINT).is_file():
         chosen = _load(bundle, dict.fromkeys(bundle.networks, ("torch", "on the GPU, fp16")), threads)
         return replace(chosen, description=chosen.description + without_engines)
     chosen = _load(bundle, dict.fromkeys(bundle.networks, _best(avoid)), threads)

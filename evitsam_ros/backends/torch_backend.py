@@ -6,10 +6,9 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from ..bundle import Bundle
+from ..bundle import CHECKPOINT, Bundle
 from .base import CPU, GPU, BackendError, Network
 
-WEIGHTS = "model.safetensors"
 #: Inputs of the decoder that stay float32: coordinates and labels.
 COORDINATES = (1, 2)
 #: The same of the region decoder, and its cells.
@@ -97,7 +96,7 @@ class TorchBackend:
         from ..models import create_model
 
         if bundle.name not in self._models:
-            weights = bundle.folder / WEIGHTS
+            weights = bundle.folder / CHECKPOINT
             if not weights.is_file():
                 raise BackendError(
                     f"the torch backend needs {weights}, which this bundle was exported without; "

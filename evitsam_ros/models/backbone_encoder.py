@@ -36,7 +36,7 @@ class ResidualBlock(nn.Module):
         return x + self.point(F.gelu(self.spatial(x)))
 
     def fold_(self) -> None:
-        self.spatial, self.point = fold_conv_bn(self.spatial), fold_conv_bn(self.point)
+        self.spatial, self.point = _folded(self.spatial), _folded(self.point)
 
 
 class BackboneNeck(nn.Module):
@@ -80,9 +80,14 @@ class BackboneNeck(nn.Module):
         return self.norm(self.output(fused))
 
     def fold_(self) -> None:
-        self.laterals = nn.ModuleList(fold_conv_bn(lateral) for lateral in self.laterals)
+        self.laterals = nn.ModuleList(_folded(lateral) for lateral in self.laterals)
         for block in self.blocks:
             block.fold_()
+
+
+def _folded(layer: nn.Sequential | nn.Conv2d) -> nn.Conv2d:
+    """The convolution of :func:`.layers.conv_bn` with its norm in it; one without a norm as it is."""
+    return layer if isinstance(layer, nn.Conv2d) else fold_conv_bn(layer)
 
 
 class BackboneEncoder(nn.Module):
@@ -125,6 +130,9 @@ class BackboneEncoder(nn.Module):
 
     @torch.no_grad()
     def fold_(self) -> BackboneEncoder:
-        """Turn this encoder into its deployed form in place and return it (evaluation mode only)."""
+        """Fold the norms of the neck in place and return the encoder (evaluation mode only).
+
+        This is the deployed form. It can be trained too, without batch statistics.
+        """
         self.neck.fold_()
         return self

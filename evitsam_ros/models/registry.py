@@ -20,9 +20,10 @@ LITE_SAM_DECODER_MLP = 1024
 #: that its boxes have a prior.
 DECODER_MLP, CONV_STEM = "mask_decoder.transformer.layers.0.mlp.lin1.weight", "auto_ppn.stem.weight"
 BOX_PRIOR = "box_prior.height"
-#: Where the checkpoint of a ``timm`` encoder shows that it has high-resolution features, and how its neck
-#: gathers stride 4.
-HIGH_RES, STRIDE4_LATERAL = "image_encoder.high_res.0.weight", "image_encoder.neck.laterals.0.0.weight"
+#: Where the checkpoint of a ``timm`` encoder shows that it has high-resolution features, how its neck gathers
+#: stride 4, and whether the norms of the neck are folded.
+HIGH_RES = "image_encoder.high_res.0.weight"
+LATERAL, FOLDED_LATERAL = "image_encoder.neck.laterals.0.0.weight", "image_encoder.neck.laterals.0.weight"
 
 
 def create_model(
@@ -110,11 +111,10 @@ def _backbone_encoder(
         high_res = not state or HIGH_RES in state
     pretrained = pretrained_weights(spec.backbone, weights) if weights is not None and not state else None
     encoder = BackboneEncoder(spec.backbone, pretrained, high_res, gather or "space_to_depth")
-    if gather is None and STRIDE4_LATERAL in state:
-        inputs = state[STRIDE4_LATERAL].shape[1]
-        if inputs != encoder.neck.laterals[0][0].in_channels:
-            encoder = BackboneEncoder(spec.backbone, None, high_res, "pool")
-    return encoder
+    folded, lateral = FOLDED_LATERAL in state, state.get(FOLDED_LATERAL, state.get(LATERAL))
+    if gather is None and lateral is not None and lateral.shape[1] == encoder.backbone.channels[0]:
+        encoder = BackboneEncoder(spec.backbone, None, high_res, "pool")
+    return encoder.eval().fold_() if folded else encoder
 
 
 def _decoder_mlp(spec: ModelSpec) -> int:

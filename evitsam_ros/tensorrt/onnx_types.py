@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
@@ -23,7 +24,7 @@ def load_graph(path: Path) -> ModelProto:
 
 
 def fold_constants(model: ModelProto) -> ModelProto:
-    """Make initializers of Constant nodes and of stored float16 behind a Cast."""
+    """Make initializers of Constant nodes, and of stored constants behind a Cast or a Transpose."""
     graph = model.graph
     known = {tensor.name: tensor for tensor in graph.initializer}
     kept = []
@@ -35,6 +36,10 @@ def fold_constants(model: ModelProto) -> ModelProto:
             to = helper.get_node_attr_value(node, "to")
             array = numpy_helper.to_array(known[node.input[0]])
             tensor = numpy_helper.from_array(array.astype(helper.tensor_dtype_to_np_dtype(to)))
+        elif node.op_type == "Transpose" and node.input[0] in known:
+            array = numpy_helper.to_array(known[node.input[0]])
+            order = helper.get_node_attr_value(node, "perm")
+            tensor = numpy_helper.from_array(np.ascontiguousarray(array.transpose(order)))
         else:
             kept.append(node)
             continue

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..bundle import HIGH_RES, Bundle
+from ..bundle import CHECKPOINT, HIGH_RES, Bundle
 from .api import Gpu, TensorRt, TensorRtError
 from .build import Options, Progress, Report, build_engine, plan
 from .cache import EngineCache
@@ -90,7 +90,7 @@ def _modules(bundle: Bundle) -> dict[str, tuple[Any, Any, list[str], list[str]]]
 
     from ..models import create_model
 
-    weights = bundle.folder / "model.safetensors"
+    weights = bundle.folder / CHECKPOINT
     if not weights.is_file():
         raise TensorRtError(f"{bundle.folder} has no model.safetensors: export it with --with-weights")
     model = create_model(bundle.name, weights, image_size=bundle.image_size).deploy().cuda()

@@ -10,11 +10,12 @@ import onnxruntime as ort
 import pytest
 import torch
 
-from evitsam_ros.bundle import HIGH_RES, open_bundle, sha256
+from evitsam_ros.bundle import HIGH_RES, BundleError, open_bundle, sha256
 from evitsam_ros.export import export_bundle
 from evitsam_ros.models import create_model
 from evitsam_ros.models.decoder_rewrites import DeployedDecoder
 from evitsam_ros.models.foveal_decoder import FovealDecoder
+from evitsam_ros.segment import Prompt, Segmenter
 from test.conftest import lively
 
 
@@ -117,6 +118,42 @@ def test_weights_of_both_decoders_are_stored_once(exported):
     assert {p.key: p.value for p in decoder.metadata_props} == {"weights_sha256": sha256(shared)}
 
 
+@pytest.mark.parametrize("storage", ["fp32", "fp16"])
+def test_networks_read_their_weights_from_the_checkpoint(storage, tmp_path, photograph):
+    """A tensor is stored once, and every runtime finds it where it lies, transposed or not."""
+    torch.manual_seed(3)
+    model = lively(create_model("efficientnet_sam_lite0", image_size=320))
+    bundle = open_bundle(export_bundle(model, tmp_path / "once", storage=storage, with_weights=True))
+    size = {path.name: path.stat().st_size for path in bundle.folder.iterdir()}
+    graphs = sum(length for name, length in size.items() if name.endswith(".onnx"))
+    checkpoint = size["model.safetensors"]
+    assert checkpoint >= 6.9e6 * (4 if storage == "fp32" else 2)
+    assert size["decoder.weights"] < 0.12 * checkpoint and graphs < 0.1 * checkpoint
+    prompt = [Prompt(box=(100, 30, 300, 400)), Prompt(box=(200, 200, 420, 500))]
+    drawn = {}
+    for backend in ("torch", "onnxruntime", "openvino"):
+        segmenter = Segmenter.open(bundle.folder, backend)
+        drawn[backend] = segmenter.decode(segmenter.embed(photograph), prompt).logits
+    scale = drawn["torch"].std()
+    assert np.abs(drawn["onnxruntime"] - drawn["torch"]).max() < 1e-2 * scale
+    assert np.abs(drawn["openvino"] - drawn["onnxruntime"]).max() < 1e-2 * scale
+    again = create_model("efficientnet_sam_lite0", bundle.folder / "model.safetensors", image_size=320)
+    image = torch.randn(1, 3, 320, 320, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        wanted, found = model.embed(image)[0], again.embed(image)[0]
+    assert float((found - wanted).abs().mean() / wanted.std()) < (1e-4 if storage == "fp32" else 1e-2)
+
+
+def test_a_changed_checkpoint_is_noticed_when_networks_read_from_it(tmp_path):
+    model = create_model("efficientnet_sam_lite0", image_size=64)
+    folder = export_bundle(model, tmp_path / "small", with_weights=True)
+    content = bytearray((folder / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(content)
+    with pytest.raises(BundleError, match=r"model\.safetensors is not the file of this bundle"):
+        open_bundle(folder)
+
+
 def test_graphs_have_what_tensorrt_needs(exported):
     _, bundle = exported
     for name, path in bundle.networks.items():
@@ -129,10 +166,12 @@ def test_graphs_have_what_tensorrt_needs(exported):
 
 
 def test_fp16_storage_halves_the_files_and_keeps_the_masks(tmp_path, random_lite_sam, bundle_folder):
-    small = open_bundle(export_bundle(random_lite_sam, tmp_path / "small", storage="fp16"))
+    small = open_bundle(
+        export_bundle(random_lite_sam, tmp_path / "small", storage="fp16", with_weights=True)
+    )
     large = open_bundle(bundle_folder)
     sizes = [
-        sum(path.stat().st_size for path in bundle.folder.iterdir() if path.suffix in (".onnx", ".weights"))
+        sum(path.stat().st_size for path in bundle.folder.iterdir() if path.suffix != ".yaml")
         for bundle in (small, large)
     ]
     assert sizes[0] < 0.6 * sizes[1]
