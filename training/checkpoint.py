@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 
@@ -18,10 +18,6 @@ def save_weights(state: dict[str, Tensor], path: Path) -> None:
     temporary = path.with_suffix(".tmp")
     save_file({name: tensor.detach().contiguous().clone() for name, tensor in state.items()}, temporary)
     os.replace(temporary, path)
-
-
-def load_weights(path: Path) -> dict[str, Tensor]:
-    return load_file(path)
 
 
 def save_progress(progress: dict[str, Any], path: Path) -> None:

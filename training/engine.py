@@ -22,7 +22,7 @@ from tqdm import tqdm
 from evitsam_ros.models import create_model
 
 from .annotations import Skipped
-from .checkpoint import load_progress, load_weights, save_progress, save_weights
+from .checkpoint import load_progress, save_progress, save_weights
 from .dataset import Batch
 from .feed import Feed
 from .geometry import axis_frequencies, warm_up
@@ -175,22 +175,31 @@ class Engine:
             write_preview(self.average, batch, self.out / "previews" / f"{self.step:07d}.jpg")
 
     def save(self) -> None:
-        """Write ``model.safetensors`` (averaged), ``last.safetensors`` and ``progress.pt``."""
+        """Write ``progress.pt``, to go on from, and ``model.safetensors``, the averaged weights, to export.
+
+        A run goes on from the first file alone: whichever moment it is killed at, step, weights and optimiser
+        are of one moment.
+        """
         if not self.fabric.is_global_zero:
             return
-        save_weights(self.average.state_dict(), self.out / "model.safetensors")
-        save_weights(self.model.state_dict(), self.out / "last.safetensors")
-        progress = {"step": self.step, "optimiser": self.optimiser.state_dict(), **self._scaler_state()}
-        progress["helpers"] = {name: part.detach() for name, part in self._helpers()}
+        progress = {
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "helpers": {name: part.detach() for name, part in self._helpers()},
+            **self._scaler_state(),
+        }
         save_progress(progress, self.out / "progress.pt")
+        save_weights(self.average.state_dict(), self.out / "model.safetensors")
 
     def resume(self) -> bool:
         """Continue from the run's folder if it holds a checkpoint."""
         if not (self.out / "progress.pt").is_file():
             return False
-        self.model.load_state_dict(load_weights(self.out / "last.safetensors"))
-        self.average.load_state_dict(load_weights(self.out / "model.safetensors"))
         progress = load_progress(self.out / "progress.pt")
+        self.model.load_state_dict(progress["model"])
+        self.average.load_state_dict(progress["average"])
         self.optimiser.load_state_dict(progress["optimiser"])
         with torch.no_grad():
             for name, part in self._helpers():

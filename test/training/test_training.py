@@ -93,7 +93,36 @@ def test_cut_and_resumed_run_equals_the_uncut_one(shapes_data, tmp_path, more, m
         whole.model.state_dict().items(), resumed.model.state_dict().values(), strict=True
     ):
         torch.testing.assert_close(a, b, rtol=0, atol=0, msg=name)
-    assert rows(tmp_path / "whole")[-1]["loss"] == pytest.approx(rows(tmp_path / "whole")[-1]["loss"])
+
+
+@pytest.mark.parametrize("written", ["nothing", "progress.pt"])
+def test_a_run_killed_while_it_saves_goes_on_from_one_moment(shapes_data, tmp_path, written, monkeypatch):
+    """Between the files of a checkpoint, weights of one step must not meet the optimiser of another."""
+    stages = [{"size": 64, "steps": 4, "batch": 2, "prompts": 4, "lr": 1e-2}]
+    whole = train(recipe(stages), shapes_data, tmp_path / "whole")
+    original = Engine.train_step
+
+    def dies(*_):
+        raise KeyboardInterrupt
+
+    def dies_while_saving(self, *arguments):
+        if self.step == 1:
+            self.save()
+        if self.step == 3:
+            name = "save_progress" if written == "nothing" else "save_weights"
+            monkeypatch.setattr(f"training.engine.{name}", dies)
+            self.save()
+        return original(self, *arguments)
+
+    monkeypatch.setattr(Engine, "train_step", dies_while_saving)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe(stages), shapes_data, tmp_path / "cut")
+    monkeypatch.undo()
+    resumed = train(recipe(stages), shapes_data, tmp_path / "cut")
+    for (name, a), b in zip(
+        whole.model.state_dict().items(), resumed.model.state_dict().values(), strict=True
+    ):
+        torch.testing.assert_close(a, b, rtol=0, atol=0, msg=name)
 
 
 def test_training_brings_the_loss_down_and_leaves_pictures(shapes_data, tmp_path):
