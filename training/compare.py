@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Train variants of a recipe with one budget and print a table: ablations, or a list of backbones.
+
+``python -m training.compare COMPARISON --data DATA --out OUT``. Killed at any moment, the same command goes
+on; variants that are done are read from their files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from evitsam_ros.export import export_bundle
+from evitsam_ros.malloc import tune_malloc
+from evitsam_ros.models import create_model
+from evitsam_ros.segment import Segmenter
+
+from .annotations import Record, read_folder
+from .engine import Engine
+from .evaluation.cost import network_costs
+from .evaluation.prompted import score_prompts
+from .recipe import Recipe
+
+log = logging.getLogger(__name__)
+
+RESULT = "result.json"
+
+
+class Measure(BaseModel):
+    """What every variant is scored on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    on: tuple[str, ...] = Field(("coco_val",), description="annotation files without .json")
+    limit: int | None = Field(None, ge=1, description="images of each file")
+    clicks: tuple[int, ...] = (1, 3, 5)
+
+
+class Comparison(BaseModel):
+    """A comparison file.
+
+    Attributes:
+        recipe: path of a recipe, relative to the comparison file.
+        changes: entries of the recipe that are other for all variants.
+        variants: by name, further entries that are other. A mapping is merged, anything else replaces what
+            was there, and null removes it.
+        measure: see :class:`Measure`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    recipe: str
+    changes: dict[str, Any] = {}
+    variants: dict[str, dict[str, Any]] = Field(min_length=1)
+    measure: Measure = Measure()
+
+
+def read_comparison(path: Path) -> tuple[Comparison, dict[str, Recipe]]:
+    """Read a comparison and make the recipe of each variant.
+
+    Raises:
+        ValueError: a file cannot be read, or an entry is wrong; the message names file and entry.
+    """
+    try:
+        comparison = Comparison.model_validate(yaml.safe_load(path.read_text()))
+        base = yaml.safe_load((path.parent / comparison.recipe).read_text())
+        recipes = {
+            name: Recipe.model_validate(merged(merged(base, comparison.changes), changes))
+            for name, changes in comparison.variants.items()
+        }
+    except (OSError, yaml.YAMLError) as error:
+        raise ValueError(f"comparison {path} cannot be read: {error}") from error
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
+        raise ValueError(f"comparison {path}: {wrong}") from error
+    return comparison, recipes
+
+
+def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """``base`` with ``changes``: mappings are merged, other values replaced, null removes an entry."""
+    result = dict(base)
+    for key, value in changes.items():
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, dict) and isinstance(result.get(key), dict):
+            result[key] = merged(result[key], value)
+        else:
+            result[key] = value
+    return result
+
+
+def run_variant(
+    recipe: Recipe, measure: Measure, records: dict[str, list[Record]], data: Path, out: Path, workers: int
+) -> dict[str, float]:
+    """Train one variant, export it, and score the exported networks.
+
+    Returns:
+        By column: millions of parameters and billions of multiply-adds of the encoder, then mean IoU of boxes
+        and clicks, by annotation file where there are several.
+    """
+    if (out / RESULT).is_file():
+        return json.loads((out / RESULT).read_text())
+    Engine(recipe, data, out, workers).run()
+    torch.manual_seed(0)
+    model = create_model(recipe.model, out / "model.safetensors", ppn_stem=recipe.ppn_stem)
+    segmenter = Segmenter.open(export_bundle(model, out / "bundle"))
+    encoder = network_costs(recipe.model)["image encoder"]
+    result = {"parameters, M": encoder.parameters / 1e6, "GMAC": encoder.macs / 1e9}
+    for name, images in records.items():
+        prefix = f"{name}: " if len(records) > 1 else ""
+        for row, scores in score_prompts(segmenter, images, measure.clicks).items():
+            result[f"{prefix}{row}"] = scores["all"]
+    (out / RESULT).write_text(json.dumps(result, indent=1))
+    return result
+
+
+def table(results: dict[str, dict[str, float]]) -> str:
+    """Results by variant as a Markdown table."""
+    columns = list(dict.fromkeys(column for result in results.values() for column in result))
+    lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for name, result in results.items():
+        cells = [f"{result[column]:.3f}" if column in result else "" for column in columns]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("comparison", type=Path, help="a YAML file, see training/recipes/compare_*.yaml")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the data")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the runs, one a variant")
+    parser.add_argument("--only", nargs="*", help="variants to train; the others are left out of the table")
+    parser.add_argument("--workers", type=int, default=1, help="processes that load images")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    tune_malloc()
+    try:
+        comparison, recipes = read_comparison(options.comparison)
+        unknown = sorted(set(options.only or ()) - set(recipes))
+        if unknown:
+            raise ValueError(f"no variant {', '.join(unknown)}; expected some of {', '.join(recipes)}")
+        measure, results = comparison.measure, {}
+        records = {name: read_folder(options.data, [name])[: measure.limit] for name in measure.on}
+        for name in options.only or recipes:
+            log.info("variant %s", name)
+            out = options.out / name.replace(" ", "_").replace("/", "_")
+            results[name] = run_variant(
+                recipes[name], measure, records, options.data, out, options.workers
+            )
+    except ValueError as error:
+        print(f"compare: {error}", file=sys.stderr)
+        return 2
+    print(table(results))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
