@@ -125,6 +125,8 @@ class Teacher(_Strict):
     path: str = Field(description="checkpoint folder of transformers, our checkpoint, or the embeddings")
     model: str | None = Field(None, description="registry name, for kind 'model'")
     proposals_weight: float = Field(0.0, ge=0, description="AutoPPN's outputs are distilled too")
+    embedding_weight: float = Field(1.0, ge=0, description="tasks sam, lite_sam: the embedding's distance")
+    masks_weight: float = Field(1.0, ge=0, description="tasks sam, lite_sam: the masks of the same prompts")
 
 
 class Features(_Strict):
@@ -179,8 +181,12 @@ class Recipe(_Strict):
 
     @model_validator(mode="after")
     def _fits_the_task(self) -> Recipe:
-        if (self.task == "distill") != (self.teacher is not None):
-            raise ValueError("the task 'distill' needs a teacher, and no other task has one")
+        if self.task == "distill" and self.teacher is None:
+            raise ValueError("the task 'distill' needs a teacher")
+        if self.task == "auto_ppn" and self.teacher is not None:
+            raise ValueError("the task 'auto_ppn' has no teacher")
+        if self.task != "distill" and self.teacher is not None and self.teacher.kind != "model":
+            raise ValueError(f"a teacher of the task {self.task!r} is of the kind 'model'")
         if self.features.weight and self.task not in ("lite_sam", "sam"):
             raise ValueError(f"features are for the tasks lite_sam and sam, not for {self.task}")
         moved = self.data.flip or self.data.copy_paste or any(s.zoom != (1.0, 1.0) for s in self.stages)

@@ -27,8 +27,6 @@ OUTERMOST = 5
 SPLITS = 48
 #: Share of an outline in large cells from which on it is worth a second look.
 COARSE = 0.1
-#: Logit of what lies outside of the picture.
-OUTSIDE = -32.0
 #: Logits along a side of a cell.
 FINE = 4
 
@@ -140,8 +138,13 @@ class Views:
             _blocks(whole, 2 * FINE)[there] = _blocks(picture, 2 * FINE)[there]
         if whole.shape[1:] == self.transform.mask_size:
             return whole
-        placed = np.full((len(masks), *self.transform.mask_size), OUTSIDE, np.float32)
-        placed[:, : whole.shape[1], : whole.shape[2]] = whole
+        # Beyond the last cells the mask goes on: full-size masks are interpolated between these and the ones
+        # beyond, which would pull the image's border out of every mask.
+        height, width = whole.shape[1:]
+        placed = np.empty((len(masks), *self.transform.mask_size), np.float32)
+        placed[:, :height, :width] = whole
+        placed[:, height:, :width] = whole[:, -1:]
+        placed[:, :, width:] = placed[:, :, width - 1 : width]
         return placed
 
     @property

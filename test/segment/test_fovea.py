@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from evitsam_ros.bundle import FOVEAL_STRIDES
 from evitsam_ros.segment import Masks, Prompt, Segmenter
 from evitsam_ros.segment.decoder_inputs import prompt_arrays
-from evitsam_ros.segment.fovea import OUTSIDE, RING, SPLITS, Views, looks_at, outlines, sees_coarsely
+from evitsam_ros.segment.fovea import RING, SPLITS, Views, looks_at, outlines, sees_coarsely
 from evitsam_ros.segment.transform import Transform
 
 WIDE = Transform((480, 640), 640, 640, (160, 160))
@@ -126,7 +126,7 @@ def test_masks_return_to_where_their_cells_are():
     np.testing.assert_allclose(
         placed[inside], np.broadcast_to(3 * y + 5 * x, placed.shape)[inside], atol=1e-2
     )
-    assert (placed[:, 128:] == OUTSIDE).all()
+    assert (placed[:, 128:] == placed[:, 127:128]).all(), "beyond the last cells the mask goes on"
     for halved, mask in zip(views.split[-2], placed, strict=True):
         near = halved.repeat(2 * 4, axis=0).repeat(2 * 4, axis=1)
         assert near.sum() == (4 * RING) ** 2
@@ -235,3 +235,17 @@ def test_a_second_look_takes_prompts_of_every_kind(photograph):
     assert changed.any() and (agreement(found, once)[changed] >= 0.45).all()
     for prompt in also[2:]:  # the decoder itself drew these
         assert not changed[[i for i, other in enumerate(found.prompts) if other is prompt]].any()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_masks_of_the_whole_image_reach_its_borders(seed):
+    """Images of any size: where all cells are inside, so is every pixel, whichever cell the image ends in."""
+    rng = np.random.default_rng(seed)
+    sizes = [(1024, 1280), (512, 640), (480, 800)] if seed == 0 else rng.integers(40, 1400, (4, 2)).tolist()
+    for height, width in sizes:
+        transform = Transform((height, width), 640, 640, (160, 160))
+        points = rng.uniform(0, (width, height), (3, 2))
+        views = Views.around(points, transform)
+        logits = views.place(np.ones((3, 16 * views.cells().shape[1]), np.float32))
+        masks = Masks(logits, np.ones(3, np.float32), np.arange(3) + 1, transform)
+        assert masks.full().all(), (height, width)

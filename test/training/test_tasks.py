@@ -10,8 +10,9 @@ from training.annotations import read_folder
 from training.checkpoint import save_weights
 from training.engine import Engine
 from training.heads import heads_from_transformers
+from training.mask_teacher import MaskTeacher
 from training.precompute import picture_batch, precompute
-from training.prompting import PromptSet, click_at_error, outside_boxes
+from training.prompting import PromptSet, box_prompts, click_at_error, outside_boxes
 from training.recipe import Recipe, Teacher
 from training.tasks import TASKS
 from training.teachers import FileTeacher, ModelTeacher, open_teacher, read_embedding
@@ -199,6 +200,51 @@ def test_distillation_moves_the_encoder_towards_the_teacher(shapes_data, tmp_pat
     before = distance()
     assert changed(engine) == {"image_encoder", "auto_ppn"}
     assert distance() < 0.9 * before
+
+
+def test_a_student_comes_nearer_to_the_teachers_embedding_and_masks(shapes_data, tmp_path, teacher):
+    stage = {"size": 64, "steps": 25, "batch": 4, "prompts": 4, "lr": 2e-3}
+    options = {"kind": "model", "model": "lite_sam", "path": str(teacher)}
+    options |= {"embedding_weight": 1.0, "masks_weight": 10.0}
+    engine = Engine(recipe("lite_sam", teacher=options, stages=[stage]), shapes_data, tmp_path, workers=0)
+    task = engine.plain_task
+    batch = next(engine.feed.batches(engine.recipe.stages[0], engine.model.spec, 0, 0, 1))
+
+    def distances() -> tuple[float, float]:
+        task.eval()
+        with torch.no_grad():
+            embedding, _ = task.embed(batch)
+            lesson = task.mask_teacher.look(batch)
+            prompts = box_prompts(batch.boxes.flatten(0, 1))
+            task.model.prompt_encoder.embedding_size = tuple(embedding.shape[-2:])
+            coords, labels = prompts.in_frame(batch.prompt_scale)
+            nothing = torch.zeros(1, 1, 16, 16), torch.zeros(1)
+            logits, _ = task.model.decode(embedding.repeat_interleave(4, 0), coords, labels, *nothing)
+            masks = task.mask_teacher.mask_loss(lesson, prompts, 64, logits[:, 1:])
+            return float(task.mask_teacher.embedding_loss(lesson, embedding)), float(masks)
+
+    before = distances()
+    teachers = {name: value.clone() for name, value in task.mask_teacher.state_dict().items()}
+    engine.run()
+    after = distances()
+    assert after[0] < 0.8 * before[0] and after[1] < before[1]
+    assert all(torch.equal(value, task.mask_teacher.state_dict()[name]) for name, value in teachers.items())
+
+
+def test_a_teacher_drawing_the_students_own_masks_costs_their_entropy(shapes_data, tmp_path, teacher):
+    """Cross entropy with oneself is the entropy, the least there is."""
+    mask_teacher = MaskTeacher(Teacher(kind="model", model="lite_sam", path=str(teacher)))
+    engine = Engine(recipe("lite_sam"), shapes_data, tmp_path, workers=0)
+    batch = next(engine.feed.batches(engine.recipe.stages[0], engine.model.spec, 0, 0, 1))
+    prompts, lesson = box_prompts(batch.boxes.flatten(0, 1)), mask_teacher.look(batch)
+    own, per_prompt = mask_teacher.model, lesson.embedding.repeat_interleave(4, 0)
+    coords, labels = prompts.in_frame(own.spec.prompt_size / 64)
+    own.prompt_encoder.embedding_size = (4, 4)
+    with torch.no_grad():
+        logits = own.decode(per_prompt, coords, labels, torch.zeros(1, 1, 16, 16), torch.zeros(1))[0][:, 1:]
+    p = torch.sigmoid(logits)
+    entropy = -(p * p.log() + (1 - p) * (1 - p).log()).nan_to_num().mean()
+    torch.testing.assert_close(mask_teacher.mask_loss(lesson, prompts, 64, logits), entropy)
 
 
 def test_embeddings_on_disk_are_those_of_the_teacher(shapes_data, tmp_path, teacher):

@@ -13,10 +13,9 @@ from .sam import SamTask
 
 class LiteSamTask(SamTask):
     def forward(self, batch: Batch, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
-        embedding, high_res = self.embed(batch)
-        loss, numbers = self.mask_losses(embedding, high_res, batch, step, rank)
-        features, more = self.feature_loss(embedding, batch)
-        loss, numbers = loss + features, numbers | more
+        encoded = self.encode(batch)
+        embedding = encoded.embedding
+        loss, numbers = self.losses_of(encoded, batch, step, rank)
         if not self.heads_only:
             proposals, more = proposals_of(self, embedding, batch)
             loss, numbers = loss + proposals, numbers | more

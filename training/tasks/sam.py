@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -12,6 +14,7 @@ from ..dataset import Batch
 from ..feature_teacher import FeatureHead, FeatureTeacher
 from ..inputs import resized
 from ..losses import MaskLossWeights, mask_loss
+from ..mask_teacher import Lesson, MaskTeacher
 from ..prompting import (
     PromptSet,
     box_prompts,
@@ -25,18 +28,46 @@ from ..recipe import Recipe
 from .base import Task
 
 
+@dataclass(frozen=True)
+class Encoded:
+    """A batch's embeddings ``(B, 256, h, w)`` and high-resolution features, and what a teacher sees of it."""
+
+    embedding: Tensor
+    high_res: tuple[Tensor, ...]
+    lesson: Lesson | None = None
+
+
 class SamTask(Task):
     def __init__(self, model: Sam, recipe: Recipe) -> None:
         super().__init__(model, recipe)
         self.feature_teacher = self.feature_head = None
         if recipe.features.weight:
             self.feature_teacher, self.feature_head = FeatureTeacher(), FeatureHead()
+        self.mask_teacher = MaskTeacher(recipe.teacher) if recipe.teacher else None
 
     def forward(self, batch: Batch, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
-        embedding, high_res = self.embed(batch)
-        loss, numbers = self.mask_losses(embedding, high_res, batch, step, rank)
-        features, more = self.feature_loss(embedding, batch)
-        return loss + features, numbers | more
+        return self.losses_of(self.encode(batch), batch, step, rank)
+
+    def losses_of(
+        self, encoded: Encoded, batch: Batch, step: int, rank: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The losses of masks and of what teachers see, and numbers to log."""
+        loss, numbers = self.mask_losses(encoded, batch, step, rank)
+        for part, more in (self.embedding_loss(encoded), self.feature_loss(encoded.embedding, batch)):
+            loss, numbers = loss + part, numbers | more
+        return loss, numbers
+
+    def encode(self, batch: Batch) -> Encoded:
+        """What student and teacher see of a batch."""
+        lesson = self.mask_teacher.look(batch) if self.mask_teacher is not None else None
+        return Encoded(*self.embed(batch), lesson)
+
+    def embedding_loss(self, encoded: Encoded) -> tuple[Tensor, dict[str, Tensor]]:
+        """The distance to the embedding of the recipe's teacher; 0 without one."""
+        if encoded.lesson is None:
+            return encoded.embedding.new_zeros(()), {}
+        distance = self.mask_teacher.embedding_loss(encoded.lesson, encoded.embedding)
+        return self.recipe.teacher.embedding_weight * distance, {"distance": distance}
 
     def feature_loss(self, embedding: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """How far the embedding is from telling the classifier's features; 0 without such a teacher."""
@@ -49,7 +80,7 @@ class SamTask(Task):
         return self.recipe.features.weight * distance, {"features": distance}
 
     def mask_losses(
-        self, embedding: Tensor, high_res: tuple[Tensor, ...], batch: Batch, step: int, rank: int
+        self, encoded: Encoded, batch: Batch, step: int, rank: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss over boxes and points, weighted by their shares, and the IoU of the first-ranked masks."""
         options = self.recipe.prompts
@@ -58,11 +89,11 @@ class SamTask(Task):
         if not options.together:
             chance = torch.rand((), generator=self.generator(step, rank, 0)).item()
             boxes = masks if chance < options.boxes else 0
-        loss, numbers = embedding.new_zeros(()), {}
+        loss, numbers = encoded.embedding.new_zeros(()), {}
         for kind, part in (("box", slice(0, boxes)), (self._point_kind(step), slice(boxes, masks))):
             if part.start == part.stop:
                 continue
-            part_loss, iou = self._prompted(embedding, high_res, batch, part, kind, step, rank)
+            part_loss, iou = self._prompted(encoded, batch, part, kind, step, rank)
             loss = loss + part_loss * (part.stop - part.start) / masks
             numbers["iou " + kind] = iou.mean()
         return loss, numbers
@@ -72,17 +103,10 @@ class SamTask(Task):
         return "point in box" if self.model.auto_ppn is not None and step % 4 == 3 else "point"
 
     def _prompted(
-        self,
-        embedding: Tensor,
-        high_res: tuple[Tensor, ...],
-        batch: Batch,
-        part: slice,
-        kind: str,
-        step: int,
-        rank: int,
+        self, encoded: Encoded, batch: Batch, part: slice, kind: str, step: int, rank: int
     ) -> tuple[Tensor, Tensor]:
         """The mean loss over the rounds, and the ``(N,)`` IoU after the last one."""
-        truth = batch.coverage[:, part].flatten(0, 1)
+        truth, embedding = batch.coverage[:, part].flatten(0, 1), encoded.embedding
         prompts = self._first_prompts(batch, part, kind, step, rank)
         self.model.prompt_encoder.embedding_size = tuple(embedding.shape[-2:])
         per_prompt = embedding.repeat_interleave(len(truth) // len(embedding), 0)
@@ -105,9 +129,13 @@ class SamTask(Task):
                 generator = self.generator(step, rank, 4 + turn % 4)
                 prompts = click_at_error(prompts, last[:, 0], truth, generator, batch.image.shape[1])
             coords, labels = prompts.in_frame(batch.prompt_scale)
-            logits, iou = self.model.decode(per_prompt, coords, labels, mask, has_mask, high_res)
+            logits, iou = self.model.decode(per_prompt, coords, labels, mask, has_mask, encoded.high_res)
             logits, iou = logits[:, 1:].float(), iou[:, 1:].float()
             loss, ranked = mask_loss(logits, iou, truth, certain.to(truth.device), weights, outside)
+            if encoded.lesson is not None and turn == 0:
+                view = batch.image.shape[1]
+                taught = self.mask_teacher.mask_loss(encoded.lesson, prompts, view, logits)
+                loss = loss + self.recipe.teacher.masks_weight * taught
             total = total + loss
             best = iou.detach().argmax(1)
             last = logits.detach()[torch.arange(len(best)), best][:, None]
