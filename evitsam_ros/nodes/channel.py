@@ -22,12 +22,13 @@ from .arrivals import Arrivals
 from .calibration import Calibration
 from .entities import Entities
 from .health import Health
+from .image_transport import transport_topic
 from .incoming_prompts import MAX_OBJECTS
 from .outputs import Outputs
+from .parameters import intensity_limits
 from .prompt_store import PromptStore
 from .prompt_topics import Change, PromptTopics
 from .qos import newest_only
-from .rare_encodings import with_cv_bridge
 from .recent_images import RecentImages, stamp_ns
 from .space import SpaceOutput
 from .worker import MOST_ASKED, Turns
@@ -239,9 +240,9 @@ class Channel:
             )
 
     def _image_topic(self) -> tuple[type, str]:
-        if self._options["image_transport"] == "compressed":
-            return CompressedImage, self._inputs + "image/compressed"
-        return Image, self._inputs + "image"
+        transport = self._options["image_transport"]
+        kind = Image if transport == "raw" else CompressedImage
+        return kind, transport_topic(self._node, self._inputs + "image", transport)
 
     def _parameter(self, name: str) -> Any:
         return self._node.get_parameter(name).value
@@ -302,9 +303,10 @@ class Channel:
     def _frame(self, message: Image | CompressedImage) -> Frame | None:
         """The picture of a message; None, and a report, if it has none."""
         try:
+            limits = intensity_limits(self._parameter("intensity_range"))
             if isinstance(message, CompressedImage):
-                return compressed_to_frame(message)
-            return image_to_frame(message, with_cv_bridge)
+                return compressed_to_frame(message, limits)
+            return image_to_frame(message, limits)
         except ImageError as error:
             self._refuse("bad_images", f"{self._image_topic()[1]}: {error}")
             return None

@@ -71,7 +71,7 @@ def test_compressed_images(rng):
         try:
             assert image.shape == (*Pillow.open(io.BytesIO(data)).size[::-1], 3)
         except (UnidentifiedImageError, SyntaxError, ValueError):
-            assert data[:2] == b"\xff\xd8" or data[1:4] == b"PNG"  # Pillow is more particular
+            assert data[:2] in (b"\xff\xd8", b"\x89P", b"II", b"MM")  # Pillow is more particular
 
     run("CompressedImage", 2000, lambda: refusing(ImageError, use, *malformed.compressed(rng)))
 
@@ -165,7 +165,7 @@ def test_a_camera_with_all_of_them(known_bundle, rng, track):
     before = peak_mb()
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        for _ in range(150):
+        for _ in range(200):
             prompts()
             if rng.random() < 0.7:
                 wired.give("~/pixel", Point(x=float(rng.uniform(0, 60)), y=float(rng.uniform(0, 60))))

@@ -61,6 +61,7 @@ class Wired:
             accepts=True,
             get_parameter=lambda name: SimpleNamespace(value=self.options[name]),
             get_clock=lambda: SimpleNamespace(now=lambda: now),
+            resolve_topic_name=lambda name: f"/{name}",
         )
         self.channel = Channel(node, "", lambda health, kind, text: health.error(kind, text))
         self.turns: Turns[Job] = Turns()
