@@ -91,18 +91,9 @@ def test_brown_conrady_by_its_formula():
     np.testing.assert_allclose(camera.project([[2 * x, 2 * y, 2.0]]), wanted, atol=1e-9)
 
 
-def test_region_binning_and_rectification_are_those_of_camera_info():
-    roi = SimpleNamespace(x_offset=100, y_offset=60, width=200, height=120)
-    camera = CameraModel.from_info(info(roi=roi, binning_x=2, binning_y=2, d=COEFFICIENTS["plumb_bob"]), True)
-    assert camera.size == (60, 100) and not len(camera.distortion)
-    np.testing.assert_allclose(camera.matrix, [[250, 0, 110], [0, 255, 90], [0, 0, 1]])
-
-
 def test_calibrations_that_say_nothing_are_refused():
     with pytest.raises(CalibrationError, match=r"focal lengths 0\.0, 0\.0"):
         CameraModel.from_info(info(k=(0.0,) * 9))
-    with pytest.raises(CalibrationError, match="'magic' with 2 coefficients; expected one of none"):
-        CameraModel.from_info(info(model="magic", d=(1.0, 2.0)))
     with pytest.raises(ValueError, match="behind"):
         CameraModel.from_info(info()).project([[0, 0, -1.0]])
     with pytest.raises(CalibrationError, match=r"coefficients \[nan, 0.0, 0.0, 0.0, 0.0\]; expected finite"):
