@@ -120,7 +120,7 @@ class Channel:
             )
         if options["depth"]:
             self._space = SpaceOutput(
-                entities, self._inputs, self._private, self.calibration, options, self._refuse
+                self._node, entities, self._inputs, self._private, self.calibration, options, self._refuse
             )
 
     def release(self) -> None:
@@ -251,6 +251,7 @@ class Channel:
 
     def frame_ahead(self, job: Job) -> Frame | None:
         """The picture of a frame that :meth:`answer` will encode; None if it need not."""
+        self._expect_depth(job)
         wanted = self._parameter("mode") == "everything" or job.change is not None or self.prompts.all()
         if not wanted or not any(self._listeners()):
             return None
@@ -259,6 +260,7 @@ class Channel:
 
     def answer(self, job: Job) -> None:
         """Make and publish the masks of a frame."""
+        self._expect_depth(job)
         if job.change is not None:
             job.change()
         try:
@@ -266,6 +268,10 @@ class Channel:
         finally:
             if job.replaces and not self._parameter("track"):
                 self.prompts.detect([])  # they were meant for this frame alone
+
+    def _expect_depth(self, job: Job) -> None:
+        if self._space is not None:
+            self._space.expect(job.message.header)
 
     def _publish_masks(self, message: Image | CompressedImage) -> None:
         listeners, in_space = self._listeners()
@@ -283,7 +289,7 @@ class Channel:
         header, space = message.header, self._space
 
         def publish_in_space(labels) -> None:
-            space.publish(header, frame.image, masks, labels)
+            space.publish(header, frame.image, masks, labels, names)
 
         alpha = self._parameter("overlay_alpha")
         with_labels = publish_in_space if in_space else None

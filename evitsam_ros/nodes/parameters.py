@@ -92,7 +92,16 @@ PARAMETERS: dict[str, Spec] = {
         high=3600.0,
         live=True,
     ),
-    "depth": Spec(False, "Subscribe depth and camera_info; publish ~/points and ~/boxes_3d."),
+    "depth": Spec(
+        False,
+        "Subscribe depth, camera_info and, for depth in another frame, depth_camera_info; publish ~/points, "
+        "~/boxes_3d and ~/detections_3d.",
+    ),
+    "depth_transport": Spec(
+        "raw",
+        "Subscribe depth, depth/compressedDepth (PNG or RVL) or depth/compressed (16-bit PNG or TIFF).",
+        ("raw", "compressedDepth", "compressed"),
+    ),
     "depth_slop_s": Spec(
         0.05, "Largest difference of the stamps of an image and its depth, seconds.", low=0.0, high=10.0
     ),
