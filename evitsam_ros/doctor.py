@@ -67,9 +67,6 @@ def findings() -> list[Finding]:
         Finding(
             "vision_msgs", _package("vision_msgs"), f"apt install ros-{distro}-vision-msgs, or: make setup"
         ),
-        Finding(
-            "cv_bridge", _package("cv_bridge"), f"apt install ros-{distro}-cv-bridge (rare encodings only)"
-        ),
         Finding("numpy", _package("numpy"), "pip install numpy", needed=True),
         Finding(
             "OpenCV",

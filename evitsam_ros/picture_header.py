@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a JPEG or PNG says of itself, read before it is decoded.
+"""What a JPEG, PNG or TIFF says of itself, read before it is decoded.
 
 A few hundred bytes can ask a decoder for gigabytes, or for minutes.
 """
 
 from __future__ import annotations
+
+import struct
 
 _SOI, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 #: Markers of a JPEG that begin a frame (its size follows), and those that stand alone.
@@ -12,18 +14,23 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _ALONE = frozenset([0x01, *range(0xD0, 0xD9)])
 _END, _SCAN = 0xD9, 0xDA
 #: Pixels that a byte can stand for. JPEG: a bit for a block of 8 x 8, of which strange sampling needs one for
-#: two; PNG: deflate's 1032 : 1, eight pixels a byte.
-_PIXELS_A_BYTE = {"JPEG": 1024, "PNG": 8 * 1032}
+#: two; PNG: deflate's 1032 : 1, eight pixels a byte; TIFF: LZW's 4096 bytes for a code of twelve bits.
+_PIXELS_A_BYTE = {"JPEG": 1024, "PNG": 8 * 1032, "TIFF": 2731}
 #: Scans of a progressive JPEG; encoders write about ten, and every one costs as much as the picture.
 MOST_SCANS = 64
+_TIFF = {b"II*\0": "<", b"MM\0*": ">"}
+#: Tags of a TIFF; types of their numbers; compressions that OpenCV and image_transport write.
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES, _TILES = 256, 257, 258, 259, 277, 322
+_NUMBERS = {3: "H", 4: "I"}
+_PLAIN, _COMPRESSIONS = 1, {1, 5, 8, 32773, 32946}
 
 
 class HeaderError(ValueError):
-    """Not the beginning of a JPEG or PNG, or one that cannot be what it says."""
+    """Not the beginning of a JPEG, PNG or TIFF, or one that cannot be what it says."""
 
 
 def picture_size(data: bytes) -> tuple[int, int]:
-    """(H, W) of a JPEG or PNG, by its header alone.
+    """(H, W) of a JPEG, PNG or TIFF, by its header alone.
 
     Raises:
         HeaderError: naming what is wrong.
@@ -34,6 +41,8 @@ def picture_size(data: bytes) -> tuple[int, int]:
             raise HeaderError(f"has {scans} scans, {MOST_SCANS} are allowed")
     elif data.startswith(_PNG):
         kind, (height, width) = "PNG", _png_size(data)
+    elif data[:4] in _TIFF:
+        kind, (height, width) = "TIFF", _tiff_size(data)
     else:
         raise HeaderError("cannot be decoded")
     if height * width > len(data) * _PIXELS_A_BYTE[kind]:
@@ -71,3 +80,26 @@ def _png_size(data: bytes) -> tuple[int, int]:
     if data[12:16] != b"IHDR":
         raise HeaderError("cannot be decoded")
     return int.from_bytes(data[20:24], "big"), int.from_bytes(data[16:20], "big")
+
+
+def _tiff_size(data: bytes) -> tuple[int, int]:
+    """From the first directory. Tiles and few bits a pixel, which could claim more, are not accepted."""
+    order = _TIFF[data[:4]]
+    try:
+        (place,) = struct.unpack_from(order + "I", data, 4)
+        (count,) = struct.unpack_from(order + "H", data, place)
+        tags = {}
+        for entry in range(place + 2, place + 2 + 12 * count, 12):
+            tag, kind, length = struct.unpack_from(order + "HHI", data, entry)
+            if kind in _NUMBERS:
+                size = length * struct.calcsize(_NUMBERS[kind])
+                value = entry + 8 if size <= 4 else struct.unpack_from(order + "I", data, entry + 8)[0]
+                (tags[tag],) = struct.unpack_from(order + _NUMBERS[kind], data, value)
+        height, width = tags[_HEIGHT], tags[_WIDTH]
+    except (struct.error, KeyError) as error:
+        raise HeaderError("is cut off") from error
+    if tags.get(_COMPRESSION, _PLAIN) not in _COMPRESSIONS or _TILES in tags:
+        raise HeaderError("is a TIFF with tiles or of an unknown compression")
+    if tags.get(_BITS, 1) < 8 or tags.get(_SAMPLES, 1) > 4:
+        raise HeaderError("is a TIFF of fewer than 8 bits or more than 4 channels")
+    return height, width

@@ -24,6 +24,7 @@ OVERRIDES = {
     "mode": (str, ["prompt", "everything"], "segment what is prompted, or everything"),
     "top_n": (int, [], "prompts to decode in everything mode"),
     "image_transport": (str, ["raw", "compressed"], "how images come"),
+    "depth_transport": (str, ["raw", "compressedDepth", "compressed"], "how depth comes"),
     "reliability": (str, ["best_effort", "reliable"], "QoS of the image subscription"),
     "depth": (bool, BOOLEAN, "points and boxes in space, from depth and camera_info"),
     "clicks_in_space": (bool, BOOLEAN, "prompts from RViz's Publish Point, by camera_info and tf"),
@@ -35,6 +36,11 @@ ARGUMENTS = {
     "image": ("image", [], "image topic to segment"),
     "depth_image": ("depth", [], "topic of depth aligned with the image"),
     "camera_info": ("camera_info", [], "topic of the image's calibration"),
+    "depth_camera_info": (
+        "depth_camera_info",
+        [],
+        "topic of the depth's calibration, for depth that is not aligned with the image",
+    ),
     "clicked_point": ("/clicked_point", [], "topic of RViz's Publish Point"),
     "cameras": (
         "",
@@ -87,8 +93,9 @@ def given(said: dict[str, str], kinds: dict[str, type]) -> dict[str, ParameterVa
 
 def inputs(said: dict[str, str], cameras: list[str]) -> list[tuple[str, str]]:
     """Remappings of the inputs: of the one camera, or of each of several below its name."""
-    image, depth, info = said["image"], said["depth_image"], said["camera_info"]
-    pairs = {"image": image, "image/compressed": f"{image}/compressed", "depth": depth, "camera_info": info}
+    image = said["image"]
+    pairs = {"image": image, "image/compressed": f"{image}/compressed", "depth": said["depth_image"]}
+    pairs |= {name: said[name] for name in ("camera_info", "depth_camera_info")}
     if not cameras:
         return list(pairs.items())
     return [(f"{name}/{a}", f"{name}/{b.lstrip('/')}") for name in cameras for a, b in pairs.items()]

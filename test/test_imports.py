@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "evitsam_ros"
 ROS = {
     *("rclpy", "sensor_msgs", "std_msgs", "std_srvs", "geometry_msgs", "vision_msgs", "diagnostic_msgs"),
-    *("visualization_msgs", "rcl_interfaces", "lifecycle_msgs", "cv_bridge", "launch", "launch_ros"),
+    *("visualization_msgs", "rcl_interfaces", "lifecycle_msgs", "launch", "launch_ros"),
 }
 MAY_IMPORT_TORCH = ("models/", "export.py", "tensorrt/", "backends/torch_", "backends/choice.py")
 #: Import name -> rosdep key, where they differ.

@@ -18,6 +18,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from ..malloc import tune_malloc
 from ..sources import SourceError, open_source
 from .fastdds import use_profile
+from .image_transport import transport_topic
 from .lifetime import ros
 from .outgoing import image_message
 from .qos import newest_only
@@ -60,9 +61,8 @@ class CameraNode(Node):
         self.frames: Iterator[np.ndarray] = open_source(
             self.options["source"], self.options["loop"], self.options["motion"]
         )
-        kind, topic = (
-            (CompressedImage, "image/compressed") if self.options["compressed"] else (Image, "image")
-        )
+        kind, transport = (CompressedImage, "compressed") if self.options["compressed"] else (Image, "raw")
+        topic = transport_topic(self, "image", transport)
         self.publisher = self.create_publisher(kind, topic, newest_only(self.options["reliability"]))
         self.create_timer(1.0 / self.options["rate"], self._tick)
 

@@ -22,12 +22,13 @@ from .arrivals import Arrivals
 from .calibration import Calibration
 from .entities import Entities
 from .health import Health
+from .image_transport import transport_topic
 from .incoming_prompts import MAX_OBJECTS
 from .outputs import Outputs
+from .parameters import intensity_limits
 from .prompt_store import PromptStore
 from .prompt_topics import Change, PromptTopics
 from .qos import newest_only
-from .rare_encodings import with_cv_bridge
 from .recent_images import RecentImages, stamp_ns
 from .space import SpaceOutput
 from .worker import MOST_ASKED, Turns
@@ -119,7 +120,7 @@ class Channel:
             )
         if options["depth"]:
             self._space = SpaceOutput(
-                entities, self._inputs, self._private, self.calibration, options, self._refuse
+                self._node, entities, self._inputs, self._private, self.calibration, options, self._refuse
             )
 
     def release(self) -> None:
@@ -239,9 +240,9 @@ class Channel:
             )
 
     def _image_topic(self) -> tuple[type, str]:
-        if self._options["image_transport"] == "compressed":
-            return CompressedImage, self._inputs + "image/compressed"
-        return Image, self._inputs + "image"
+        transport = self._options["image_transport"]
+        kind = Image if transport == "raw" else CompressedImage
+        return kind, transport_topic(self._node, self._inputs + "image", transport)
 
     def _parameter(self, name: str) -> Any:
         return self._node.get_parameter(name).value
@@ -250,6 +251,7 @@ class Channel:
 
     def frame_ahead(self, job: Job) -> Frame | None:
         """The picture of a frame that :meth:`answer` will encode; None if it need not."""
+        self._expect_depth(job)
         wanted = self._parameter("mode") == "everything" or job.change is not None or self.prompts.all()
         if not wanted or not any(self._listeners()):
             return None
@@ -258,6 +260,7 @@ class Channel:
 
     def answer(self, job: Job) -> None:
         """Make and publish the masks of a frame."""
+        self._expect_depth(job)
         if job.change is not None:
             job.change()
         try:
@@ -265,6 +268,10 @@ class Channel:
         finally:
             if job.replaces and not self._parameter("track"):
                 self.prompts.detect([])  # they were meant for this frame alone
+
+    def _expect_depth(self, job: Job) -> None:
+        if self._space is not None:
+            self._space.expect(job.message.header)
 
     def _publish_masks(self, message: Image | CompressedImage) -> None:
         listeners, in_space = self._listeners()
@@ -282,7 +289,7 @@ class Channel:
         header, space = message.header, self._space
 
         def publish_in_space(labels) -> None:
-            space.publish(header, frame.image, masks, labels)
+            space.publish(header, frame.image, masks, labels, names)
 
         alpha = self._parameter("overlay_alpha")
         with_labels = publish_in_space if in_space else None
@@ -302,9 +309,10 @@ class Channel:
     def _frame(self, message: Image | CompressedImage) -> Frame | None:
         """The picture of a message; None, and a report, if it has none."""
         try:
+            limits = intensity_limits(self._parameter("intensity_range"))
             if isinstance(message, CompressedImage):
-                return compressed_to_frame(message)
-            return image_to_frame(message, with_cv_bridge)
+                return compressed_to_frame(message, limits)
+            return image_to_frame(message, limits)
         except ImageError as error:
             self._refuse("bad_images", f"{self._image_topic()[1]}: {error}")
             return None

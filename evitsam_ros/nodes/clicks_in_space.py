@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from geometry_msgs.msg import PointStamped
 
+from ..compressed import image_size
 from .channel import Channel
 from .entities import Entities
 from .recent_images import stamp_ns
 from .transforms import Transforms
 
 TOPIC = "clicked_point"
-#: Largest difference of a ray, x / z or y / z, from the one that its pixel sees.
+#: Largest angle in radians, along x or y, between a ray and the one that its pixel sees.
 BENT = 0.02
 
 
@@ -66,18 +67,23 @@ class ClicksInSpace:
         if image is None or model is None:
             missing = "image" if image is None else camera.calibration.topic
             raise ClickError(f"no {missing} has come in the last moments")
+        model.check_size(image_size(image))
         frame = image.header.frame_id
         if not frame:
             raise ClickError("the camera's images have no frame_id")
         seen = self._transforms.matrix(frame, click.header.frame_id, stamp_ns(image.header)) @ point
         if seen[2] <= 0:
             raise ClickError(f"the point lies behind the camera ({seen[2]:.2f} m along its axis)")
-        x, y = model.project(seen[:3])[0]
-        height, width = model.size
+        pixel = model.project(seen[:3])
         # Far outside of a lens's field of view its polynomial bends rays back into the image.
-        back = model.unproject(np.array([[x, y]]))[0] - seen[:2] / seen[2]
-        if not (0 <= x < width and 0 <= y < height) or np.abs(back).max() > BENT:
+        ray, seen_ray = model.unproject(pixel)[0], seen[:2] / seen[2]
+        # A prompt counts from the corner of the first pixel, a camera model from its centre.
+        x, y = pixel[0] + 0.5
+        height, width = model.size
+        if np.isfinite(pixel).all() and not (0 <= x < width and 0 <= y < height):
             raise ClickError(
                 f"the point is outside of the image: pixel ({x:.0f}, {y:.0f}) of {width} x {height}"
             )
+        if not np.abs(np.arctan(ray) - np.arctan(seen_ray)).max() < BENT:
+            raise ClickError("the point is outside of the lens's field of view")
         return image, (float(x), float(y))

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,13 +92,27 @@ PARAMETERS: dict[str, Spec] = {
         high=3600.0,
         live=True,
     ),
-    "depth": Spec(False, "Subscribe depth and camera_info; publish ~/points and ~/boxes_3d."),
+    "depth": Spec(
+        False,
+        "Subscribe depth, camera_info and, for depth in another frame, depth_camera_info; publish ~/points, "
+        "~/boxes_3d and ~/detections_3d.",
+    ),
+    "depth_transport": Spec(
+        "raw",
+        "Subscribe depth, depth/compressedDepth (PNG or RVL) or depth/compressed (16-bit PNG or TIFF).",
+        ("raw", "compressedDepth", "compressed"),
+    ),
     "depth_slop_s": Spec(
         0.05, "Largest difference of the stamps of an image and its depth, seconds.", low=0.0, high=10.0
     ),
     "image_rectified": Spec(False, "The image is rectified: camera_info's p describes it, not k and d."),
     "organised_points": Spec(False, "~/points has a point for every pixel; else only those under masks."),
     "image_transport": Spec("raw", "Subscribe image, or image/compressed.", ("raw", "compressed")),
+    "intensity_range": Spec(
+        [0.0, 0.0],
+        "Values shown as black and white of images with 16 bits or floats; [0.0, 0.0]: percentiles of each.",
+        live=True,
+    ),
     "reliability": Spec("best_effort", "QoS of the image subscription.", ("best_effort", "reliable")),
     "frame_policy": Spec(
         "latest",
@@ -165,7 +181,15 @@ def _wrong(options: dict[str, Any]) -> str:
         return f"cameras is {names}; expected different names"
     if options["organised_points"] and not options["depth"]:
         return "organised_points is true; expected depth to be true with it"
+    limits = list(options["intensity_range"])
+    if len(limits) != 2 or not all(map(math.isfinite, limits)) or (any(limits) and limits[0] >= limits[1]):
+        return f"intensity_range is {limits}; expected [black, white] with black < white, or [0.0, 0.0]"
     return ""
+
+
+def intensity_limits(limits: Sequence[float]) -> tuple[float, float] | None:
+    """Return black and white that ``intensity_range`` gives; None: those of every image."""
+    return (limits[0], limits[1]) if any(limits) else None
 
 
 def values(node: Node) -> dict[str, Any]:

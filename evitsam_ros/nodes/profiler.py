@@ -23,6 +23,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
 from ..profiler.live import LiveLatency
+from .image_transport import transport_topic
 from .lifetime import ros
 from .qos import results
 from .recent_images import stamp_ns
@@ -66,11 +67,10 @@ class ProfilerNode(Node):
         self.create_subscription(Image, topic, partial(self._on_mask, camera), results(10))
         if not self.options["watch_images"]:
             return
-        compressed = self.options["image_transport"] == "compressed"
-        kind, name = (CompressedImage, "image/compressed") if compressed else (Image, "image")
-        self.create_subscription(
-            kind, prefix + name, partial(self._on_image, camera), qos_profile_sensor_data
-        )
+        transport = self.options["image_transport"]
+        kind = Image if transport == "raw" else CompressedImage
+        image = transport_topic(self, prefix + "image", transport)
+        self.create_subscription(kind, image, partial(self._on_image, camera), qos_profile_sensor_data)
 
     def _on_image(self, camera: str, message: Image | CompressedImage) -> None:
         self.cameras[camera].image(stamp_ns(message.header), time.monotonic())

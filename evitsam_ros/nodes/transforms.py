@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from rclpy.clock import JumpHandle, JumpThreshold
+from rclpy.duration import Duration
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from rclpy.time import Time
 
@@ -24,7 +27,7 @@ except ImportError:
 
 
 class Transforms:
-    """``matrix(target, source, stamp)``; see :class:`TransformTree`.
+    """``matrix(target, source, stamp)``; see :class:`TransformTree`. It may be asked by any thread.
 
     Args:
         node: a node with a running executor.
@@ -38,6 +41,11 @@ class Transforms:
     def __init__(self, node: Any, entities: Entities, refuse: Callable[[str, str], None]) -> None:
         self._refuse = refuse
         self._tree, self._buffer = TransformTree(), None
+        self._lock = threading.Lock()
+        # Two runs of a simulation have no transform in common; tf2_ros for Python does not see to that.
+        back = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
+        handle = node.get_clock().create_jump_callback(back, post_callback=self._on_jump)
+        entities.keep(JumpHandle.unregister, handle)
         if tf2_ros is not None:
             # With a node it would serve tf2_frames, and never take that away.
             self._buffer = tf2_ros.Buffer()
@@ -48,7 +56,8 @@ class Transforms:
             entities.subscription(TFMessage, "/tf_static", lambda m: self._take(m, True), latched)
         else:
             raise TransformError(
-                "clicks_in_space needs tf2_ros or tf2_msgs: apt install ros-$ROS_DISTRO-tf2-ros-py"
+                "neither tf2_ros nor tf2_msgs is installed, so no transform is known "
+                "(apt install ros-$ROS_DISTRO-tf2-ros-py)"
             )
 
     def matrix(self, target: str, source: str, stamp_ns: int) -> np.ndarray:
@@ -59,12 +68,24 @@ class Transforms:
         """
         if self._buffer is not None:
             return self._by_tf2(target, source, stamp_ns)
-        try:
-            return self._tree.lookup(target, source, stamp_ns / 1e9)
-        except TransformError:
-            return self._tree.lookup(target, source)
+        with self._lock:
+            try:
+                return self._tree.lookup(target, source, stamp_ns / 1e9)
+            except TransformError:
+                return self._tree.lookup(target, source)
+
+    def _on_jump(self, jump: Any) -> None:
+        """The clock was set back, or began to be a simulation's."""
+        with self._lock:
+            self._tree.clear()
+        if self._buffer is not None:
+            self._buffer.clear()
 
     def _take(self, message: Any, static: bool) -> None:
+        with self._lock:
+            self._add(message, static)
+
+    def _add(self, message: Any, static: bool) -> None:
         for each in message.transforms:
             stamp, moved, turned = each.header.stamp, each.transform.translation, each.transform.rotation
             try:

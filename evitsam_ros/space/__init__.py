@@ -3,8 +3,10 @@
 
 from .boxes import Box3D, box_around
 from .camera_model import CalibrationError, CameraModel
-from .cloud import FIELDS, check_aligned, labelled_points
+from .cloud import FIELDS, check_aligned, labelled_points, no_points
+from .compressed_depth import compressed_metres
 from .depth import DepthError, metres
+from .registration import registered
 from .transform_tree import TransformError, TransformTree, pose_matrix
 
 __all__ = [
@@ -17,7 +19,10 @@ __all__ = [
     "TransformTree",
     "box_around",
     "check_aligned",
+    "compressed_metres",
     "labelled_points",
     "metres",
+    "no_points",
     "pose_matrix",
+    "registered",
 ]

@@ -41,7 +41,7 @@ class Box3D:
 
 
 def box_around(mask: np.ndarray, depths: np.ndarray, camera: CameraModel, erode: int = 2) -> Box3D | None:
-    """The box around what a mask shows; None if too little of it has a depth.
+    """The box around what a mask shows; None if too little of it has a depth and a ray.
 
     Args:
         mask: ``(H, W)`` bool.
@@ -50,11 +50,12 @@ def box_around(mask: np.ndarray, depths: np.ndarray, camera: CameraModel, erode:
         erode: pixels taken off the mask's border, where depth cameras see half of two surfaces; small masks
             keep theirs.
     """
+    known = np.isfinite(depths) & camera.has_ray
     if erode:
         kernel = np.ones((2 * erode + 1, 2 * erode + 1), np.uint8)
         inner = cv2.erode(mask.astype(np.uint8), kernel, borderValue=0) > 0
-        mask = inner if np.count_nonzero(inner & np.isfinite(depths)) >= LEAST_POINTS else mask
-    there = mask & np.isfinite(depths)
+        mask = inner if np.count_nonzero(inner & known) >= LEAST_POINTS else mask
+    there = mask & known
     z = depths[there]
     if len(z) < LEAST_POINTS:
         return None
@@ -63,7 +64,6 @@ def box_around(mask: np.ndarray, depths: np.ndarray, camera: CameraModel, erode:
     near = np.abs(z - middle) <= OUTLIERS * spread
     z = z[near].astype(np.float64)
     points = np.concatenate([camera.rays[there][near] * z[:, None], z[:, None]], axis=1)
-    points = points[np.isfinite(points).all(1)]
     return _principal_box(points) if len(points) >= LEAST_POINTS else None
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a camera sees: sensor_msgs/CameraInfo as rays and projections (REP 104; OpenCV's models).
 
-Pixels are OpenCV's and ROS's: the centre of the top-left pixel is (0, 0). The frame is the optical one of
-REP 103: x right, y down, z forward, in metres.
+Pixels are OpenCV's and ROS's: the centre of the top-left pixel is (0, 0). (Prompts and boxes count from its
+corner, so that the same centre is (0.5, 0.5) there.) The frame is the optical one of REP 103: x right,
+y down, z forward, in metres.
 """
 
 from __future__ import annotations
@@ -11,15 +12,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import cv2
 import numpy as np
 
-#: Distortion models and how many coefficients they may have.
-MODELS = {"": (0,), "plumb_bob": (0, 4, 5), "rational_polynomial": (8,), "equidistant": (4,)}
-#: Undistortion stops when every pixel is met this well, or after so many rounds.
-PRECISE, ROUNDS = 1e-3, 50
-#: Less than this share of the image undistorted means that the coefficients are no lens's.
-LEAST_UNDISTORTED = 0.5
+from .lens import WIDEST, FisheyeLens, Lens, PolynomialLens
+
+#: Names that drivers give to no distortion, to OpenCV's model, and to OpenCV's fisheye.
+UNDISTORTED = ("", "none", "pinhole")
+POLYNOMIAL = ("plumb_bob", "rational_polynomial", "thin_prism", "brown_conrady")
+FISHEYE = ("equidistant", "fisheye", "kannala_brandt", "kannala_brandt4")
+#: Numbers of coefficients of OpenCV's model, and of its fisheye; drivers may fill up with zeros.
+POLYNOMIAL_COUNTS, FISHEYE_COUNT = (4, 5, 8, 12, 14), 4
+#: A smaller share of the image with rays means that the coefficients are no lens's. (The circle of a fisheye
+#: fills a third of a wide image.)
+SMALLEST_SHARE, SMALLEST_FISHEYE_SHARE = 0.5, 0.2
 
 
 class CalibrationError(ValueError):
@@ -32,14 +37,12 @@ class CameraModel:
 
     Attributes:
         matrix: ``(3, 3)`` float64 intrinsics.
-        distortion: ``(N,)`` float64 coefficients; empty for a rectified image.
-        fisheye: the coefficients are those of the equidistant model.
+        lens: its distortion; None for a rectified image.
         size: (H, W) in pixels.
     """
 
     matrix: np.ndarray
-    distortion: np.ndarray
-    fisheye: bool
+    lens: Lens | None
     size: tuple[int, int]
 
     @classmethod
@@ -54,81 +57,60 @@ class CameraModel:
             CalibrationError: not calibrated, a distortion model or a number of coefficients is unknown, or
                 there is no way back through the distortion.
         """
-        model, coefficients = info.distortion_model, np.array(info.d, float)
         matrix = np.array(info.p if rectified else info.k, float).reshape(3, -1)[:, :3].copy()
         if not np.isfinite(matrix).all() or matrix[0, 0] <= 0 or matrix[1, 1] <= 0:
             raise CalibrationError(
                 f"camera_info has focal lengths {matrix[0, 0]}, {matrix[1, 1]}; expected those of a "
                 "calibrated camera, more than 0"
             )
-        if rectified:
-            coefficients = np.zeros(0)
-        elif model not in MODELS or len(coefficients) not in MODELS[model]:
-            known = ", ".join(f"{name or 'none'} ({'/'.join(map(str, n))})" for name, n in MODELS.items())
-            raise CalibrationError(
-                f"camera_info has distortion model {model!r} with {len(coefficients)} coefficients; "
-                f"expected one of {known}"
-            )
-        if not np.isfinite(coefficients).all():
-            raise CalibrationError(
-                f"camera_info has distortion coefficients {coefficients.tolist()}; expected finite numbers"
-            )
+        lens = None if rectified else lens_of(info.distortion_model, np.array(info.d, float))
         binning = np.array([max(1, info.binning_x), max(1, info.binning_y)])
         matrix[:2, 2] -= (info.roi.x_offset, info.roi.y_offset)
         matrix[:2] /= binning[:, None]
+        # The centre of a pixel of 2 x 2 is where the four corners meet.
+        matrix[:2, 2] -= (1 - 1 / binning) / 2
         width, height = info.roi.width or info.width, info.roi.height or info.height
         size = (int(height // binning[1]), int(width // binning[0]))
-        coefficients = coefficients if coefficients.any() else np.zeros(0)
-        made = cls(matrix, coefficients, model == "equidistant", size)
-        if (share := made._undistorted()) < LEAST_UNDISTORTED:
+        if 0 in size:
+            raise CalibrationError(f"camera_info has size {size[1]}x{size[0]}; expected that of the image")
+        made = cls(matrix, lens, size)
+        smallest = SMALLEST_FISHEYE_SHARE if isinstance(lens, FisheyeLens) else SMALLEST_SHARE
+        if (share := made._share_with_rays()) < smallest:
             raise CalibrationError(
-                f"camera_info has distortion coefficients {coefficients.tolist()}, which leave "
-                f"{1 - share:.0%} of the image without a ray; expected those of a lens"
+                f"camera_info has distortion coefficients {list(info.d)}, which leave {1 - share:.0%} of the "
+                "image without a ray; expected those of a lens"
             )
         return made
 
+    def check_size(self, image: tuple[int, int]) -> None:
+        """Raise :class:`CalibrationError` unless the calibration is that of an image of (H, W) pixels."""
+        if image != self.size:
+            raise CalibrationError(
+                f"camera_info describes {self.size[1]}x{self.size[0]} pixels, the image has "
+                f"{image[1]}x{image[0]}; expected the camera_info of this image (or its binning and roi set)"
+            )
+
     @cached_property
     def rays(self) -> np.ndarray:
-        """``(H, W, 2)`` float32: x / z and y / z of what pixels see; not finite where there is no ray."""
+        """``(H, W, 2)`` float32: x / z and y / z of what pixels see; NaN where there is no ray."""
         height, width = self.size
         grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float64)
-        with np.errstate(all="ignore"):  # the corners of a wide lens may have no ray
-            return self.unproject(grid.reshape(-1, 2)).reshape(height, width, 2).astype(np.float32)
+        return self.unproject(grid.reshape(-1, 2)).reshape(height, width, 2).astype(np.float32)
+
+    @cached_property
+    def has_ray(self) -> np.ndarray:
+        """``(H, W)`` bool: the pixels that see something."""
+        return np.isfinite(self.rays).all(-1)
 
     def unproject(self, pixels: np.ndarray) -> np.ndarray:
-        """``(N, 2)`` pixels x, y -> ``(N, 2)`` x / z, y / z."""
-        if not len(self.distortion):
-            return (pixels - self.matrix[:2, 2]) / (self.matrix[0, 0], self.matrix[1, 1])
-        pixels = np.asarray(pixels, np.float64).reshape(-1, 2)
-        if self.fisheye:
-            return cv2.fisheye.undistortPoints(pixels[:, None], self.matrix, self.distortion)[:, 0]
-        # OpenCV stops after five rounds, too early for wide lenses; how to ask for more differs by version.
-        focal = np.diag(self.matrix)[:2]
-        rays = (pixels - self.matrix[:2, 2]) / focal
-        left = np.arange(len(rays))
-        for _ in range(ROUNDS):
-            wrong = pixels[left] - self.project(np.hstack([rays[left], np.ones((len(left), 1))]))
-            rays[left] += wrong / focal
-            most = np.abs(wrong).max(1)
-            left = left[np.isfinite(most) & (most >= PRECISE)]
-            if not len(left):
-                break
-        return rays
-
-    def _undistorted(self) -> float:
-        """The share of the image, of 16 x 16 pixels all over it, whose rays lead back to it."""
-        if not len(self.distortion):
-            return 1.0
-        height, width = self.size
-        places = np.meshgrid(np.linspace(0, width, 16), np.linspace(0, height, 16))
-        pixels = np.stack(places, axis=-1).reshape(-1, 2)
-        with np.errstate(all="ignore"):
-            rays = self.unproject(pixels)
-            back = self.project(np.hstack([rays, np.ones((len(rays), 1))]))
-            return float((np.abs(back - pixels).max(1) < 1).mean())
+        """``(N, 2)`` pixels x, y -> ``(N, 2)`` x / z, y / z; NaN where the lens leads no ray to the pixel."""
+        bent = (np.asarray(pixels, np.float64).reshape(-1, 2) - self._centre) / self._focal
+        if self.lens is not None:
+            return self.lens.straighten(bent)
+        return np.where((np.hypot(*bent.T) <= WIDEST)[:, None], bent, np.nan)
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """``(N, 3)`` points in front of the camera -> ``(N, 2)`` pixels x, y.
+        """``(N, 3)`` points in front of the camera -> ``(N, 2)`` pixels x, y; NaN where the lens has ended.
 
         Raises:
             ValueError: a point is not in front of the camera.
@@ -136,9 +118,51 @@ class CameraModel:
         points = np.asarray(points, np.float64).reshape(-1, 3)
         if (points[:, 2] <= 0).any():
             raise ValueError("a point lies behind the camera")
-        if not len(self.distortion):
-            flat = points[:, :2] / points[:, 2:]
-            return flat * (self.matrix[0, 0], self.matrix[1, 1]) + self.matrix[:2, 2]
-        nothing = np.zeros(3)
-        project = cv2.fisheye.projectPoints if self.fisheye else cv2.projectPoints
-        return project(points[:, None], nothing, nothing, self.matrix, self.distortion)[0].reshape(-1, 2)
+        rays = points[:, :2] / points[:, 2:]
+        return (rays if self.lens is None else self.lens.bend(rays)) * self._focal + self._centre
+
+    @property
+    def _focal(self) -> np.ndarray:
+        return np.diag(self.matrix)[:2]
+
+    @property
+    def _centre(self) -> np.ndarray:
+        return self.matrix[:2, 2]
+
+    def _share_with_rays(self) -> float:
+        """The share of 32 x 32 pixels all over the image that have a ray."""
+        height, width = self.size
+        places = np.meshgrid(np.linspace(0, width - 1, 32), np.linspace(0, height - 1, 32))
+        return float(np.isfinite(self.unproject(np.stack(places, axis=-1).reshape(-1, 2))).all(1).mean())
+
+
+def lens_of(model: str, coefficients: np.ndarray) -> Lens | None:
+    """Return the lens that a CameraInfo's ``distortion_model`` and ``d`` describe; None without distortion.
+
+    All coefficients 0 are no distortion, whatever the model: so does image_geometry read them.
+
+    Raises:
+        CalibrationError: the model or the number of coefficients is unknown, or they are not finite.
+    """
+    name = model.lower()
+    if name not in UNDISTORTED + POLYNOMIAL + FISHEYE:
+        known = ", ".join(POLYNOMIAL + FISHEYE + UNDISTORTED[1:])
+        raise CalibrationError(
+            f"camera_info has distortion model {model!r}; expected one of {known}, or none"
+        )
+    if not np.isfinite(coefficients).all():
+        raise CalibrationError(
+            f"camera_info has distortion coefficients {coefficients.tolist()}; expected finite numbers"
+        )
+    if not coefficients.any():
+        return None
+    if name in POLYNOMIAL and len(coefficients) in POLYNOMIAL_COUNTS:
+        return PolynomialLens(coefficients)
+    if name in FISHEYE and len(coefficients) >= FISHEYE_COUNT and not coefficients[FISHEYE_COUNT:].any():
+        return FisheyeLens(coefficients[:FISHEYE_COUNT])
+    counts = {POLYNOMIAL: POLYNOMIAL_COUNTS, FISHEYE: (FISHEYE_COUNT,), UNDISTORTED: (0,)}
+    expected = next(numbers for names, numbers in counts.items() if name in names)
+    raise CalibrationError(
+        f"camera_info has distortion model {model!r} with {len(coefficients)} coefficients, not all 0; "
+        f"expected {' or '.join(map(str, expected))}"
+    )

@@ -22,6 +22,14 @@ def check_aligned(depths: np.ndarray, labels: np.ndarray, camera: CameraModel) -
         )
 
 
+def no_points(size: tuple[int, int], organised: bool = False) -> np.ndarray:
+    """Return what :func:`labelled_points` makes of an image of (H, W) without depth."""
+    points = np.zeros(size if organised else 0, FIELDS)
+    for name in "xyz":
+        points[name] = np.nan
+    return points
+
+
 def labelled_points(
     depths: np.ndarray,
     camera: CameraModel,
@@ -47,7 +55,7 @@ def labelled_points(
         ValueError: the sizes differ.
     """
     check_aligned(depths, labels, camera)
-    there = (labels > 0) & np.isfinite(depths)
+    there = (labels > 0) & np.isfinite(depths) & camera.has_ray
     chosen = slice(None) if organised else there
     points = np.zeros(labels.shape if organised else int(there.sum()), FIELDS)
     z = np.where(there, depths, np.nan)[chosen]

@@ -14,6 +14,8 @@ import numpy as np
 
 #: Seconds of history, as tf2 keeps by default.
 HISTORY = 10.0
+#: Seconds that a transform may be delayed behind a newer one.
+LATEST = 2.0
 #: Frames of one robot; more are taken for a mistake.
 MOST_FRAMES = 2000
 
@@ -30,6 +32,31 @@ class _Edge:
     static: bool
     times: list[float] = field(default_factory=list)
     poses: dict[float, np.ndarray] = field(default_factory=dict)
+    late: float | None = None
+
+    def put(self, time: float, pose: np.ndarray) -> None:
+        """Add a pose; a static frame has one."""
+        if self.static:
+            self.times.clear()
+            self.poses.clear()
+        if time not in self.poses:
+            insort(self.times, time)
+        self.poses[time] = pose
+        while self.times[0] < self.times[-1] - HISTORY:
+            del self.poses[self.times.pop(0)]
+
+    def began_again(self, time: float) -> float | None:
+        """Return the time of the first pose of a new run, if the next pose's time was set back; else None.
+
+        One message may be delayed; two in a row, in order but earlier than the newest one, are a new run.
+        """
+        before, self.late = self.late, None
+        if self.static or time >= self.times[-1]:
+            return None
+        self.late = time
+        if before is not None and before < time:
+            return before
+        return time if time < self.times[-1] - LATEST else None
 
     def matrix(self, time: float | None, name: str) -> np.ndarray:
         if self.static or time is None:
@@ -69,7 +96,8 @@ class TransformTree:
         """Say where ``child`` is in ``parent``.
 
         Args:
-            time: seconds; more than :data:`HISTORY` earlier than the newest means that time began anew.
+            time: seconds; if it was set back, all frames but static ones are forgotten, as two runs of a
+                simulation have nothing in common.
             translation: ``(3,)`` metres.
             rotation: ``(4,)`` quaternion x, y, z, w.
 
@@ -89,16 +117,19 @@ class TransformTree:
         edge = self._edges.get(child)
         if edge is None and len(self._edges) >= MOST_FRAMES:
             raise TransformError(f"{MOST_FRAMES} frames are known already; {child!r} is not taken")
-        if edge is None or edge.parent != parent or edge.static != static or _began_anew(edge, time):
+        if edge is None or edge.parent != parent or edge.static != static:
             edge = self._edges[child] = _Edge(parent, static)
-        if static:
-            edge.times.clear()
-            edge.poses.clear()
-        if time not in edge.poses:
-            insort(edge.times, time)
-        edge.poses[time] = pose
-        while edge.times[0] < edge.times[-1] - HISTORY:
-            del edge.poses[edge.times.pop(0)]
+        elif (first := edge.began_again(time)) is not None:
+            self.clear()
+            fresh = self._edges[child] = _Edge(parent, static)
+            if first < time:
+                fresh.put(first, edge.poses[first])
+            edge = fresh
+        edge.put(time, pose)
+
+    def clear(self) -> None:
+        """Forget all frames but static ones."""
+        self._edges = {name: edge for name, edge in self._edges.items() if edge.static}
 
     def lookup(self, target: str, source: str, time: float | None = None) -> np.ndarray:
         """``(4, 4)`` float64: points of ``source`` -> points of ``target``.
@@ -134,10 +165,6 @@ class TransformTree:
         for name in path[: path.index(until)]:
             whole = self._edges[name].matrix(time, name) @ whole
         return whole
-
-
-def _began_anew(edge: _Edge, time: float) -> bool:
-    return bool(edge.times) and time < edge.times[-1] - HISTORY
 
 
 def pose_matrix(pose: np.ndarray) -> np.ndarray:

@@ -69,14 +69,15 @@ def _settled(peer: Peer, node: str, needs: str, process: Process, seconds: float
 
 
 def live_segmenter(folder: Path, cameras: tuple[str, ...] = ()) -> Graph:
-    """All that the segmenter ever has: raw or compressed images, depth, clicks, simulated time."""
+    """All that the segmenter ever has: raw or compressed images and depth, clicks, simulated time."""
     common = {"backend": "onnxruntime", "diagnostics_period_s": 0.2}
     several = {"cameras": f"[{', '.join(cameras)}]"} if cameras else {}
     needs = f"/segmenter/{''.join(f'{name}/' for name in cameras[:1])}label_map"
     space = {"depth": True, "clicks_in_space": True, "use_sim_time": True}
-    return live_graph(folder, "segmenter", common | several | space, needs) | live_graph(
-        folder, "segmenter", common | several | {"image_transport": "compressed"}, needs
-    )
+    compressed = {"image_transport": "compressed", "depth": True, "depth_transport": "compressed"}
+    ways = [space, compressed, {"depth": True, "depth_transport": "compressedDepth"}]
+    graphs = [live_graph(folder, "segmenter", common | several | way, needs) for way in ways]
+    return graphs[0] | graphs[1] | graphs[2]
 
 
 def live_camera(folder: Path) -> Graph:

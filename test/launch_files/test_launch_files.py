@@ -23,6 +23,7 @@ OTHER = {
     "image": "/other/image",
     "depth_image": "/other/depth",
     "camera_info": "/other/camera_info",
+    "depth_camera_info": "/other/depth_camera_info",
     "clicked_point": "/other/point",
     "cameras": "left,right",
     "namespace": "robot",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JPEGs and PNGs that are not what they say."""
+"""JPEGs, PNGs and TIFFs that are not what they say."""
 
 from __future__ import annotations
 
@@ -49,10 +49,12 @@ def jpeg_of_many_scans(jpeg: bytes, scans: int) -> bytes:
 
 
 def sound_picture(rng: Rng) -> bytes:
-    """A JPEG or PNG of noise: grey, colour, transparent, 8 or 16 bits, progressive."""
+    """A JPEG, PNG or TIFF of noise: grey, colour, transparent, 8 or 16 bits, progressive."""
     shape = (pick(rng, SIDES), pick(rng, SIDES))
     channels, kind = pick(rng, ((1, np.uint8), (3, np.uint8), (4, np.uint8), (3, np.uint16), (1, np.uint16)))
     pixels = rng.integers(0, np.iinfo(kind).max, (*shape, channels), dtype=kind)
+    if rng.random() < 0.2:
+        return cv2.imencode(".tiff", pixels)[1].tobytes()
     if kind is np.uint16 or channels == 4 or rng.random() < 0.5:
         return cv2.imencode(".png", pixels)[1].tobytes()
     return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_PROGRESSIVE, int(rng.integers(2))])[1].tobytes()

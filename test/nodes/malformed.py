@@ -13,7 +13,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header, UInt32
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
-from evitsam_ros.encodings import DECODERS
+from evitsam_ros.pixel_layouts import ENCODINGS, PLANAR, packed_encoding
 
 from .damaged_pictures import SIDES, Rng, damage_picture, pick, sound_picture
 
@@ -47,6 +47,10 @@ STRINGS = (
 )
 
 
+#: Encodings that are known, with some of OpenCV's types.
+KNOWN = (*ENCODINGS, *PLANAR, "8UC1", "8SC3", "16UC1", "16SC4", "32FC1", "64FC3")
+
+
 def number(rng: Rng) -> float:
     """Mostly a pixel, else something worse."""
     return float(rng.uniform(-20, 150)) if rng.random() < 0.6 else pick(rng, NUMBERS)
@@ -75,7 +79,7 @@ def _damage_image(rng: Rng, message: Image) -> None:
     def change(field: str, values: Any) -> None:
         setattr(message, field, pick(rng, values))
 
-    encodings = (*DECODERS, "", "rgb16", "mono16", "32FC1", "16UC1", "hsv8", "RGB8", "8UC9999", *STRINGS)
+    encodings = (*KNOWN, "", "hsv8", "RGB8", "8UC9999", *STRINGS)
     damages: tuple[Callable[[], None], ...] = (
         cut,
         lambda: change("step", (*UINTS, message.step - 1, message.step + 1)),
@@ -90,17 +94,25 @@ def _damage_image(rng: Rng, message: Image) -> None:
     pick(rng, damages)()
 
 
+def _pixel_bytes(encoding: str) -> int:
+    """Bytes of a pixel; of one in the first plane."""
+    if encoding in PLANAR:
+        return 1
+    layout = packed_encoding(encoding)
+    return layout.channels * int(layout.kind[1])
+
+
 def image(rng: Rng) -> tuple[Image, bool]:
     """A raw picture; whether it is sound."""
-    encoding = pick(rng, tuple(DECODERS))
-    channels, (height, width) = DECODERS[encoding][0], (pick(rng, SIDES), pick(rng, SIDES))
-    if channels == 2:
-        width += width % 2
+    encoding, (height, width) = pick(rng, KNOWN), (pick(rng, SIDES), pick(rng, SIDES))
+    if encoding in PLANAR or packed_encoding(encoding).channels == 2:
+        height, width = height + height % 2, width + width % 2
     if encoding.startswith("bayer"):
         height, width = max(height, 2), max(width, 2)
-    step = width * channels + int(rng.integers(0, 4)) * int(rng.random() < 0.3)
+    step = width * _pixel_bytes(encoding) + 2 * int(rng.integers(0, 3)) * int(rng.random() < 0.3)
     message = Image(header=header(rng, False), height=height, width=width, encoding=encoding, step=step)
-    message.data = noise(rng, step * height)
+    message.is_bigendian = int(rng.integers(2))
+    message.data = noise(rng, step * height * (3 if encoding in PLANAR else 1))
     damages = int(rng.integers(0, 4))
     for _ in range(damages):
         _damage_image(rng, message)

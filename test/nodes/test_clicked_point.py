@@ -63,19 +63,19 @@ def click(robot, frame: str, point) -> None:
     robot.peer.publish("/clicked_point", message)
 
 
-def see(robot) -> None:
+def see(robot, **image) -> None:
     """An image has come to the node; on a busy machine the first one may be lost."""
     before = robot.count("frames_in")
     for _ in range(20):
-        robot.send_image()
+        robot.send_image(**image)
         if robot.peer.until(lambda: robot.count("frames_in") > before, 1.0):
             return
     raise AssertionError(f"no image came: {robot.diagnostics}")
 
 
-def centre(robot, frame: str, point) -> np.ndarray:
+def centre(robot, frame: str, point, **image) -> np.ndarray:
     """Centre x, y in pixels of the mask that a click gives: the bundle draws a disc around it."""
-    see(robot)
+    see(robot, **image)
     masks = robot.peer.listen(Image, robot.topic("mask"))
     robot.peer.until(lambda: False, 0.2)
     del masks[:]
@@ -85,9 +85,9 @@ def centre(robot, frame: str, point) -> np.ndarray:
     return np.argwhere(found).mean(0)[::-1]
 
 
-def refused(robot, frame: str, point) -> str:
+def refused(robot, frame: str, point, **image) -> str:
     """What the diagnostics say of a click that cannot be used."""
-    see(robot)
+    see(robot, **image)
     before = robot.count("bad_prompts")
     click(robot, frame, point)
     assert robot.peer.until(lambda: robot.count("bad_prompts") == before + 1), robot.diagnostics
@@ -130,6 +130,20 @@ def test_what_the_camera_cannot_see_is_said(robot):
     )
     assert "expected finite metres" in refused(robot, "map", (math.nan, 0, 0))
     assert "has no frame_id" in refused(robot, "", (1, 0, 0))
+
+
+def test_an_image_of_another_size_than_its_calibration(robot):
+    """Of half the size: by binning it is known what the image shows; without, nothing can be told."""
+    half = np.full((HEIGHT // 2, WIDTH // 2, 3), 90, np.uint8)
+    robot.peer.keep_publishing("/camera_info", info())
+    drive(robot, robot.stamp + 1, 0.0)
+    said = refused(robot, "camera_7", (0.4, 0.2, 2.0), image=half)
+    assert "camera_info describes 128x96 pixels, the image has 64x48" in said
+    binned = info()
+    binned.binning_x = binned.binning_y = 2
+    robot.peer.keep_publishing("/camera_info", binned)
+    found = centre(robot, "camera_7", (0.4, 0.2, 2.0), image=half)
+    np.testing.assert_allclose(found, ((64 + 20 - 0.5) / 2, (48 + 10 - 0.5) / 2), atol=0.7)
 
 
 def test_a_transform_that_makes_no_sense_is_refused_and_survived(robot):

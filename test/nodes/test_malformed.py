@@ -71,7 +71,7 @@ def test_compressed_images(rng):
         try:
             assert image.shape == (*Pillow.open(io.BytesIO(data)).size[::-1], 3)
         except (UnidentifiedImageError, SyntaxError, ValueError):
-            assert data[:2] == b"\xff\xd8" or data[1:4] == b"PNG"  # Pillow is more particular
+            assert data[:2] in (b"\xff\xd8", b"\x89P", b"II", b"MM")  # Pillow is more particular
 
     run("CompressedImage", 2000, lambda: refusing(ImageError, use, *malformed.compressed(rng)))
 
@@ -111,7 +111,9 @@ def test_calibrations(rng):
     def use(message) -> None:
         camera = CameraModel.from_info(message, rectified=bool(rng.integers(2)))
         check_aligned(depths, labels, camera)
-        assert len(labelled_points(depths, camera, image, labels, {1: 0.9})) == 40 * 60
+        cloud = labelled_points(depths, camera, image, labels, {1: 0.9})
+        assert len(cloud) == camera.has_ray[labels == 1].sum()
+        assert all(np.isfinite(cloud[name]).all() for name in "xyz")
         box = box_around(labels == 1, depths, camera)
         assert box is None or (np.isfinite(box.size).all() and np.isfinite(box.quaternion).all())
         camera.project(np.append(camera.unproject(np.array([[1.0, 2.0]])), [[1.0]], axis=1))
@@ -165,7 +167,7 @@ def test_a_camera_with_all_of_them(known_bundle, rng, track):
     before = peak_mb()
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        for _ in range(150):
+        for _ in range(200):
             prompts()
             if rng.random() < 0.7:
                 wired.give("~/pixel", Point(x=float(rng.uniform(0, 60)), y=float(rng.uniform(0, 60))))

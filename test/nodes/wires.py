@@ -42,6 +42,9 @@ class Wires:
     def publisher(self, kind: type, topic: str, qos: Any) -> Output:
         return self.outputs.setdefault(topic, Output())
 
+    def keep(self, destroy: Callable, entity: Any) -> None:
+        """Nothing is taken away."""
+
     def service(self, kind: type, name: str, callback: Callable) -> None:
         self.inputs[name] = callback
 
@@ -60,7 +63,8 @@ class Wired:
         node = SimpleNamespace(
             accepts=True,
             get_parameter=lambda name: SimpleNamespace(value=self.options[name]),
-            get_clock=lambda: SimpleNamespace(now=lambda: now),
+            get_clock=lambda: SimpleNamespace(now=lambda: now, create_jump_callback=lambda *_, **__: None),
+            resolve_topic_name=lambda name: f"/{name}",
         )
         self.channel = Channel(node, "", lambda health, kind, text: health.error(kind, text))
         self.turns: Turns[Job] = Turns()

@@ -66,13 +66,48 @@ def test_between_two_times_it_is_between_two_poses():
     np.testing.assert_allclose(tree.lookup("odom", "base")[:3, 3], [12, 0, 0])
 
 
-def test_messages_out_of_order_and_time_that_begins_anew():
+def test_a_message_out_of_order():
     tree = TransformTree()
-    for time in (100.0, 102.0, 101.0):
+    for time in (100.0, 102.0, 101.0, 103.0, 102.5):
         tree.add("odom", "base", time, np.array([time, 0, 0]), NO_TURN)
     assert tree.lookup("odom", "base", 101.5)[0, 3] == pytest.approx(101.5)
-    tree.add("odom", "base", 3.0, np.array([3.0, 0, 0]), NO_TURN)
-    assert tree.lookup("odom", "base")[0, 3] == pytest.approx(3)
+    assert tree.lookup("odom", "base")[0, 3] == pytest.approx(103)
+
+
+@pytest.mark.parametrize("ran", [0.4, 1.5, 3.0, 9.0, 60.0])
+def test_two_runs_of_a_simulation_are_not_mixed(ran):
+    """Time is set back by ``ran`` seconds; in the first run all lay 1000 m away."""
+    tree = TransformTree()
+    tree.add("base", "camera", 0.0, np.array([0.1, 0, 0]), NO_TURN, static=True)
+    for time in np.arange(0, ran, 0.02):
+        for parent, child in (("map", "odom"), ("odom", "base")):
+            tree.add(parent, child, float(time), np.array([1000.0, 0, 0]), NO_TURN)
+    for time in (0.0, 0.02, 0.04):
+        tree.add("odom", "base", time, np.array([time, 0, 0]), NO_TURN)
+    for now in (0.03, None):
+        assert tree.lookup("odom", "camera", now)[0, 3] == pytest.approx(0.1 + (now or 0.04))
+        with pytest.raises(TransformError, match="no transform from 'base' to 'map'"):
+            tree.lookup("map", "base", now)
+    for time in (0.04, 0.06):
+        tree.add("map", "odom", time, np.array([5.0, 0, 0]), NO_TURN)
+        tree.add("odom", "base", time + 0.02, np.array([time, 0, 0]), NO_TURN)
+    assert tree.lookup("map", "base")[0, 3] == pytest.approx(5.06)
+
+
+def test_two_senders_of_one_frame_with_clocks_apart():
+    tree = TransformTree()
+    for step in range(100):
+        tree.add("odom", "base", step * 0.1, np.array([step, 0, 0]), NO_TURN)
+        tree.add("odom", "base", step * 0.1 - 0.5, np.array([step - 5.0, 0, 0]), NO_TURN)
+    assert tree.lookup("odom", "base", 5.05)[0, 3] == pytest.approx(50.5)
+
+
+def test_clear_keeps_static_frames():
+    tree = TransformTree()
+    tree.add("base", "camera", 0.0, np.array([0.1, 0, 0]), NO_TURN, static=True)
+    tree.add("odom", "base", 1.0, np.zeros(3), NO_TURN)
+    tree.clear()
+    assert tree.frames() == {"base", "camera"}
 
 
 def test_history_is_bounded():

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Depth images in, the depth of an image out: aligned with it by the driver, or here by tf.
+
+Depth belongs to an image by its stamp: without message_filters, which ROS from the Python index lacks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from ..space import CameraModel, TransformError, compressed_metres, metres, registered
+from .calibration import Calibration
+from .entities import Entities
+from .image_transport import transport_topic
+from .qos import newest_only
+from .recent_depths import RecentDepths
+from .recent_images import stamp_ns
+from .transforms import Transforms
+
+
+class NoDepthError(ValueError):
+    """The depth of an image has not come."""
+
+
+class DepthInput:
+    """``depth`` and ``depth_camera_info`` of one camera.
+
+    Args:
+        node: a node with a running executor.
+        entities: makes the subscriptions.
+        inputs: before the names of inputs.
+        options: the node's parameters.
+        refuse: told (kind, text) of transforms that make no sense.
+    """
+
+    def __init__(
+        self,
+        node: Any,
+        entities: Entities,
+        inputs: str,
+        options: dict[str, Any],
+        refuse: Callable[[str, str], None],
+    ) -> None:
+        self._node, self._entities, self._refuse = node, entities, refuse
+        self._slop = options["depth_slop_s"]
+        self._recent = RecentDepths(options["history_s"] + self._slop)
+        self.topic = transport_topic(node, inputs + "depth", options["depth_transport"])
+        kind = Image if options["depth_transport"] == "raw" else CompressedImage
+        reliability = options["reliability"]
+        entities.subscription(kind, self.topic, self._on_depth, newest_only(reliability))
+        # Depth is rectified as a rule, and says so by coefficients that are 0.
+        self._calibration = Calibration(entities, inputs + "depth_camera_info", reliability, rectified=False)
+        self._image_frame = ""
+        self._transforms: Transforms | None = None
+        self._no_transforms = ""
+
+    def expect(self, header: Header) -> None:
+        """Hold the depth of an image whose answer begins."""
+        self._image_frame = header.frame_id
+        self._recent.expect(stamp_ns(header))
+
+    def aligned(self, header: Header, camera: CameraModel) -> np.ndarray:
+        """Return ``(h, w)`` float32 metres, aligned with an image; NaN where unknown.
+
+        Args:
+            header: of the image.
+            camera: of the image.
+
+        Raises:
+            NoDepthError: none has come, or none of about the image's time.
+            ValueError: it cannot be used; depth in another frame is none that is aligned.
+        """
+        message = self._nearest(stamp_ns(header))
+        depths = metres(message) if isinstance(message, Image) else compressed_metres(message)
+        frame, image_frame = message.header.frame_id.lstrip("/"), header.frame_id.lstrip("/")
+        if not frame or not image_frame or frame == image_frame:
+            return depths
+        try:
+            return registered(depths, *self._registration(message.header, image_frame), camera)
+        except ValueError as error:
+            raise ValueError(
+                f"depth is in frame {frame!r}, the image in {image_frame!r}: {error}; expected depth that "
+                f"the driver aligns with the image, or {self._calibration.topic} and tf between the two"
+            ) from error
+
+    def _on_depth(self, message: Image | CompressedImage) -> None:
+        self._recent.add(message)
+        other = message.header.frame_id.lstrip("/") != self._image_frame.lstrip("/")
+        # /tf costs time, and is of use only here: it is subscribed when the first depth needs it.
+        if other and self._image_frame and self._transforms is None and not self._no_transforms:
+            try:
+                self._transforms = Transforms(self._node, self._entities, self._refuse)
+            except TransformError as error:
+                self._no_transforms = str(error)
+
+    def _nearest(self, stamp: int) -> Image | CompressedImage:
+        message = self._recent.nearest(stamp)
+        if message is None:
+            raise NoDepthError("none has come yet")
+        away = (stamp_ns(message.header) - stamp) / 1e9
+        if abs(away) > self._slop:
+            side = "later" if away > 0 else "earlier"
+            raise NoDepthError(
+                f"the nearest to the image is {abs(away):.3f} s {side}; expected {self._slop} s or less "
+                "(depth_slop_s)"
+            )
+        return message
+
+    def _registration(self, header: Header, image_frame: str) -> tuple[CameraModel, np.ndarray]:
+        """The depth camera's calibration, and its frame in the image's."""
+        if self._transforms is None:
+            raise ValueError(self._no_transforms or "no transform is known yet")
+        camera = self._calibration.model()
+        if camera is None:
+            raise ValueError(f"no {self._calibration.topic} has come")
+        return camera, self._transforms.matrix(image_frame, header.frame_id, stamp_ns(header))

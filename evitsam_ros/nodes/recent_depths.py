@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The last depth images of a camera: an answer may come long after them, or before the next one."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import Any
+
+from .recent_images import stamp_ns
+
+#: Bytes that are kept, at most, but for the two newest messages.
+MOST_BYTES = 128_000_000
+
+
+class RecentDepths:
+    """Depth images of the last seconds, and the one that belongs to the image in work.
+
+    Age counts from the arrival, so that clocks may jump. An answer may take longer than anything is kept, so
+    the depth of its image is held from :meth:`expect` on. Of equal stamps the newest message counts.
+    Written by the executor's thread, read by the inference's.
+    """
+
+    def __init__(self, seconds: float, most_bytes: int = MOST_BYTES) -> None:
+        self.seconds, self._most_bytes = seconds, most_bytes
+        self._lock = threading.Lock()
+        self._kept: deque[tuple[float, Any]] = deque()
+        self._bytes = 0
+        self._expected: int | None = None
+        self._held: Any | None = None
+
+    def add(self, message: Any) -> None:
+        """Keep a message that has come."""
+        with self._lock:
+            self._kept.append((time.monotonic(), message))
+            self._bytes += len(message.data)
+            oldest = time.monotonic() - self.seconds
+            while len(self._kept) > 2 and (self._kept[0][0] < oldest or self._bytes > self._most_bytes):
+                self._bytes -= len(self._kept.popleft()[1].data)
+            if self._expected is not None:
+                self._held = self._nearest([message, self._held], self._expected)
+
+    def expect(self, stamp: int) -> None:
+        """Hold the message that belongs to an image, whether it has come or not, until the next image's.
+
+        Args:
+            stamp: of the image, nanoseconds.
+        """
+        with self._lock:
+            if stamp != self._expected:
+                self._expected = stamp
+                self._held = self._nearest([message for _, message in reversed(self._kept)], stamp)
+
+    def nearest(self, stamp: int) -> Any | None:
+        """Return the message whose stamp is nearest; None if there is none."""
+        with self._lock:
+            held = [self._held] if stamp == self._expected else []
+            return self._nearest([*(message for _, message in reversed(self._kept)), *held], stamp)
+
+    @staticmethod
+    def _nearest(messages: list[Any | None], stamp: int) -> Any | None:
+        """Of messages, the newest first, the one whose stamp is nearest."""
+        there = [message for message in messages if message is not None]
+        return min(there, key=lambda message: abs(stamp_ns(message.header) - stamp), default=None)
