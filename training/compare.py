@@ -39,7 +39,7 @@ class Measure(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    on: tuple[str, ...] = Field(("coco_val",), description="annotation files without .json")
+    files: tuple[str, ...] = Field(("coco_val",), description="annotation files without .json")
     limit: int | None = Field(None, ge=1, description="images of each file")
     clicks: tuple[int, ...] = (1, 3, 5)
 
@@ -148,7 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
         if unknown:
             raise ValueError(f"no variant {', '.join(unknown)}; expected some of {', '.join(recipes)}")
         measure, results = comparison.measure, {}
-        records = {name: read_folder(options.data, [name])[: measure.limit] for name in measure.on}
+        records = {name: read_folder(options.data, [name])[: measure.limit] for name in measure.files}
         for name in options.only or recipes:
             log.info("variant %s", name)
             out = options.out / name.replace(" ", "_").replace("/", "_")

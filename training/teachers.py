@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from evitsam_ros.models import create_model
+from evitsam_ros.models.timm_backbone import import_torchvision
 
 from .checkpoint import save_weights
 from .dataset import Batch
@@ -38,6 +39,7 @@ class SamTeacher(TeacherModel):
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
+        import_torchvision()
         try:
             from transformers import SamModel
         except ImportError as error:

@@ -24,16 +24,15 @@ WHEELS = {
 }
 #: Compiled operators that torchvision looks up when it is imported.
 TORCHVISION_OPERATORS = ("nms", "qnms")
+#: Declarations last as long as their library object.
+_DECLARED: list[torch.library.Library] = []
 
 
-def import_timm() -> ModuleType:
-    """Import ``timm``, also beside a torchvision that was built for another torch.
+def import_torchvision() -> None:
+    """Make torchvision importable beside a torch that it was not built for, where it is installed.
 
-    ``timm`` imports torchvision for image augmentation, which nothing here uses. Where torchvision's compiled
-    operators cannot be loaded, its import fails on their names; this declares the names.
-
-    Raises:
-        ValueError: ``timm`` or torchvision is not installed.
+    ``timm`` and ``transformers`` import it for image transforms, which nothing here uses. Where its compiled
+    operators cannot be loaded, the import fails on their names; this declares the names.
     """
     try:
         import_module("torchvision")
@@ -41,10 +40,18 @@ def import_timm() -> ModuleType:
         library = torch.library.Library("torchvision", "DEF")
         for name in TORCHVISION_OPERATORS:
             library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        # The declaration lasts as long as the library object.
-        import_timm.library = library  # type: ignore[attr-defined]
+        _DECLARED.append(library)
     except ImportError:
         pass
+
+
+def import_timm() -> ModuleType:
+    """Import ``timm``.
+
+    Raises:
+        ValueError: ``timm`` or torchvision is not installed.
+    """
+    import_torchvision()
     try:
         return import_module("timm")
     except ImportError as error:
