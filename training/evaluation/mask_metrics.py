@@ -83,15 +83,16 @@ def next_click(
 
 
 def _deepest(region: np.ndarray, clicked: Sequence[tuple[float, float]]) -> tuple[float, tuple[float, float]]:
-    """The pixel farthest from the border of a bool region (the image's border too): distance, and x, y.
+    """Squared distance and x, y of the pixel of a bool region farthest from its border, and from the image's.
 
-    The distance is 0 if the region has no pixel that is not ``clicked``.
+    Of equal ones the first, row by row. The distance is 0 if the region has no pixel that is not ``clicked``.
     """
     x, y, width, height = _extent(region)
     if not width:
         return 0.0, (0.0, 0.0)
     padded = np.pad(region[y : y + height, x : x + width].astype(np.uint8), 1)
     depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    depth = np.rint(depth**2)  # OpenCV's last bit varies from pixel to pixel, and equal depths are common
     for column, row in clicked:
         column, row = int(column) - x, int(row) - y
         if 0 <= column < width and 0 <= row < height:

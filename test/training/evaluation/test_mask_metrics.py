@@ -148,6 +148,24 @@ def test_clicks_are_in_the_middle_of_the_larger_of_two_error_regions():
     assert 20 < sum(labels) < len(labels) - 20
 
 
+def test_of_equally_deep_pixels_the_first_is_clicked():
+    """Slim shapes have many of them, and float32 distances of these differ in the last bit."""
+    rng = np.random.default_rng(3)
+    ys, xs = np.mgrid[:320, :400]
+    several = 0
+    for _ in range(80):
+        half, angle = rng.uniform(4, 90, 2), rng.uniform(0, np.pi)
+        along = (xs - 200) * np.cos(angle) + (ys - 160) * np.sin(angle)
+        across = (ys - 160) * np.cos(angle) - (xs - 200) * np.sin(angle)
+        truth = (np.abs(along) < half[0]) & (np.abs(across) < half[1])
+        nothing = np.zeros_like(truth)
+        _, label, deepest = slow_click(truth, nothing, [])
+        y, x = np.argwhere(deepest)[0]
+        assert next_click(truth, nothing) == ((float(x), float(y)), label)
+        several += deepest.sum() > 1
+    assert several > 20
+
+
 def test_missed_and_excess_pixels_are_apart():
     """Side by side they would be one region whose middle is where they touch."""
     truth, prediction = rectangle(10, 10, 30, 30), rectangle(30, 10, 52, 30)
