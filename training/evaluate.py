@@ -11,6 +11,7 @@ import argparse
 import dataclasses
 import json
 import logging
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,16 +25,18 @@ from .evaluation.cases import Cases
 from .evaluation.cost import network_costs, seconds
 from .evaluation.detections import average_precision
 from .evaluation.edges import EDGE_BASELINES, score_edges
+from .evaluation.number_of_clicks import score_clicks
 from .evaluation.prompted import score_prompts
 from .evaluation.recall import check_exhaustive, everything_recall
 from .evaluation.round_trips import score_round_trips
+from .evaluation.shown import score_shown
 from .evaluation.tracking import score_everything, score_followed
 
 Table = dict[str, dict[str, float]]
 
 
 def boxes(options: argparse.Namespace, segmenter: Segmenter | None) -> dict[str, Table]:
-    """GT-box mIoU and k-click mIoU."""
+    """GT-box and k-click mIoU and boundary IoU."""
     report = {}
     for name, records in _records(options):
         cases = Cases() if options.cases else None
@@ -45,22 +48,35 @@ def boxes(options: argparse.Namespace, segmenter: Segmenter | None) -> dict[str,
     return report
 
 
+def clicks(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, Table]:
+    """Number of clicks to an IoU of 0.80 and 0.85 (NoC@80, NoC@85)."""
+    return {name: score_clicks(segmenter, records, options.objects) for name, records in _records(options)}
+
+
 def everything(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, Table]:
-    """Mask AR@1000, with AutoPPN's proposals and with grids of points."""
-    report = {}
-    for name, records in _records(options):
-        check_exhaustive(options.data / "annotations" / f"{name}.json")
-        report[name] = {f"AutoPPN {options.top_n}": everything_recall(segmenter, records, options.top_n)}
-        for told in options.told:
-            other = Segmenter(dataclasses.replace(segmenter.bundle, proposals_as=told), segmenter.runtime)
-            found = everything_recall(other, records, options.top_n)
-            report[name][f"AutoPPN {options.top_n}, {told}"] = found
-        if options.whole:
-            whole = everything_recall(segmenter, records, options.top_n, foveal=False)
-            report[name][f"AutoPPN {options.top_n}, whole image"] = whole
-        for side in options.grids:
-            report[name][f"grid {side}x{side}"] = everything_recall(segmenter, records, side * side, side)
-    return report
+    """Mask AR@1000, with AutoPPN's proposals and with grids of points; how many masks are shown and right."""
+    data = _records(options)
+    for name in options.on:
+        for file in (options.data / "annotations").glob(f"{name}.json"):
+            check_exhaustive(file)
+    return {name: _everything(options, segmenter, records) for name, records in data}
+
+
+def _everything(options: argparse.Namespace, segmenter: Segmenter, records: list[Record]) -> Table:
+    def row(of: Segmenter, foveal: bool = True) -> dict[str, float]:
+        recall = everything_recall(of, records, options.top_n, foveal=foveal)
+        return recall | score_shown(of, records, options.top_n, foveal)
+
+    label = f"AutoPPN {options.top_n}"
+    table = {label: row(segmenter)}
+    for told in options.told:
+        other = Segmenter(dataclasses.replace(segmenter.bundle, proposals_as=told), segmenter.runtime)
+        table[f"{label}, {told}"] = row(other)
+    if options.whole:
+        table[f"{label}, whole image"] = row(segmenter, foveal=False)
+    for side in options.grids:
+        table[f"grid {side}x{side}"] = everything_recall(segmenter, records, side * side, side)
+    return table
 
 
 def edges(options: argparse.Namespace, segmenter: Segmenter | None) -> dict[str, Table]:
@@ -120,20 +136,47 @@ def cost(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, Table]:
 
 
 def _records(options: argparse.Namespace) -> list[tuple[str, list[Record]]]:
-    return [(name, read_folder(options.data, [name])[: options.limit]) for name in options.on]
+    data = [(name, read_folder(options.data, [name])[: options.limit]) for name in options.on]
+    for name, records in data:
+        if not records:
+            raise ValueError(f"{options.data / 'annotations' / name}.json: no image has a usable mask")
+    return data
 
 
 def print_table(title: str, table: Table) -> None:
+    """Print a table, each column as wide as its content."""
     columns = list(dict.fromkeys(column for row in table.values() for column in row))
-    print(f"{title:28}" + "".join(f"{column:>12}" for column in columns))
-    for method, row in table.items():
-        print(f"{method:28}" + "".join(f"{_cell(row.get(column)):>12}" for column in columns))
+    lines = [[title, *columns]]
+    lines += [[method, *(_cell(row.get(column)) for column in columns)] for method, row in table.items()]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for first, *cells in lines:
+        print(first.ljust(widths[0]) + "".join(f"  {c:>{w}}" for c, w in zip(cells, widths[1:], strict=True)))
 
 
 def _cell(value: float | None) -> str:
-    if value is None:
+    if value is None or math.isnan(value):
         return "-"
     return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
+
+
+def write_json(file: Path, report: dict[str, Table]) -> None:
+    """Write a report; what has no value (NaN, which JSON does not have) is null."""
+    plain = {
+        title: {
+            method: {column: None if math.isnan(value) else value for column, value in row.items()}
+            for method, row in table.items()
+        }
+        for title, table in report.items()
+    }
+    file.write_text(json.dumps(plain, indent=2, allow_nan=False))
+
+
+def _count(text: str) -> int:
+    """A number of things from the command line, 1 or more."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value}; expected 1 or more")
+    return value
 
 
 def parser() -> argparse.ArgumentParser:
@@ -151,14 +194,17 @@ def parser() -> argparse.ArgumentParser:
     def on_data(added: argparse.ArgumentParser, default: str) -> None:
         added.add_argument("--data", type=Path, required=True, help="folder with images/ and annotations/")
         added.add_argument("--on", nargs="+", default=[default], help="annotation files, without .json")
-        added.add_argument("--limit", type=int, help="only the first so many pictures")
+        added.add_argument("--limit", type=_count, help="only the first so many pictures")
         added.add_argument("--top-n", type=int, default=256, help="proposals to decode")
 
     added = command(boxes, model_needed=False)
     on_data(added, "coco_val")
-    added.add_argument("--clicks", type=int, nargs="*", default=[1, 3, 5])
+    added.add_argument("--clicks", type=_count, nargs="*", default=[1, 3, 5])
     added.add_argument("--baselines", nargs="*", default=[], choices=sorted(BASELINES))
     added.add_argument("--cases", type=Path, help="folder for a picture of best, median and worst cases")
+    added = command(clicks)
+    on_data(added, "coco_val")
+    added.add_argument("--objects", type=_count, help="only the first so many objects")
     added = command(everything)
     on_data(added, "planar_ade_val")
     added.add_argument(
@@ -189,7 +235,7 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--frames", type=int, default=20, help="views of each picture")
     added = command(roundtrips)
     added.add_argument("--sequence", required=True, help="folder of frames, video or bag")
-    added.add_argument("--limit", type=int, help="only the first so many frames")
+    added.add_argument("--limit", type=_count, help="only the first so many frames")
     added.add_argument("--reach", type=int, nargs="+", default=[5, 20], help="frames to go before turning")
     added.add_argument("--top-n", type=int, default=64, help="proposals to decode")
     on_data(command(cost), "coco_val")
@@ -208,7 +254,7 @@ def main(arguments: list[str] | None = None) -> int:
     for title, table in report.items():
         print_table(title, table)
     if options.json:
-        options.json.write_text(json.dumps(report, indent=2))
+        write_json(options.json, report)
     return 0
 
 

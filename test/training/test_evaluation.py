@@ -7,19 +7,14 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-from pycocotools import mask as codec
+from scipy import ndimage
 
 from evitsam_ros.segment import Segmenter
 from training.annotations import read_folder
-from training.evaluate import main
+from training.evaluate import main, print_table, write_json
 from training.evaluation.baselines import filled_box, grabcut, inscribed_ellipse
 from training.evaluation.cases import Cases
 from training.evaluation.cost import network_costs
-from training.evaluation.detections import (
-    coco_average_precision,
-    lvis_average_precision,
-    segment_detections,
-)
 from training.evaluation.edges import (
     boundaries,
     edge_counts,
@@ -29,38 +24,11 @@ from training.evaluation.edges import (
     score_edges,
     suppress,
 )
-from training.evaluation.mask_metrics import central_point, mask_iou, next_click, size_group
+from training.evaluation.mask_metrics import mask_iou, size_group
 from training.evaluation.prompted import score_prompts
 from training.evaluation.recall import average_recall, check_exhaustive, everything_recall, one_annotator
 
-
-def rectangle(x0: int, y0: int, x1: int, y1: int, size: tuple[int, int] = (60, 80)) -> np.ndarray:
-    mask = np.zeros(size, bool)
-    mask[y0:y1, x0:x1] = True
-    return mask
-
-
-def test_iou_of_shifted_rectangles():
-    assert mask_iou(rectangle(10, 10, 30, 30), rectangle(20, 10, 40, 30)) == pytest.approx(1 / 3)
-    assert mask_iou(rectangle(0, 0, 0, 0), rectangle(0, 0, 0, 0)) == 1.0
-
-
-@pytest.mark.parametrize(
-    ("area", "group"), [(1023, "small"), (1024, "medium"), (9215, "medium"), (9216, "large")]
-)
-def test_size_groups_are_cocos(area, group):
-    assert size_group(area) == group
-
-
-def test_first_click_is_the_centre_and_the_next_one_the_larger_error():
-    truth = rectangle(10, 10, 41, 31)
-    assert central_point(truth)[1] == 20
-    point, label = next_click(truth, rectangle(10, 10, 21, 31))
-    # The missed part is 20 wide and 21 high: two columns and two rows lie equally deep.
-    assert label == 1 and point[0] in (30, 31) and point[1] in (19, 20, 21)
-    point, label = next_click(truth, rectangle(10, 10, 75, 31))
-    assert label == 0 and 51 <= point[0] <= 65
-    assert next_click(truth, truth) is None
+from .masks import encoded, rectangle
 
 
 def test_baselines_have_the_areas_of_their_shapes():
@@ -87,13 +55,30 @@ def test_boxes_score_baselines_and_model_through_the_same_code(shapes_data, bund
         alone = score_prompts(None, [records[index]], (), ("box filled",))
         assert alone["box filled"]["all"] == pytest.approx(np.mean(wanted))
     assert report["GT box, best of 3"]["all"] >= report["GT box"]["all"]
+    sizes = [f"{prefix}{group}" for prefix in ("", "BIoU ") for group in ("all", "small", "medium", "large")]
+    assert all(list(row) == [size for size in sizes if size in row] for row in report.values())
     cases.write(tmp_path / "cases.jpg")
     assert cv2.imread(str(tmp_path / "cases.jpg")).shape[0] == 3 * 220
 
 
-def encoded(mask: np.ndarray) -> dict:
-    rle = codec.encode(np.asfortranarray(mask.astype(np.uint8)))
-    return {"size": [int(n) for n in rle["size"]], "counts": rle["counts"].decode()}
+def test_boundary_iou_stands_beside_iou_by_size(shapes_data):
+    records = read_folder(shapes_data, ["shapes_val"])
+    wanted = {"all": [], "small": [], "medium": []}
+    for record in records:
+        for index, box in enumerate(record.boxes):
+            truth = record.read_mask(index).astype(bool)
+            drawn = inscribed_ellipse(record.read_image(), box)
+            # 160 x 120 pixels: the boundary is four wide.
+            boundary, other = (
+                mask & ~ndimage.binary_erosion(mask, np.ones((3, 3)), iterations=4) for mask in (truth, drawn)
+            )
+            iou = (boundary & other).sum() / (boundary | other).sum()
+            for group in ("all", size_group(truth.sum())):
+                wanted[group].append(iou)
+    row = score_prompts(None, records, (), ("inscribed ellipse",))["inscribed ellipse"]
+    for group, ious in wanted.items():
+        assert row[f"BIoU {group}"] == pytest.approx(np.mean(ious))
+    assert row["BIoU all"] != row["all"]
 
 
 def test_average_recall_counts_the_thresholds_that_a_mask_passes():
@@ -141,54 +126,6 @@ def test_one_annotator_is_the_one_who_covered_most(shapes_data):
     divided = type(record)(**{**record.__dict__, "annotators": annotators})
     assert one_annotator(divided).tolist() == [int(np.argmax(areas))]
     assert len(one_annotator(record)) == len(areas)
-
-
-@pytest.fixture
-def two_objects(tmp_path):
-    """Instances in COCO's and LVIS's format with a picture, and detections that hit and that miss."""
-    masks = [rectangle(5, 5, 45, 45), rectangle(50, 10, 75, 50)]
-    annotations = []
-    for index, mask in enumerate(masks, start=1):
-        rle = encoded(mask)
-        entry = {"id": index, "image_id": 7, "category_id": index, "area": int(mask.sum()), "iscrowd": 0}
-        annotations.append({**entry, "bbox": codec.toBbox(rle).tolist(), "segmentation": rle})
-    image = {"id": 7, "file_name": "a.png", "height": 60, "width": 80}
-    lvis = {"not_exhaustive_category_ids": [], "neg_category_ids": []}
-    categories = [{"id": i, "name": str(i), "frequency": "f", "image_count": 5} for i in (1, 2)]
-    content = {"images": [{**image, **lvis}], "annotations": annotations, "categories": categories}
-    path = tmp_path / "instances.json"
-    path.write_text(json.dumps(content))
-    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((60, 80, 3), np.uint8))
-    results = [
-        {"image_id": 7, "category_id": 1, "score": 0.9, "segmentation": encoded(masks[0])},
-        {"image_id": 7, "category_id": 2, "score": 0.8, "segmentation": encoded(rectangle(0, 0, 10, 10))},
-    ]
-    return path, results
-
-
-@pytest.mark.parametrize("score", [coco_average_precision, lvis_average_precision])
-def test_average_precision_of_one_hit_and_one_miss_is_a_half(two_objects, score):
-    if score is lvis_average_precision:
-        pytest.importorskip("lvis")
-    path, results = two_objects
-    assert score(path, results)["AP"] == pytest.approx(0.5)
-
-
-def test_boxes_of_a_detector_become_masks(two_objects, bundle_folder):
-    path, _ = two_objects
-    segmenter = Segmenter.open(bundle_folder)
-    detections = [
-        {"image_id": 7, "category_id": 1, "bbox": [5, 5, 40, 40], "score": 0.9},
-        {"image_id": 7, "category_id": 2, "bbox": [70, 50, 400, 400], "score": 0.5},  # beyond the picture
-        {"image_id": 7, "category_id": 2, "bbox": [10, 10, 0, 5], "score": 0.4},  # without a width
-    ]
-    results = segment_detections(segmenter, path.parent, {7: "a.png"}, detections)
-    assert [r["score"] for r in results] == [0.9, 0.5]
-    assert results[0]["segmentation"]["size"] == [60, 80]
-    with pytest.raises(ValueError, match="detection 0: expected image_id"):
-        segment_detections(segmenter, path.parent, {7: "a.png"}, [{"bbox": [1, 2, 3, 4]}])
-    with pytest.raises(ValueError, match="detections name image 8"):
-        segment_detections(segmenter, path.parent, {7: "a.png"}, [{**detections[0], "image_id": 8}])
 
 
 def test_edges_match_one_to_one_within_the_tolerance():
@@ -246,6 +183,22 @@ def test_costs_are_the_published_ones():
     assert costs["image encoder"].macs - pooling == pytest.approx(10.9e9, rel=0.01)
     assert sum(c.parameters for c in costs.values()) == pytest.approx(4.2e6, rel=0.02)
     assert sum(c.macs for c in costs.values()) - pooling - proposals == pytest.approx(12.7e9, rel=0.02)
+
+
+def test_tables_are_aligned_and_json_has_null_for_what_has_no_value(tmp_path, capsys):
+    table = {"one method": {"all": 0.5, "BIoU medium": float("nan")}, "b": {"all": 1.0, "objects": 1234}}
+    print_table("title", table)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines[1:]] == [
+        ["one", "method", "0.500", "-", "-"],
+        ["b", "1.000", "-", "1,234"],
+    ]
+    assert len({len(line) for line in lines}) == 1
+    write_json(tmp_path / "r.json", {"title": table})
+    assert json.loads((tmp_path / "r.json").read_text())["title"]["one method"] == {
+        "all": 0.5,
+        "BIoU medium": None,
+    }
 
 
 def test_evaluation_prints_tables_and_writes_json(shapes_data, bundle_folder, tmp_path, capsys):

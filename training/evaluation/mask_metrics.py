@@ -1,13 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mask IoU, and SAM's way of clicking ("Segment Anything", section 7.1 and appendix D.1)."""
+"""Mask IoU, boundary IoU, and the next click of a simulated user.
+
+Everything is computed inside the boxes of the masks, which gives the same values as on the whole image.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 #: COCO's area limits in pixels: small below the first, large from the second on.
 COCO_AREAS = (32**2, 96**2)
+#: Groups of masks that scores are given for.
+GROUPS = ("all", "small", "medium", "large")
+#: Width of a mask's boundary as a share of the image diagonal (Cheng et al. 2021, section 4).
+BOUNDARY = 0.02
 
 
 def mask_iou(a: np.ndarray, b: np.ndarray) -> float:
@@ -16,26 +25,82 @@ def mask_iou(a: np.ndarray, b: np.ndarray) -> float:
     return np.count_nonzero(a & b) / union if union else 1.0
 
 
+def boundary_iou(a: np.ndarray, b: np.ndarray) -> float:
+    """Compute the boundary IoU of two ``(H, W)`` bool masks of a whole image; 1 for two empty ones.
+
+    The IoU of the pixels of each mask that are near its contour (Cheng et al., "Boundary IoU: Improving
+    Object-Centric Image Segmentation Evaluation", CVPR 2021).
+    """
+    x, y, width, height = _extent(a | b)
+    box = slice(y, y + height), slice(x, x + width)
+    reach = boundary_width(a.shape)
+    return mask_iou(mask_boundary(a[box], reach), mask_boundary(b[box], reach))
+
+
+def boundary_width(size: tuple[int, int]) -> int:
+    """Return how wide a boundary is in an image of (H, W) pixels: 2 % of the diagonal, in pixels, min 1."""
+    return max(1, round(BOUNDARY * float(np.hypot(*size))))
+
+
+def mask_boundary(mask: np.ndarray, width: int) -> np.ndarray:
+    """Return the pixels of a ``(H, W)`` bool mask that ``width`` erosions by a 3x3 square remove, as bool.
+
+    What is outside the array is background, as in the authors' code.
+    """
+    if not mask.size:
+        return mask
+    padded = np.pad(mask.astype(np.uint8), 1)
+    inner = cv2.erode(padded, np.ones((3, 3), np.uint8), iterations=width)[1:-1, 1:-1]
+    return mask & (inner == 0)
+
+
 def size_group(area: float) -> str:
     """``small``, ``medium`` or ``large`` by COCO's limits."""
-    return ("small", "medium", "large")[int(np.searchsorted(COCO_AREAS, area, side="right"))]
+    return GROUPS[1:][int(np.searchsorted(COCO_AREAS, area, side="right"))]
 
 
-def central_point(region: np.ndarray) -> tuple[float, float]:
-    """x, y of the pixel of a ``(H, W)`` bool region that is farthest from its border (the image's too)."""
-    distance = cv2.distanceTransform(np.pad(region.astype(np.uint8), 1), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    row, col = np.unravel_index(distance[1:-1, 1:-1].argmax(), region.shape)
-    return float(col), float(row)
+def next_click(
+    truth: np.ndarray, prediction: np.ndarray, clicked: Sequence[tuple[float, float]] = ()
+) -> tuple[tuple[float, float], int] | None:
+    """Place the next click: in the middle of the larger error region.
 
+    The rule of f-BRS (Sofiiuk et al., CVPR 2020) and RITM (Sofiiuk et al., ICIP 2022), as in the code of
+    RITM: the distance transform of the missed pixels and that of the excess pixels, each alone; the click is
+    at the larger maximum, and at the excess pixels where both are equal. No pixel is clicked twice.
 
-def next_click(truth: np.ndarray, prediction: np.ndarray) -> tuple[tuple[float, float], int] | None:
-    """The next click: the most central point of the larger error, 1 if it was missed, 0 if it is too much."""
-    missed, excess = truth & ~prediction, prediction & ~truth
-    if not missed.any() and not excess.any():
+    Args:
+        truth, prediction: ``(H, W)`` bool; an empty prediction gives the first click.
+        clicked: x, y of the clicks before.
+
+    Returns:
+        x, y in pixels, and 1 for a missed pixel or 0 for an excess one; None if no wrong pixel is left.
+    """
+    missed_depth, missed = _deepest(truth & ~prediction, clicked)
+    excess_depth, excess = _deepest(prediction & ~truth, clicked)
+    if max(missed_depth, excess_depth) == 0:
         return None
-    depths = [
-        cv2.distanceTransform(np.pad(region.astype(np.uint8), 1), cv2.DIST_L2, 5).max()
-        for region in (missed, excess)
-    ]
-    label = int(depths[0] >= depths[1])
-    return central_point(missed if label else excess), label
+    return (missed, 1) if missed_depth > excess_depth else (excess, 0)
+
+
+def _deepest(region: np.ndarray, clicked: Sequence[tuple[float, float]]) -> tuple[float, tuple[float, float]]:
+    """Squared distance and x, y of the pixel of a bool region farthest from its border, and from the image's.
+
+    Of equal ones the first, row by row. The distance is 0 if the region has no pixel that is not ``clicked``.
+    """
+    x, y, width, height = _extent(region)
+    if not width:
+        return 0.0, (0.0, 0.0)
+    padded = np.pad(region[y : y + height, x : x + width].astype(np.uint8), 1)
+    depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    depth = np.rint(depth**2)  # OpenCV's last bit varies from pixel to pixel, and equal depths are common
+    for column, row in clicked:
+        column, row = int(column) - x, int(row) - y
+        if 0 <= column < width and 0 <= row < height:
+            depth[row, column] = 0
+    row, column = np.unravel_index(depth.argmax(), depth.shape)
+    return float(depth[row, column]), (float(x + column), float(y + row))
+
+
+def _extent(mask: np.ndarray) -> tuple[int, int, int, int]:
+    """x, y, width and height of the box of a ``(H, W)`` bool mask; zeros for an empty one."""
+    return cv2.boundingRect(mask.view(np.uint8))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mean IoU of prompted masks: ground-truth boxes, and SAM's clicks ("Segment Anything", section 7.1)."""
+"""Mean IoU and boundary IoU of prompted masks: ground-truth boxes, and simulated clicks."""
 
 from __future__ import annotations
 
@@ -13,26 +13,38 @@ from evitsam_ros.segment import Embedding, Prompt, Segmenter
 from ..annotations import Record
 from .baselines import BASELINES
 from .cases import Case, Cases
-from .mask_metrics import central_point, mask_iou, next_click, size_group
+from .clicks import click_objects
+from .mask_metrics import GROUPS, boundary_iou, mask_iou, size_group
 
-GROUPS = ("all", "small", "medium", "large")
+#: Columns of boundary IoU beside those of IoU.
+BOUNDARY_GROUPS = {group: f"BIoU {group}" for group in GROUPS}
 
 
 class Score:
-    """IoUs by method and size group."""
+    """IoUs and boundary IoUs by method and size group."""
 
     def __init__(self) -> None:
         self.values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
 
-    def add(self, method: str, iou: float, area: float) -> None:
-        self.values[method]["all"].append(iou)
-        self.values[method][size_group(area)].append(iou)
+    def add(self, method: str, mask: np.ndarray, truth: np.ndarray) -> None:
+        """Add a ``(H, W)`` bool mask of an object."""
+        iou, boundary = mask_iou(mask, truth), boundary_iou(mask, truth)
+        for group in ("all", size_group(truth.sum())):
+            self.values[method][group].append(iou)
+            self.values[method][BOUNDARY_GROUPS[group]].append(boundary)
 
     def means(self) -> dict[str, dict[str, float]]:
+        columns = (*GROUPS, *BOUNDARY_GROUPS.values())
         return {
-            method: {group: float(np.mean(groups[group])) for group in GROUPS if groups[group]}
+            method: {column: float(np.mean(groups[column])) for column in columns if groups[column]}
             for method, groups in self.values.items()
         }
+
+
+def object_masks(record: Record) -> dict[int, np.ndarray]:
+    """Return the masks of a record, ``(H, W)`` bool by index, without those that have no pixel."""
+    masks = {index: record.read_mask(index).astype(bool) for index in range(len(record.rles))}
+    return {index: mask for index, mask in masks.items() if mask.any()}
 
 
 def score_prompts(
@@ -42,20 +54,22 @@ def score_prompts(
     baselines: tuple[str, ...],
     cases: Cases | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Mean IoU by method and size group over all masks; without a segmenter, of the baselines only."""
+    """Mean IoU and boundary IoU by method and size group; without a segmenter, of the baselines only.
+
+    The columns of boundary IoU start with ``BIoU``.
+    """
     score = Score()
     for record in tqdm(records, desc="boxes and clicks", unit="image", mininterval=2):
-        image = record.read_image()
-        truths = [record.read_mask(index).astype(bool) for index in range(len(record.rles))]
+        image, truths = record.read_image(), object_masks(record)
         for name in baselines:
-            for box, truth in zip(record.boxes, truths, strict=True):
-                score.add(name, mask_iou(BASELINES[name](image, box), truth), truth.sum())
-        if segmenter is None:
+            for index, truth in truths.items():
+                score.add(name, BASELINES[name](image, record.boxes[index]), truth)
+        if segmenter is None or not truths:
             continue
         embedding = segmenter.embed(image)
         _score_boxes(segmenter, embedding, record, truths, score, cases)
         if clicks:
-            _score_clicks(segmenter, embedding, truths, clicks, score)
+            _score_clicks(segmenter, embedding, list(truths.values()), clicks, score)
     return score.means()
 
 
@@ -63,19 +77,19 @@ def _score_boxes(
     segmenter: Segmenter,
     embedding: Embedding,
     record: Record,
-    truths: list[np.ndarray],
+    truths: dict[int, np.ndarray],
     score: Score,
     cases: Cases | None,
 ) -> None:
     """One mask for each ground-truth box: the best of three by predicted IoU, and by the truth."""
-    prompts = [Prompt(box=box) for box in record.boxes]
+    prompts = [Prompt(box=record.boxes[index]) for index in truths]
     masks = segmenter.decode(embedding, prompts, multimask=True)
     full = masks.full().reshape(len(prompts), 3, *masks.image_size)
     ranked = masks.scores.reshape(-1, 3).argmax(1)
-    for index, (candidates, first, truth) in enumerate(zip(full, ranked, truths, strict=True)):
+    for (index, truth), candidates, first in zip(truths.items(), full, ranked, strict=True):
         ious = [mask_iou(candidate, truth) for candidate in candidates]
-        score.add("GT box", ious[first], truth.sum())
-        score.add("GT box, best of 3", max(ious), truth.sum())
+        score.add("GT box", candidates[first], truth)
+        score.add("GT box, best of 3", candidates[int(np.argmax(ious))], truth)
         if cases is not None:
             cases.add(Case(ious[first], record, index, candidates[first]))
 
@@ -87,15 +101,8 @@ def _score_clicks(
     clicks: tuple[int, ...],
     score: Score,
 ) -> None:
-    """SAM's protocol: the most central point first, then the most central point of the larger error."""
-    for truth in truths:
-        points, labels = [central_point(truth)], [1]
-        for count in range(1, max(clicks) + 1):
-            masks = segmenter.decode(embedding, [Prompt(points=points, labels=labels)])
-            prediction = masks.full()[0]
-            if count in clicks:
-                score.add(f"{count} click" + "s" * (count > 1), mask_iou(prediction, truth), truth.sum())
-            following = next_click(truth, prediction)
-            if following is not None:
-                points.append(following[0])
-                labels.append(following[1])
+    """Masks after ``clicks`` clicks, each where :func:`~.mask_metrics.next_click` places it."""
+    for answer in click_objects(segmenter, embedding, truths, max(clicks)):
+        if answer.clicks in clicks:
+            method = f"{answer.clicks} click" + "s" * (answer.clicks > 1)
+            score.add(method, answer.mask, truths[answer.index])

@@ -16,8 +16,7 @@ from tqdm import tqdm
 from evitsam_ros.segment import Segmenter, Thresholds
 
 from ..annotations import Record
-
-SIZES = ("all", "small", "medium", "large")
+from .mask_metrics import GROUPS
 
 
 def keep_all(segmenter: Segmenter) -> Thresholds:
@@ -70,7 +69,7 @@ def average_recall(
         for rle, score in zip(masks, ranks, strict=True):
             results.append({"image_id": number, "category_id": 1, "segmentation": rle, "score": float(score)})
     if not results:
-        return dict.fromkeys(SIZES, 0.0)
+        return dict.fromkeys(GROUPS, 0.0)
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO()
         truth.dataset = {"images": images, "annotations": annotations, "categories": [{"id": 1}]}
@@ -83,7 +82,7 @@ def average_recall(
     recall = evaluation.eval["recall"][:, 0, :, 2]  # IoU thresholds, area ranges
     return {
         size: float(column[column > -1].mean()) if (column > -1).any() else float("nan")
-        for size, column in zip(SIZES, recall.T, strict=True)
+        for size, column in zip(GROUPS, recall.T, strict=True)
     }
 
 
