@@ -21,13 +21,13 @@ from tqdm import tqdm
 
 from evitsam_ros.models import create_model
 
-from .annotations import Skipped
 from .checkpoint import load_progress, load_weights, save_progress, save_weights
 from .dataset import Batch
 from .feed import Feed
 from .geometry import axis_frequencies, warm_up
 from .previews import write_preview
 from .recipe import Optimiser, Recipe, Stage
+from .records import Skipped
 from .runlog import RunLog
 from .tasks import build_task
 

@@ -18,7 +18,7 @@ from typing import Any
 from evitsam_ros.segment import Segmenter
 from evitsam_ros.sources import open_source
 
-from .annotations import Record, read_folder
+from .annotations import read_folder
 from .evaluation.baselines import BASELINES
 from .evaluation.cases import Cases
 from .evaluation.cost import network_costs, seconds
@@ -28,6 +28,7 @@ from .evaluation.prompted import score_prompts
 from .evaluation.recall import check_exhaustive, everything_recall
 from .evaluation.round_trips import score_round_trips
 from .evaluation.tracking import score_everything, score_followed
+from .records import DataError, Record, readable
 
 Table = dict[str, dict[str, float]]
 
@@ -114,13 +115,13 @@ def cost(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, Table]:
     """Parameters, multiply-adds and seconds on this machine."""
     name = segmenter.bundle.name
     table = {part: dataclasses.asdict(c) for part, c in network_costs(name).items()}
-    records = read_folder(options.data, options.on)
-    times = seconds(segmenter, records[0].read_image(), options.top_n)
+    record = next(readable(read_folder(options.data, options.on)))
+    times = seconds(segmenter, record.read_image(), options.top_n)
     return {name: table | {job: {"seconds": value} for job, value in times.items()}}
 
 
 def _records(options: argparse.Namespace) -> list[tuple[str, list[Record]]]:
-    return [(name, read_folder(options.data, [name])[: options.limit]) for name in options.on]
+    return [(name, list(readable(read_folder(options.data, [name])[: options.limit]))) for name in options.on]
 
 
 def print_table(title: str, table: Table) -> None:
@@ -204,7 +205,7 @@ def main(arguments: list[str] | None = None) -> int:
         report = options.job(options, segmenter)
     except ValueError as error:
         print(f"evaluate: {error}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, DataError) else 2
     for title, table in report.items():
         print_table(title, table)
     if options.json:

@@ -9,16 +9,16 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
-from .annotations import Record, Skipped
 from .dataset import Batch
 from .feed import read_sources
 from .recipe import Data, Teacher
+from .records import DataError, Record, Skipped
 from .teachers import TeacherModel, embedding_file, open_teacher, write_embedding
 from .views import ViewOptions, place_picture
 
@@ -37,20 +37,26 @@ def picture_batch(record: Record, size: int) -> Batch:
 
 
 @torch.no_grad()
-def precompute(teacher: TeacherModel, records: list[Record], size: int, out: Path) -> Skipped:
-    """Embed every record that has no file yet; bad pictures are skipped and counted."""
-    skipped = Skipped()
-    for record in tqdm(records, desc="embed", unit="image"):
-        if embedding_file(out, record.name).is_file():
-            continue
+def precompute(
+    teacher: TeacherModel, records: Sequence[Record], size: int, out: Path, skipped: Skipped
+) -> int:
+    """Embed every record that has no file yet; what cannot be read is skipped and counted.
+
+    Returns:
+        The number of images that have an embedding.
+    """
+    names = set()
+    for index in tqdm(range(len(records)), desc="embed", unit="image"):
         try:
-            batch = picture_batch(record, size)
+            record = records[index]
+            if not embedding_file(out, record.name).is_file():
+                batch = picture_batch(record, size).to(next(teacher.parameters()).device)
+                write_embedding(out, record.name, teacher.embed(batch)[0])
         except ValueError as error:
-            skipped.add("unreadable pictures", str(error))
+            skipped.add("unusable records", str(error))
             continue
-        device = next(teacher.parameters()).device
-        write_embedding(out, record.name, teacher.embed(batch.to(device))[0])
-    return skipped
+        names.add(record.name)
+    return len(names)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -72,11 +78,14 @@ def main(arguments: list[str] | None = None) -> int:
         opened = open_teacher(teacher)
     except ValueError as error:
         print(f"precompute: {error}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, DataError) else 2
     opened.to("cuda" if torch.cuda.is_available() else "cpu")
-    records = [record for source in sources.values() for record in source]
-    skipped = precompute(opened, records, options.size, options.out)
-    print(f"{len(np.unique([r.name for r in records]))} pictures; skipped {skipped}")
+    skipped = Skipped()
+    done = sum(precompute(opened, source, options.size, options.out, skipped) for source in sources.values())
+    print(f"{done} images; skipped {skipped}")
+    if not done:
+        print(f"precompute: no image of {options.data} can be read: {skipped.explain()}", file=sys.stderr)
+        return 1
     return 0
 
 
