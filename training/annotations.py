@@ -25,7 +25,7 @@ EXPECTED = "a COCO instances file"
 
 
 @dataclass(frozen=True)
-class _Entry:
+class ImageEntry:
     """An image of a file: its name relative to the folder of the images, and its size in pixels."""
 
     name: str
@@ -78,8 +78,8 @@ def records_from_content(
     def report(what: str, fault: Unusable) -> None:
         skipped.add(fault.reason, f"{file.name} {what}: {fault.detail}")
 
-    entries, rejected = _check_images(content["images"], images, report)
-    usable = _of_images(content["annotations"], entries, rejected, report)
+    entries, rejected = check_images(content["images"], images, report)
+    usable = [a for a, crowd in of_images(content["annotations"], entries, rejected, report) if not crowd]
     instances = check_instances(
         usable,
         [(entries[a["image_id"]].height, entries[a["image_id"]].width) for a in usable],
@@ -149,8 +149,15 @@ def no_masks(data: Path, names: list[str], skipped: Skipped) -> DataError:
 Report = Callable[[str, Unusable], None]
 
 
-def _check_images(entries: list, folder: Path, report: Report) -> tuple[dict[Any, _Entry], set]:
-    """The usable images by id, and the ids of the others."""
+def check_images(entries: list, folder: Path | None, report: Report) -> tuple[dict[Any, ImageEntry], set]:
+    """Check ``images`` of a COCO or LVIS file.
+
+    Args:
+        folder: where the files have to be; None: anywhere.
+
+    Returns:
+        The usable images by id, and the ids of the others.
+    """
     listing, found, rejected = _Listing(folder), {}, set()
     for number, entry in enumerate(entries):
         if not isinstance(entry, dict) or not _is_id(entry.get("id")):
@@ -160,7 +167,7 @@ def _check_images(entries: list, folder: Path, report: Report) -> tuple[dict[Any
         identity = entry["id"]
         try:
             size = check_size(entry.get("height"), entry.get("width"))
-            image = _Entry(listing.check_name(_name(entry)), *size)
+            image = ImageEntry(listing.check_name(_name(entry)), *size)
             if found.get(identity, image) != image or identity in rejected:
                 raise Unusable("images of the same id", f"{shown(image.name)}; expected an id of its own")
             found[identity] = image
@@ -171,10 +178,10 @@ def _check_images(entries: list, folder: Path, report: Report) -> tuple[dict[Any
     return {identity: image for identity, image in found.items() if identity not in rejected}, rejected
 
 
-def _of_images(
-    annotations: list, entries: dict[Any, _Entry], rejected: set, report: Report
-) -> list[dict[str, Any]]:
-    """The annotations that belong to a usable image and are no crowd."""
+def of_images(
+    annotations: list, entries: dict[Any, ImageEntry], rejected: set, report: Report
+) -> list[tuple[dict[str, Any], bool]]:
+    """The annotations that belong to a usable image, and whether each is a crowd."""
     usable = []
     for number, annotation in enumerate(annotations):
         if not isinstance(annotation, dict):
@@ -186,9 +193,9 @@ def _of_images(
             if not _is_id(owner) or owner not in rejected:
                 fault = Unusable("annotations of no image", f"no image has the id {shown(owner)}")
                 report(f"annotation {shown(annotation.get('id'))}", fault)
-        elif crowd in (None, 0):
-            usable.append(annotation)
-        elif crowd != 1:
+        elif crowd is None or crowd in (0, 1):
+            usable.append((annotation, crowd == 1))
+        else:
             fault = Unusable("malformed annotations", f"iscrowd is {shown(crowd)}; expected 0 or 1")
             report(f"annotation {shown(annotation.get('id'))}", fault)
     return usable
@@ -209,7 +216,7 @@ def _name(entry: dict) -> Any:
 class _Listing:
     """The files of the images' folder, each folder in it listed once."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path | None) -> None:
         self.root = root
         self._files: dict[str, frozenset[str]] = {}
 
@@ -227,20 +234,21 @@ class _Listing:
         parts = folder.split("/")
         if name.startswith("/") or ".." in parts or base == "..":
             raise Unusable(
-                "file names outside the folder", f"file_name is {shown(name)}; expected a path in {self.root}"
+                "file names outside the folder",
+                f"file_name is {shown(name)}; expected a relative path without ..",
             )
-        if folder not in self._files:
-            self._files[folder] = _files_of(self.root / folder)
-        if base not in self._files[folder]:
+        if self.root is not None and base not in self._listed(folder):
             raise Unusable(
                 "missing images", f"{shown(name)} is no file in {self.root}, which file_name is relative to"
             )
         return name if "." not in parts and "" not in parts[1:] else str(PurePosixPath(name))
 
-
-def _files_of(folder: Path) -> frozenset[str]:
-    try:
-        with os.scandir(folder) as entries:
-            return frozenset(entry.name for entry in entries if not entry.is_dir(follow_symlinks=False))
-    except (OSError, ValueError):
-        return frozenset()
+    def _listed(self, folder: str) -> frozenset[str]:
+        if folder not in self._files:
+            try:
+                with os.scandir(self.root / folder) as entries:
+                    names = [entry.name for entry in entries if not entry.is_dir(follow_symlinks=False)]
+            except (OSError, ValueError):
+                names = []
+            self._files[folder] = frozenset(names)
+        return self._files[folder]

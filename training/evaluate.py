@@ -24,6 +24,7 @@ from .evaluation.cases import Cases
 from .evaluation.cost import network_costs, seconds
 from .evaluation.detections import average_precision
 from .evaluation.edges import EDGE_BASELINES, score_edges
+from .evaluation.ground_truth import checked_instances
 from .evaluation.prompted import score_prompts
 from .evaluation.recall import check_exhaustive, everything_recall
 from .evaluation.round_trips import score_round_trips
@@ -78,9 +79,10 @@ def edges(options: argparse.Namespace, segmenter: Segmenter | None) -> dict[str,
 
 def detections(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, Table]:
     """Mask AP of a detector's boxes."""
-    score = average_precision(
-        segmenter, options.annotations, options.images, options.detections, options.protocol
-    )
+    with checked_instances(options.annotations) as annotations:
+        score = average_precision(
+            segmenter, annotations, options.images, options.detections, options.protocol
+        )
     return {options.detections.name: {options.protocol.upper(): score}}
 
 

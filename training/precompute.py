@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch.utils.data import ConcatDataset
 from tqdm import tqdm
 
 from .dataset import Batch
@@ -37,26 +38,22 @@ def picture_batch(record: Record, size: int) -> Batch:
 
 
 @torch.no_grad()
-def precompute(
-    teacher: TeacherModel, records: Sequence[Record], size: int, out: Path, skipped: Skipped
-) -> int:
-    """Embed every record that has no file yet; what cannot be read is skipped and counted.
-
-    Returns:
-        The number of images that have an embedding.
-    """
-    names = set()
+def precompute(teacher: TeacherModel, records: Sequence[Record], size: int, out: Path) -> Skipped:
+    """Embed every record that has no file yet; what cannot be read is skipped and counted."""
+    skipped = Skipped()
+    device = next(teacher.parameters()).device
+    # By index: one that cannot be read would end an iteration.
     for index in tqdm(range(len(records)), desc="embed", unit="image"):
         try:
             record = records[index]
-            if not embedding_file(out, record.name).is_file():
-                batch = picture_batch(record, size).to(next(teacher.parameters()).device)
-                write_embedding(out, record.name, teacher.embed(batch)[0])
+            if embedding_file(out, record.name).is_file():
+                continue
+            batch = picture_batch(record, size)
         except ValueError as error:
             skipped.add("unusable records", str(error))
             continue
-        names.add(record.name)
-    return len(names)
+        write_embedding(out, record.name, teacher.embed(batch.to(device))[0])
+    return skipped
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -80,11 +77,12 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"precompute: {error}", file=sys.stderr)
         return 1 if isinstance(error, DataError) else 2
     opened.to("cuda" if torch.cuda.is_available() else "cpu")
-    skipped = Skipped()
-    done = sum(precompute(opened, source, options.size, options.out, skipped) for source in sources.values())
+    records = ConcatDataset(list(sources.values()))
+    skipped = precompute(opened, records, options.size, options.out)
+    done = len(records) - sum(skipped.counts.values())
     print(f"{done} images; skipped {skipped}")
     if not done:
-        print(f"precompute: no image of {options.data} can be read: {skipped.explain()}", file=sys.stderr)
+        print(f"precompute: no image of {options.data} can be used: {skipped.explain()}", file=sys.stderr)
         return 1
     return 0
 

@@ -84,7 +84,7 @@ def test_what_is_no_annotation_is_named(folder, tmp_path):
         record_from_json(b"[]", b"", "sa_9")
     content = json.loads(published(1)[2])
     content["image"]["width"] = 161
-    with pytest.raises(ValueError, match=r"sa_1: a mask has the size \[120, 160\]"):
+    with pytest.raises(ValueError, match=r"sa_1 annotation 0: a mask has the size \[120, 160\]"):
         record_from_json(json.dumps(content).encode(), b"", "sa_1")
     content["annotations"] = []
     with pytest.raises(ValueError, match="sa_1: holds no mask"):
