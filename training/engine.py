@@ -92,31 +92,31 @@ class Engine:
         if self.recipe.task in ("lite_sam", "sam"):
             self.plain_task.fix_parts(stage)
         batches = self.feed.batches(stage, self.model.spec, self.step, first, last)
-        bar = tqdm(
+        # Closed whatever happens: an error would stand behind it on its line.
+        with tqdm(
             total=last - first,
             initial=self.step - first,
             desc=f"{stage.size} px",
             unit="step",
             disable=not self.fabric.is_global_zero,
-        )
-        saved = time.monotonic()
-        while self.step < last:
-            begun = time.monotonic()
-            parts = [next(batches) for _ in range(stage.accumulate)]
-            waited = time.monotonic() - begun
-            rate = learning_rate(stage, self.step - first, last - first)
-            numbers = self.train_step(parts, rate)
-            log_file.add(numbers, waited, time.monotonic() - begun)
-            bar.update()
-            if self.step % LOG_EVERY == 0 or self.step == last:
-                bar.set_postfix(log_file.write(self.step, stage.size, rate), refresh=False)
-            if time.monotonic() - saved > self.save_every:
-                self.save()
-                self._preview(parts[0])
-                saved = time.monotonic()
-        self._preview(parts[0])
-        self.save()
-        bar.close()
+        ) as bar:
+            saved = time.monotonic()
+            while self.step < last:
+                begun = time.monotonic()
+                parts = [next(batches) for _ in range(stage.accumulate)]
+                waited = time.monotonic() - begun
+                rate = learning_rate(stage, self.step - first, last - first)
+                numbers = self.train_step(parts, rate)
+                log_file.add(numbers, waited, time.monotonic() - begun)
+                bar.update()
+                if self.step % LOG_EVERY == 0 or self.step == last:
+                    bar.set_postfix(log_file.write(self.step, stage.size, rate), refresh=False)
+                if time.monotonic() - saved > self.save_every:
+                    self.save()
+                    self._preview(parts[0])
+                    saved = time.monotonic()
+            self._preview(parts[0])
+            self.save()
 
     def train_step(self, parts: list[Batch], rate: float) -> dict[str, float]:
         """One step of the optimiser on the mean of the parts; the losses and what the task reports."""
