@@ -12,9 +12,6 @@ from typing import Any
 
 from .records import DataError
 
-#: Memory that a file needs while it is read, in times its size: COCO's instances take about six.
-MEMORY_PER_BYTE = 8
-
 
 def read_json(file: Path, expected: str) -> dict[str, Any]:
     """Read a JSON object.
@@ -32,12 +29,7 @@ def read_json(file: Path, expected: str) -> dict[str, Any]:
             opening = opened.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
             if not opening.startswith(b"{"):
                 raise DataError(f"{file}: expected {expected}, a JSON object; found {opening[:8]!r}...")
-            needed, free = file.stat().st_size * MEMORY_PER_BYTE, available_memory()
-            if needed > free:
-                raise DataError(
-                    f"{file}: expected {expected}; it needs some {needed / 1e9:.1f} GB of memory, "
-                    f"{free / 1e9:.1f} GB are free: split the file"
-                )
+            _check_memory(2 * file.stat().st_size, str(file), expected)
             opened.seek(0)
             content = opened.read()
     except OSError as error:
@@ -56,6 +48,7 @@ def parse_json(content: bytes, name: str, expected: str) -> dict[str, Any]:
     Raises:
         DataError: the bytes are no JSON object.
     """
+    _check_memory(needed_memory(content), name, expected)
     try:
         with _no_collection():
             found = json.loads(content.decode("utf-8-sig"))
@@ -76,6 +69,20 @@ def parse_json(content: bytes, name: str, expected: str) -> dict[str, Any]:
     raise DataError(f"{name}: expected {expected}; {fault}")
 
 
+def needed_memory(content: bytes) -> int:
+    """Estimate from above the bytes that JSON takes as text and as Python objects."""
+    lists, objects, entries = (content.count(sign) for sign in (b"[", b"{", b","))
+    return 3 * len(content) + 72 * lists + 240 * objects + 48 * entries
+
+
+def _check_memory(needed: int, name: str, expected: str) -> None:
+    if needed > (free := available_memory()):
+        raise DataError(
+            f"{name}: expected {expected}; it needs some {needed / 1e9:.1f} GB of memory, "
+            f"{free / 1e9:.1f} GB are free: split the file"
+        )
+
+
 @contextmanager
 def _no_collection() -> Iterator[None]:
     """Pause the search for garbage in cycles: a parser makes none, and the search takes half of its time."""
@@ -89,10 +96,14 @@ def _no_collection() -> Iterator[None]:
 
 
 def available_memory() -> float:
-    """Bytes that can be had without swapping; infinite where the system does not say."""
+    """Bytes that can be had without swapping, here or in this container; infinite where neither says."""
+    free = float("inf")
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return float("inf")
-    found = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
-    return found[0] if found else float("inf")
+        free = min(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+        group = Path("/sys/fs/cgroup")
+        limit, used = ((group / f"memory.{part}").read_text().strip() for part in ("max", "current"))
+        free = min(free, int(limit) - int(used))
+    except (OSError, ValueError):  # not Linux, or no limit ("max")
+        pass
+    return free

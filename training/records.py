@@ -16,6 +16,9 @@ from .image_file import read_rgb
 
 log = logging.getLogger(__name__)
 
+#: Lines that are kept of what was left out; a file can have millions of entries that are nothing.
+MAX_LINES = 10_000
+
 
 class DataError(ValueError):
     """The data hold nothing usable, or a file of them cannot be read at all."""
@@ -93,7 +96,8 @@ class Skipped:
             log.warning("skipping %s: %s", reason, example)
             self.examples[reason] = example
         self.counts[reason] = self.counts.get(reason, 0) + 1
-        self._lines.append(f"{reason}: {example}")
+        if len(self._lines) < MAX_LINES:
+            self._lines.append(f"{reason}: {example}")
 
     def add_lines(self, lines: list[str] | tuple[str, ...]) -> None:
         """Add lines of the form "reason: example"."""

@@ -18,13 +18,15 @@ from pycocotools import mask as codec
 CHUNK = 2**17
 #: Characters of a number at most: 30 bits, more than the pixels of any image here.
 MAX_CHARACTERS = 6
+#: Characters of a mask at most: one for every other pixel of 16 million.
+MAX_LENGTH = 2**23
 
 
 class Fault(IntEnum):
     """What is wrong with the counts of a compressed RLE."""
 
     NONE = 0
-    DAMAGED = 1  # characters that RLE does not have, or cut off within a number
+    DAMAGED = 1  # characters that RLE does not have, too many, or cut off within a number
     MISFIT = 2  # a run below zero, or runs that do not add up to the image
     LOOSE = 3  # right, but with runs of no pixel, which pycocotools mistakes in boxes
 
@@ -44,7 +46,7 @@ def find_faults(strings: Sequence[bytes], pixels: Sequence[int]) -> np.ndarray:
     faults = np.full(len(strings), Fault.DAMAGED, np.int8)
     turns = np.cumsum(lengths) // CHUNK
     for turn in np.unique(turns):
-        part = np.flatnonzero((turns == turn) & (lengths > 0))
+        part = np.flatnonzero((turns == turn) & (lengths > 0) & (lengths <= MAX_LENGTH))
         if not len(part):
             continue
         data = np.frombuffer(b"".join([strings[i] for i in part]), np.uint8) - np.uint8(48)

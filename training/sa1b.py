@@ -15,7 +15,7 @@ import webdataset as wds
 
 from .instances import check_instances, check_size
 from .json_file import parse_json, read_json
-from .records import DataError, Record, Skipped, Unusable, shown
+from .records import MAX_LINES, DataError, Record, Skipped, Unusable, shown
 
 SOURCE = "sa1b"
 EXPECTED = "an SA-1B annotation"
@@ -43,9 +43,10 @@ def _record(entry: dict[str, Any], image: Path | bytes, name: str) -> Record:
     left_out: list[str] = []
 
     def report(place: int, fault: Unusable) -> None:
-        annotation = annotations[place]
-        identity = annotation.get("id") if isinstance(annotation, dict) else None
-        left_out.append(f"{fault.reason}: {name} annotation {shown(identity)}: {fault.detail}")
+        if len(left_out) < MAX_LINES:
+            annotation = annotations[place]
+            identity = annotation.get("id") if isinstance(annotation, dict) else None
+            left_out.append(f"{fault.reason}: {name} annotation {shown(identity)}: {fault.detail}")
 
     found = check_instances(annotations, [size] * len(annotations), report)
     if not found.rles:

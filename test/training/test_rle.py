@@ -79,6 +79,12 @@ def test_faults_are_those_of_a_plain_decoder(drawn):
             np.testing.assert_array_equal(found[0], np.repeat(np.arange(len(runs)) % 2, runs))
 
 
+def test_a_string_of_endless_runs_is_damaged(monkeypatch):
+    monkeypatch.setattr(rle, "MAX_LENGTH", 50)
+    strings = [b"8" + b"0" * count for count in (48, 49, 50)]
+    assert find_faults(strings, [8] * 3).tolist() == [Fault.LOOSE, Fault.LOOSE, Fault.DAMAGED]
+
+
 def test_runs_of_no_pixel_are_joined_as_pycocotools_writes_masks():
     for runs in ([0, 0, 5, 0, 3, 0], [0, 4, 0, 0, 0, 4], [8], [0, 8], [0, 0, 0, 8], [2, 0, 0, 0, 6]):
         flat = np.repeat(np.arange(len(runs)) % 2, runs).astype(np.uint8)
