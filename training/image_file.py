@@ -34,13 +34,14 @@ def read_rgb(image: Path | bytes, size: tuple[int, int]) -> np.ndarray:
     """
     data = image if isinstance(image, bytes) else _read_bytes(image)
     where = f"{len(data)} bytes" if isinstance(image, bytes) else str(image)
-    found = _size(data)
-    if found is None:
-        raise ValueError(f"cannot be read as an image ({where})")
+    try:
+        found = _size(data)
+    except HeaderError as error:
+        raise ValueError(f"cannot be read as an image: it {error} ({where})") from error
     if found not in (size, size[::-1]):  # EXIF can ask for a quarter turn
         raise ValueError(_misfit(found, size))
     if data.startswith(_JPEG) and not is_whole_jpeg(data):
-        raise ValueError(f"is cut off ({where})")
+        raise ValueError(f"cannot be read as an image: it is cut off ({where})")
     try:
         decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:
@@ -75,17 +76,17 @@ def _read_bytes(file: Path) -> bytes:
         raise ValueError(f"cannot be read as an image ({file}: {error.strerror})") from error
 
 
-def _size(data: bytes) -> tuple[int, int] | None:
-    """(H, W) by the header alone, None without one."""
+def _size(data: bytes) -> tuple[int, int]:
+    """(H, W) by the header alone; ``HeaderError`` without one."""
+    if data.startswith((_JPEG, _PNG)):
+        return picture_size(data)
     try:
-        if data.startswith((_JPEG, _PNG)):
-            return picture_size(data)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data)) as opened:
                 return opened.height, opened.width
-    except (HeaderError, OSError, ValueError, Image.DecompressionBombError):
-        return None
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise HeaderError("has no header that is known") from error
 
 
 def _misfit(found: tuple[int, int], wanted: tuple[int, int]) -> str:

@@ -45,7 +45,7 @@ def test_a_whole_image_is_read_and_a_cut_one_is_not(tmp_path, kind, options):
     assert np.abs(found.astype(int) - PHOTO).mean() < 4
     for share in (0.0, 0.01, 0.1, 0.3, 0.6, 0.9, 0.99):
         file.write_bytes(whole[: int(len(whole) * share)])
-        with pytest.raises(ValueError, match=r"cannot be read as an image|is cut off"):
+        with pytest.raises(ValueError, match="cannot be read as an image"):
             read_rgb(file, SIZE)
 
 
@@ -54,7 +54,7 @@ def test_a_jpeg_whose_rest_is_zeros_is_cut_off(progressive):
     whole = encoded("jpeg", progressive=progressive)
     half = whole[: len(whole) // 2].ljust(len(whole), b"\x00")
     assert is_whole_jpeg(whole) and is_whole_jpeg(whole + b"more") and not is_whole_jpeg(half)
-    with pytest.raises(ValueError, match=f"is cut off \\({len(whole)} bytes\\)"):
+    with pytest.raises(ValueError, match=f"it is cut off \\({len(whole)} bytes\\)"):
         read_rgb(half, SIZE)
 
 
