@@ -21,13 +21,13 @@ from tqdm import tqdm
 
 from evitsam_ros.models import create_model
 
+from .annotations import Skipped
 from .checkpoint import load_progress, load_weights, save_progress, save_weights
 from .dataset import Batch
 from .feed import Feed
 from .geometry import axis_frequencies, warm_up
 from .previews import write_preview
 from .recipe import Optimiser, Recipe, Stage
-from .records import Skipped
 from .runlog import RunLog
 from .tasks import build_task
 
@@ -92,31 +92,31 @@ class Engine:
         if self.recipe.task in ("lite_sam", "sam"):
             self.plain_task.fix_parts(stage)
         batches = self.feed.batches(stage, self.model.spec, self.step, first, last)
-        # Closed whatever happens: an error would stand behind it on its line.
-        with tqdm(
+        bar = tqdm(
             total=last - first,
             initial=self.step - first,
             desc=f"{stage.size} px",
             unit="step",
             disable=not self.fabric.is_global_zero,
-        ) as bar:
-            saved = time.monotonic()
-            while self.step < last:
-                begun = time.monotonic()
-                parts = [next(batches) for _ in range(stage.accumulate)]
-                waited = time.monotonic() - begun
-                rate = learning_rate(stage, self.step - first, last - first)
-                numbers = self.train_step(parts, rate)
-                log_file.add(numbers, waited, time.monotonic() - begun)
-                bar.update()
-                if self.step % LOG_EVERY == 0 or self.step == last:
-                    bar.set_postfix(log_file.write(self.step, stage.size, rate), refresh=False)
-                if time.monotonic() - saved > self.save_every:
-                    self.save()
-                    self._preview(parts[0])
-                    saved = time.monotonic()
-            self._preview(parts[0])
-            self.save()
+        )
+        saved = time.monotonic()
+        while self.step < last:
+            begun = time.monotonic()
+            parts = [next(batches) for _ in range(stage.accumulate)]
+            waited = time.monotonic() - begun
+            rate = learning_rate(stage, self.step - first, last - first)
+            numbers = self.train_step(parts, rate)
+            log_file.add(numbers, waited, time.monotonic() - begun)
+            bar.update()
+            if self.step % LOG_EVERY == 0 or self.step == last:
+                bar.set_postfix(log_file.write(self.step, stage.size, rate), refresh=False)
+            if time.monotonic() - saved > self.save_every:
+                self.save()
+                self._preview(parts[0])
+                saved = time.monotonic()
+        self._preview(parts[0])
+        self.save()
+        bar.close()
 
     def train_step(self, parts: list[Batch], rate: float) -> dict[str, float]:
         """One step of the optimiser on the mean of the parts; the losses and what the task reports."""

@@ -11,6 +11,8 @@ import logging
 import sys
 from pathlib import Path
 
+from tqdm import tqdm
+
 from evitsam_ros.malloc import tune_malloc
 
 from .engine import Engine
@@ -40,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         engine.run()
     except DataError as error:
-        print(f"train: {error}", file=sys.stderr)
+        tqdm.write(f"train: {error}", file=sys.stderr)  # on a line of its own, not behind the progress bar
         return 1
     return 0
 
