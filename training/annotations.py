@@ -1,127 +1,110 @@
 # SPDX-License-Identifier: Apache-2.0
-"""COCO-format annotation files, read as class-agnostic masks."""
+"""COCO-format annotation files, read as class-agnostic masks.
+
+Whoever annotated them, and with what, is not trusted: what cannot be used is left out and counted.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
 import logging
-from dataclasses import dataclass, field
-from pathlib import Path
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
 
-import cv2
 import numpy as np
-from pycocotools import mask as rle_codec
-from pycocotools.coco import COCO
+
+from .instances import check_instances, check_size
+from .json_file import read_json
+from .records import DataError, Record, Skipped, Unusable, shown
 
 log = logging.getLogger(__name__)
 
+EXPECTED = "a COCO instances file"
+
 
 @dataclass(frozen=True)
-class Record:
-    """One picture and its masks.
-
-    Attributes:
-        name: the picture's name in its data set.
-        image: its file, or the bytes of its JPEG or PNG.
-        source: name of the annotation file it came from, without the split.
-        height, width: size in pixels that the annotations refer to.
-        rles: masks as compressed RLE.
-        boxes: ``(M, 4)`` float32 x0, y0, x1, y1 in pixels, outer edges.
-        annotators: ``(M,)`` int; masks of one annotator do not contradict each other.
-    """
+class ImageEntry:
+    """An image of a file: its name relative to the folder of the images, and its size in pixels."""
 
     name: str
-    image: Path | bytes
-    source: str
     height: int
     width: int
-    rles: list[dict]
-    boxes: np.ndarray
-    annotators: np.ndarray
-
-    def read_image(self) -> np.ndarray:
-        """The picture as ``(H, W, 3)`` uint8 RGB; ``ValueError`` when it is missing, corrupt or misfit."""
-        if isinstance(self.image, bytes):
-            image = cv2.imdecode(np.frombuffer(self.image, np.uint8), cv2.IMREAD_COLOR)
-        else:
-            image = cv2.imread(str(self.image), cv2.IMREAD_COLOR)
-        if image is None:
-            raise ValueError(f"{self.name}: cannot be read as an image ({_place(self.image)})")
-        if image.shape[:2] != (self.height, self.width):
-            raise ValueError(
-                f"{self.name}: is {image.shape[1]}x{image.shape[0]}, its annotations say "
-                f"{self.width}x{self.height}"
-            )
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-    def read_mask(self, index: int) -> np.ndarray:
-        """Mask ``index`` as ``(H, W)`` uint8 0/1."""
-        return rle_codec.decode(self.rles[index])
 
 
-def _place(image: Path | bytes) -> str:
-    return f"{len(image)} bytes" if isinstance(image, bytes) else str(image)
+def read_content(file: Path) -> dict[str, Any]:
+    """Read the JSON of a COCO or LVIS instances file.
+
+    Raises:
+        DataError: the file cannot be read, or has no list of images or of annotations.
+    """
+    content = read_json(file, EXPECTED)
+    for part in ("images", "annotations"):
+        if not isinstance(content.get(part), list):
+            raise DataError(f"{file}: expected {EXPECTED}; {part} is {shown(content.get(part))}, not a list")
+    return content
 
 
-@dataclass
-class Skipped:
-    """What was left out while reading, by reason."""
+def read_info(file: Path) -> dict[str, Any]:
+    """Read ``info`` of an annotation file; empty if it has none.
 
-    counts: dict[str, int] = field(default_factory=dict)
-    _lines: list[str] = field(default_factory=list)
-
-    def add(self, reason: str, example: str) -> None:
-        if reason not in self.counts:
-            log.warning("skipping %s: %s", reason, example)
-        self.counts[reason] = self.counts.get(reason, 0) + 1
-        self._lines.append(f"{reason}: {example}")
-
-    def take_lines(self) -> list[str]:
-        """What was added since the last time, a line each: how the loader's processes report."""
-        lines, self._lines = self._lines, []
-        return lines
-
-    def __str__(self) -> str:
-        return ", ".join(f"{count} {reason}" for reason, count in self.counts.items()) or "nothing"
+    Raises:
+        DataError: the file cannot be read.
+    """
+    info = read_json(file, EXPECTED).get("info")
+    return info if isinstance(info, dict) else {}
 
 
 def read_annotations(file: Path, images: Path, skipped: Skipped | None = None) -> list[Record]:
-    """Read one COCO or LVIS instances file; pictures without a usable mask are skipped and counted.
+    """Read one COCO or LVIS instances file; what cannot be used is skipped and counted.
 
     Args:
         file: the JSON, with RLE or polygons.
         images: the folder that its ``file_name`` entries are relative to.
 
     Raises:
-        ValueError: the file is missing or not in COCO format.
+        DataError: the file is missing or not in COCO format.
     """
+    return records_from_content(read_content(file), file, images, skipped)
+
+
+def records_from_content(
+    content: dict[str, Any], file: Path, images: Path, skipped: Skipped | None = None
+) -> list[Record]:
+    """The records of what :func:`read_content` returned for ``file``, as :func:`read_annotations`."""
     skipped = skipped if skipped is not None else Skipped()
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            coco = COCO(str(file))
-        entries = list(coco.imgs.values())
-    except (OSError, KeyError, TypeError, AssertionError, json.JSONDecodeError) as error:
-        raise ValueError(f"{file}: expected a COCO instances file ({error!r})") from error
-    source = file.stem.rsplit("_", 1)[0]
-    records = []
-    for entry in entries:
-        name = entry.get("file_name") or "/".join(entry["coco_url"].split("/")[-2:])  # LVIS has the URL only
-        annotations = [a for a in coco.imgToAnns[entry["id"]] if not a.get("iscrowd")]
-        usable = [a for a in annotations if a.get("segmentation") and min(a["bbox"][2:]) > 0]
-        for annotation in annotations[: len(annotations) - len(usable)]:
-            skipped.add("empty masks", f"{file.name} annotation {annotation.get('id')}")
-        if not usable:
-            skipped.add("images without masks", name)
+
+    def report(what: str, fault: Unusable) -> None:
+        skipped.add(fault.reason, f"{file.name} {what}: {fault.detail}")
+
+    entries, rejected = check_images(content["images"], images, report)
+    usable = [a for a, crowd in of_images(content["annotations"], entries, rejected, report) if not crowd]
+    instances = check_instances(
+        usable,
+        [(entries[a["image_id"]].height, entries[a["image_id"]].width) for a in usable],
+        lambda place, fault: report(f"annotation {shown(usable[place].get('id'))}", fault),
+    )
+    order, bounds = _by_image([usable[place]["image_id"] for place in instances.places], list(entries))
+    boxes, annotators = instances.boxes[order], instances.annotators[order]
+    source, records = file.stem.rsplit("_", 1)[0], []
+    for (identity, entry), start, stop in zip(entries.items(), bounds[:-1], bounds[1:], strict=True):
+        if start == stop:
+            report(f"image {shown(identity)}", Unusable("images without masks", shown(entry.name)))
             continue
-        boxes = np.array([a["bbox"] for a in usable], np.float32)
-        boxes[:, 2:] += boxes[:, :2]
-        annotators = np.array([int(a.get("annotator", 0) or 0) for a in usable])
-        rles = [coco.annToRLE(a) for a in usable]
-        size = entry["height"], entry["width"]
-        records.append(Record(name, images / name, source, *size, rles, boxes, annotators))
+        rles = [instances.rles[row] for row in order[start:stop]]
+        size, mine = (entry.height, entry.width), slice(start, stop)
+        image = images / entry.name
+        records.append(Record(entry.name, image, source, *size, rles, boxes[mine], annotators[mine]))
     return records
+
+
+def _by_image(owners: list, identities: list) -> tuple[list[int], list[int]]:
+    """Group rows by image: their order, and where each image's begin, and where the last ones end."""
+    number = {identity: index for index, identity in enumerate(identities)}
+    numbers = np.array([number[owner] for owner in owners], int)
+    order = np.argsort(numbers, kind="stable")
+    return order.tolist(), np.searchsorted(numbers[order], np.arange(len(identities) + 1)).tolist()
 
 
 def read_folder(data: Path, names: list[str]) -> list[Record]:
@@ -129,13 +112,143 @@ def read_folder(data: Path, names: list[str]) -> list[Record]:
 
     Raises:
         ValueError: nothing matches a name.
+        DataError: a file cannot be read, or no image has a usable mask.
     """
     skipped, records = Skipped(), []
+    for file in annotation_files(data, names):
+        records += read_annotations(file, data / "images", skipped)
+    if not records:
+        raise no_masks(data, names, skipped)
+    log.info("%d images, %d masks; skipped %s", len(records), sum(len(r.rles) for r in records), skipped)
+    return records
+
+
+def annotation_files(data: Path, names: list[str]) -> list[Path]:
+    """The annotation files of a folder that match each name.
+
+    Raises:
+        ValueError: nothing matches a name.
+    """
+    found = []
     for name in names:
         files = sorted((data / "annotations").glob(f"{name}.json"))
         if not files:
             raise ValueError(f"no annotation file matches {data / 'annotations' / name}.json")
-        for file in files:
-            records += read_annotations(file, data / "images", skipped)
-    log.info("%d images, %d masks; skipped %s", len(records), sum(len(r.rles) for r in records), skipped)
-    return records
+        found += files
+    return found
+
+
+def no_masks(data: Path, names: list[str], skipped: Skipped) -> DataError:
+    """The error of annotation files from which nothing is left, with the reasons."""
+    return DataError(
+        f"no image with a usable mask in {data / 'annotations'} ({', '.join(names)}); skipped: "
+        f"{skipped.explain()}"
+    )
+
+
+Report = Callable[[str, Unusable], None]
+
+
+def check_images(entries: list, folder: Path | None, report: Report) -> tuple[dict[Any, ImageEntry], set]:
+    """Check ``images`` of a COCO or LVIS file.
+
+    Args:
+        folder: where the files have to be; None: anywhere.
+
+    Returns:
+        The usable images by id, and the ids of the others.
+    """
+    listing, found, rejected = _Listing(folder), {}, set()
+    for number, entry in enumerate(entries):
+        if not isinstance(entry, dict) or not _is_id(entry.get("id")):
+            fault = Unusable("malformed images", f"{shown(entry)}; expected an object with an id")
+            report(f"image {number} of the list", fault)
+            continue
+        identity = entry["id"]
+        try:
+            size = check_size(entry.get("height"), entry.get("width"))
+            image = ImageEntry(listing.check_name(_name(entry)), *size)
+            if found.get(identity, image) != image or identity in rejected:
+                raise Unusable("images of the same id", f"{shown(image.name)}; expected an id of its own")
+            found[identity] = image
+        except Unusable as fault:
+            report(f"image {shown(identity)}", fault)
+            rejected.add(identity)
+    # Of two images with one id, neither can be told whose the annotations are.
+    return {identity: image for identity, image in found.items() if identity not in rejected}, rejected
+
+
+def of_images(
+    annotations: list, entries: dict[Any, ImageEntry], rejected: set, report: Report
+) -> list[tuple[dict[str, Any], bool]]:
+    """The annotations that belong to a usable image, and whether each is a crowd."""
+    usable = []
+    for number, annotation in enumerate(annotations):
+        if not isinstance(annotation, dict):
+            fault = Unusable("malformed annotations", f"{shown(annotation)}; expected an object")
+            report(f"annotation {number} of the list", fault)
+            continue
+        owner, crowd = annotation.get("image_id"), annotation.get("iscrowd")
+        if not _is_id(owner) or owner not in entries:
+            if not _is_id(owner) or owner not in rejected:
+                fault = Unusable("annotations of no image", f"no image has the id {shown(owner)}")
+                report(f"annotation {shown(annotation.get('id'))}", fault)
+        elif crowd is None or crowd in (0, 1):
+            usable.append((annotation, crowd == 1))
+        else:
+            fault = Unusable("malformed annotations", f"iscrowd is {shown(crowd)}; expected 0 or 1")
+            report(f"annotation {shown(annotation.get('id'))}", fault)
+    return usable
+
+
+def _is_id(value: Any) -> bool:
+    return type(value) in (int, str)
+
+
+def _name(entry: dict) -> Any:
+    """``file_name``, or the end of LVIS's ``coco_url`` (``train2017/000000391895.jpg``)."""
+    name = entry.get("file_name")
+    if name is None and isinstance(entry.get("coco_url"), str):
+        name = "/".join(entry["coco_url"].split("/")[-2:])
+    return name
+
+
+class _Listing:
+    """The files of the images' folder, each folder in it listed once."""
+
+    def __init__(self, root: Path | None) -> None:
+        self.root = root
+        self._files: dict[str, frozenset[str]] = {}
+
+    def check_name(self, name: Any) -> str:
+        """Return the path of an image relative to the folder.
+
+        Raises:
+            Unusable: it is no path within the folder, or there is no such file.
+        """
+        if not isinstance(name, str) or not name or not name.isprintable() or "\\" in name:
+            raise Unusable(
+                "malformed file names", f"file_name is {shown(name)}; expected a path with forward slashes"
+            )
+        folder, _, base = name.rpartition("/")
+        parts = folder.split("/")
+        if name.startswith("/") or ".." in parts or base == "..":
+            raise Unusable(
+                "file names outside the folder",
+                f"file_name is {shown(name)}; expected a relative path without ..",
+            )
+        if self.root is not None and base not in self._listed(folder):
+            raise Unusable(
+                "missing images", f"{shown(name)} is no file in {self.root}, which file_name is relative to"
+            )
+        return name if "." not in parts and "" not in parts[1:] else str(PurePosixPath(name))
+
+    def _listed(self, folder: str) -> frozenset[str]:
+        if folder not in self._files:
+            try:
+                with os.scandir(self.root / folder) as entries:
+                    names = [entry.name for entry in entries if not entry.is_dir(follow_symlinks=False)]
+            except (OSError, ValueError):
+                names = []
+            self._files[folder] = frozenset(names)
+        return self._files[folder]

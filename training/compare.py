@@ -23,11 +23,12 @@ from evitsam_ros.malloc import tune_malloc
 from evitsam_ros.models import create_model
 from evitsam_ros.segment import Segmenter
 
-from .annotations import Record, read_folder
+from .annotations import read_folder
 from .engine import Engine
 from .evaluation.cost import network_costs
 from .evaluation.prompted import score_prompts
 from .recipe import Recipe
+from .records import Record, readable
 
 log = logging.getLogger(__name__)
 
@@ -148,7 +149,10 @@ def main(arguments: list[str] | None = None) -> int:
         if unknown:
             raise ValueError(f"no variant {', '.join(unknown)}; expected some of {', '.join(recipes)}")
         measure, results = comparison.measure, {}
-        records = {name: read_folder(options.data, [name])[: measure.limit] for name in measure.files}
+        records = {
+            name: list(readable(read_folder(options.data, [name])[: measure.limit]))
+            for name in measure.files
+        }
         for name in options.only or recipes:
             log.info("variant %s", name)
             out = options.out / name.replace(" ", "_").replace("/", "_")

@@ -7,7 +7,7 @@ of the seed, of the reader and of n. Either way a resumed run sees what the unin
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache, partial
 from itertools import count, islice
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, get_worker_info
 
-from .annotations import Record, Skipped
+from .records import DataError, Record, Skipped
 from .sa1b import Shards
 from .targets import proposal_targets
 from .views import View, ViewOptions, draw_view, paste_objects
@@ -177,18 +177,17 @@ class TrainingSet(Dataset):
             except ValueError as error:
                 skipped.append(f"unusable records: {error}")
                 continue
+            skipped += record.left_out
             if len(view.boxes):
                 return {**make_sample(record, view, self.sample, rng), "skipped": skipped}
-        raise ValueError(
-            f"{MAX_ATTEMPTS} records in a row without a mask in view: check the annotations and the zoom "
-            f"range; the last reason was {skipped[-1:] or 'an empty view'}"
-        )
+        raise DataError(_no_mask_in_view(f"the last reason was {skipped[-1:] or 'an empty view'}"))
 
 
 class ShardSet(IterableDataset):
     """Batches from tar shards. ``start`` is the number of batches that this process has had before.
 
-    The place of a damaged record is taken by another one of its batch.
+    The place of an unusable record is taken by another one of its batch. Where a batch has none at all, a
+    record comes from a stream of its own: every number has a batch, so that a resumed run can count them.
     """
 
     def __init__(
@@ -218,15 +217,27 @@ class ShardSet(IterableDataset):
         records = islice(records, had * self.batch, None)
         for number in count(had):
             rng = np.random.default_rng((self.seed, part, number))
-            samples = self._samples(list(islice(records, self.batch)), rng, skipped)
-            if samples:
-                batch = collate([samples[i % len(samples)] for i in range(self.batch)])
-                batch.skipped = skipped.take_lines()
-                yield batch
+            samples = self._samples(islice(records, self.batch), rng, skipped)
+            if not samples:
+                samples = [self._spare(part, number, skipped)]
+            batch = collate([samples[i % len(samples)] for i in range(self.batch)])
+            batch.skipped = skipped.take_lines()
+            yield batch
 
-    def _samples(self, records: list[Record], rng: np.random.Generator, skipped: Skipped) -> list[dict]:
+    def _spare(self, part: int, number: int, skipped: Skipped) -> dict[str, Any]:
+        """A sample of a batch without a usable record: a function of the seed and of the batch alone."""
+        rng = np.random.default_rng((self.seed, part, number, 1))
+        for record in islice(self.shards.stream(int(rng.integers(2**31)), 0, 1, skipped), MAX_ATTEMPTS):
+            if samples := self._samples([record], rng, skipped):
+                return samples[0]
+        raise DataError(_no_mask_in_view(f"skipped: {skipped.explain()}"))
+
+    def _samples(
+        self, records: Iterable[Record], rng: np.random.Generator, skipped: Skipped
+    ) -> list[dict[str, Any]]:
         samples = []
         for record in records:
+            skipped.add_lines(record.left_out)
             try:
                 view = draw_view(record, self.view, rng)
             except ValueError as error:
@@ -235,6 +246,13 @@ class ShardSet(IterableDataset):
             if len(view.boxes):
                 samples.append({**make_sample(record, view, self.sample, rng), "skipped": []})
         return samples
+
+
+def _no_mask_in_view(reason: str) -> str:
+    return (
+        f"{MAX_ATTEMPTS} records in a row without a mask in view: check the annotations and the zoom range; "
+        f"{reason}"
+    )
 
 
 def collate(samples: list[dict[str, Any]]) -> Batch:

@@ -21,7 +21,6 @@ from tqdm import tqdm
 
 from evitsam_ros.models import create_model
 
-from .annotations import Skipped
 from .checkpoint import load_progress, save_progress, save_weights
 from .dataset import Batch
 from .feed import Feed
@@ -29,6 +28,7 @@ from .geometry import axis_frequencies, warm_up
 from .heads import take_heads
 from .previews import write_preview
 from .recipe import Optimiser, Recipe, Stage
+from .records import Skipped
 from .runlog import RunLog
 from .tasks import build_task
 

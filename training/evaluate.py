@@ -19,18 +19,20 @@ from typing import Any
 from evitsam_ros.segment import Segmenter
 from evitsam_ros.sources import open_source
 
-from .annotations import Record, read_folder
+from .annotations import read_folder
 from .evaluation.baselines import BASELINES
 from .evaluation.cases import Cases
 from .evaluation.cost import network_costs, seconds
 from .evaluation.detections import average_precision
 from .evaluation.edges import EDGE_BASELINES, score_edges
+from .evaluation.ground_truth import checked_instances
 from .evaluation.number_of_clicks import score_clicks
 from .evaluation.prompted import score_prompts
 from .evaluation.recall import check_exhaustive, everything_recall
 from .evaluation.round_trips import score_round_trips
 from .evaluation.shown import score_shown
 from .evaluation.tracking import score_everything, score_followed
+from .records import DataError, Record, readable
 
 Table = dict[str, dict[str, float]]
 
@@ -93,9 +95,10 @@ def edges(options: argparse.Namespace, segmenter: Segmenter | None) -> dict[str,
 
 def detections(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, Table]:
     """Mask AP of a detector's boxes."""
-    score = average_precision(
-        segmenter, options.annotations, options.images, options.detections, options.protocol
-    )
+    with checked_instances(options.annotations) as annotations:
+        score = average_precision(
+            segmenter, annotations, options.images, options.detections, options.protocol
+        )
     return {options.detections.name: {options.protocol.upper(): score}}
 
 
@@ -130,17 +133,13 @@ def cost(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, Table]:
     """Parameters, multiply-adds and seconds on this machine."""
     name = segmenter.bundle.name
     table = {part: dataclasses.asdict(c) for part, c in network_costs(name).items()}
-    records = read_folder(options.data, options.on)
-    times = seconds(segmenter, records[0].read_image(), options.top_n)
+    record = next(readable(read_folder(options.data, options.on)))
+    times = seconds(segmenter, record.read_image(), options.top_n)
     return {name: table | {job: {"seconds": value} for job, value in times.items()}}
 
 
 def _records(options: argparse.Namespace) -> list[tuple[str, list[Record]]]:
-    data = [(name, read_folder(options.data, [name])[: options.limit]) for name in options.on]
-    for name, records in data:
-        if not records:
-            raise ValueError(f"{options.data / 'annotations' / name}.json: no image has a usable mask")
-    return data
+    return [(name, list(readable(read_folder(options.data, [name])[: options.limit]))) for name in options.on]
 
 
 def print_table(title: str, table: Table) -> None:
@@ -250,7 +249,7 @@ def main(arguments: list[str] | None = None) -> int:
         report = options.job(options, segmenter)
     except ValueError as error:
         print(f"evaluate: {error}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, DataError) else 2
     for title, table in report.items():
         print_table(title, table)
     if options.json:

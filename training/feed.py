@@ -10,9 +10,10 @@ from pathlib import Path
 from evitsam_ros.models.specs import ModelSpec
 
 from . import sa1b
-from .annotations import Record, read_folder
+from .annotations import read_folder
 from .dataset import Batch, Choice, SampleOptions, ShardSet, TrainingSet, loader
 from .recipe import Data, Recipe, Stage
+from .records import DataError, Record
 from .views import ViewOptions
 
 
@@ -52,9 +53,13 @@ class Feed:
         else:
             stream = TrainingSet(self.choice, view, sample, seed, data.copy_paste)
         scale = spec.prompt_size / stage.size
-        for batch in loader(stream, stage.batch, start, stop, self.workers, self.rank, self.ranks):
-            batch.prompt_scale, batch.jitter = scale, stage.jitter
-            yield batch
+        try:
+            for batch in loader(stream, stage.batch, start, stop, self.workers, self.rank, self.ranks):
+                batch.prompt_scale, batch.jitter = scale, stage.jitter
+                yield batch
+        except DataError as error:
+            # What a loader's process raises comes with its traceback as text.
+            raise DataError(str(error).rsplit(f"{DataError.__name__}: ", 1)[-1].strip()) from error
 
 
 def cells_of(spec: ModelSpec, size: int) -> int:

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
+import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from pycocotools import mask as rle_codec
 from tqdm import tqdm
 
-from .annotations import Record, Skipped, read_annotations
+from .annotations import annotation_files, no_masks, read_content, records_from_content
+from .records import DataError, Record, Skipped
 
 MIN_PIXELS = 12
 
@@ -23,7 +27,7 @@ MIN_PIXELS = 12
 def shrink(record: Record, size: int) -> tuple[np.ndarray, list[dict]]:
     """The picture as BGR with the longest side at most ``size``, and annotations that fit it."""
     scale = min(1.0, size / max(record.height, record.width))
-    width, height = round(record.width * scale), round(record.height * scale)
+    width, height = max(1, round(record.width * scale)), max(1, round(record.height * scale))
     image = cv2.cvtColor(record.read_image(), cv2.COLOR_RGB2BGR)
     image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     annotations = []
@@ -40,18 +44,32 @@ def shrink(record: Record, size: int) -> tuple[np.ndarray, list[dict]]:
     return image, annotations
 
 
-def pack_file(file: Path, images: Path, out: Path, size: int, quality: int, skipped: Skipped) -> None:
-    """Write the shrunk form of one annotation file and of its pictures."""
-    result = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "object"}]}
-    for record in tqdm(read_annotations(file, images, skipped), desc=file.stem, leave=False):
+def pack_file(file: Path, images: Path, out: Path, size: int, quality: int, skipped: Skipped) -> int:
+    """Write the shrunk form of one annotation file and of its images; return how many images it has.
+
+    Raises:
+        DataError: the file cannot be read.
+        OSError: an image or the result cannot be written.
+    """
+    content = read_content(file)
+    result: dict[str, Any] = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "object"}]}
+    if "info" in content:
+        result["info"] = content["info"]
+    records = records_from_content(content, file, images, skipped)
+    del content
+    for record in tqdm(records, desc=file.stem, leave=False):
+        target = out / "images" / record.name
+        if not cv2.haveImageWriter(str(target)):
+            skipped.add("images of a kind that cannot be written", f"{file.name}: {record.name}")
+            continue
         try:
             image, annotations = shrink(record, size)
         except ValueError as error:
             skipped.add("unreadable images", str(error))
             continue
-        target = out / "images" / record.name
         target.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(target), image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        if not cv2.imwrite(str(target), image, [cv2.IMWRITE_JPEG_QUALITY, quality]):
+            raise OSError(f"{target}: the image cannot be written")
         number = len(result["images"]) + 1
         height, width = image.shape[:2]
         result["images"].append({"id": number, "file_name": record.name, "height": height, "width": width})
@@ -60,22 +78,37 @@ def pack_file(file: Path, images: Path, out: Path, size: int, quality: int, skip
             result["annotations"].append({**identity, "category_id": 1, "iscrowd": 0, **annotation})
     (out / "annotations").mkdir(parents=True, exist_ok=True)
     (out / "annotations" / file.name).write_text(json.dumps(result))
+    return len(result["images"])
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with images/ and annotations/")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--size", type=int, default=384, help="longest side in pixels")
+    parser.add_argument("--size", type=_pixels, default=384, help="longest side in pixels")
     parser.add_argument("--quality", type=int, default=92, help="JPEG quality")
     parser.add_argument("--names", nargs="+", default=["*"], help="annotation files, without .json")
-    options = parser.parse_args()
-    skipped = Skipped()
-    for name in options.names:
-        for file in sorted((options.data / "annotations").glob(f"{name}.json")):
-            pack_file(file, options.data / "images", options.out, options.size, options.quality, skipped)
-    print(f"skipped {skipped}")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    skipped, packed = Skipped(), 0
+    try:
+        for file in annotation_files(options.data, options.names):
+            images = options.data / "images"
+            packed += pack_file(file, images, options.out, options.size, options.quality, skipped)
+        print(f"skipped {skipped}")
+        if not packed:
+            raise no_masks(options.data, options.names, skipped)
+    except (ValueError, OSError) as error:
+        print(f"pack: {error}", file=sys.stderr)
+        return 1 if isinstance(error, (DataError, OSError)) else 2
+    return 0
+
+
+def _pixels(text: str) -> int:
+    if (value := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{value}; expected 1 pixel or more")
+    return value
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

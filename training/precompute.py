@@ -9,16 +9,17 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
+from torch.utils.data import ConcatDataset
 from tqdm import tqdm
 
-from .annotations import Record, Skipped
 from .dataset import Batch
 from .feed import read_sources
 from .recipe import Data, Teacher
+from .records import DataError, Record, Skipped
 from .teachers import TeacherModel, embedding_file, open_teacher, write_embedding
 from .views import ViewOptions, place_picture
 
@@ -37,18 +38,20 @@ def picture_batch(record: Record, size: int) -> Batch:
 
 
 @torch.no_grad()
-def precompute(teacher: TeacherModel, records: list[Record], size: int, out: Path) -> Skipped:
-    """Embed every record that has no file yet; bad pictures are skipped and counted."""
+def precompute(teacher: TeacherModel, records: Sequence[Record], size: int, out: Path) -> Skipped:
+    """Embed every record that has no file yet; what cannot be read is skipped and counted."""
     skipped = Skipped()
-    for record in tqdm(records, desc="embed", unit="image"):
-        if embedding_file(out, record.name).is_file():
-            continue
+    device = next(teacher.parameters()).device
+    # By index: one that cannot be read would end an iteration.
+    for index in tqdm(range(len(records)), desc="embed", unit="image"):
         try:
+            record = records[index]
+            if embedding_file(out, record.name).is_file():
+                continue
             batch = picture_batch(record, size)
         except ValueError as error:
-            skipped.add("unreadable pictures", str(error))
+            skipped.add("unusable records", str(error))
             continue
-        device = next(teacher.parameters()).device
         write_embedding(out, record.name, teacher.embed(batch.to(device))[0])
     return skipped
 
@@ -72,11 +75,15 @@ def main(arguments: list[str] | None = None) -> int:
         opened = open_teacher(teacher)
     except ValueError as error:
         print(f"precompute: {error}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, DataError) else 2
     opened.to("cuda" if torch.cuda.is_available() else "cpu")
-    records = [record for source in sources.values() for record in source]
+    records = ConcatDataset(list(sources.values()))
     skipped = precompute(opened, records, options.size, options.out)
-    print(f"{len(np.unique([r.name for r in records]))} pictures; skipped {skipped}")
+    done = len(records) - sum(skipped.counts.values())
+    print(f"{done} images; skipped {skipped}")
+    if not done:
+        print(f"precompute: no image of {options.data} can be used: {skipped.explain()}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -6,42 +6,53 @@ Nothing is read ahead: eleven million annotation files are a list of names until
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import webdataset as wds
 
-from .annotations import Record, Skipped
+from .instances import check_instances, check_size
+from .json_file import parse_json, read_json
+from .records import MAX_LINES, DataError, Record, Skipped, Unusable, shown
 
 SOURCE = "sa1b"
+EXPECTED = "an SA-1B annotation"
 
 
 def record_from_json(content: bytes, image: Path | bytes, name: str) -> Record:
-    """One picture of SA-1B from its annotation file.
+    """Read one image of SA-1B from the bytes of its annotation file.
 
     Raises:
-        ValueError: it is not an SA-1B annotation, or holds no mask.
+        ValueError: it is not an SA-1B annotation, or holds no usable mask.
     """
-    try:
-        entry: dict[str, Any] = json.loads(content)
-        height, width = int(entry["image"]["height"]), int(entry["image"]["width"])
-        found = [a for a in entry["annotations"] if min(a["bbox"][2:]) > 0 and a["segmentation"]["counts"]]
-        wrong = [a for a in found if list(a["segmentation"]["size"]) != [height, width]]
-        boxes = np.array([a["bbox"] for a in found], np.float32).reshape(-1, 4)
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise ValueError(f"{name}: expected an SA-1B annotation ({error!r})") from error
-    if wrong:
+    return _record(parse_json(content, name, EXPECTED), image, name)
+
+
+def _record(entry: dict[str, Any], image: Path | bytes, name: str) -> Record:
+    described, annotations = entry.get("image"), entry.get("annotations")
+    if not isinstance(described, dict) or not isinstance(annotations, list):
         raise ValueError(
-            f"{name}: a mask has the size {wrong[0]['segmentation']['size']}, not {height, width}"
+            f"{name}: expected {EXPECTED}, an object with image and annotations; found {shown(entry)}"
         )
-    if not found:
-        raise ValueError(f"{name}: holds no mask")
-    boxes[:, 2:] += boxes[:, :2]
-    rles = [a["segmentation"] for a in found]
-    return Record(name, image, SOURCE, height, width, rles, boxes, np.zeros(len(found), int))
+    try:
+        size = check_size(described.get("height"), described.get("width"))
+    except Unusable as fault:
+        raise ValueError(f"{name}: expected {EXPECTED}; image has {fault.detail}") from fault
+    left_out: list[str] = []
+
+    def report(place: int, fault: Unusable) -> None:
+        if len(left_out) < MAX_LINES:
+            annotation = annotations[place]
+            identity = annotation.get("id") if isinstance(annotation, dict) else None
+            left_out.append(f"{fault.reason}: {name} annotation {shown(identity)}: {fault.detail}")
+
+    found = check_instances(annotations, [size] * len(annotations), report)
+    if not found.rles:
+        why = f" that can be used ({left_out[0]})" if left_out else ""
+        raise ValueError(f"{name}: holds no mask{why}")
+    return Record(name, image, SOURCE, *size, found.rles, found.boxes, found.annotators, tuple(left_out))
 
 
 class Folder(Sequence):
@@ -52,7 +63,7 @@ class Folder(Sequence):
     def __init__(self, root: Path) -> None:
         self.files = sorted(root.rglob("*.json"))
         if not self.files:
-            raise ValueError(f"{root}: holds no SA-1B annotation (sa_N.json beside sa_N.jpg)")
+            raise DataError(f"{root}: holds no SA-1B annotation (sa_N.json beside sa_N.jpg)")
 
     def __len__(self) -> int:
         return len(self.files)
@@ -60,7 +71,7 @@ class Folder(Sequence):
     def __getitem__(self, index: int) -> Record:
         """Raises ``ValueError`` for a damaged record."""
         file = self.files[index]
-        return record_from_json(file.read_bytes(), file.with_suffix(".jpg"), file.stem)
+        return _record(read_json(file, EXPECTED), file.with_suffix(".jpg"), file.stem)
 
 
 class Shards:
@@ -69,27 +80,47 @@ class Shards:
     name = SOURCE
 
     def __init__(self, root: Path) -> None:
+        self.root = root
         self.files = sorted(str(file) for file in root.glob("*.tar"))
         if not self.files:
-            raise ValueError(f"{root}: holds no tar shard (sa_000000.tar ...)")
+            raise DataError(f"{root}: holds no tar shard (sa_000000.tar ...)")
 
     def stream(self, seed: int, part: int, parts: int, skipped: Skipped) -> Iterator[Record]:
-        """The records of every ``parts``-th shard, shuffled anew in every pass; bad ones are counted."""
+        """The records of every ``parts``-th shard, shuffled anew in every pass; bad ones are counted.
+
+        Raises:
+            DataError: no shard has a usable record.
+        """
         for turn in range(1 << 30):
             rng = np.random.default_rng((seed, turn))
             order = [self.files[i] for i in rng.permutation(len(self.files))]
             # With fewer shards than readers every reader walks all of them and keeps its share of samples.
             shared = len(order) < parts
-            mine = order if shared else order[part::parts]
-            for number, sample in enumerate(_samples(mine, skipped)):
-                if shared and number % parts != part:
-                    continue
-                try:
-                    yield record_from_json(sample["json"], sample["jpg"], sample["__key__"])
-                except KeyError as error:
-                    skipped.add("incomplete samples", f"{sample['__key__']} has no {error}")
-                except ValueError as error:
-                    skipped.add("bad annotations", str(error))
+            mine = _records(order, skipped, part, parts) if shared else _records(order[part::parts], skipped)
+            # A reader whose share has nothing usable takes that of all readers.
+            given = yield from mine
+            if not given and not (yield from _records(order, skipped)):
+                raise DataError(f"{self.root}: no shard holds a usable record; skipped: {skipped.explain()}")
+
+
+def _records(
+    files: list[str], skipped: Skipped, part: int = 0, parts: int = 1
+) -> Generator[Record, None, int]:
+    """Yield the usable records among every ``parts``-th sample of some shards; return how many there were."""
+    given = 0
+    for number, sample in enumerate(_samples(files, skipped)):
+        if number % parts != part:
+            continue
+        try:
+            record = record_from_json(sample["json"], sample["jpg"], sample["__key__"])
+        except KeyError as error:
+            skipped.add("incomplete samples", f"{sample['__key__']} has no {error}")
+        except ValueError as error:
+            skipped.add("bad annotations", str(error))
+        else:
+            given += 1
+            yield record
+    return given
 
 
 def _samples(files: list[str], skipped: Skipped) -> Iterator[dict[str, Any]]:

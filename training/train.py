@@ -11,10 +11,13 @@ import logging
 import sys
 from pathlib import Path
 
+from tqdm import tqdm
+
 from evitsam_ros.malloc import tune_malloc
 
 from .engine import Engine
 from .recipe import read_recipe
+from .records import DataError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,8 +38,12 @@ def main(arguments: list[str] | None = None) -> int:
         engine = Engine(recipe, options.data, options.out, options.workers, options.save_every)
     except ValueError as error:
         print(f"train: {error}", file=sys.stderr)
-        return 2
-    engine.run()
+        return 1 if isinstance(error, DataError) else 2
+    try:
+        engine.run()
+    except DataError as error:
+        tqdm.write(f"train: {error}", file=sys.stderr)  # on a line of its own, not behind the progress bar
+        return 1
     return 0
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from .annotations import Record
+from .records import Record
 
 #: A mask counts as visible with this many covered cells and this share of its area left by the crop.
 MIN_CELLS, MIN_VISIBLE = 4.0, 0.35
@@ -128,14 +128,17 @@ def _offset(length: int, cells: int, focus: float, rng: np.random.Generator) -> 
 
 
 def _clip_box(box: np.ndarray, part: np.ndarray, stride: int) -> np.ndarray:
-    """The annotated box, cut to the cells that the crop left of its mask."""
+    """The annotated box, cut to the cells that the crop left of its mask; if it has none of them, theirs."""
     low, high = _extent(part, stride)
-    return np.concatenate([np.maximum(box[:2], low), np.minimum(box[2:], high)])
+    start, end = np.maximum(box[:2], low), np.minimum(box[2:], high)
+    return np.concatenate([start, end] if (start < end).all() else [low, high])
 
 
 def _extent(part: np.ndarray, stride: int) -> tuple[np.ndarray, np.ndarray]:
     """Top-left and bottom-right corner of the covered cells, x y in pixels of the view."""
-    rows, cols = np.flatnonzero(part.max(1) > 0.05), np.flatnonzero(part.max(0) > 0.05)
+    # A wire covers less of any cell than what is elsewhere the blur of a border.
+    covered = part > min(0.05, float(part.max()) / 2)
+    rows, cols = np.flatnonzero(covered.any(1)), np.flatnonzero(covered.any(0))
     low = np.array([cols[0], rows[0]], np.float32) * stride
     return low, np.array([cols[-1] + 1, rows[-1] + 1], np.float32) * stride
 
@@ -164,26 +167,41 @@ def paste_objects(view: View, giver: View, rng: np.random.Generator, most: int =
     """Copy up to ``most`` objects of one view over another, picture and masks (Ghiasi et al. 2021).
 
     What is pasted covers what was there; masks of which less than ``MIN_VISIBLE`` is left are dropped.
+    Objects stay within the image of ``view``: its padding stays padding.
     """
     if not len(giver.boxes):
         return view
     count = min(len(giver.boxes), int(rng.integers(1, most + 1)))
     chosen = rng.choice(len(giver.boxes), count, replace=False)
-    pasted = giver.coverage[chosen]
+    inside = np.zeros_like(giver.coverage[0])
+    inside[: view.valid[0] // view.stride, : view.valid[1] // view.stride] = 1
+    pasted, pasted_boxes = _cut(giver.coverage[chosen], giver.boxes[chosen], inside, view.stride)
+    if not len(pasted):
+        return view
     cover = pasted.max(0)
     fine = np.kron(cover, np.ones((view.stride, view.stride), np.float32))[..., None]
     image = view.image * (1 - fine) + giver.image * fine
-    left = view.coverage * (1 - cover)
-    before, after = view.coverage.sum((1, 2)), left.sum((1, 2))
-    kept = np.flatnonzero((after >= MIN_CELLS) & (after >= MIN_VISIBLE * before))
-    boxes = [np.concatenate(_extent(left[i], view.stride)) for i in kept]
-    touched = after[kept] < before[kept]
-    boxes = [b if cut else view.boxes[i] for b, cut, i in zip(boxes, touched, kept, strict=True)]
-    valid = (max(view.valid[0], giver.valid[0]), max(view.valid[1], giver.valid[1]))
+    left, boxes = _cut(view.coverage, view.boxes, 1 - cover, view.stride)
     return replace(
         view,
         image=image.round().astype(np.uint8),
-        valid=valid,
-        coverage=np.concatenate([left[kept], pasted]),
-        boxes=np.concatenate([np.array(boxes, np.float32).reshape(-1, 4), giver.boxes[chosen]]),
+        coverage=np.concatenate([left, pasted]),
+        boxes=np.concatenate([boxes, pasted_boxes]),
     )
+
+
+def _cut(
+    coverage: np.ndarray, boxes: np.ndarray, share: np.ndarray, stride: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Masks times the share of each cell that they keep, and their boxes, without those that lose too much.
+
+    Args:
+        coverage: ``(M, h, w)``.
+        boxes: ``(M, 4)``; those of masks that lose nothing stay as they are.
+        share: ``(h, w)`` in 0..1.
+    """
+    left = coverage * share
+    before, after = coverage.sum((1, 2)), left.sum((1, 2))
+    kept = np.flatnonzero((after >= MIN_CELLS) & (after >= MIN_VISIBLE * before))
+    fitted = [np.concatenate(_extent(left[i], stride)) if after[i] < before[i] else boxes[i] for i in kept]
+    return left[kept], np.array(fitted, np.float32).reshape(-1, 4)

@@ -2,13 +2,17 @@
 """Reading, viewing and prompting training data."""
 
 import json
+from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
+from pycocotools import mask as codec
 
-from training.annotations import Skipped, read_annotations, read_folder
+from training.annotations import read_annotations, read_folder
 from training.dataset import Choice, SampleOptions, TrainingSet, Turns, collate, sample_points
 from training.pack import pack_file
+from training.records import Record, Skipped
 from training.views import ViewOptions, draw_view, paste_objects, place_picture
 
 
@@ -154,12 +158,90 @@ def test_pasted_objects_cover_what_was_there(shapes_data):
         assert box[0] <= cols.min() * 4 + 2.1 and box[3] >= rows.max() * 4 + 1.9
 
 
+def drawn_record(mask: np.ndarray, box: list[float]) -> Record:
+    """A grey image with one mask."""
+    image = cv2.imencode(".png", np.full((*mask.shape, 3), 200, np.uint8))[1].tobytes()
+    rles = [codec.encode(np.asfortranarray(mask))]
+    boxes = np.array([box], np.float32)
+    return Record("drawn.png", image, "drawn", *mask.shape, rles, boxes, np.zeros(1, int))
+
+
+def test_pasted_objects_stay_within_the_image_and_its_padding_stays_black():
+    rng = np.random.default_rng(0)
+    wide, tall, low = (np.zeros(size, np.uint8) for size in ((80, 160), (160, 80), (160, 80)))
+    wide[12:68, 8:152] = 1
+    tall[:140, 8:72] = 1
+    low[100:140, 8:72] = 1
+    view = draw_view(drawn_record(wide, [8, 12, 152, 68]), ViewOptions(160), rng)
+    giver = draw_view(drawn_record(tall, [8, 0, 72, 140]), ViewOptions(160), rng)
+    mixed = paste_objects(view, giver, np.random.default_rng(1))
+    assert mixed.valid == view.valid == (80, 160)
+    assert not mixed.image[80:].any() and not mixed.coverage[:, 20:].any()
+    # The tall object is cut by the lower border, the wide one by the tall one.
+    np.testing.assert_allclose(mixed.boxes, [[72, 12, 152, 68], [8, 0, 72, 80]], atol=1e-3)
+    below = draw_view(drawn_record(low, [8, 100, 72, 140]), ViewOptions(160), rng)
+    assert paste_objects(view, below, np.random.default_rng(1)) is view
+
+
+def test_a_mask_of_wires_that_cover_little_of_any_cell_has_a_box():
+    fence = np.zeros((1600, 1600), np.uint8)
+    fence[:, 20::40] = 1  # a fortieth of every cell
+    view = draw_view(drawn_record(fence, [20, 0, 1581, 1600]), ViewOptions(160), np.random.default_rng(0))
+    assert view.coverage.max() < 0.05
+    np.testing.assert_allclose(view.boxes, [[2.0, 0, 158.1, 160]], atol=1e-3)
+    other = np.zeros((1600, 1600), np.uint8)
+    other[400:800, 400:800] = 1
+    giver = draw_view(drawn_record(other, [400, 400, 800, 800]), ViewOptions(160), np.random.default_rng(0))
+    mixed = paste_objects(view, giver, np.random.default_rng(0))
+    np.testing.assert_array_equal(mixed.boxes, [[0, 0, 160, 160], [40, 40, 80, 80]])
+
+
+def test_boxes_have_an_area_whatever_part_of_their_mask_a_view_shows():
+    mask = np.zeros((200, 200), np.uint8)
+    mask[90:110] = 1
+    other = np.zeros((200, 200), np.uint8)
+    other[90:110, 180:198] = 1
+    half = drawn_record(mask, [0, 90, 100, 110])  # the box has half of the mask
+    rles = [*half.rles, codec.encode(np.asfortranarray(other))]
+    boxes = np.concatenate([half.boxes, np.array([[180, 90, 198, 110]], np.float32)])
+    record = replace(half, rles=rles, boxes=boxes, annotators=np.zeros(2, int))
+    rng = np.random.default_rng(0)
+    views = [draw_view(record, ViewOptions(64, zoom=(2.2, 2.2)), rng) for _ in range(40)]
+    drawn = np.concatenate([view.boxes for view in views])
+    assert (drawn[:, 2:] > drawn[:, :2]).all()
+    # At the right of the image nothing of the box is left, and the box is that of the mask's part.
+    assert any(np.array_equal(view.boxes[0, [0, 2]], [0, 64]) for view in views if len(view.boxes) == 2)
+
+
 def test_a_whole_picture_is_placed_as_zoom_one_draws_it(shapes_data):
     record = read_folder(shapes_data, ["shapes_val"])[0]
     view = draw_view(record, ViewOptions(96), np.random.default_rng(0))
     image, valid = place_picture(record.read_image(), ViewOptions(96))
     np.testing.assert_array_equal(image, view.image)
     assert valid == view.valid
+
+
+def test_packing_keeps_what_the_file_says_of_itself_and_passes_over_what_is_damaged(shapes_data, tmp_path):
+    content = json.loads((shapes_data / "annotations" / "shapes_val.json").read_text())
+    content["info"] = {"exhaustive": "partly"}
+    data = tmp_path / "data"
+    (data / "images" / "shapes").mkdir(parents=True)
+    for entry in content["images"]:
+        entry["file_name"] = entry["file_name"].replace(".png", ".jpg")
+        image = cv2.imread(str(shapes_data / "images" / entry["file_name"].replace(".jpg", ".png")))
+        cv2.imwrite(str(data / "images" / entry["file_name"]), image)
+    cut = data / "images" / content["images"][0]["file_name"]
+    cut.write_bytes(cut.read_bytes()[:2000])
+    second = data / "images" / content["images"][1]["file_name"]
+    content["images"][1]["file_name"] = "shapes/no_suffix"
+    second.rename(data / "images" / "shapes" / "no_suffix")
+    (tmp_path / "shapes_val.json").write_text(json.dumps(content))
+    skipped = Skipped()
+    assert pack_file(tmp_path / "shapes_val.json", data / "images", tmp_path / "out", 80, 95, skipped) == 2
+    assert skipped.counts == {"unreadable images": 1, "images of a kind that cannot be written": 1}
+    assert "is cut off" in skipped.examples["unreadable images"]
+    packed = json.loads((tmp_path / "out" / "annotations" / "shapes_val.json").read_text())
+    assert packed["info"] == {"exhaustive": "partly"} and len(packed["images"]) == 2
 
 
 def test_packing_shrinks_pictures_and_masks_alike(shapes_data, tmp_path):

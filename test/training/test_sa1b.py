@@ -11,8 +11,8 @@ import pytest
 import torch
 from pycocotools import mask as codec
 
-from training.annotations import Skipped
 from training.dataset import SampleOptions, ShardSet, loader
+from training.records import DataError, Skipped
 from training.sa1b import Folder, Shards, record_from_json
 from training.views import ViewOptions
 
@@ -84,7 +84,7 @@ def test_what_is_no_annotation_is_named(folder, tmp_path):
         record_from_json(b"[]", b"", "sa_9")
     content = json.loads(published(1)[2])
     content["image"]["width"] = 161
-    with pytest.raises(ValueError, match=r"sa_1: a mask has the size \[120, 160\]"):
+    with pytest.raises(ValueError, match=r"sa_1 annotation 0: a mask has the size \[120, 160\]"):
         record_from_json(json.dumps(content).encode(), b"", "sa_1")
     content["annotations"] = []
     with pytest.raises(ValueError, match="sa_1: holds no mask"):
@@ -132,3 +132,56 @@ def test_resumed_stream_is_the_rest_of_the_uncut_one(shards, workers):
     if not workers:
         assert any("damaged" not in n for b in whole for n in b.names)
         assert any("unusable records: sa_5" in line for b in whole for line in b.skipped)
+
+
+def write_shard(file, records: list[tuple[str, bytes, bytes]]) -> None:
+    with tarfile.open(file, "w") as tar:
+        for name, jpeg, content in records:
+            for suffix, data in (("jpg", jpeg), ("json", content)):
+                info = tarfile.TarInfo(f"{name}.{suffix}")
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_resumed_stream_is_the_same_where_whole_batches_are_damaged(tmp_path, workers):
+    records = [published(number)[:3] for number in range(8)]
+    for number in (1, 2, 3, 6):
+        records[number] = (records[number][0], b"damaged", records[number][2])
+    write_shard(tmp_path / "sa_0.tar", records)
+    view = ViewOptions(96, zoom=(0.8, 1.4), flip=0.5)
+
+    def batches(start: int, count: int) -> list:
+        data = ShardSet(Shards(tmp_path), view, SampleOptions(2), 1, seed=4, start=start, rank=0, ranks=1)
+        stream = iter(loader(data, 1, start, 99, workers, 0, 1))
+        return [next(stream) for _ in range(count)]
+
+    whole = batches(0, 8)
+    if not workers:
+        assert [whole[n].names for n in (0, 4, 5, 7)] == [["sa_0"], ["sa_4"], ["sa_5"], ["sa_7"]]
+        assert any("unusable records: sa_1" in line for line in whole[1].skipped)
+    assert not {name for batch in whole for name in batch.names} & {"sa_1", "sa_2", "sa_3", "sa_6"}
+    for start in (3,) if workers else (1, 2, 3, 6):
+        for a, b in zip(whole[start:], batches(start, 8 - start), strict=True):
+            assert a.names == b.names
+            torch.testing.assert_close(a.image, b.image, rtol=0, atol=0)
+            torch.testing.assert_close(a.points, b.points, rtol=0, atol=0)
+
+
+def test_shards_without_anything_usable_are_an_error_with_the_reason(tmp_path):
+    write_shard(tmp_path / "sa_0.tar", [(name, jpeg, b"{}") for name, jpeg, *_ in map(published, range(3))])
+    with pytest.raises(
+        DataError, match=r"no shard holds a usable record; skipped: .* bad annotations \(sa_0"
+    ):
+        next(Shards(tmp_path).stream(0, 0, 2, Skipped()))
+    records = [published(number)[:3] for number in range(3)]
+    write_shard(tmp_path / "sa_0.tar", [(name, jpeg[:300], content) for name, jpeg, content in records])
+    data = ShardSet(Shards(tmp_path), ViewOptions(96), SampleOptions(2), 2, seed=4, start=0, rank=0, ranks=1)
+    with pytest.raises(DataError, match=r"without a mask in view: .*unusable records \(sa_0: .* is cut off"):
+        next(iter(data))
+
+
+def test_every_reader_gets_records_where_there_are_fewer_than_readers(tmp_path):
+    write_shard(tmp_path / "sa_0.tar", [published(number)[:3] for number in range(2)])
+    names = [next(Shards(tmp_path).stream(0, part, 4, Skipped())).name for part in range(4)]
+    assert names[:2] == ["sa_0", "sa_1"] and set(names[2:]) <= {"sa_0", "sa_1"}

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..annotations import Record
+from ..records import Record
 
 SIDE, COLUMNS = 220, 6
 

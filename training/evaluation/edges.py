@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from evitsam_ros.segment import Masks, Segmenter
 
-from ..annotations import Record
+from ..records import Record
 from .recall import keep_all
 
 #: Largest distance of a match, as a share of the picture's diagonal.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from ..annotations import Record
+from ..records import Record
 
 
 def move_camera(

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from evitsam_ros.segment import Segmenter
 
-from ..annotations import Record
+from ..records import Record
 from .clicks import click_objects
 from .mask_metrics import GROUPS, size_group
 from .prompted import object_masks

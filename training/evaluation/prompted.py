@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from evitsam_ros.segment import Embedding, Prompt, Segmenter
 
-from ..annotations import Record
+from ..records import Record
 from .baselines import BASELINES
 from .cases import Case, Cases
 from .clicks import click_objects

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,8 @@ from tqdm import tqdm
 
 from evitsam_ros.segment import Segmenter, Thresholds
 
-from ..annotations import Record
+from ..annotations import read_info
+from ..records import Record
 from .mask_metrics import GROUPS
 
 
@@ -26,7 +26,7 @@ def keep_all(segmenter: Segmenter) -> Thresholds:
 
 def check_exhaustive(annotations: Path) -> None:
     """Raise ``ValueError`` unless everything in the pictures has a mask: what has none would be missed."""
-    info = json.loads(annotations.read_text()).get("info", {})
+    info = read_info(annotations)
     if info.get("exhaustive") is not True:
         said = info.get("exhaustive", "nothing")
         raise ValueError(

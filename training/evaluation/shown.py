@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from evitsam_ros.segment import Segmenter
 
-from ..annotations import Record
+from ..records import Record
 
 #: Min IoU at which a shown mask is one that a person drew.
 RIGHT = 0.5

@@ -14,7 +14,7 @@ from evitsam_ros.segment import Frame, Masks, Prompt, Segmenter
 from evitsam_ros.tracking import TrackedCamera
 from evitsam_ros.tracking.association import mask_ious
 
-from ..annotations import Record
+from ..records import Record
 from .motion import move_camera
 
 #: Least mask IoU at which an answer is the object (MOTS, Voigtlaender et al., CVPR 2019).

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An image file of a data set as RGB; one that is damaged or cut off is an error, never half an image."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from evitsam_ros.picture_header import HeaderError, picture_size
+
+#: Bytes of a file that is still read.
+MAX_BYTES = 2**29
+_JPEG, _PNG = b"\xff\xd8", b"\x89PNG"
+#: A marker of a JPEG. Between markers, 0xFF comes only with a zero or as a restart.
+_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
+_END, _TEMPORARY = b"\xd9", b"\x01"
+
+
+def read_rgb(image: Path | bytes, size: tuple[int, int]) -> np.ndarray:
+    """Decode a file, or its bytes, as ``(H, W, 3)`` uint8 RGB.
+
+    Args:
+        size: (H, W) in pixels that the image has to have. The header is read first, so that a small file
+            cannot ask for more memory.
+
+    Raises:
+        ValueError: the file is missing, no image, damaged, cut off, or of another size.
+    """
+    data = image if isinstance(image, bytes) else _read_bytes(image)
+    where = f"{len(data)} bytes" if isinstance(image, bytes) else str(image)
+    try:
+        found = _size(data)
+    except HeaderError as error:
+        raise ValueError(f"cannot be read as an image: it {error} ({where})") from error
+    if found not in (size, size[::-1]):  # EXIF can ask for a quarter turn
+        raise ValueError(_misfit(found, size))
+    if data.startswith(_JPEG) and not is_whole_jpeg(data):
+        raise ValueError(f"cannot be read as an image: it is cut off ({where})")
+    try:
+        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        decoded = None
+    if decoded is None:
+        raise ValueError(f"cannot be read as an image ({where})")
+    if decoded.shape[:2] != size:
+        raise ValueError(_misfit(decoded.shape[:2], size))
+    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
+
+
+def is_whole_jpeg(data: bytes) -> bool:
+    """Return whether a JPEG has its end marker; those of embedded previews do not count."""
+    place = len(_JPEG)
+    while (found := _MARKER.search(data, place)) is not None:
+        if found[1] == _END:
+            return True
+        place = found.end()
+        if found[1] != _TEMPORARY:
+            place += int.from_bytes(data[place : place + 2], "big")
+    return False
+
+
+def _read_bytes(file: Path) -> bytes:
+    try:
+        if not file.is_file():
+            raise ValueError(f"cannot be read as an image ({file} is no file)")
+        if (size := file.stat().st_size) > MAX_BYTES:
+            raise ValueError(f"has {size} bytes; expected at most {MAX_BYTES} ({file})")
+        return file.read_bytes()
+    except OSError as error:
+        raise ValueError(f"cannot be read as an image ({file}: {error.strerror})") from error
+
+
+def _size(data: bytes) -> tuple[int, int]:
+    """(H, W) by the header alone; ``HeaderError`` without one."""
+    if data.startswith((_JPEG, _PNG)):
+        return picture_size(data)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data)) as opened:
+                return opened.height, opened.width
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise HeaderError("has no header that is known") from error
+
+
+def _misfit(found: tuple[int, int], wanted: tuple[int, int]) -> str:
+    return f"is {found[1]}x{found[0]}, its annotations say {wanted[1]}x{wanted[0]}"
