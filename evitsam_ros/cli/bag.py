@@ -21,17 +21,20 @@ def add(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from ..bag_answers import DETECTIONS, LABEL_MAP, OVERLAY, answer_bag
+    from ..bags.answers import DETECTIONS, LABEL_MAP, OVERLAY, answer_bag, check_bag_out
     from ..segment import Segmenter
 
     numbered = dict(enumerate(prompts_of(options), start=1)) or None
+    check_bag_out(options.out)
     segmenter = Segmenter.open(options.model, options.backend)
     done = answer_bag(
         segmenter, options.bag, options.out, options.image_topic, prompts=numbered, top_n=options.top_n
     )
     print(segmenter.description)
     topics = [LABEL_MAP, OVERLAY, *([DETECTIONS] if done.detections else [])]
-    print(f"{done.frames} frames, {done.masks} masks, {done.ids} ids -> {options.out}: {', '.join(topics)}")
+    print(
+        f"{done.frames} frames, {done.masks} masks, {len(done.ids)} ids -> {options.out}: {', '.join(topics)}"
+    )
     if not done.detections:
         print("No detections: vision_msgs is not installed (apt install ros-$ROS_DISTRO-vision-msgs)")
     return 0

@@ -67,7 +67,7 @@ class Prompt:
         if len(points) == 0 and self.box is None and self.mask is None:
             raise PromptError("the prompt is empty; expected points, a box or a mask")
         if self.box is None and self.mask is None and not (labels == FOREGROUND).any():
-            raise PromptError("all points are background; expected a foreground point, a box or a mask as well")
+            raise PromptError("all points are background; expected a foreground point, a box or a mask too")
         if self.object_id is not None and not 1 <= self.object_id <= 65535:
             raise PromptError(f"object_id is {self.object_id}; expected 1 to 65535")
 
