@@ -175,7 +175,7 @@ def _open_video(source: Path | int) -> Video:
     try:
         return Video(source)
     except VideoError as error:
-        raise SourceError(f"source {str(source)!r} cannot be opened: {error}") from error
+        raise SourceError(f"source {error}") from error
 
 
 def _played(video: Video, loop: bool = False) -> Iterator[np.ndarray]:
@@ -186,7 +186,7 @@ def _played(video: Video, loop: bool = False) -> Iterator[np.ndarray]:
                 return
             video.rewind()
     except VideoError as error:
-        raise SourceError(str(error)) from error
+        raise SourceError(f"source {error}") from error
 
 
 def _bag(path: Path, topic: str, loop: bool) -> Iterator[np.ndarray]:

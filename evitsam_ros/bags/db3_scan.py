@@ -37,7 +37,7 @@ class Db3Scan:
                 self.channels = _channels(database)
                 counts = self._counts(database)
         except sqlite3.Error as error:
-            raise BagError(f"bag {path} cannot be read: {error}") from error
+            raise BagError(str(error)) from error
         for number, channel in self.channels.items():
             self.channels[number] = channel.counted(counts[number])
 

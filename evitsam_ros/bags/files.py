@@ -104,7 +104,10 @@ class BagFile:
             with Reader(self._file) as reader:
                 self.channels = [_channel(connection) for connection in reader.connections]
         except Exception:  # whatever a damaged file makes of the parsers behind rosbags
-            self._scan = _SCANS[self._file.suffix](self._file)
+            try:
+                self._scan = _SCANS[self._file.suffix](self._file)
+            except BagError as error:
+                raise BagError(f"bag {path} cannot be read: {error}; {_mend(path)}") from error
             self.channels = list(self._scan.channels.values())
             if not self._scan.closed:
                 log.warning("bag %s was cut off: it is read up to there; %s", path, _mend(path))

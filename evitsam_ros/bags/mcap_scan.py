@@ -11,6 +11,7 @@ import io
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -55,19 +56,18 @@ class McapScan:
         self.channels: dict[int, Channel] = {}
         schemas: dict[int, tuple[str, str, str]] = {}
         counts: Counter[int] = Counter()
-        for code, body in self._records():
-            if code == _SCHEMA:
-                number, schema = _schema(body)
-                schemas[number] = schema
-            elif code == _CHANNEL:
-                number, channel = _channel(body, schemas)
-                self.channels.setdefault(number, channel)
-            elif code == _MESSAGE:
+        for code, body in self._records(report=True):
+            with suppress(ValueError):  # a damaged description: its messages have no channel then
+                if code == _SCHEMA:
+                    number, schema = _schema(body)
+                    schemas[number] = schema
+                elif code == _CHANNEL:
+                    number, channel = _channel(body, schemas)
+                    self.channels.setdefault(number, channel)
+            if code == _MESSAGE:
                 counts[int.from_bytes(body[:2], "little")] += 1
         if not self.channels:
-            raise BagError(
-                f"bag {path} holds no channel{'' if self.closed else ' up to where it was cut off'}"
-            )
+            raise BagError(f"it holds no channel{'' if self.closed else ' up to where it was cut off'}")
         for number, channel in self.channels.items():
             self.channels[number] = channel.counted(counts[number])
 
@@ -78,29 +78,30 @@ class McapScan:
             if code == _MESSAGE and len(body) >= 22 and number in self.channels:
                 yield self.channels[number], int.from_bytes(body[6:14], "little"), body[22:]
 
-    def _records(self) -> Iterator[tuple[int, bytes]]:
-        """Yield code and body of all records that are whole, those inside chunks in place of their chunks."""
+    def _records(self, report: bool = False) -> Iterator[tuple[int, bytes]]:
+        """Yield code and body of all whole records, those inside chunks in place of their chunks."""
         with self.path.open("rb") as file:
             if file.read(len(MAGIC)) != MAGIC:
-                raise BagError(f"bag {self.path} cannot be read: it is no MCAP file")
+                raise BagError("it is no MCAP file")
             for code, body, complete in _walk(file):
                 if code in (_DATA_END, _FOOTER):
                     self.closed = True
                     return
                 if code == _CHUNK:
-                    content = self._content(body)
+                    content = self._content(body, report and complete)
                     yield from ((code, body) for code, body, whole in _walk(io.BytesIO(content)) if whole)
                 elif complete:
                     yield code, body
 
-    def _content(self, chunk: bytes) -> bytes:
+    def _content(self, chunk: bytes, report: bool) -> bytes:
         """The records of a chunk; of one that was cut off, as much as there is."""
         reader = _Fields(chunk, 28)
         try:
             kind = reader.text()
             return _decompress(kind, chunk[reader.place + 8 :])
-        except (ValueError, RuntimeError, EOFError) as error:
-            log.warning("left out: a damaged chunk of %s (%s)", self.path, error)
+        except (ValueError, RuntimeError, EOFError, zstd().ZstdError) as error:
+            if report:
+                log.warning("left out: a damaged chunk of %s (%s)", self.path, error)
             return b""
 
 

@@ -6,14 +6,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .options import add_model, add_prompts, prompts_of
+from .options import add_model, add_prompts, path, prompts_of
+from .outputs import check_folder
 
 
 def add(commands) -> None:
     parser = commands.add_parser(
         "bag", help="a bag in, the same bag with masks out; ROS need not be installed"
     )
-    parser.add_argument("bag", type=Path, help="a bag's folder, or its .mcap or .db3 file")
+    parser.add_argument("bag", type=path, help="a bag's folder, or its .mcap or .db3 file")
     parser.add_argument("--image-topic", default="", help="default: the only one")
     parser.add_argument("--out", type=Path, required=True, help=".mcap or .db3 file, or a folder; a new one")
     add_prompts(parser)
@@ -26,6 +27,7 @@ def run(options: argparse.Namespace) -> int:
 
     numbered = dict(enumerate(prompts_of(options), start=1)) or None
     check_bag_out(options.out)
+    check_folder(options.out.parent, options.out)
     segmenter = Segmenter.open(options.model, options.backend)
     done = answer_bag(
         segmenter, options.bag, options.out, options.image_topic, prompts=numbered, top_n=options.top_n

@@ -33,13 +33,11 @@ def _bench_everything(options: argparse.Namespace) -> int:
     import cv2
 
     from ..bundle import open_bundle
+    from ..image_files import read_image
     from ..models.specs import model_spec
     from ..profiler.everything import bench_everything
 
-    picture = cv2.imread(str(options.everything), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise ValueError(f"{options.everything} cannot be read as a picture")
+    image = cv2.cvtColor(read_image(options.everything), cv2.COLOR_BGR2RGB)
     # A decoded prompt is some 5 % of the encoder's work: the floor leaves it out.
     macs = model_spec(open_bundle(options.model).name).macs
-    image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
     return bench_everything(options.model, image, max(options.repeats, 1), macs, options.json)

@@ -4,6 +4,14 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+
+
+def path(text: str) -> Path:
+    """A path that is read; an empty one, which would be the current folder, is a mistake."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, not nothing")
+    return Path(text)
 
 
 def add_prompts(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +66,7 @@ def prompts_of(options: argparse.Namespace) -> list:
     prompts = [Prompt(box=box) for box in options.box]
     if options.point:
         points = [point[:2] for point in options.point]
-        prompts.append(Prompt(points=points, labels=[int(point[2]) for point in options.point]))
+        prompts.append(Prompt(points=points, labels=[point[2] for point in options.point]))
     if bool(prompts) == options.everything:
         raise ValueError("give --point or --box, or else --everything")
     return prompts

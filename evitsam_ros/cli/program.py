@@ -4,17 +4,24 @@
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import sys
 
 from .. import __version__
 from ..profiler.commands import add_profile, run_profile
 from ..tensorrt.commands import add_commands, run_build, run_engines, run_verify
 from . import bag, bench, doctor, export, models, segment
+from .errors import DEBUG, run_safely
+from .outputs import check_outputs
 
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="evitsam", description="Segment anything on a robot.")
     parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument(
+        "--traceback", action="store_true", help=f"after an error, show where it was ({DEBUG}=1 does as well)"
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     segment.add(commands)
     bag.add(commands)
@@ -28,16 +35,33 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command; returns 0, or 1 with one line on stderr when the input is wrong."""
-    options = build_parser().parse_args(argv)
-    try:
+    """Run a command; returns 0, or 1 with one line on stderr when something is wrong."""
+    words = _joined(sys.argv[1:] if argv is None else argv)
+    name = next((f"evitsam {word}" for word in words if word in _RUN), "evitsam")
+    debug = "--traceback" in words or os.environ.get(DEBUG, "") not in ("", "0")
+    if "--traceback" in words:  # wherever it stands
+        words = ["--traceback", *(word for word in words if word != "--traceback")]
+
+    def command() -> int:
+        options = build_parser().parse_args(words)
+        check_outputs(options)
         return _RUN[options.command](options)
-    except ValueError as error:
-        print(f"evitsam {options.command}: {error}", file=sys.stderr)
-        return 1
-    except ImportError as error:
-        print(f"evitsam {options.command}: {error}; 'evitsam doctor' says how to install it", file=sys.stderr)
-        return 1
+
+    return run_safely(name, command, debug)
+
+
+def _joined(words: list[str]) -> list[str]:
+    """Bring coordinates that begin with a minus to their option, as ``--box=-20,0,330,505``.
+
+    argparse would take them for options.
+    """
+    joined: list[str] = []
+    for word in words:
+        if re.match(r"-[\d.][^,]*,", word) and joined and re.fullmatch(r"--[a-z-]+", joined[-1]):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 _RUN = {

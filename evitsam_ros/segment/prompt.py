@@ -129,8 +129,13 @@ def _check_mask(mask: np.ndarray) -> np.ndarray:
     return mask
 
 
-def check_prompts(prompts: Sequence[Prompt], image_size: tuple[int, int]) -> list[Prompt]:
-    """Cut all prompts to the image.
+def check_prompts(prompts: Sequence[Prompt], image_size: tuple[int, int], first: int = 0) -> list[Prompt]:
+    """Cut all prompts to the image: the one check of every way that prompts come in.
+
+    Args:
+        prompts: in pixels.
+        image_size: (H, W).
+        first: index of the first of them, for the error.
 
     Raises:
         PromptError: naming the first prompt that is wrong by its index, or there are too many.
@@ -138,7 +143,7 @@ def check_prompts(prompts: Sequence[Prompt], image_size: tuple[int, int]) -> lis
     if len(prompts) > MAX_PROMPTS:
         raise PromptError(f"{len(prompts)} prompts at once; expected at most {MAX_PROMPTS}")
     checked = []
-    for index, prompt in enumerate(prompts):
+    for index, prompt in enumerate(prompts, first):
         try:
             checked.append(prompt.clipped(image_size))
         except PromptError as error:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..segment import Frame, LatencyBudget, Masks, Prompt, PromptError, Segmenter, Thresholds
+from ..segment import Frame, LatencyBudget, Masks, Prompt, Segmenter, Thresholds
+from ..segment.prompt import check_prompts
 from .follow import Follower, FollowOptions
 from .tracker import Tracker, TrackOptions
 
@@ -82,9 +83,6 @@ class TrackedCamera:
 
     def _check_new(self, prompts: Mapping[int, Prompt], frame: Frame) -> None:
         """Reject a new prompt outside the frame; those that are followed may have left it."""
-        for identity, prompt in prompts.items():
+        for index, (identity, prompt) in enumerate(prompts.items()):
             if self._given.get(identity) is not prompt:
-                try:
-                    prompt.clipped(frame.size)
-                except PromptError as error:
-                    raise PromptError(f"prompt {identity}: {error}") from error
+                check_prompts([prompt], frame.size, first=index)

@@ -198,7 +198,7 @@ def test_a_new_prompt_outside_the_frame_is_rejected_and_the_others_stay(camera):
     frame, inside = Frame(scene(a=(40, 60))), Prompt(points=[(60, 80)])
     assert camera.prompted(frame, {1: inside}).object_ids.tolist() == [1]
     outside = Prompt(points=[(60, SIDE + 1)])
-    with pytest.raises(PromptError, match=r"prompt 2: point \(60, 257\) is outside the image of 256x256"):
+    with pytest.raises(PromptError, match=r"prompt 1: point \(60, 257\) is outside the image of 256x256"):
         camera.prompted(frame, {1: inside, 2: outside})
     assert list(camera.known) == [1]
     assert camera.prompted(frame, {1: inside}).object_ids.tolist() == [1]
