@@ -30,7 +30,8 @@ def run_safely(name: str, command: Callable[[], int], debug: bool) -> int:
             with _warnings_after(name):
                 return command()
         finally:
-            sys.stdout.flush()
+            if sys.stdout:  # None if the shell has closed it
+                sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read it, as ``head``, has enough. Python would complain when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,10 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line as people type it."""
+"""``evitsam segment`` as people type it: images, videos, folders."""
 
 import json
-import subprocess
-import sys
-import textwrap
 
 import cv2
 import numpy as np
@@ -12,9 +9,7 @@ import pytest
 from pycocotools import mask as codec
 
 from evitsam_ros.cli import main
-from evitsam_ros.segment import Segmenter
-
-from .conftest import ROOT
+from evitsam_ros.video_files import Video
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +61,8 @@ def test_segment_everything(picture, bundle_folder, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["segment", "nowhere.jpg", "--everything"], "nowhere.jpg cannot be read"),
+        (["segment", "nowhere.jpg", "--everything"], "nowhere.jpg cannot be read: No such file"),
+        (["segment", "nowhere", "--everything", "--track"], "--track is for a video or a folder"),
         (["segment", "PICTURE"], "give --point or --box, or else --everything"),
         (["segment", "PICTURE", "--everything", "--point", "1,2"], "or else --everything"),
         (["segment", "PICTURE", "--everything", "--model", "nope"], "no bundle 'nope'"),
@@ -75,6 +71,15 @@ def test_segment_everything(picture, bundle_folder, tmp_path):
             ["segment", "PICTURE", "--box", "900,9,999,99", "--model", "BUNDLE"],
             "outside the image of 512x512",
         ),
+        (
+            ["segment", "PICTURE", "--point", "-5,9", "--model", "BUNDLE"],
+            "point (-5, 9) is outside the image",
+        ),
+        (["segment", "PICTURE", "--point", "nan,9"], "points hold NaN"),
+        (["segment", "PICTURE", "--point", "9,9,0.7"], "expected 1 (foreground) or 0 (background)"),
+        (["segment", "PICTURE", "--point", "9,9,0"], "all points are background"),
+        (["segment", "PICTURE", "--everything", "--top-n", "0", "--model", "BUNDLE"], "top_n is 0"),
+        (["segment", "drive.mcap", "--everything"], "is a bag; 'evitsam bag' segments it"),
         (
             ["segment", "PICTURE", "--everything", "--model", "BUNDLE", "--backend", "tpu"],
             "backend 'tpu' is unknown",
@@ -99,74 +104,31 @@ def test_wrong_numbers_are_refused_by_the_parser(picture, capsys):
     assert "'1,2,3' is not X0,Y0,X1,Y1" in capsys.readouterr().err
 
 
-def test_models_and_doctor_work_without_torch_and_ros():
-    """As on a robot that only runs the node, and on a desk without ROS."""
-    code = """
-        import sys
-        for name in ("torch", "rclpy", "onnx"):
-            sys.modules[name] = None
-        from evitsam_ros.cli import main
-        assert main(["models", "--json"]) == 0
-    """
-    result = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    models = {row["name"]: row for row in json.loads(result.stdout)}
-    assert models["efficientvit_sam_l0"]["input"] == 512 and models["lite_sam"]["proposals"]
+@pytest.mark.parametrize("form", [["--box", "-20,-9.5,300,400"], ["--box=-20,-9.5,300,400"]])
+def test_a_box_may_begin_outside_of_the_image(form, picture, bundle_folder, tmp_path):
+    """Detectors' boxes do. argparse would take the first form for an option."""
+    record, cut = tmp_path / "cut.json", tmp_path / "inside.json"
+    common = ["segment", str(picture), "--model", str(bundle_folder), "--out", str(tmp_path / "o.png")]
+    assert main([*common, *form, "--json", str(record)]) == 0
+    assert main([*common, "--box", "0,0,300,400", "--json", str(cut)]) == 0
+    assert json.loads(record.read_text())["masks"] == json.loads(cut.read_text())["masks"]
 
 
-def test_doctor_tells_what_is_there_and_how_to_add_the_rest(capsys):
-    code = main(["doctor", "--json"])
-    report = json.loads(capsys.readouterr().out)
-    found = {item["name"]: item for item in report["findings"]}
-    assert found["ROS 2 (rclpy)"]["found"] and found["ONNX Runtime"]["found"]
-    assert all(item["remedy"] for item in report["findings"])
-    assert code == (0 if report["ready"] else 1)
+def test_an_empty_name_is_not_the_current_folder(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["segment", "", "--everything"])
+    assert stop.value.code == 2 and "expected a path" in capsys.readouterr().err
 
 
-def test_doctor_fails_without_bundles(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("evitsam_ros.doctor.installed_bundles", dict)
-    assert main(["doctor"]) == 1
-    out = capsys.readouterr().out
-    assert "MISSING bundles" in out and "evitsam export" in out
-
-
-def test_bench_measures_every_installed_runtime(bundle_folder, tmp_path, capsys):
-    out = tmp_path / "bench.json"
-    assert main(["bench", "--model", str(bundle_folder), "--repeats", "4", "--json", str(out)]) == 0
-    rows = json.loads(out.read_text())["rows"]
-    assert {row["runtime"] for row in rows} - {"openvino_bf16"} == {"onnxruntime", "openvino", "torch"}
-    assert {row["case"] for row in rows} == {
-        "encoder",
-        "decoder, 1 prompt",
-        "decoder, 16 prompts",
-        "proposals",
-        "foveal decoder, 16 prompts",
-        "foveal decoder, 64 prompts",
-    }
-    assert all(np.isfinite(row["ms"]) and row["ms"] > 0 for row in rows)
-
-
-def test_bench_everything_compares_ways_of_one_result(
-    bundle_folder, tmp_path, photograph, capsys, monkeypatch
-):
-    """The slow way is slow but right: it keeps what ours keeps, but for a mask or two at a threshold."""
-    from evitsam_ros.profiler import everything
-
-    segmenter = Segmenter.open(ROOT / "engines" / "lite_sam")
-    embedding = segmenter.embed(photograph)
-    loose = segmenter.thresholds().but(score=0.2, stability=0.3)
-    theirs = everything.segment_anythings_way(segmenter, embedding, 6, loose)
-    ours = len(segmenter.everything(embedding, thresholds=loose, grid=6))
-    assert theirs > 2 and abs(theirs - ours) <= max(2, 0.2 * ours)
-    monkeypatch.setattr(everything, "segment_anythings_way", lambda *_: 0)
-    picture, out = tmp_path / "p.png", tmp_path / "bench.json"
-    cv2.imwrite(str(picture), photograph[:64, :64])
-    arguments = ["--everything", str(picture), "--repeats", "1", "--json", str(out)]
-    assert main(["bench", "--model", str(bundle_folder), *arguments]) == 0
-    assert "grid 32x32, ours / AutoPPN, 256 prompts: " in capsys.readouterr().out
-    rows = json.loads(out.read_text())["rows"]
-    for name in ("AutoPPN, 64 prompts", everything.FLOOR):
-        assert 0 < rows[name]["least"] == rows[name]["seconds"] == rows[name]["most"]
+def test_a_name_that_is_not_utf_8(picture, bundle_folder, tmp_path, capsys):
+    path = tmp_path / "caf\udce9.png"
+    path.write_bytes(picture.read_bytes())
+    arguments = ["segment", str(path), "--box", "100,50,300,400", "--model", str(bundle_folder)]
+    assert main(arguments) == 0
+    assert "caf\\udce9_masks.png" in capsys.readouterr().out
+    assert (tmp_path / "caf\udce9_masks.png").stat().st_size > 1000
+    assert main([*arguments, "--json", str(tmp_path / "m.json")]) == 0
+    assert json.loads((tmp_path / "m.json").read_text())["image"] == path.name
 
 
 def test_a_folder_of_frames_is_tracked_into_frames_and_coco_json(tmp_path, photograph, capsys):
@@ -179,6 +141,7 @@ def test_a_folder_of_frames_is_tracked_into_frames_and_coco_json(tmp_path, photo
     assert "3 frames, 3 masks, 1 ids" in capsys.readouterr().out
     assert len(list(out.glob("*.png"))) == 3
     found = json.loads(report.read_text())
+    assert [image["file_name"] for image in found["images"]] == ["0.png", "1.png", "2.png"]
     assert [a["track_id"] for a in found["annotations"]] == [1, 1, 1]
     lefts = [a["bbox"][0] for a in found["annotations"]]
     assert lefts[0] < lefts[1] < lefts[2], "the box goes with the picture"
@@ -187,11 +150,56 @@ def test_a_folder_of_frames_is_tracked_into_frames_and_coco_json(tmp_path, photo
 
 
 def test_a_video_comes_back_as_a_video(tmp_path, photograph):
-    writer = cv2.VideoWriter(str(tmp_path / "in.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 5, (320, 240))
+    film(tmp_path / "in.avi", photograph, 29.97)
+    out = tmp_path / "out.avi"
+    assert main(["segment", str(tmp_path / "in.avi"), "--everything", "--top-n", "8", "--out", str(out)]) == 0
+    video = Video(out)
+    assert video.rate == pytest.approx(29.97) and len(list(video.frames())) == 3
+
+
+def film(path, photograph, rate: float = 30.0) -> None:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), rate, (320, 240))
     for step in range(3):
         writer.write(np.ascontiguousarray(photograph[step : 240 + step, :320, ::-1]))
     writer.release()
+
+
+@pytest.mark.parametrize("track", [["--track"], []])
+def test_a_prompt_outside_the_first_frame_is_an_error(tmp_path, photograph, bundle_folder, capsys, track):
+    film(tmp_path / "in.avi", photograph)
     out = tmp_path / "out.avi"
-    assert main(["segment", str(tmp_path / "in.avi"), "--everything", "--top-n", "8", "--out", str(out)]) == 0
-    video = cv2.VideoCapture(str(out))
-    assert [video.read()[0] for _ in range(4)] == [True, True, True, False]
+    arguments = ["segment", str(tmp_path / "in.avi"), "--point", "400,100", "--model", str(bundle_folder)]
+    assert main([*arguments, *track, "--out", str(out)]) == 1
+    assert "prompt 0: point (400, 100) is outside the image of 320x240" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["in.avi"]
+
+
+def test_frames_may_change_their_size_and_one_may_be_damaged(tmp_path, photograph, bundle_folder, capsys):
+    frames, out, report = tmp_path / "frames", tmp_path / "out.avi", tmp_path / "masks.json"
+    frames.mkdir()
+    for name, side in (("1.png", 96), ("2.png", 48), ("10.png", 96)):
+        cv2.imwrite(str(frames / name), np.ascontiguousarray(photograph[:side, :side, ::-1]))
+    (frames / "3.png").write_bytes((frames / "2.png").read_bytes()[:-20])
+    arguments = ["segment", str(frames), "--point", "60,60", "--model", str(bundle_folder)]
+    assert main([*arguments, "--out", str(out), "--json", str(report)]) == 0
+    captured = capsys.readouterr()
+    assert "3 frames" in captured.out
+    assert "without masks: frame 2.png: prompt 0: point (60, 60) is outside" in captured.err
+    assert "left out:" in captured.err and "3.png is cut off" in captured.err
+    found = json.loads(report.read_text())
+    assert [(image["file_name"], image["width"]) for image in found["images"]] == [
+        ("1.png", 96),
+        ("2.png", 48),
+        ("10.png", 96),
+    ]
+    assert {annotation["image_id"] for annotation in found["annotations"]} == {0, 2}
+    assert [frame.shape for frame in Video(out).frames()] == [(96, 96, 3)] * 3
+
+
+def test_the_default_output_stands_beside_the_input(tmp_path, photograph, bundle_folder, monkeypatch):
+    folder = tmp_path / "run.v2"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "1.png"), np.ascontiguousarray(photograph[:64, :64, ::-1]))
+    monkeypatch.chdir(folder)
+    assert main(["segment", ".", "--everything", "--top-n", "4", "--model", str(bundle_folder)]) == 0
+    assert (tmp_path / "run.v2_masks.avi").is_file()
