@@ -37,8 +37,6 @@ def picture_size(data: bytes) -> tuple[int, int]:
     """
     if data.startswith(_SOI):
         kind, (height, width) = "JPEG", _jpeg_size(data)
-        if (scans := data.count(bytes([0xFF, _SCAN]))) > MOST_SCANS:
-            raise HeaderError(f"has {scans} scans, {MOST_SCANS} are allowed")
     elif data.startswith(_PNG):
         kind, (height, width) = "PNG", _png_size(data)
     elif data[:4] in _TIFF:
@@ -51,22 +49,35 @@ def picture_size(data: bytes) -> tuple[int, int]:
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int]:
-    """From the frame header, which comes after any number of other segments."""
-    place = 2
+    """From the frame header, which comes after any number of other segments.
+
+    The pixels have to be there up to the end marker: some decoders fill what is missing with grey.
+    """
+    size, scan, place = None, None, 2
     while (place := data.find(b"\xff", place)) >= 0:
         while data[place : place + 1] == b"\xff":
             place += 1
         marker = data[place] if place < len(data) else _END
         place += 1
         if marker in (_END, _SCAN):
+            scan = place if marker == _SCAN else None
             break
-        if marker in _FRAMES and place + 7 <= len(data):
-            return int.from_bytes(data[place + 3 : place + 5], "big"), int.from_bytes(
-                data[place + 5 : place + 7], "big"
-            )
+        if size is None and marker in _FRAMES and place + 7 <= len(data):
+            size = _big_endian(data, place + 3), _big_endian(data, place + 5)
         if marker and marker not in _ALONE:
-            place += int.from_bytes(data[place : place + 2], "big")
-    raise HeaderError("cannot be decoded")
+            place += _big_endian(data, place)
+    if size is None:
+        raise HeaderError("cannot be decoded")
+    if scan is None or (end := data.find(bytes([0xFF, _END]), scan)) < 0:
+        raise HeaderError("is cut off")
+    # Behind the end may be anything: another image, a video.
+    if (scans := data.count(bytes([0xFF, _SCAN]), scan - 2, end)) > MOST_SCANS:
+        raise HeaderError(f"has {scans} scans, {MOST_SCANS} are allowed")
+    return size
+
+
+def _big_endian(data: bytes, place: int) -> int:
+    return int.from_bytes(data[place : place + 2], "big")
 
 
 def _png_size(data: bytes) -> tuple[int, int]:

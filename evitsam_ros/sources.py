@@ -1,62 +1,162 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures from wherever they are: a photograph, a folder, a video, a bag, a device; still ones may move."""
+"""Images from wherever they are: a photograph, a folder, a video, a bag, a device; still ones may move."""
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from .bags import BagError, is_bag, read_frames
+from .image_files import IMAGES, ImageFileError, read_image
+from .natural_order import natural_order
+from .video_files import DEFAULT_RATE, Video, VideoError, is_video
 
-VIDEOS = (".mp4", ".avi", ".mkv", ".mov")
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+log = logging.getLogger(__name__)
 
 
 class SourceError(ValueError):
     """A source that cannot be opened."""
 
 
+@dataclass(frozen=True)
+class Sequence:
+    """The frames of a folder or of a video, in their order.
+
+    Attributes:
+        rate: frames a second; of a folder :data:`~evitsam_ros.video_files.DEFAULT_RATE`.
+        frames: names and ``(H, W, 3)`` uint8 BGR, once; named by the file, or by the number in the video.
+    """
+
+    rate: float
+    frames: Iterator[tuple[str, np.ndarray]]
+
+
+def is_sequence(path: Path) -> bool:
+    """Whether there is a folder or a video, and not a single image. ``OSError``: it cannot be read."""
+    if path.is_dir():
+        return True
+    if path.suffix.lower() == ".gif":
+        return is_video(path)
+    return path.suffix.lower() not in IMAGES and is_video(path)
+
+
+def open_sequence(path: Path) -> Sequence:
+    """Open a folder of images or a video.
+
+    Raises:
+        SourceError: there are no images in the folder, or the video cannot be opened. While the frames are
+            taken: there is not one that can be read.
+    """
+    if path.is_dir():
+        return Sequence(DEFAULT_RATE, _named_files(_files_in(path), path))
+    video = _open_video(path)
+    return Sequence(video.rate, ((f"{number:06}", frame) for number, frame in enumerate(_played(video))))
+
+
 def open_source(source: str, loop: bool = True, motion: float = 0.0) -> Iterator[np.ndarray]:
     """Frames ``(H, W, 3)`` uint8 BGR.
 
     Args:
-        source: a picture, a folder of pictures (by name), a video file, a bag (``BAG`` or ``BAG:TOPIC``), a
-            device (``/dev/video0`` or 0), or ``skimage:NAME[,NAME…]`` for photographs that come with
-            scikit-image.
+        source: an image, a folder of images (by name, numbers by value), a video file, a bag (``BAG`` or
+            ``BAG:TOPIC``), a device (``/dev/video0``, or 0 where no file has that name), or
+            ``skimage:NAME[,NAME…]`` for photographs that come with scikit-image.
         loop: start again at the end.
-        motion: for a still picture, how far the view wanders, as a share of its size (0: it does not).
+        motion: for a still image, how far the view wanders, as a share of its size (0: it does not).
 
     Raises:
         SourceError: naming the source and what was expected.
     """
     if source.startswith("skimage:"):
         return _still([_skimage(name) for name in source[8:].split(",")], loop, motion)
-    if source.isdigit() or source.startswith("/dev/"):
-        return _video(int(source) if source.isdigit() else source, loop=False)
-    bag, _, topic = source.partition(":")
-    if is_bag(Path(bag).expanduser()):
-        return _bag(Path(bag).expanduser(), topic, loop)
-    path = Path(source).expanduser()
+    path = _expanded(source)
+    if is_device(source):
+        return _played(_open_video(int(source) if source.isdigit() else path))
+    bag, topic = split_topic(path)
+    if is_bag(bag):
+        return _bag(bag, topic, loop)
     if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES)
-        if not files:
-            raise SourceError(f"source {source!r} is a folder without pictures ({', '.join(PICTURES)})")
-        return _files(files, loop)
-    if path.suffix.lower() in PICTURES:
+        return _files(_files_in(path), path, loop)
+    if not path.is_file():
+        raise SourceError(
+            f"source {source!r} is neither a picture, a folder, a video file, a bag nor a device"
+        )
+    try:
+        if is_sequence(path):
+            return _played(_open_video(path), loop)
         return _still([_read(path)], loop, motion)
-    if path.is_file():
-        return _video(str(path), loop)
-    raise SourceError(f"source {source!r} is neither a picture, a folder, a video file, a bag nor a device")
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def is_device(source: str) -> bool:
+    """Whether a source is a camera: a device's file, or a number that no file has as its name."""
+    path = _expanded(source)
+    return path.is_char_device() or source.startswith("/dev/") or (source.isdigit() and not path.exists())
+
+
+def split_topic(path: Path) -> tuple[Path, str]:
+    """``BAG:TOPIC`` -> a bag, whose name may have colons itself, and a topic, empty if not given."""
+    text = str(path)
+    for place in [len(text), *(match.start() for match in reversed(list(re.finditer(":", text))))]:
+        bag = Path(text[:place])
+        if bag.exists() and is_bag(bag):
+            return bag, text[place + 1 :]
+    bag, _, topic = text.partition(":")
+    return Path(bag), topic
+
+
+def _expanded(source: str) -> Path:
+    try:
+        return Path(source).expanduser()
+    except RuntimeError:  # ~NAME, and nobody is called that
+        return Path(source)
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """The images of a folder, in natural order, without hidden ones: some systems leave a hidden twin."""
+    files = [
+        file
+        for file in folder.iterdir()
+        if file.suffix.lower() in IMAGES and not file.name.startswith(".") and file.is_file()
+    ]
+    if not files:
+        raise SourceError(f"source {str(folder)!r} is a folder without pictures ({', '.join(IMAGES)})")
+    return sorted(files, key=natural_order)
 
 
 def _read(path: Path) -> np.ndarray:
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise SourceError(f"{path} cannot be read as a picture")
-    return image
+    try:
+        return read_image(path)
+    except ImageFileError as error:
+        raise SourceError(str(error)) from error
+
+
+def _named_files(files: list[Path], folder: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Name and image of each file; one that cannot be read is removed from ``files``, with a warning."""
+    for file in list(files):
+        try:
+            image = read_image(file)
+        except ImageFileError as error:
+            log.warning("left out: %s", error)
+            files.remove(file)
+            continue
+        yield file.name, image
+    if not files:
+        raise SourceError(f"source {str(folder)!r} has no image that can be read")
+
+
+def _files(files: list[Path], folder: Path, loop: bool) -> Iterator[np.ndarray]:
+    while True:
+        for _, image in _named_files(files, folder):
+            yield image
+        if not loop:
+            return
 
 
 def _skimage(name: str) -> np.ndarray:
@@ -71,29 +171,22 @@ def _skimage(name: str) -> np.ndarray:
     return cv2.cvtColor(image[..., :3], cv2.COLOR_RGB2BGR)
 
 
-def _files(files: list[Path], loop: bool) -> Iterator[np.ndarray]:
-    while True:
-        for file in files:
-            yield _read(file)
-        if not loop:
-            return
+def _open_video(source: Path | int) -> Video:
+    try:
+        return Video(source)
+    except VideoError as error:
+        raise SourceError(f"source {error}") from error
 
 
-def _video(source: str | int, loop: bool) -> Iterator[np.ndarray]:
-    capture = cv2.VideoCapture(source)
-    if not capture.isOpened():
-        raise SourceError(f"source {source!r} cannot be opened as a video")
-    frames = 0
-    while True:
-        good, frame = capture.read()
-        if good:
-            frames += 1
-            yield frame
-        elif loop and frames:
-            capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
-            frames = 0
-        else:
-            return
+def _played(video: Video, loop: bool = False) -> Iterator[np.ndarray]:
+    try:
+        while True:
+            yield from video.frames()
+            if not loop:
+                return
+            video.rewind()
+    except VideoError as error:
+        raise SourceError(f"source {error}") from error
 
 
 def _bag(path: Path, topic: str, loop: bool) -> Iterator[np.ndarray]:
@@ -108,7 +201,7 @@ def _bag(path: Path, topic: str, loop: bool) -> Iterator[np.ndarray]:
 
 
 def _still(images: list[np.ndarray], loop: bool, motion: float) -> Iterator[np.ndarray]:
-    """Each picture for 60 frames, on a slow ellipse; once if nothing moves and it has an end."""
+    """Each image for 60 frames, on a slow ellipse; once if nothing moves and it has an end."""
     while True:
         for image in images:
             for step in range(60 if loop or motion > 0 else 1):
@@ -118,7 +211,7 @@ def _still(images: list[np.ndarray], loop: bool, motion: float) -> Iterator[np.n
 
 
 def wander(image: np.ndarray, phase: float, motion: float) -> np.ndarray:
-    """The picture moved along an ellipse of ``motion`` times its size; the border is mirrored."""
+    """The image moved along an ellipse of ``motion`` times its size; the border is mirrored."""
     if motion <= 0:
         return image
     height, width = image.shape[:2]

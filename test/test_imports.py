@@ -39,6 +39,7 @@ NO_KEY = {
     "pynvml",
     "tqdm",
     "rosbags",
+    *("backports", "compression", "lz4"),  # come with rosbags, and with Python
 }
 
 

@@ -117,8 +117,10 @@ def run_variant(
     result = {"parameters, M": encoder.parameters / 1e6, "GMAC": encoder.macs / 1e9}
     for name, images in records.items():
         prefix = f"{name}: " if len(records) > 1 else ""
-        for row, scores in score_prompts(segmenter, images, measure.clicks).items():
+        for row, scores in score_prompts(segmenter, images, measure.clicks, ()).items():
             result[f"{prefix}{row}"] = scores["all"]
+            if row == "GT box":
+                result[f"{prefix}{row}, boundary IoU"] = scores["BIoU all"]
     (out / RESULT).write_text(json.dumps(result, indent=1))
     return result
 

@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 
 from ..encodings import compressed_to_frame
+from ..image_files import IMAGES, ImageFileError, read_image
 from ..segment import Frame
-from ..sources import PICTURES, SourceError, open_source, spread
+from ..sources import SourceError, is_device, open_source, spread
 
 PHOTOGRAPH = "skimage:astronaut"
 #: As most camera drivers encode.
@@ -70,10 +71,10 @@ def open_pictures(sources: Sequence[str], size: tuple[int, int] | None) -> list[
 
 def _of_source(source: str, size: tuple[int, int] | None) -> list[Picture]:
     path = Path(source).expanduser()
-    if path.is_file() and path.suffix.lower() in PICTURES:
+    if path.is_file() and path.suffix.lower() in IMAGES:
         return [_of_file(path, size)]
     frames = open_source(source, loop=False)
-    if source.isdigit() or source.startswith("/dev/"):
+    if is_device(source):
         frames = islice(frames, MOST)  # a camera never ends
     kept = list({frame.tobytes(): frame for frame in spread(frames, MOST)}.values())
     names = [source if len(kept) == 1 else f"{source} #{number}" for number in range(len(kept))]
@@ -81,10 +82,10 @@ def _of_source(source: str, size: tuple[int, int] | None) -> list[Picture]:
 
 
 def _of_file(path: Path, size: tuple[int, int] | None) -> Picture:
-    content = path.read_bytes()
-    frame = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-    if frame is None:
-        raise SourceError(f"{path} cannot be read as a picture")
+    try:
+        frame, content = read_image(path), path.read_bytes()
+    except ImageFileError as error:
+        raise SourceError(str(error)) from error
     own = (frame.shape[1], frame.shape[0])
     if path.suffix.lower() in (".jpg", ".jpeg") and size in (None, own):
         return Picture(str(path), content, own)

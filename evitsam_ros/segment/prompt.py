@@ -35,7 +35,7 @@ class Prompt:
 
     Raises:
         PromptError: shapes do not fit, a number is not finite, a label is not 0 or 1, the box is empty,
-            or there is neither point nor box nor mask.
+            or there is neither foreground point nor box nor mask: background points alone name no object.
     """
 
     points: np.ndarray | Sequence[Sequence[float]] | None = None
@@ -66,6 +66,8 @@ class Prompt:
             object.__setattr__(self, "mask", _check_mask(_array(self.mask, "mask")))
         if len(points) == 0 and self.box is None and self.mask is None:
             raise PromptError("the prompt is empty; expected points, a box or a mask")
+        if self.box is None and self.mask is None and not (labels == FOREGROUND).any():
+            raise PromptError("all points are background; expected a foreground point, a box or a mask too")
         if self.object_id is not None and not 1 <= self.object_id <= 65535:
             raise PromptError(f"object_id is {self.object_id}; expected 1 to 65535")
 
@@ -76,7 +78,7 @@ class Prompt:
             PromptError: a point or the whole box lies outside.
         """
         height, width = image_size
-        inside = (self.points >= 0).all(1) & (self.points <= (width, height)).all(1)
+        inside = self.inside(image_size)
         if not inside.all():
             x, y = self.points[~inside][0]
             raise PromptError(f"point ({x:g}, {y:g}) is outside the image of {width}x{height} pixels")
@@ -91,6 +93,11 @@ class Prompt:
             return self
         return replace(self, box=cut)
 
+    def inside(self, image_size: tuple[int, int]) -> np.ndarray:
+        """``(N,)`` bool: which points lie in an image of (H, W) pixels; its edges belong to it."""
+        height, width = image_size
+        return ((self.points >= 0) & (self.points <= (width, height))).all(1)
+
     @property
     def extent(self) -> np.ndarray | None:
         """Where the object is taken to be: the box, else the guess, else None."""
@@ -99,7 +106,8 @@ class Prompt:
 
 def _array(value: object, name: str) -> np.ndarray:
     try:
-        array = np.asarray(value, np.float32)
+        with np.errstate(over="ignore"):  # beyond float32: infinity, which is rejected below
+            array = np.asarray(value, np.float32)
     except (TypeError, ValueError) as error:
         raise PromptError(f"{name} are not numbers: {value!r}") from error
     if not np.isfinite(array).all():
@@ -121,8 +129,13 @@ def _check_mask(mask: np.ndarray) -> np.ndarray:
     return mask
 
 
-def check_prompts(prompts: Sequence[Prompt], image_size: tuple[int, int]) -> list[Prompt]:
-    """Cut all prompts to the image.
+def check_prompts(prompts: Sequence[Prompt], image_size: tuple[int, int], first: int = 0) -> list[Prompt]:
+    """Cut all prompts to the image: the one check of every way that prompts come in.
+
+    Args:
+        prompts: in pixels.
+        image_size: (H, W).
+        first: index of the first of them, for the error.
 
     Raises:
         PromptError: naming the first prompt that is wrong by its index, or there are too many.
@@ -130,7 +143,7 @@ def check_prompts(prompts: Sequence[Prompt], image_size: tuple[int, int]) -> lis
     if len(prompts) > MAX_PROMPTS:
         raise PromptError(f"{len(prompts)} prompts at once; expected at most {MAX_PROMPTS}")
     checked = []
-    for index, prompt in enumerate(prompts):
+    for index, prompt in enumerate(prompts, first):
         try:
             checked.append(prompt.clipped(image_size))
         except PromptError as error:

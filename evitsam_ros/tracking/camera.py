@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..segment import Frame, LatencyBudget, Masks, Prompt, Segmenter, Thresholds
+from ..segment.prompt import check_prompts
 from .follow import Follower, FollowOptions
 from .tracker import Tracker, TrackOptions
 
@@ -61,7 +62,11 @@ class TrackedCamera:
 
         Returns:
             One mask for each object that is in sight.
+
+        Raises:
+            PromptError: a new prompt lies outside the frame; nothing is changed then.
         """
+        self._check_new(prompts, frame)
         for identity in set(self._given) - set(prompts):
             self.follower.remove(identity)
         embedding = self.segmenter.embed(frame)
@@ -75,3 +80,9 @@ class TrackedCamera:
         masks = self.segmenter.decode(embedding, wanted)
         with self.segmenter.timed("track"):
             return self.follower.update(embedding, masks)
+
+    def _check_new(self, prompts: Mapping[int, Prompt], frame: Frame) -> None:
+        """Reject a new prompt outside the frame; those that are followed may have left it."""
+        for index, (identity, prompt) in enumerate(prompts.items()):
+            if self._given.get(identity) is not prompt:
+                check_prompts([prompt], frame.size, first=index)

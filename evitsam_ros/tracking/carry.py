@@ -45,8 +45,7 @@ def in_view(prompt: Prompt, size: tuple[int, int]) -> Prompt:
     Raises:
         PromptError: nothing of it is in view.
     """
-    height, width = size
-    inside = ((prompt.points >= 0) & (prompt.points < (width, height))).all(1)
+    inside = prompt.inside(size)
     if prompt.box is None and not (inside & (prompt.labels > 0)).any():
         raise PromptError("out of view")
     return replace(prompt, points=prompt.points[inside], labels=prompt.labels[inside]).clipped(size)

@@ -3,50 +3,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
-from ..segment import Frame, Masks, Prompt, Segmenter, draw_overlay
-from ..sources import VIDEOS
+from ..image_files import write_image
+from ..segment import Frame, Masks, Prompt, PromptError, Segmenter, draw_overlay
+from ..sources import Sequence
+from ..video_files import CODECS, VideoWriter
 from .camera import TrackedCamera
+
+log = logging.getLogger(__name__)
 
 
 class Drawing:
-    """Frames into a video file, or one PNG each into a folder."""
+    """Frames into a video file, or one PNG each into a folder.
 
-    def __init__(self, out: Path, rate: float = 10.0) -> None:
-        self.out, self.rate, self.count = out, rate, 0
-        self._video: cv2.VideoWriter | None = None
-        (out.parent if out.suffix.lower() in VIDEOS else out).mkdir(parents=True, exist_ok=True)
+    Raises:
+        ValueError: it cannot be written.
+        OSError: likewise.
+    """
 
-    def add(self, picture: np.ndarray) -> None:
-        """``(H, W, 3)`` uint8 RGB. ``ValueError``: it cannot be written."""
-        frame = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-        self.count += 1
-        if self.out.suffix.lower() not in VIDEOS:
-            name = self.out / f"{self.count - 1:06}.png"
-            if not cv2.imwrite(str(name), frame):
-                raise ValueError(f"{name} cannot be written")
-            return
+    def __init__(self, out: Path, rate: float) -> None:
+        self._out, self._count = out, 0
+        self._video = VideoWriter(out, rate) if out.suffix.lower() in CODECS else None
         if self._video is None:
-            code = cv2.VideoWriter_fourcc(*("MJPG" if self.out.suffix.lower() == ".avi" else "mp4v"))
-            self._video = cv2.VideoWriter(str(self.out), code, self.rate, frame.shape[1::-1])
-            if not self._video.isOpened():
-                raise ValueError(f"{self.out} cannot be written: OpenCV has no encoder for it; try .avi")
-        self._video.write(frame)
+            out.mkdir(exist_ok=True)
+
+    def add(self, image: np.ndarray) -> None:
+        """Append ``(H, W, 3)`` uint8 RGB."""
+        frame = np.ascontiguousarray(image[..., ::-1])
+        if self._video is not None:
+            self._video.add(frame)
+        else:
+            write_image(self._out / f"{self._count:06}.png", frame)
+        self._count += 1
+
+    def finish(self) -> None:
+        """Complete the video; without this there is none."""
+        if self._video is not None:
+            self._video.finish()
 
     def close(self) -> None:
         if self._video is not None:
-            self._video.release()
+            self._video.discard()
 
 
 def segment_sequence(
     segmenter: Segmenter,
-    frames: Iterable[np.ndarray],
+    sequence: Sequence,
     out: Path,
     *,
     prompts: dict[int, Prompt] | None = None,
@@ -57,26 +64,33 @@ def segment_sequence(
 
     Args:
         segmenter: an opened bundle.
-        frames: ``(H, W, 3)`` uint8 BGR, as :func:`~evitsam_ros.sources.open_source` gives them.
-        out: a video file (.mp4, .avi, .mkv, .mov) or a folder.
+        sequence: see :func:`~evitsam_ros.sources.open_sequence`.
+        out: a video file (.avi, .mp4, .mkv, .mov), of the sequence's rate and its first frame's size, or a
+            folder.
         prompts: by object id, on the first frame; everything if None.
         top_n: prompts a frame in everything mode.
         track: ids last; else every frame is numbered anew, and prompts stay at their pixels.
 
     Returns:
         COCO-style images and annotations; ``track_id`` is the object's id.
+
+    Raises:
+        PromptError: a prompt lies outside the first frame.
+        ValueError: there is no frame that can be read, or ``out`` cannot be written.
+        OSError: ``out`` cannot be written.
     """
-    camera, drawing = TrackedCamera(segmenter), Drawing(out)
+    camera, drawing = TrackedCamera(segmenter), Drawing(out, sequence.rate)
     images: list[dict] = []
     annotations: list[dict] = []
     try:
-        for number, bgr in enumerate(frames):
+        for number, (name, bgr) in enumerate(sequence.frames):
             image = np.ascontiguousarray(bgr[..., ::-1])
-            masks = _answer(camera, Frame(image), prompts, top_n, track)
+            masks = _answer(camera, Frame(image), prompts, top_n, track, name if number else "")
             drawing.add(draw_overlay(image, masks))
             height, width = masks.image_size
-            images.append({"id": number, "file_name": f"{number:06}", "width": width, "height": height})
+            images.append({"id": number, "file_name": name, "width": width, "height": height})
             annotations += _annotations(masks, number, len(annotations) + 1)
+        drawing.finish()
     finally:
         drawing.close()
     categories = [{"id": 1, "name": "object"}]
@@ -84,13 +98,27 @@ def segment_sequence(
 
 
 def _answer(
-    camera: TrackedCamera, frame: Frame, prompts: dict[int, Prompt] | None, top_n: int, track: bool
+    camera: TrackedCamera,
+    frame: Frame,
+    prompts: dict[int, Prompt] | None,
+    top_n: int,
+    track: bool,
+    later: str,
 ) -> Masks:
+    """Masks of a frame; ``later`` is its name if it is not the first."""
+    segmenter = camera.segmenter
     if prompts is None:
-        return camera.everything(frame, top_n) if track else camera.segmenter.everything(frame, top_n)
+        return camera.everything(frame, top_n) if track else segmenter.everything(frame, top_n)
     if track:
         return camera.prompted(frame, prompts)
-    return camera.segmenter.decode(camera.segmenter.embed(frame), list(prompts.values()))
+    try:
+        return segmenter.decode(segmenter.embed(frame), list(prompts.values()))
+    except PromptError as error:
+        if not later:
+            raise
+        # A smaller frame among others costs its own masks, and not those of the others.
+        log.warning("without masks: frame %s: %s", later, error)
+        return segmenter.nothing(frame)
 
 
 def _annotations(masks: Masks, image: int, first: int) -> list[dict]:

@@ -90,7 +90,7 @@ def test_outlines_are_looked_at_most_closely():
 
 def test_what_the_foveal_decoder_cannot_take_looks_nowhere():
     assert looks_at(Prompt(box=(1, 2, 30, 40))) is None
-    assert looks_at(Prompt(points=[(5, 5)], labels=[0])) is None
+    assert looks_at(Prompt(points=[(5, 5)], labels=[0], box=(1, 2, 30, 40))) is None
     assert looks_at(Prompt(points=[(5, 5)], mask=np.zeros((160, 160), np.float32))) is None
     prompt = Prompt(points=[(5, 5), (15, 25), (300, 300)], labels=[1, 1, 0])
     np.testing.assert_array_equal(looks_at(prompt), [10, 15])

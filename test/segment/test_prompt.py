@@ -17,6 +17,11 @@ BAD = [
     ({"points": [("a", 2)]}, "points are not numbers"),
     ({"points": [(1, 2)], "labels": [1, 0]}, "2 labels for 1 points"),
     ({"points": [(1, 2)], "labels": [2]}, "expected 1 .foreground. or 0 .background."),
+    ({"points": [(1, 2)], "labels": [0.7]}, "expected 1 .foreground. or 0 .background."),
+    ({"points": [(1, 2)], "labels": [-1]}, "expected 1 .foreground. or 0 .background."),
+    ({"points": [(1, 2)], "labels": [NAN]}, "labels hold NaN"),
+    ({"points": [(1, 2), (3, 4)], "labels": [0, 0]}, "all points are background"),
+    ({"points": [(1e39, 2)]}, "points hold NaN or infinity"),
     ({"points": [(1, 2)] * 65}, "65 points for one object"),
     ({"box": (1, 2, 3)}, "box has shape"),
     ({"box": (10, 2, 3, 8)}, "is empty; expected x1 > x0"),
@@ -44,6 +49,17 @@ def test_impossible_prompt_is_refused_with_its_value(arguments, text):
 def test_prompt_outside_the_image_is_named_by_its_index(prompt, text):
     with pytest.raises(PromptError, match=text):
         check_prompts([Prompt(points=[(1, 1)]), prompt], (480, 640))
+
+
+@pytest.mark.parametrize("more", [{"box": (1, 2, 3, 4)}, {"mask": np.zeros((4, 4))}], ids=["box", "mask"])
+def test_background_points_refine_a_box_or_a_mask(more):
+    assert Prompt(points=[(2, 3)], labels=[0], **more).labels.tolist() == [0]
+
+
+def test_the_edges_belong_to_the_image():
+    prompt = Prompt(points=[(0, 0), (640, 480), (640.5, 1), (1, -0.5)])
+    assert prompt.inside((480, 640)).tolist() == [True, True, False, False]
+    assert check_prompts([Prompt(points=[(640, 480)])], (480, 640))
 
 
 def test_box_that_sticks_out_is_cut():

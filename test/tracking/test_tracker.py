@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from evitsam_ros.segment import Embedding, Frame, Masks, Prompt
+from evitsam_ros.segment import Embedding, Frame, Masks, Prompt, PromptError
 from evitsam_ros.segment.transform import Transform
 from evitsam_ros.tracking import Follower, TrackedCamera, Tracker, TrackOptions
 from evitsam_ros.tracking.association import assign, describe, mask_ious
@@ -192,6 +192,16 @@ def test_another_object_in_its_place_is_not_taken_for_it(camera):
     for _ in range(6):
         assert not len(camera.prompted(Frame(scene(c=(90, 90))), prompts))
     assert not len(camera.prompted(Frame(scene(b=(30, 30))), prompts))
+
+
+def test_a_new_prompt_outside_the_frame_is_rejected_and_the_others_stay(camera):
+    frame, inside = Frame(scene(a=(40, 60))), Prompt(points=[(60, 80)])
+    assert camera.prompted(frame, {1: inside}).object_ids.tolist() == [1]
+    outside = Prompt(points=[(60, SIDE + 1)])
+    with pytest.raises(PromptError, match=r"prompt 1: point \(60, 257\) is outside the image of 256x256"):
+        camera.prompted(frame, {1: inside, 2: outside})
+    assert list(camera.known) == [1]
+    assert camera.prompted(frame, {1: inside}).object_ids.tolist() == [1]
 
 
 def test_objects_are_added_and_removed_while_it_runs(camera):

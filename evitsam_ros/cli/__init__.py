@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: ``evitsam segment | bag | models | export | build | engines | bench | profile …``."""
+
+from .program import build_parser, main
+
+__all__ = ["build_parser", "main"]

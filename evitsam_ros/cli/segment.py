@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``evitsam segment``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from .options import add_model, add_prompts, path, prompts_of
+from .outputs import OutputError, check_file, check_folder
+
+
+def add(commands) -> None:
+    parser = commands.add_parser("segment", help="segment a picture, a video or a folder of frames")
+    parser.add_argument("image", type=path, help="picture, video file or folder")
+    add_prompts(parser)
+    add_model(parser)
+    parser.add_argument(
+        "--track", action="store_true", help="of a video or a folder: objects keep their ids, prompts follow"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="image with the masks drawn in (default: IMAGE_masks.png); of a sequence a video (.avi .mp4 "
+        ".mkv .mov; default: IMAGE_masks.avi) or a folder",
+    )
+    parser.add_argument("--json", type=Path, help="masks as RLE, with boxes and scores; a sequence: as COCO")
+
+
+def run(options: argparse.Namespace) -> int:
+    from ..bags import is_bag
+    from ..sources import is_sequence
+
+    prompts = prompts_of(options)
+    if is_bag(options.image):
+        raise ValueError(f"{options.image} is a bag; 'evitsam bag' segments it")
+    if options.image.exists() and is_sequence(options.image):
+        return _segment_sequence(options, prompts)
+    if options.track:
+        raise ValueError("--track is for a video or a folder of frames")
+    return _segment_image(options, prompts)
+
+
+def _segment_image(options: argparse.Namespace, prompts: list) -> int:
+    import cv2
+
+    from ..image_files import check_image_ending, read_image, write_image
+    from ..segment import Segmenter, draw_overlay
+
+    image = cv2.cvtColor(read_image(options.image), cv2.COLOR_BGR2RGB)
+    out = options.out or _beside(options.image, "_masks.png")
+    check_file(out)
+    check_image_ending(out)
+    segmenter = Segmenter.open(options.model, options.backend)
+    if options.everything:
+        masks = segmenter.everything(image, options.top_n)
+    else:
+        masks = segmenter.decode(segmenter.embed(image), prompts)
+    overlay = draw_overlay(image, masks, prompts=prompts)
+    write_image(out, cv2.cvtColor(overlay, cv2.COLOR_RGB2BGR))
+    if options.json:
+        options.json.write_text(json.dumps(_as_json(masks, segmenter, options.image)))
+    print(f"{segmenter.description}")
+    for box, score, identity in zip(masks.boxes, masks.scores, masks.object_ids, strict=True):
+        print(f"{identity:4d}  score {score:.3f}  box {', '.join(f'{v:.1f}' for v in box)}")
+    stages = ", ".join(f"{name} {seconds * 1e3:.1f} ms" for name, seconds in segmenter.timings.items())
+    print(f"{len(masks)} masks ({stages}) -> {out}")
+    return 0
+
+
+def _segment_sequence(options: argparse.Namespace, prompts: list) -> int:
+    from ..segment import Segmenter
+    from ..sources import open_sequence
+    from ..tracking.sequence import segment_sequence
+
+    sequence = open_sequence(options.image)
+    out = options.out or _beside(options.image, "_masks.avi")
+    _check_sequence_out(out)
+    segmenter = Segmenter.open(options.model, options.backend)
+    numbered = {number: prompt for number, prompt in enumerate(prompts, start=1)} or None
+    report = segment_sequence(
+        segmenter, sequence, out, prompts=numbered, top_n=options.top_n, track=options.track
+    )
+    if options.json:
+        options.json.write_text(json.dumps(report))
+    objects = {annotation["track_id"] for annotation in report["annotations"]}
+    print(f"{segmenter.description}")
+    frames, masks = len(report["images"]), len(report["annotations"])
+    print(f"{frames} frames, {masks} masks, {len(objects)} ids -> {out}")
+    return 0
+
+
+def _check_sequence_out(out: Path) -> None:
+    """A video of a kind that is written, or a folder: a new one has no ending."""
+    from ..video_files import CODECS, native_name
+
+    if out.suffix.lower() in CODECS:
+        native_name(out)
+        check_file(out)
+    elif out.is_dir():
+        check_folder(out, out)
+    elif out.suffix or out.exists():
+        raise OutputError(
+            f"{out} is neither a video ({', '.join(CODECS)}) nor a folder; a new folder has no ending"
+        )
+    else:
+        check_folder(out.parent, out)
+
+
+def _beside(path: Path, ending: str) -> Path:
+    """The default output: ``drive.mp4`` -> ``drive_masks.avi``, also of a folder called ``.``"""
+    named = path if path.name not in ("", "..") else path.resolve()
+    stem = named.name if path.is_dir() else named.stem
+    return named.with_name(f"{stem}{ending}")
+
+
+def _as_json(masks, segmenter, image: Path) -> dict:
+    records = [
+        {"id": int(identity), "score": float(score), "box": [float(v) for v in box], "segmentation": rle}
+        for identity, score, box, rle in zip(
+            masks.object_ids, masks.scores, masks.boxes, masks.rle(), strict=True
+        )
+    ]
+    return {
+        "image": image.name,
+        "size": list(masks.image_size),
+        "model": segmenter.bundle.name,
+        "masks": records,
+    }
