@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from ..segment import Frame, LatencyBudget, Masks, Prompt, PromptError, Segmenter
 from ..tracking import TrackedCamera
+from .frame_settings import FrameSettings
 from .health import Health
-from .prompt_store import Prompted, PromptStore
+from .prompted import Prompted
 
 
 class Answers:
@@ -18,22 +18,19 @@ class Answers:
 
     Args:
         segmenter: shared by all cameras.
-        prompts: what is asked for in prompt mode.
-        parameter: the value of a parameter, now.
-        refuse: told (kind, text) of prompts that do not fit.
+        drop: told of prompted objects that do not fit their image.
+        refuse: told (kind, text) of them.
     """
 
     def __init__(
         self,
         segmenter: Segmenter,
-        prompts: PromptStore,
         health: Health,
-        parameter: Callable[[str], Any],
+        drop: Callable[[Prompted], None],
         refuse: Callable[[str, str], None],
     ) -> None:
         self._camera = TrackedCamera(segmenter)
-        self._prompts, self._health = prompts, health
-        self._parameter, self._refuse = parameter, refuse
+        self._health, self._drop, self._refuse = health, drop, refuse
         self._mode: tuple[str, bool] | None = None
         self._budget: LatencyBudget | None = None
 
@@ -46,26 +43,38 @@ class Answers:
         """Go on with another runtime, from the next frame on; objects keep their ids."""
         self._camera.segmenter = segmenter
 
-    def masks(self, frame: Frame) -> tuple[Masks, dict[int, str]]:
-        """The masks of a frame, and the names of their objects by id."""
-        mode, track = self._parameter("mode"), self._parameter("track")
-        if (mode, track) != self._mode:
-            self._mode = mode, track
+    def masks(
+        self, frame: Frame, wanted: Sequence[Prompted], settings: FrameSettings, waited: float = 0.0
+    ) -> tuple[Masks, dict[int, str]]:
+        """The masks of a frame, and the names of their objects by id.
+
+        Args:
+            wanted: the prompted objects, in prompt mode.
+            waited: seconds that the frame has waited for its turn.
+        """
+        mode = settings.mode, settings.track
+        if mode != self._mode:
+            self._mode = mode
             self._health.forget_timings()
             self._camera.reset()
-        return self._everything(frame, track) if mode == "everything" else self._prompted(frame, track)
+        if settings.mode == "everything":
+            return self._everything(frame, settings, waited)
+        return self._prompted(frame, wanted, settings.track)
 
-    def _everything(self, frame: Frame, track: bool) -> tuple[Masks, dict[int, str]]:
-        limits = self.segmenter.thresholds().but(**self._thresholds())
-        answer = self._camera.everything if track else self.segmenter.everything
-        budget = self._latency_budget()
-        masks = answer(frame, self._parameter("top_n"), limits, budget=budget)
+    def _everything(
+        self, frame: Frame, settings: FrameSettings, waited: float
+    ) -> tuple[Masks, dict[int, str]]:
+        limits = self.segmenter.thresholds().but(**settings.thresholds())
+        answer = self._camera.everything if settings.track else self.segmenter.everything
+        budget = self._latency_budget(settings.latency_budget_ms / 1e3)
+        masks = answer(frame, settings.top_n, limits, budget=budget)
         self._health.note("prompts_left_out", [budget.left_out if budget else 0])
         return masks, dict.fromkeys(masks.object_ids.tolist(), "")
 
-    def _prompted(self, frame: Frame, track: bool) -> tuple[Masks, dict[int, str]]:
+    def _prompted(
+        self, frame: Frame, wanted: Sequence[Prompted], track: bool
+    ) -> tuple[Masks, dict[int, str]]:
         camera = self._camera
-        wanted = self._prompts.all()
         prompts = self._usable(wanted, frame.size, camera.known if track else {})
         if not prompts:
             camera.reset()
@@ -81,7 +90,7 @@ class Answers:
         return masks, {item.identity: item.name for item in wanted if item.identity in prompts}
 
     def _usable(
-        self, wanted: list[Prompted], size: tuple[int, int], known: Mapping[int, Prompt]
+        self, wanted: Sequence[Prompted], size: tuple[int, int], known: Mapping[int, Prompt]
     ) -> dict[int, Prompt]:
         """The prompts that fit this frame, by id, and those ``known`` from earlier ones, which have moved.
 
@@ -95,11 +104,10 @@ class Answers:
                 prompts[item.identity] = item.prompt
             except PromptError as error:
                 self._refuse("bad_prompts", f"prompt dropped: {error}")
-                self._prompts.drop(item)
+                self._drop(item)
         return prompts
 
-    def _latency_budget(self) -> LatencyBudget | None:
-        seconds = self._parameter("latency_budget_ms") / 1e3
+    def _latency_budget(self, seconds: float) -> LatencyBudget | None:
         if seconds <= 0:
             self._budget = None
         elif self._budget is None:
@@ -107,8 +115,3 @@ class Answers:
         else:
             self._budget.seconds = seconds
         return self._budget
-
-    def _thresholds(self) -> dict[str, float | None]:
-        names = {"score": "score_threshold", "stability": "stability_threshold", "nms": "nms_threshold"}
-        found = {key: self._parameter(name) for key, name in names.items()}
-        return {key: value if value >= 0 else None for key, value in found.items()}

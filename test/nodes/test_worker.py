@@ -3,7 +3,9 @@
 
 import threading
 import time
+from types import SimpleNamespace
 
+from evitsam_ros.nodes import worker as worker_module
 from evitsam_ros.nodes.worker import MOST_ASKED, Turns, Worker
 
 
@@ -52,13 +54,35 @@ def test_what_was_asked_is_answered_in_its_order_and_before_the_newest():
     assert [turns.take(0)[1] for _ in range(3)] == ["first", "second", "newer"]
 
 
-def test_what_is_asked_again_makes_the_earlier_void():
+def test_withdrawn_frames_lose_their_turn_and_are_counted():
+    turns = Turns(2)
+    for item in range(5):
+        turns.ask(item, 1)
+    turns.put(6, 1)
+    turns.put(6, 0)
+    turns.withdraw(1, lambda item: item % 2 == 0)
+    assert [turns.take(0) for _ in range(4)] == [(0, 6), (1, 1), (1, 3), None]
+    assert turns.dropped == [0, 4]
+
+
+def test_held_frames_wait_and_stop_no_other(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(worker_module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    turns = Turns(2)
+    turns.ask("held", 0)
+    turns.hold(0, 5.0)
+    turns.put("newest", 0)
+    turns.ask("other", 1)
+    assert [turns.take(0), turns.take(0), turns.take(0)] == [(0, "newest"), (1, "other"), None]
+    clock[0] += 5.0
+    assert turns.take(0) == (0, "held")
+
+
+def test_a_worker_wakes_up_for_held_frames():
     turns = Turns()
-    turns.ask("click")
-    for item in range(50):
-        assert turns.ask(item, replaces=True)
-    assert [turns.take(0)[1] for _ in range(2)] == ["click", 49]
-    assert turns.dropped == [49] and turns.take(0) is None
+    turns.ask("held")
+    turns.hold(0, 0.2)
+    assert turns.take(60.0) == (0, "held")
 
 
 def test_too_many_questions_are_refused():
