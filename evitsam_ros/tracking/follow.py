@@ -14,7 +14,7 @@ import numpy as np
 
 from ..segment import Embedding, Masks, Prompt, PromptError
 from .association import describe, mask_ious
-from .carry import carry, in_view, prompt_of
+from .carry import carry, in_view, prompt_of, resized
 from .flow import Flow, FlowEstimator
 
 
@@ -56,6 +56,7 @@ class Follower:
         self.options = options or FollowOptions()
         self.objects: dict[int, Followed] = {}
         self._flow = FlowEstimator()
+        self._size: tuple[int, int] | None = None
 
     def add(self, prompt: Prompt, identity: int) -> None:
         """Follow what ``prompt`` means on the frame that is next decoded, in place of one of that id."""
@@ -68,13 +69,22 @@ class Follower:
     def clear(self) -> None:
         self.objects.clear()
 
+    def pause(self) -> None:
+        """Forget how the picture moves: on the next frame objects are known by their looks alone."""
+        self._flow.reset()
+
     @property
     def lost(self) -> list[int]:
         """Ids of the objects that are not in sight."""
         return [identity for identity, followed in self.objects.items() if followed.lost]
 
     def move(self, image: np.ndarray, embedding: Embedding) -> None:
-        """Carry the prompts to where the picture moved. A picture of another size leaves them in place."""
+        """Carry the prompts to where the picture moved; in one of another size to the same place in it."""
+        size, before = embedding.transform.size, self._size
+        self._size = size
+        if before is not None and before != size:
+            for followed in self.objects.values():
+                followed.prompt = resized(followed.prompt, before, size)
         flow = self._flow.update(image, embedding.transform)
         if flow is None:
             for followed in self.objects.values():
@@ -123,9 +133,8 @@ class Follower:
             return True
         if score < options.score * followed.score:
             return False
-        like = float(look @ followed.description)
         if followed.lost or followed.mask is None:
-            return like >= options.likeness
+            return _looks_like(look, followed.description, options.likeness)
         before = max(1, int(followed.mask.sum()))
         growth = mask.sum() / before
         overlap = float(mask_ious(followed.mask[None], mask[None])[0, 0])
@@ -147,6 +156,11 @@ class Follower:
         followed.missed += 1
         if followed.missed >= self.options.patience:
             followed.lost = True
+
+
+def _looks_like(look: np.ndarray, known: np.ndarray, likeness: float) -> bool:
+    """Whether two descriptions are of one object; those of length 0, on a uniform embedding, tell nothing."""
+    return not known.any() or not look.any() or float(look @ known) >= likeness
 
 
 def _on_its_mask(followed: Followed, embedding: Embedding) -> Prompt:
