@@ -181,6 +181,8 @@ class Worker(Generic[Item]):
             if len(taken) > 1:
                 self._guarded(turn[0], lambda taken=taken: self._together(taken))
             for camera, item in taken:
+                if self.turns.closed:
+                    return
                 self._since = time.monotonic()
                 self._guarded(camera, lambda camera=camera, item=item: self._work(camera, item))
             self._since = None
@@ -189,9 +191,14 @@ class Worker(Generic[Item]):
         try:
             work()
         except Exception as error:
-            self._failed(camera, error)
+            if not self.turns.closed:
+                self._failed(camera, error)
 
-    def stop(self) -> None:
-        """Finish the frame in work and end the thread."""
+    def stop(self, seconds: float = 30.0) -> bool:
+        """Finish the frame in work and end the thread; whether it has ended within ``seconds``.
+
+        A thread that has not ends after its frame; what goes wrong with that is not reported any more.
+        """
         self.turns.close()
-        self._thread.join(timeout=30)
+        self._thread.join(timeout=seconds)
+        return not self._thread.is_alive()

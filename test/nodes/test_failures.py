@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What breaks while the node runs is told, and what can be mended is."""
 
-import time
+from types import SimpleNamespace
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
 
+from evitsam_ros.nodes import recovery as recovery_module
 from evitsam_ros.nodes.arrivals import Arrivals
 from evitsam_ros.nodes.health import HANGS, Health
-from evitsam_ros.nodes.recovery import ENOUGH, Recovery
+from evitsam_ros.nodes.recovery import ENOUGH, HEALTHY, LONGEST, Recovery
 
 from .conftest import pixels, write_known_bundle
 from .test_segmenter import detection, prompt, set_parameter
@@ -64,15 +65,45 @@ def test_after_failures_in_a_row_the_networks_are_opened_anew(fragile):
     assert not set(black) & {mask.header.stamp.sec for mask in fragile.masks}
 
 
-def test_pauses_grow_and_end_with_a_success():
-    recovery = Recovery()
-    assert [recovery.failed() for _ in range(ENOUGH)] == [False] * (ENOUGH - 1) + [True]
-    assert recovery.pausing
-    time.sleep(0.5)
-    assert not recovery.pausing
+@pytest.fixture
+def clock(monkeypatch) -> list[float]:
+    """The monotonic clock of the recovery, in a list of one."""
+    now = [100.0]
+    monkeypatch.setattr(recovery_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
+def test_pauses_grow_and_end_with_a_success(clock):
+    recovery, pauses = Recovery(), []
+    for _ in range(8):
+        recovery.failed()
+        pauses.append(recovery.pause())
+    assert pauses == pytest.approx([0, 0.2, 0.4, 0.8, 1.6, 3.2, LONGEST, LONGEST])
+    clock[0] += LONGEST
+    assert recovery.pause() == 0
     recovery.succeeded()
     recovery.failed()
-    assert not recovery.pausing  # one bad frame costs nothing but itself
+    assert recovery.pause() == 0  # one bad frame costs nothing but itself
+
+
+def test_a_runtime_is_given_up_after_failures_in_a_row():
+    recovery = Recovery()
+    assert [recovery.failed() for _ in range(2 * ENOUGH)] == ([False] * (ENOUGH - 1) + [True]) * 2
+
+
+def test_one_cameras_failures_neither_pause_the_others_nor_give_up_a_runtime_that_works(clock):
+    recovery = Recovery(2)
+    recovery.succeeded(1)
+    for _ in range(10 * ENOUGH):
+        clock[0] += HEALTHY / 2
+        assert not recovery.failed(0) and not recovery.pause(1)
+        recovery.succeeded(1)
+    assert recovery.pause(0)
+    assert recovery.failed(1), "nobody's frames succeed any more"
+    recovery.succeeded(1)
+    assert not any(recovery.failed(0) for _ in range(ENOUGH))
+    clock[0] += HEALTHY  # the other camera sends nothing any more: its success is too old to count
+    assert recovery.failed(0)
 
 
 def test_who_failed_is_avoided_first_on_the_gpu_then_in_turns_on_the_cpu():
