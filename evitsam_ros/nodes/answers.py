@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from ..segment import Frame, LatencyBudget, Masks, Prompt, PromptError, Segmenter
 from ..tracking import TrackedCamera
+from .continuity import Continuity
 from .frame_settings import FrameSettings
 from .health import Health
+from .intake import Job
 from .prompted import Prompted
 
 
@@ -31,6 +34,7 @@ class Answers:
     ) -> None:
         self._camera = TrackedCamera(segmenter)
         self._health, self._drop, self._refuse = health, drop, refuse
+        self._continuity = Continuity()
         self._mode: tuple[str, bool] | None = None
         self._budget: LatencyBudget | None = None
 
@@ -44,29 +48,41 @@ class Answers:
         self._camera.segmenter = segmenter
 
     def masks(
-        self, frame: Frame, wanted: Sequence[Prompted], settings: FrameSettings, waited: float = 0.0
+        self, frame: Frame, wanted: Sequence[Prompted], settings: FrameSettings, job: Job
     ) -> tuple[Masks, dict[int, str]]:
-        """The masks of a frame, and the names of their objects by id.
+        """The masks of a frame, none of them empty, and the names of their objects by id.
 
         Args:
             wanted: the prompted objects, in prompt mode.
-            waited: seconds that the frame has waited for its turn.
+            job: says when the frame came, and in which session.
         """
-        mode = settings.mode, settings.track
-        if mode != self._mode:
+        self._keep_up(settings, frame.stamp or job.arrived, job.session)
+        if settings.mode == "everything":
+            masks, names = self._everything(frame, settings, time.monotonic() - job.arrived)
+        else:
+            masks, names = self._prompted(frame, wanted, settings.track)
+        found = masks.areas > 0
+        self._health.count("empty_masks", int((~found).sum()))
+        return masks if found.all() else masks.select(found), names
+
+    def _keep_up(self, settings: FrameSettings, stamp: float, session: object) -> None:
+        """Forget how objects moved where that is not known: after a pause, and in another mode."""
+        mode, before = (settings.mode, settings.track), self._mode
+        paused = self._continuity.is_broken(stamp, session)
+        if mode != before:
             self._mode = mode
             self._health.forget_timings()
+        if before is not None and settings.track != before[1]:
             self._camera.reset()
-        if settings.mode == "everything":
-            return self._everything(frame, settings, waited)
-        return self._prompted(frame, wanted, settings.track)
+        elif paused or mode != before:
+            self._camera.pause()
 
     def _everything(
         self, frame: Frame, settings: FrameSettings, waited: float
     ) -> tuple[Masks, dict[int, str]]:
         limits = self.segmenter.thresholds().but(**settings.thresholds())
         answer = self._camera.everything if settings.track else self.segmenter.everything
-        budget = self._latency_budget(settings.latency_budget_ms / 1e3)
+        budget = self._latency_budget(settings.latency_budget_ms / 1e3, waited)
         masks = answer(frame, settings.top_n, limits, budget=budget)
         self._health.note("prompts_left_out", [budget.left_out if budget else 0])
         return masks, dict.fromkeys(masks.object_ids.tolist(), "")
@@ -107,11 +123,13 @@ class Answers:
                 self._drop(item)
         return prompts
 
-    def _latency_budget(self, seconds: float) -> LatencyBudget | None:
+    def _latency_budget(self, seconds: float, waited: float) -> LatencyBudget | None:
+        """What is left of ``seconds`` for a frame that has waited; None for no limit."""
         if seconds <= 0:
             self._budget = None
-        elif self._budget is None:
-            self._budget = LatencyBudget(seconds)
-        else:
-            self._budget.seconds = seconds
+            return None
+        left = max(0.0, seconds - waited)
+        if self._budget is None:
+            self._budget = LatencyBudget(left)
+        self._budget.seconds = left
         return self._budget

@@ -15,7 +15,7 @@ import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
 from ..encodings import ImageError, compressed_to_frame, image_to_frame
-from ..segment import Frame, Segmenter
+from ..segment import Frame, Masks, Segmenter
 from .answers import Answers
 from .calibration import Calibration
 from .entities import Entities
@@ -53,6 +53,7 @@ class Channel:
         self.calibration: Calibration | None = None
         self._space: SpaceOutput | None = None
         self._intake: Intake | None = None
+        self._outputs: Outputs | None = None
         self._ahead: tuple[Image | CompressedImage, Frame | None] | None = None
 
     def configure(
@@ -135,6 +136,11 @@ class Channel:
         if self._intake is not None:
             self._intake.pause(reason)
 
+    def resume(self) -> None:
+        """The node is about to be active again."""
+        if self._outputs is not None:
+            self._outputs.resume()
+
     def _parameter(self, name: str) -> Any:
         return self._node.get_parameter(name).value
 
@@ -148,51 +154,69 @@ class Channel:
         self._ahead = job.message, self._frame(job.message)
         return self._ahead[1]
 
-    def answer(self, job: Job) -> None:
-        """Make and publish the masks of a frame."""
+    def answer(self, job: Job) -> bool:
+        """Make and publish the masks of a frame; whether the networks have run for it."""
         intake, settings = self._intake, FrameSettings.read(self._parameter)
+        ahead, self._ahead = self._ahead, None
+        if intake is None or self._is_late(job) or not intake.takes(job, settings.mode):
+            return False
         wanted = self.prompts.begin(job.order, settings.track)
         if wanted is None:
-            return
-        reason = "an error"
+            return False
+        frame = ahead[1] if ahead is not None and ahead[0] is job.message else None
+        reason, ran = "inference failed", False
         try:
-            reason = self._publish_masks(intake, job, wanted, settings)
+            reason, ran = self._answer(job, frame, wanted, settings)
         finally:
             dropped = self.prompts.finish(answered=not reason, keep=settings.track)
             if dropped is not None:
                 intake.report_dropped(dropped, reason)
+        return ran
 
-    def _publish_masks(
-        self, intake: Intake, job: Job, wanted: list[Prompted], settings: FrameSettings
-    ) -> str:
-        """Answer a frame; why it was not, or nothing."""
-        listeners, in_space = self._listeners()
-        if not listeners | in_space:
+    def _answer(
+        self, job: Job, frame: Frame | None, wanted: list[Prompted], settings: FrameSettings
+    ) -> tuple[str, bool]:
+        """Why a frame was not answered, empty if it was; and whether the networks have run."""
+        answers, start = self._answers, time.perf_counter()
+        if not any(self._listeners()):
             self.health.count("frames_without_listener")
-            return "nobody listens to the outputs"
-        start = time.perf_counter()
-        ahead, self._ahead = self._ahead, None
-        frame = ahead[1] if ahead is not None and ahead[0] is job.message else self._frame(job.message)
+            return "nobody listens to the outputs", False
+        frame = frame if frame is not None else self._frame(job.message)
         if frame is None:
-            return "the image cannot be used"
+            return "the image cannot be used", False
         converted = time.perf_counter()
-        masks, names = self._answers.masks(frame, wanted, settings)
+        masks, names = answers.masks(frame, wanted, settings, job)
         segmented = time.perf_counter()
-        header, space = job.message.header, self._space
+        ran = "encode" in answers.segmenter.timings
+        if self._is_late(job):
+            self.health.count("answers_not_published")
+            return "the node was disabled or deactivated meanwhile", ran
+        if settings.mode == "prompt":
+            masks, names = _without_removed(masks, names, self.prompts.wanted())
+        self._publish(job.message.header, frame, masks, names, settings)
+        end = time.perf_counter()
+        stages = {"convert": converted - start, **answers.segmenter.timings}
+        self.health.frame_out(
+            {**stages, "publish": end - segmented, "total": end - start},
+            self._age(job.message.header),
+            settings.max_age_s,
+        )
+        return "", ran
+
+    def _is_late(self, job: Job) -> bool:
+        """Whether the node is, or was, disabled or inactive since the frame came."""
+        return self._intake is None or job.session is not self._intake.session or not self._node.accepts
+
+    def _publish(
+        self, header: Any, frame: Frame, masks: Masks, names: dict[int, str], settings: FrameSettings
+    ) -> None:
+        (listeners, in_space), space = self._listeners(), self._space
 
         def publish_in_space(labels: np.ndarray) -> None:
             space.publish(header, frame.image, masks, labels)
 
         with_labels = publish_in_space if in_space else None
         self._outputs.publish(header, frame, masks, names, listeners, settings.overlay_alpha, with_labels)
-        end = time.perf_counter()
-        stages = {"convert": converted - start, **self._answers.segmenter.timings}
-        self.health.frame_out(
-            {**stages, "publish": end - segmented, "total": end - start},
-            self._age(header),
-            settings.max_age_s,
-        )
-        return ""
 
     def _listeners(self) -> tuple[set[str], set[str]]:
         """Outputs that somebody listens to: in the picture, and in space."""
@@ -211,3 +235,9 @@ class Channel:
     def _age(self, header: Any) -> float:
         """Seconds since the stamp, by the node's clock."""
         return (self._node.get_clock().now().nanoseconds - stamp_ns(header)) / 1e9
+
+
+def _without_removed(masks: Masks, names: dict[int, str], wanted: set[int]) -> tuple[Masks, dict[int, str]]:
+    """What was removed while the networks ran is not published."""
+    kept = np.array([identity in wanted for identity in masks.object_ids.tolist()], bool)
+    return masks.select(kept), {i: name for i, name in names.items() if i in wanted}

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What comes in for one camera: which images are answered, and which orders wait for theirs.
 
-Used by the executor's thread alone; what it decides goes to the :class:`PromptStore` and to the turns.
+Used by the executor's thread, unless a method says otherwise. What it decides goes to the
+:class:`PromptStore` and to the turns.
 """
 
 from __future__ import annotations
@@ -160,6 +161,14 @@ class Intake:
         for order in self.prompts.give_up_all():
             self.report_dropped(order, reason)
         self._turns.withdraw(self._index, lambda job: True)
+
+    def takes(self, job: Job, mode: str) -> bool:
+        """Whether a frame whose turn has come is answered in this mode. Called by the inference thread."""
+        if job.order is None or mode == "prompt":
+            return True
+        if (order := self.prompts.give_up(job.order)) is not None:
+            self.report_dropped(order, "the mode has changed to everything")
+        return False
 
     def report_dropped(self, order: Order, reason: str) -> None:
         """An order was not answered on its image."""

@@ -102,10 +102,10 @@ class PromptStore:
         with self._lock:
             return number in self._waiting
 
-    def give_up(self, number: int) -> None:
-        """The order will not be answered."""
+    def give_up(self, number: int) -> Order | None:
+        """The order will not be answered; it, if it still waited."""
         with self._lock:
-            self._waiting.pop(number, None)
+            return self._waiting.pop(number, None)
 
     def give_up_all(self) -> list[Order]:
         """No order that waits will be answered; they."""
