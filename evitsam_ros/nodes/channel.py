@@ -33,6 +33,9 @@ from .recent_images import stamp_ns
 from .space import SpaceOutput
 from .worker import Turns
 
+#: Why a frame was not answered.
+NO_LISTENER = "nobody listens to the outputs"
+
 
 class Channel:
     """What belongs to one camera of a segmenter.
@@ -169,7 +172,9 @@ class Channel:
             reason, ran = self._answer(job, frame, wanted, settings)
         finally:
             dropped = self.prompts.finish(answered=not reason, keep=settings.track)
-            if dropped is not None:
+            if dropped is not None and dropped.array and reason == NO_LISTENER:
+                self.health.count("prompts_without_listener")  # a detector runs on
+            elif dropped is not None:
                 intake.report_dropped(dropped, reason)
         return ran
 
@@ -180,7 +185,7 @@ class Channel:
         answers, start = self._answers, time.perf_counter()
         if not any(self._listeners()):
             self.health.count("frames_without_listener")
-            return "nobody listens to the outputs", False
+            return NO_LISTENER, False
         frame = frame if frame is not None else self._frame(job.message)
         if frame is None:
             return "the image cannot be used", False
