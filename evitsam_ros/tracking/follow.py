@@ -2,8 +2,8 @@
 """Prompt once, keep the object: a prompt given on one frame goes with its object from then on.
 
 The prompt moves as the picture under the object's mask moves. An answer that does not fit (it jumped, grew or
-shrank at once, or scores far below what it used to) is not given; after some such frames the object is lost,
-and found again only by its looks.
+shrank at once, scores far below what it used to, or looks like something else) is not given; after some such
+frames the object is lost, and found again only by its looks.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..segment import Embedding, Masks, Prompt, PromptError
-from .association import describe, mask_ious
+from .association import alike, describe, mask_ious
 from .carry import carry, in_view, prompt_of, resized
 from .flow import Flow, FlowEstimator
 
@@ -28,6 +28,8 @@ class FollowOptions:
         score: least predicted IoU, as a share of what the object has had.
         patience: frames without a fitting answer before the object is lost.
         likeness: least cosine of its description then and now, to be found again.
+        still_alike: the same from one frame to the next. What is right has 0.6 and more, the background that
+            takes the place of an object which left quickly often less.
     """
 
     overlap: float = 0.4
@@ -35,6 +37,7 @@ class FollowOptions:
     score: float = 0.6
     patience: int = 5
     likeness: float = 0.75
+    still_alike: float = 0.5
 
 
 @dataclass
@@ -133,8 +136,12 @@ class Follower:
             return True
         if score < options.score * followed.score:
             return False
-        if followed.lost or followed.mask is None:
-            return _looks_like(look, followed.description, options.likeness)
+        alone = followed.lost or followed.mask is None
+        least = options.likeness if alone else options.still_alike
+        if not alike(look[None], followed.description[None], least)[0, 0]:
+            return False
+        if alone:
+            return True
         before = max(1, int(followed.mask.sum()))
         growth = mask.sum() / before
         overlap = float(mask_ious(followed.mask[None], mask[None])[0, 0])
@@ -156,11 +163,6 @@ class Follower:
         followed.missed += 1
         if followed.missed >= self.options.patience:
             followed.lost = True
-
-
-def _looks_like(look: np.ndarray, known: np.ndarray, likeness: float) -> bool:
-    """Whether two descriptions are of one object; those of length 0, on a uniform embedding, tell nothing."""
-    return not known.any() or not look.any() or float(look @ known) >= likeness
 
 
 def _on_its_mask(followed: Followed, embedding: Embedding) -> Prompt:

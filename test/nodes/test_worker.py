@@ -26,6 +26,41 @@ def test_next_waits_for_an_item_that_comes_after():
     assert turns.dropped == [1]
 
 
+def simulated(periods: list[float], offsets: list[float], work: float, seconds: float) -> list[list[float]]:
+    """Ages of the frames of each camera at the beginning of their work, with the policy ``next``."""
+    turns, ages = Turns(len(periods), "next"), [[] for _ in periods]
+    due, free = list(offsets), 0.0
+    turns.take(0)
+    while min(due) < seconds:
+        camera = due.index(min(due))
+        now = due[camera]
+        while free <= now and (turn := turns.take(0)) is not None:
+            start = max(free, turn[1])
+            ages[turn[0]].append(start - turn[1])
+            free = start + work
+        turns.put(now, camera)
+        due[camera] += periods[camera]
+        if free <= now and (turn := turns.take(0)) is not None:
+            ages[turn[0]].append(now - turn[1])
+            free = now + work
+    return ages
+
+
+def test_next_answers_every_camera():
+    """Two cameras of 30 Hz, 2 ms apart, and one of 1 Hz beside one of 30 Hz."""
+    both = simulated([1 / 30, 1 / 30], [0.0, 0.002], work=0.01, seconds=4)
+    assert all(119 <= len(ages) <= 121 for ages in both)
+    fast, slow = simulated([1 / 30, 1.0], [0.0, 0.4], work=0.02, seconds=12)
+    assert len(slow) == 12 and len(fast) > 300
+
+
+def test_next_starts_from_young_frames_when_the_network_is_slow():
+    for cameras in (1, 2):
+        ages = simulated([1 / 30] * cameras, [0.0, 0.002][:cameras], work=0.1, seconds=10)
+        assert all(len(of_camera) >= 60 / cameras for of_camera in ages)
+        assert max(map(max, ages)) <= 1 / 30 + 1e-6
+
+
 def test_close_wakes_a_waiting_worker():
     turns = Turns()
     threading.Timer(0.1, turns.close).start()
@@ -144,3 +179,20 @@ def test_work_in_common_comes_first_and_its_failure_stops_nobody():
         time.sleep(0.01)
     worker.stop()
     assert done == [[0, 1], (0, "a"), (1, "b")] and str(failed[0][1]) == "too much memory"
+
+
+def test_what_fails_after_the_end_is_not_reported():
+    begun, gate, failures = threading.Event(), threading.Event(), []
+
+    def work(camera: int, item: str) -> None:
+        begun.set()
+        gate.wait(60)
+        raise RuntimeError("after the end")
+
+    worker = Worker(Turns(2), work, lambda *failure: failures.append(failure))
+    worker.turns.put("long", 0)
+    worker.turns.put("never", 1)
+    assert begun.wait(60)
+    assert not worker.stop(seconds=0.05), "it still works"
+    gate.set()
+    assert worker.stop(seconds=60) and failures == []
