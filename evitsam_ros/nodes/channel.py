@@ -26,7 +26,7 @@ from .intake import Intake, Job
 from .outputs import Outputs
 from .prompt_store import PromptStore
 from .prompt_topics import PromptTopics
-from .prompted import Prompted
+from .prompted import Work
 from .qos import newest_only
 from .rare_encodings import with_cv_bridge
 from .recent_images import stamp_ns
@@ -163,24 +163,22 @@ class Channel:
         ahead, self._ahead = self._ahead, None
         if intake is None or self._is_late(job) or not intake.takes(job, settings.mode):
             return False
-        wanted = self.prompts.begin(job.order, settings.track)
-        if wanted is None:
+        work = self.prompts.begin(job.order, settings.track)
+        if work is None:
             return False
         frame = ahead[1] if ahead is not None and ahead[0] is job.message else None
         reason, ran = "inference failed", False
         try:
-            reason, ran = self._answer(job, frame, wanted, settings)
+            reason, ran = self._answer(job, frame, work, settings)
         finally:
-            dropped = self.prompts.finish(answered=not reason, keep=settings.track)
+            dropped = self.prompts.finish(work, answered=not reason, keep=settings.track)
             if dropped is not None and dropped.array and reason == NO_LISTENER:
                 self.health.count("prompts_without_listener")  # a detector runs on
             elif dropped is not None:
                 intake.report_dropped(dropped, reason)
         return ran
 
-    def _answer(
-        self, job: Job, frame: Frame | None, wanted: list[Prompted], settings: FrameSettings
-    ) -> tuple[str, bool]:
+    def _answer(self, job: Job, frame: Frame | None, work: Work, settings: FrameSettings) -> tuple[str, bool]:
         """Why a frame was not answered, empty if it was; and whether the networks have run."""
         answers, start = self._answers, time.perf_counter()
         if not any(self._listeners()):
@@ -190,14 +188,14 @@ class Channel:
         if frame is None:
             return "the image cannot be used", False
         converted = time.perf_counter()
-        masks, names = answers.masks(frame, wanted, settings, job)
+        masks, names = answers.masks(frame, list(work.objects), settings, job)
         segmented = time.perf_counter()
         ran = "encode" in answers.segmenter.timings
         if self._is_late(job):
             self.health.count("answers_not_published")
             return "the node was disabled or deactivated meanwhile", ran
         if settings.mode == "prompt":
-            masks, names = _without_removed(masks, names, self.prompts.wanted())
+            masks, names = _without_removed(masks, names, self.prompts.wanted(work))
         self._publish(job.message.header, frame, masks, names, settings)
         end = time.perf_counter()
         stages = {"convert": converted - start, **answers.segmenter.timings}

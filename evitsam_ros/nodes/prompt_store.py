@@ -15,7 +15,7 @@ from itertools import count
 
 from .identities import Identities
 from .incoming_prompts import ObjectPrompt
-from .prompted import Order, Prompted
+from .prompted import Order, Prompted, Work
 
 
 class PromptStore:
@@ -37,8 +37,7 @@ class PromptStore:
         #: Objects of the newest array that came, whether or not it counts yet.
         self._newest_array: tuple[Prompted, ...] = ()
         self._waiting: dict[int, Order] = {}
-        self._begun: Order | None = None
-        self._in_work: list[Prompted] = []
+        self._work: Work | None = None
 
     # Executor's thread -----------------------------------------------------------------------------
 
@@ -120,7 +119,8 @@ class PromptStore:
             number = len(self._ids())
             self._clicks, self._array, self._newest_array = [], [], ()
             self._waiting.clear()
-            self._begun, self._in_work = None, []
+            if self._work is not None:
+                self._work.objects, self._work.order = [], None
             self._identities.clear()
             return number
 
@@ -152,7 +152,7 @@ class PromptStore:
 
     # Inference thread ------------------------------------------------------------------------------
 
-    def begin(self, number: int | None, track: bool) -> list[Prompted] | None:
+    def begin(self, number: int | None, track: bool) -> Work | None:
         """What an image is asked about; None when its order is void.
 
         Args:
@@ -165,25 +165,25 @@ class PromptStore:
             order = self._waiting.pop(number, None) if number is not None else None
             if order is None and number is not None:
                 return None
-            self._begun = order
             array = self._array if order is None or not order.array else []
-            self._in_work = [*self._clicks, *array, *(order.objects if order is not None else ())]
-            return list(self._in_work)
+            self._work = Work([*self._clicks, *array, *(order.objects if order is not None else ())], order)
+            return self._work
 
-    def wanted(self) -> set[int]:
+    def wanted(self, work: Work) -> set[int]:
         """Ids of the objects in work that were not removed meanwhile."""
         with self._lock:
-            return {item.identity for item in self._in_work}
+            return work.ids
 
     def drop(self, item: Prompted) -> None:
         """Forget one object that does not fit its image."""
         with self._lock:
             self._without(lambda other: other is item)
 
-    def finish(self, answered: bool, keep: bool) -> Order | None:
+    def finish(self, work: Work, answered: bool, keep: bool) -> Order | None:
         """End the work on an image.
 
         Args:
+            work: as begun.
             answered: its masks were published: the objects of its order persist from now on.
             keep: an array's objects persist, too.
 
@@ -191,7 +191,10 @@ class PromptStore:
             The order that was not answered, if there is one.
         """
         with self._lock:
-            order, self._begun, self._in_work = self._begun, None, []
+            order = work.order
+            if work is not self._work:  # another thread has gone on
+                return order
+            self._work = None
             if order is None or not answered:
                 return order
             if not order.array:
@@ -205,7 +208,9 @@ class PromptStore:
 
     def _ids(self, of_arrays: bool = True) -> set[int]:
         """Ids of all objects, or of those of clicks alone."""
-        orders = [*self._waiting.values(), *([self._begun] if self._begun is not None else [])]
+        orders = list(self._waiting.values())
+        if self._work is not None and self._work.order is not None:
+            orders.append(self._work.order)
         waiting = [item for order in orders if of_arrays or not order.array for item in order.objects]
         return {item.identity for item in (*self._clicks, *(self._array if of_arrays else ()), *waiting)}
 
@@ -221,11 +226,13 @@ class PromptStore:
         def left(items: Iterable[Prompted]) -> list[Prompted]:
             return [item for item in items if not which(item)]
 
-        self._clicks, self._array, self._in_work = map(left, (self._clicks, self._array, self._in_work))
+        self._clicks, self._array = left(self._clicks), left(self._array)
         self._newest_array = tuple(left(self._newest_array))
         for number, order in list(self._waiting.items()):
             self._waiting[number] = replace(order, objects=tuple(left(order.objects)))
             if not order.array and not self._waiting[number].objects:
                 del self._waiting[number]
-        if self._begun is not None:
-            self._begun = replace(self._begun, objects=tuple(left(self._begun.objects)))
+        if (work := self._work) is not None:
+            work.objects = left(work.objects)
+            if work.order is not None:
+                work.order = replace(work.order, objects=tuple(left(work.order.objects)))

@@ -45,3 +45,20 @@ class Order:
     stamp: int = 0
     until: float = float("inf")
     has_image: bool = False
+
+
+@dataclass(eq=False)
+class Work:
+    """What an image in work is asked about; what is removed meanwhile leaves it.
+
+    Attributes:
+        objects: all that are asked for.
+        order: that the image is answered for; None: what persists alone.
+    """
+
+    objects: list[Prompted]
+    order: Order | None = None
+
+    @property
+    def ids(self) -> set[int]:
+        return {item.identity for item in self.objects}

@@ -46,9 +46,7 @@ def resized(prompt: Prompt, before: tuple[int, int], now: tuple[int, int]) -> Pr
     def moved(box: np.ndarray | None) -> np.ndarray | None:
         return None if box is None else box * np.tile(scale, 2)
 
-    return replace(
-        prompt, points=prompt.points * scale, box=moved(prompt.box), guess=moved(prompt.guess)
-    )
+    return replace(prompt, points=prompt.points * scale, box=moved(prompt.box), guess=moved(prompt.guess))
 
 
 def in_view(prompt: Prompt, size: tuple[int, int]) -> Prompt:
