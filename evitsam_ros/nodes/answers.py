@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from ..segment import Frame, LatencyBudget, Masks, Prompt, PromptError, Segmenter
 from ..tracking import TrackedCamera
+from .continuity import Continuity
+from .frame_settings import FrameSettings
 from .health import Health
-from .prompt_store import Prompted, PromptStore
+from .intake import Job
+from .prompted import Prompted
 
 
 class Answers:
@@ -18,22 +21,20 @@ class Answers:
 
     Args:
         segmenter: shared by all cameras.
-        prompts: what is asked for in prompt mode.
-        parameter: the value of a parameter, now.
-        refuse: told (kind, text) of prompts that do not fit.
+        drop: told of prompted objects that do not fit their image.
+        refuse: told (kind, text) of them.
     """
 
     def __init__(
         self,
         segmenter: Segmenter,
-        prompts: PromptStore,
         health: Health,
-        parameter: Callable[[str], Any],
+        drop: Callable[[Prompted], None],
         refuse: Callable[[str, str], None],
     ) -> None:
         self._camera = TrackedCamera(segmenter)
-        self._prompts, self._health = prompts, health
-        self._parameter, self._refuse = parameter, refuse
+        self._health, self._drop, self._refuse = health, drop, refuse
+        self._continuity = Continuity()
         self._mode: tuple[str, bool] | None = None
         self._budget: LatencyBudget | None = None
 
@@ -46,26 +47,50 @@ class Answers:
         """Go on with another runtime, from the next frame on; objects keep their ids."""
         self._camera.segmenter = segmenter
 
-    def masks(self, frame: Frame) -> tuple[Masks, dict[int, str]]:
-        """The masks of a frame, and the names of their objects by id."""
-        mode, track = self._parameter("mode"), self._parameter("track")
-        if (mode, track) != self._mode:
-            self._mode = mode, track
-            self._health.forget_timings()
-            self._camera.reset()
-        return self._everything(frame, track) if mode == "everything" else self._prompted(frame, track)
+    def masks(
+        self, frame: Frame, wanted: Sequence[Prompted], settings: FrameSettings, job: Job
+    ) -> tuple[Masks, dict[int, str]]:
+        """The masks of a frame, none of them empty, and the names of their objects by id.
 
-    def _everything(self, frame: Frame, track: bool) -> tuple[Masks, dict[int, str]]:
-        limits = self.segmenter.thresholds().but(**self._thresholds())
-        answer = self._camera.everything if track else self.segmenter.everything
-        budget = self._latency_budget()
-        masks = answer(frame, self._parameter("top_n"), limits, budget=budget)
+        Args:
+            wanted: the prompted objects, in prompt mode.
+            job: says when the frame came, and in which session.
+        """
+        self._keep_up(settings, frame.stamp or job.arrived, job.session)
+        if settings.mode == "everything":
+            masks, names = self._everything(frame, settings, time.monotonic() - job.arrived)
+        else:
+            masks, names = self._prompted(frame, wanted, settings.track)
+        found = masks.areas > 0
+        self._health.count("empty_masks", int((~found).sum()))
+        return masks if found.all() else masks.select(found), names
+
+    def _keep_up(self, settings: FrameSettings, stamp: float, session: object) -> None:
+        """Forget how objects moved where that is not known: after a pause, and in another mode."""
+        mode, before = (settings.mode, settings.track), self._mode
+        paused = self._continuity.is_broken(stamp, session)
+        if mode != before:
+            self._mode = mode
+            self._health.forget_timings()
+        if before is not None and settings.track != before[1]:
+            self._camera.reset()
+        elif paused or mode != before:
+            self._camera.pause()
+
+    def _everything(
+        self, frame: Frame, settings: FrameSettings, waited: float
+    ) -> tuple[Masks, dict[int, str]]:
+        limits = self.segmenter.thresholds().but(**settings.thresholds())
+        answer = self._camera.everything if settings.track else self.segmenter.everything
+        budget = self._latency_budget(settings.latency_budget_ms / 1e3, waited)
+        masks = answer(frame, settings.top_n, limits, budget=budget)
         self._health.note("prompts_left_out", [budget.left_out if budget else 0])
         return masks, dict.fromkeys(masks.object_ids.tolist(), "")
 
-    def _prompted(self, frame: Frame, track: bool) -> tuple[Masks, dict[int, str]]:
+    def _prompted(
+        self, frame: Frame, wanted: Sequence[Prompted], track: bool
+    ) -> tuple[Masks, dict[int, str]]:
         camera = self._camera
-        wanted = self._prompts.all()
         prompts = self._usable(wanted, frame.size, camera.known if track else {})
         if not prompts:
             camera.reset()
@@ -81,7 +106,7 @@ class Answers:
         return masks, {item.identity: item.name for item in wanted if item.identity in prompts}
 
     def _usable(
-        self, wanted: list[Prompted], size: tuple[int, int], known: Mapping[int, Prompt]
+        self, wanted: Sequence[Prompted], size: tuple[int, int], known: Mapping[int, Prompt]
     ) -> dict[int, Prompt]:
         """The prompts that fit this frame, by id, and those ``known`` from earlier ones, which have moved.
 
@@ -95,20 +120,16 @@ class Answers:
                 prompts[item.identity] = item.prompt
             except PromptError as error:
                 self._refuse("bad_prompts", f"prompt dropped: {error}")
-                self._prompts.drop(item)
+                self._drop(item)
         return prompts
 
-    def _latency_budget(self) -> LatencyBudget | None:
-        seconds = self._parameter("latency_budget_ms") / 1e3
+    def _latency_budget(self, seconds: float, waited: float) -> LatencyBudget | None:
+        """What is left of ``seconds`` for a frame that has waited; None for no limit."""
         if seconds <= 0:
             self._budget = None
-        elif self._budget is None:
-            self._budget = LatencyBudget(seconds)
-        else:
-            self._budget.seconds = seconds
+            return None
+        left = max(0.0, seconds - waited)
+        if self._budget is None:
+            self._budget = LatencyBudget(left)
+        self._budget.seconds = left
         return self._budget
-
-    def _thresholds(self) -> dict[str, float | None]:
-        names = {"score": "score_threshold", "stability": "stability_threshold", "nms": "nms_threshold"}
-        found = {key: self._parameter(name) for key, name in names.items()}
-        return {key: value if value >= 0 else None for key, value in found.items()}

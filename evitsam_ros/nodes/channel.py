@@ -8,53 +8,34 @@ Names are relative, so that they can be remapped: ``image`` and ``~/label_map`` 
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
 from ..encodings import ImageError, compressed_to_frame, image_to_frame
-from ..segment import Frame, Segmenter
+from ..segment import Frame, Masks, Segmenter
 from .answers import Answers
-from .arrivals import Arrivals
 from .calibration import Calibration
 from .entities import Entities
+from .frame_settings import FrameSettings
 from .health import Health
 from .image_transport import transport_topic
 from .incoming_prompts import MAX_OBJECTS
+from .intake import Intake, Job
 from .outputs import Outputs
 from .parameters import intensity_limits
 from .prompt_store import PromptStore
-from .prompt_topics import Change, PromptTopics
+from .prompt_topics import PromptTopics
+from .prompted import Work
 from .qos import newest_only
-from .recent_images import RecentImages, stamp_ns
+from .recent_images import stamp_ns
 from .space import SpaceOutput
-from .worker import MOST_ASKED, Turns
+from .worker import Turns
 
-#: Prompts that wait for a frame which has not come yet, at most.
-MOST_AWAITED = 32
-
-
-@dataclass(frozen=True)
-class Job:
-    """A frame to answer, and what to do with the prompts just before."""
-
-    message: Image | CompressedImage
-    change: Change | None = None
-    replaces: bool = False
-
-
-@dataclass(frozen=True)
-class Awaited:
-    """Prompts for a frame that has not come yet."""
-
-    topic: str
-    stamp: int
-    change: Change
-    replaces: bool
-    until: float
+#: Why a frame was not answered.
+NO_LISTENER = "nobody listens to the outputs"
 
 
 class Channel:
@@ -75,9 +56,8 @@ class Channel:
         self._refuse = lambda kind, text: refuse(self.health, kind, text)
         self.calibration: Calibration | None = None
         self._space: SpaceOutput | None = None
-        self._turns: Turns[Job] | None = None
-        self._last_taken = 0.0
-        self._asked_by_stamp = False
+        self._intake: Intake | None = None
+        self._outputs: Outputs | None = None
         self._ahead: tuple[Image | CompressedImage, Frame | None] | None = None
 
     def configure(
@@ -96,24 +76,25 @@ class Channel:
             turns: where frames wait; this camera's are put at ``index``.
             subscribe: to the images; else they come through :meth:`on_image` alone.
         """
-        self._options, self._turns, self._index = options, turns, index
-        self._recent = RecentImages(options["history_frames"], options["history_s"])
-        self._awaited: deque[Awaited] = deque()
-        self._arrivals = Arrivals()
-        self._answers = Answers(segmenter, self.prompts, self.health, self._parameter, self._refuse)
+        transport = options["image_transport"]
+        kind = Image if transport == "raw" else CompressedImage
+        self._topic = transport_topic(self._node, self._inputs + "image", transport)
+        self._answers = Answers(segmenter, self.health, self.prompts.drop, self._refuse)
         self._outputs = Outputs(entities, self._private)
-        self._topics = PromptTopics(
-            entities,
-            self._private,
+        self._intake = Intake(
             self.prompts,
-            self.ask,
+            self.health,
+            turns,
+            index,
+            self._topic,
+            options,
+            self._parameter,
+            lambda: self._node.accepts,
             self._refuse,
-            self.frame_id,
-            lambda: self.health.count("objects_removed"),
         )
-        kind, topic = self._image_topic()
+        self._topics = PromptTopics(entities, self._private, self._intake, self._refuse)
         if subscribe:
-            entities.subscription(kind, topic, self.on_image, newest_only(options["reliability"]))
+            entities.subscription(kind, self._topic, self.on_image, newest_only(options["reliability"]))
         if options["depth"] or options["clicks_in_space"]:
             self.calibration = Calibration(
                 entities, self._inputs + "camera_info", options["reliability"], options["image_rectified"]
@@ -124,11 +105,10 @@ class Channel:
             )
 
     def release(self) -> None:
-        """Forget the frames and the networks; the prompts stay."""
-        if self._turns is not None:
-            self._recent.clear()
-            self._awaited.clear()
-        self._turns = self._answers = self._outputs = self._space = self.calibration = None
+        """Forget the frames and the networks; the prompts stay, but for those of one image alone."""
+        self.pause("the node is cleaned up")
+        self.prompts.forget_stamped()
+        self._intake = self._answers = self._outputs = self._space = self.calibration = None
 
     def use(self, segmenter: Segmenter) -> None:
         """Go on with another runtime. Called by the inference thread."""
@@ -138,111 +118,31 @@ class Channel:
 
     def on_image(self, message: Image | CompressedImage) -> None:
         """A frame has come: keep it, and answer it when its turn comes."""
-        turns = self._turns
-        if turns is None or not self._node.accepts:
-            return
-        self.health.frame_in()
-        self._recent.add(message)
-        self._watch_arrivals(message)
-        if self._meet_awaited(message):
-            return
-        if self._only_when_asked():
-            self.health.count("frames_not_asked_about")
-            return
-        now, rate = time.monotonic(), self._parameter("max_rate_hz")
-        if rate > 0 and now - self._last_taken < 0.95 / rate:
-            self.health.count("frames_skipped_by_max_rate")
-            return
-        self._last_taken = now
-        turns.put(Job(message), self._index)
-
-    def ask(self, topic: str, header: Any, change: Change, replaces: bool = False) -> None:
-        """Prompts have come, for the frame that has the header's stamp; for the newest without a stamp.
-
-        A click whose stamp no frame has is for the newest as well; a detector's boxes (``replaces``) are not.
-        """
-        stamp = stamp_ns(header) if header is not None else 0
-        self.health.count("prompts_in")
-        if not stamp or self._turns is None:
-            change()
-            return
-        self._asked_by_stamp |= replaces
-        message = self._recent.find(stamp)
-        if message is None and self._parameter("unknown_stamp") == "nearest":
-            message = self._recent.nearest(stamp)
-        if message is not None:
-            self._answer_on(topic, Job(message, change, replaces))
-        elif not replaces:
-            change()  # tools stamp a click with its own time: what is seen now is meant
-        elif self._recent.is_to_come(stamp) and len(self._awaited) < MOST_AWAITED:
-            until = time.monotonic() + self._options["history_s"]
-            self._awaited.append(Awaited(topic, stamp, change, replaces, until))
-        else:
-            self._no_such_frame(topic, stamp)
+        if self._intake is not None:
+            self._intake.on_image(message)
 
     def click(self, topic: str, header: Any, x: float, y: float) -> None:
         """See :meth:`PromptTopics.click`."""
         self._topics.click(topic, header, x, y)
 
-    def frame_id(self) -> str:
-        """The coordinate frame of the newest image, empty when there is none."""
-        message = self.newest()
-        return message.header.frame_id if message is not None else ""
-
     def newest(self) -> Image | CompressedImage | None:
         """The newest image, if it is not too old."""
-        return self._recent.newest() if self._turns is not None else None
+        return self._intake.newest() if self._intake is not None else None
 
     def tick(self) -> None:
-        """Once in a while: report prompts whose frame has not come."""
-        now = time.monotonic()
-        while self._turns is not None and self._awaited and self._awaited[0].until < now:
-            late = self._awaited.popleft()
-            self._no_such_frame(late.topic, late.stamp)
+        """Once in a while: see :meth:`Intake.tick`."""
+        if self._intake is not None:
+            self._intake.tick()
 
-    def _answer_on(self, topic: str, job: Job) -> None:
-        if not self._turns.ask(job, self._index, replaces=job.replaces):
-            self._refuse(
-                "bad_prompts", f"{topic}: {MOST_ASKED} prompts wait for their frames already; send fewer"
-            )
+    def pause(self, reason: str) -> None:
+        """Answer nothing from now on, not even the frame in work; what waits is let go, with the reason."""
+        if self._intake is not None:
+            self._intake.pause(reason)
 
-    def _no_such_frame(self, topic: str, stamp: int) -> None:
-        self._refuse(
-            "unknown_stamps",
-            f"{topic}: no image has the stamp {stamp / 1e9:.3f} s; {self._recent} "
-            "(history_frames, history_s); unknown_stamp: nearest takes the nearest",
-        )
-
-    def _meet_awaited(self, message: Image | CompressedImage) -> bool:
-        """Answer the prompts that waited for this frame; whether there were any."""
-        stamp = stamp_ns(message.header)
-        meant = [awaited for awaited in self._awaited if awaited.stamp == stamp]
-        for awaited in meant:
-            self._awaited.remove(awaited)
-            self._answer_on(awaited.topic, Job(message, awaited.change, awaited.replaces))
-        return bool(meant)
-
-    def _only_when_asked(self) -> bool:
-        """Frames of a detector's own: without tracking its boxes say nothing of other frames."""
-        by_itself = self._parameter("mode") == "everything" or self._parameter("track")
-        return self._asked_by_stamp and not by_itself and not self.prompts.all()
-
-    def _watch_arrivals(self, message: Image | CompressedImage) -> None:
-        self._arrivals.add(stamp_ns(message.header) / 1e9)
-        missing = self._arrivals.missing
-        self.health.note("frames_missing_by_stamps", [f"{missing:.0%}"])
-        if missing > Arrivals.TOO_MANY:
-            self.health.warn(
-                "frames_missing",
-                f"{self._image_topic()[1]}: {missing:.0%} of the frames do not arrive (by their stamps); "
-                "with Fast DDS start the camera with FASTRTPS_DEFAULT_PROFILES_FILE=…/fastdds_images.xml, or "
-                "use image_transport: compressed",
-            )
-
-    def _image_topic(self) -> tuple[type, str]:
-        transport = self._options["image_transport"]
-        kind = Image if transport == "raw" else CompressedImage
-        return kind, transport_topic(self._node, self._inputs + "image", transport)
+    def resume(self) -> None:
+        """The node is about to be active again."""
+        if self._outputs is not None:
+            self._outputs.resume()
 
     def _parameter(self, name: str) -> Any:
         return self._node.get_parameter(name).value
@@ -252,55 +152,81 @@ class Channel:
     def frame_ahead(self, job: Job) -> Frame | None:
         """The picture of a frame that :meth:`answer` will encode; None if it need not."""
         self._expect_depth(job)
-        wanted = self._parameter("mode") == "everything" or job.change is not None or self.prompts.all()
+        wanted = self._parameter("mode") == "everything" or job.order is not None or self.prompts.all()
         if not wanted or not any(self._listeners()):
             return None
         self._ahead = job.message, self._frame(job.message)
         return self._ahead[1]
 
-    def answer(self, job: Job) -> None:
-        """Make and publish the masks of a frame."""
+    def answer(self, job: Job) -> bool:
+        """Make and publish the masks of a frame; whether the networks have run for it."""
         self._expect_depth(job)
-        if job.change is not None:
-            job.change()
-        try:
-            self._publish_masks(job.message)
-        finally:
-            if job.replaces and not self._parameter("track"):
-                self.prompts.detect([])  # they were meant for this frame alone
-
-    def _expect_depth(self, job: Job) -> None:
-        if self._space is not None:
-            self._space.expect(job.message.header)
-
-    def _publish_masks(self, message: Image | CompressedImage) -> None:
-        listeners, in_space = self._listeners()
-        if not listeners | in_space:
-            self.health.count("frames_without_listener")
-            return
-        start = time.perf_counter()
+        intake, settings = self._intake, FrameSettings.read(self._parameter)
         ahead, self._ahead = self._ahead, None
-        frame = ahead[1] if ahead is not None and ahead[0] is message else self._frame(message)
+        if intake is None or self._is_late(job) or not intake.takes(job, settings.mode):
+            return False
+        work = self.prompts.begin(job.order, settings.track)
+        if work is None:
+            return False
+        frame = ahead[1] if ahead is not None and ahead[0] is job.message else None
+        reason, ran = "inference failed", False
+        try:
+            reason, ran = self._answer(job, frame, work, settings)
+        finally:
+            dropped = self.prompts.finish(work, answered=not reason, keep=settings.track)
+            if dropped is not None and dropped.array and reason == NO_LISTENER:
+                self.health.count("prompts_without_listener")  # a detector runs on
+            elif dropped is not None:
+                intake.report_dropped(dropped, reason)
+        return ran
+
+    def _answer(self, job: Job, frame: Frame | None, work: Work, settings: FrameSettings) -> tuple[str, bool]:
+        """Why a frame was not answered, empty if it was; and whether the networks have run."""
+        answers, start = self._answers, time.perf_counter()
+        if not any(self._listeners()):
+            self.health.count("frames_without_listener")
+            return NO_LISTENER, False
+        frame = frame if frame is not None else self._frame(job.message)
         if frame is None:
-            return
+            return "the image cannot be used", False
         converted = time.perf_counter()
-        masks, names = self._answers.masks(frame)
+        masks, names = answers.masks(frame, list(work.objects), settings, job)
         segmented = time.perf_counter()
-        header, space = message.header, self._space
-
-        def publish_in_space(labels) -> None:
-            space.publish(header, frame.image, masks, labels, names)
-
-        alpha = self._parameter("overlay_alpha")
-        with_labels = publish_in_space if in_space else None
-        self._outputs.publish(header, frame, masks, names, listeners, alpha, with_labels)
+        ran = "encode" in answers.segmenter.timings
+        if self._is_late(job):
+            self.health.count("answers_not_published")
+            return "the node was disabled or deactivated meanwhile", ran
+        if settings.mode == "prompt":
+            masks, names = _without_removed(masks, names, self.prompts.wanted(work))
+        self._publish(job.message.header, frame, masks, names, settings)
         end = time.perf_counter()
-        stages = {"convert": converted - start, **self._answers.segmenter.timings}
+        stages = {"convert": converted - start, **answers.segmenter.timings}
         self.health.frame_out(
             {**stages, "publish": end - segmented, "total": end - start},
-            self._age(header),
-            self._parameter("max_age_s"),
+            self._age(job.message.header),
+            settings.max_age_s,
         )
+        return "", ran
+
+    def _is_late(self, job: Job) -> bool:
+        """Whether the node is, or was, disabled or inactive since the frame came."""
+        return self._intake is None or job.session is not self._intake.session or not self._node.accepts
+
+    def _publish(
+        self, header: Any, frame: Frame, masks: Masks, names: dict[int, str], settings: FrameSettings
+    ) -> None:
+        (listeners, in_space), space = self._listeners(), self._space
+
+        def publish_in_space(labels: np.ndarray) -> None:
+            space.publish(header, frame.image, masks, labels, names)
+
+        with_labels = publish_in_space if in_space else None
+        self._outputs.publish(header, frame, masks, names, listeners, settings.overlay_alpha, with_labels)
+
+    def _expect_depth(self, job: Job) -> None:
+        """Hold the depth of a frame that is about to be answered."""
+        if self._space is not None:
+            self._space.expect(job.message.header)
 
     def _listeners(self) -> tuple[set[str], set[str]]:
         """Outputs that somebody listens to: in the picture, and in space."""
@@ -314,9 +240,15 @@ class Channel:
                 return compressed_to_frame(message, limits)
             return image_to_frame(message, limits)
         except ImageError as error:
-            self._refuse("bad_images", f"{self._image_topic()[1]}: {error}")
+            self._refuse("bad_images", f"{self._topic}: {error}")
             return None
 
     def _age(self, header: Any) -> float:
         """Seconds since the stamp, by the node's clock."""
         return (self._node.get_clock().now().nanoseconds - stamp_ns(header)) / 1e9
+
+
+def _without_removed(masks: Masks, names: dict[int, str], wanted: set[int]) -> tuple[Masks, dict[int, str]]:
+    """What was removed while the networks ran is not published."""
+    kept = np.array([identity in wanted for identity in masks.object_ids.tolist()], bool)
+    return masks.select(kept), {i: name for i, name in names.items() if i in wanted}

@@ -9,6 +9,8 @@ from typing import Any
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile, qos_policy_name_from_kind
 
+from .qos import CameraQoS
+
 try:
     from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 except ImportError:  # ROS 2 Humble
@@ -30,10 +32,13 @@ class Entities:
     def subscription(self, kind: type, topic: str, callback: Callable, qos: QoSProfile | int) -> None:
         def mismatch(event: Any) -> None:
             policy = qos_policy_name_from_kind(event.last_policy_kind)
+            by_parameter = policy == "RELIABILITY" and isinstance(qos, CameraQoS)
+            remedy = "set the parameter reliability to best_effort, or change" if by_parameter else "change"
+            offered = {"RELIABILITY": " to reliable", "DURABILITY": " to transient_local"}.get(policy, "")
             self._refuse(
                 "qos_mismatch",
                 f"{topic}: a publisher's {policy} is less than this subscription asks for, so nothing comes "
-                f"from it; set the parameter reliability to best_effort, or change the publisher "
+                f"from it; {remedy} the publisher{offered} "
                 f"(ros2 topic info -v {self._node.resolve_topic_name(topic)})",
             )
 

@@ -19,6 +19,15 @@ BACKGROUND = "background"
 MAX_OBJECTS = 256
 
 
+@dataclass(frozen=True)
+class ObjectPrompt:
+    """One object that a message asks for; ``name`` is its class, ``sender_id`` the id that it came with."""
+
+    prompt: Prompt
+    name: str = ""
+    sender_id: str = ""
+
+
 @dataclass
 class _Parts:
     points: list[tuple[float, float]] = field(default_factory=list)
@@ -27,13 +36,13 @@ class _Parts:
     name: str = ""
 
 
-def prompts_from_detections(message) -> list[tuple[Prompt, str]]:
-    """A vision_msgs/Detection2DArray -> prompts and the class names they came with.
+def prompts_from_detections(message) -> list[ObjectPrompt]:
+    """A vision_msgs/Detection2DArray -> its objects.
 
     Raises:
         PromptError: naming the detection by its index, and the value that is wrong.
     """
-    objects: dict[str | int, _Parts] = {}
+    objects: dict[str | int, _Parts] = {}  # the index in place of an id that is empty
     for index, detection in enumerate(message.detections):
         try:
             _add(objects.setdefault(detection.id or index, _Parts()), detection)
@@ -41,10 +50,16 @@ def prompts_from_detections(message) -> list[tuple[Prompt, str]]:
             raise PromptError(f"detection {index}: {error}") from error
     if len(objects) > MAX_OBJECTS:
         raise PromptError(f"{len(objects)} objects at once; expected at most {MAX_OBJECTS}")
-    return [
-        (Prompt(points=parts.points or None, labels=parts.labels or None, box=parts.box), parts.name)
-        for parts in objects.values()
-    ]
+    return [_object(key, parts) for key, parts in objects.items()]
+
+
+def _object(key: str | int, parts: _Parts) -> ObjectPrompt:
+    try:
+        prompt = Prompt(points=parts.points or None, labels=parts.labels or None, box=parts.box)
+    except PromptError as error:
+        which = f"the object with id {key!r}" if isinstance(key, str) else f"detection {key}"
+        raise PromptError(f"{which}: {error}") from error
+    return ObjectPrompt(prompt, parts.name, key if isinstance(key, str) else "")
 
 
 def _add(parts: _Parts, detection) -> None:

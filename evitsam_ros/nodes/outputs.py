@@ -46,6 +46,10 @@ class Outputs:
         """Which of the outputs somebody listens to; ``label_info`` is latched and does not count."""
         return {name for name, made in self._publishers.items() if made.get_subscription_count() > 0}
 
+    def resume(self) -> None:
+        """Publish the names with the next masks: what was published while inactive went nowhere."""
+        self._names = None
+
     def publish(
         self,
         header: Header,

@@ -81,6 +81,12 @@ PARAMETERS: dict[str, Spec] = {
         live=True,
     ),
     "history_frames": Spec(16, "Images that are kept for prompts with stamps, at most.", low=1, high=256),
+    "history_mb": Spec(
+        128.0,
+        "Memory for the images that are kept, 10^6 bytes; the newest is kept whatever its size.",
+        low=0.0,
+        high=65536.0,
+    ),
     "history_s": Spec(
         2.0, "How long images are kept for prompts, and prompts for images, seconds.", low=0.0, high=60.0
     ),

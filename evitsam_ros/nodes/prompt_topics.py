@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from geometry_msgs.msg import Point, PointStamped
@@ -12,16 +11,13 @@ from std_srvs.srv import Trigger
 
 from ..segment import PromptError
 from .entities import Entities
-from .incoming_prompts import MAX_OBJECTS, prompt_from_click, prompts_from_detections
-from .prompt_store import PromptStore
+from .incoming_prompts import ObjectPrompt, prompt_from_click, prompts_from_detections
+from .intake import Intake, Refuse
 
 try:
     from vision_msgs.msg import Detection2DArray
 except ImportError:
     Detection2DArray = None
-
-#: Brings prompts into the store, at the time of the frame that they are meant for.
-Change = Callable[[], None]
 
 
 class PromptTopics:
@@ -30,26 +26,12 @@ class PromptTopics:
     Args:
         entities: makes the subscriptions and the service.
         prefix: before every name: ``~/``, or ``~/CAMERA/``.
-        store: what is asked for.
-        ask: told (topic, header, change, replaces) what is asked of the frame with the header's stamp;
-            ``replaces``: what the topic asked for before is void.
+        intake: takes what is asked for.
         refuse: told (kind, text) of what cannot be meant.
-        frame_id: the coordinate frame of the camera's newest image, empty when there is none.
-        removed: told of every object that is taken away by its id.
     """
 
-    def __init__(
-        self,
-        entities: Entities,
-        prefix: str,
-        store: PromptStore,
-        ask: Callable[[str, Any, Change, bool], None],
-        refuse: Callable[[str, str], None],
-        frame_id: Callable[[], str],
-        removed: Callable[[], None],
-    ) -> None:
-        self._prefix, self._store = prefix, store
-        self._ask, self._refuse, self._frame_id, self._removed = ask, refuse, frame_id, removed
+    def __init__(self, entities: Entities, prefix: str, intake: Intake, refuse: Refuse) -> None:
+        self._prefix, self._intake, self._refuse = prefix, intake, refuse
         if Detection2DArray is not None:
             entities.subscription(Detection2DArray, prefix + "prompts", self._on_detections, 10)
         entities.subscription(PointStamped, prefix + "point", self._on_point, 10)
@@ -60,19 +42,20 @@ class PromptTopics:
     def _on_detections(self, message: Any) -> None:
         topic = self._prefix + "prompts"
         try:
-            prompts = prompts_from_detections(message)
+            objects = prompts_from_detections(message)
         except PromptError as error:
             self._refuse("bad_prompts", f"{topic}: {error}")
             return
-        self._ask(topic, message.header, lambda: self._store.detect(prompts), True)
+        self._intake.ask(topic, message.header, objects, array=True)
 
     def _on_point(self, message: PointStamped) -> None:
         topic, frame = self._prefix + "point", message.header.frame_id
-        if frame and self._frame_id() and frame != self._frame_id():
+        expected = self._intake.frame_id()
+        if frame and expected and frame != expected:
             self._refuse(
                 "bad_prompts",
                 f"{topic}: the click is in frame {frame!r}; expected pixels in the camera's frame "
-                f"{self._frame_id()!r} (clicks in space go to clicked_point)",
+                f"{expected!r} (clicks in space go to clicked_point)",
             )
             return
         self.click(topic, message.header, message.point.x, message.point.y)
@@ -87,24 +70,16 @@ class PromptTopics:
         except PromptError as error:
             self._refuse("bad_prompts", f"{topic}: {error}")
             return
-
-        def change() -> None:
-            if not self._store.click(prompt):
-                text = f"{topic}: {MAX_OBJECTS} clicks are kept already; call {self._prefix}clear_prompts"
-                self._refuse("bad_prompts", text)
-
-        self._ask(topic, header, change, False)
+        self._intake.ask(topic, header, [ObjectPrompt(prompt)], array=False)
 
     def _on_remove(self, message: UInt32) -> None:
-        if self._store.remove(message.data):
-            self._removed()
-        else:
-            known = ", ".join(str(item.identity) for item in self._store.all()) or "none"
+        known = ", ".join(map(str, self._intake.prompts.ids())) or "none"
+        if not self._intake.remove(message.data):
             self._refuse(
                 "bad_prompts",
                 f"{self._prefix}remove_object: no prompted object has id {message.data}; there are: {known}",
             )
 
     def _on_clear(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success, response.message = True, f"{self._store.clear()} prompts cleared"
+        response.success, response.message = True, f"{self._intake.clear()} prompts cleared"
         return response

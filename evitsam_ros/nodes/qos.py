@@ -11,13 +11,17 @@ RELIABILITY = {
 }
 
 
-def newest_only(reliability: str) -> QoSProfile:
+class CameraQoS(QoSProfile):
+    """Quality of service whose reliability is the node's parameter ``reliability``."""
+
+
+def newest_only(reliability: str) -> CameraQoS:
     """Depth 1: an image that waits in a queue is an old image.
 
     ``best_effort`` matches every publisher. ``reliable`` gets big images through lossy transports, but
     matches reliable publishers only.
     """
-    return QoSProfile(history=QoSHistoryPolicy.KEEP_LAST, depth=1, reliability=RELIABILITY[reliability])
+    return CameraQoS(history=QoSHistoryPolicy.KEEP_LAST, depth=1, reliability=RELIABILITY[reliability])
 
 
 def results(depth: int = 2) -> QoSProfile:

@@ -18,39 +18,49 @@ def stamp_ns(header: Any) -> int:
 
 
 class RecentImages:
-    """At most ``most`` messages, none older than ``seconds`` since it came.
+    """At most ``most`` messages of ``most_bytes`` together, none older than ``seconds`` since it came.
 
-    Age counts from the arrival, so that clocks may jump: a bag that starts again, a simulation that does.
+    The newest is kept whatever its size. Age counts from the arrival, so that clocks may jump: a bag that
+    starts again, a simulation that does.
     """
 
-    def __init__(self, most: int, seconds: float) -> None:
+    def __init__(self, most: int, seconds: float, most_bytes: float = float("inf")) -> None:
         self.seconds = seconds
-        self._kept: deque[tuple[float, int, Any]] = deque(maxlen=most)
+        self._most, self._most_bytes = most, most_bytes
+        self._kept: deque[tuple[float, int, Any]] = deque()
+        self._bytes = 0
 
     def add(self, message: Any) -> None:
         self._kept.append((time.monotonic(), stamp_ns(message.header), message))
+        self._bytes += len(message.data)
+        while len(self._kept) > 1 and (len(self._kept) > self._most or self._bytes > self._most_bytes):
+            self._drop_oldest()
 
     def newest(self) -> Any | None:
-        self._forget()
+        self.forget_old()
         return self._kept[-1][2] if self._kept else None
 
     def find(self, stamp: int) -> Any | None:
         """The message with exactly this stamp, nanoseconds."""
-        self._forget()
+        self.forget_old()
         return next((message for _, known, message in reversed(self._kept) if known == stamp), None)
 
     def nearest(self, stamp: int) -> Any | None:
-        self._forget()
+        self.forget_old()
         return min(self._kept, key=lambda entry: abs(entry[1] - stamp), default=(0, 0, None))[2]
 
     def is_to_come(self, stamp: int) -> bool:
         """Whether the stamp is later than the newest image's."""
-        self._forget()
-        return not self._kept or stamp > self._kept[-1][1]
+        return self.seconds_ahead(stamp) > 0
+
+    def seconds_ahead(self, stamp: int) -> float:
+        """How much later a stamp is than the newest image's; the smallest amount when no image is kept."""
+        self.forget_old()
+        return (stamp - self._kept[-1][1]) / 1e9 if self._kept else 1e-9
 
     def __str__(self) -> str:
         """What is there, for an error."""
-        self._forget()
+        self.forget_old()
         if not self._kept:
             return "no image is kept"
         stamps = [stamp for _, stamp, _ in self._kept]
@@ -58,8 +68,13 @@ class RecentImages:
 
     def clear(self) -> None:
         self._kept.clear()
+        self._bytes = 0
 
-    def _forget(self) -> None:
+    def forget_old(self) -> None:
+        """Let go of images that are too old; to be called in time where no image comes any more."""
         oldest = time.monotonic() - self.seconds
         while self._kept and self._kept[0][0] < oldest:
-            self._kept.popleft()
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        self._bytes -= len(self._kept.popleft()[2].data)

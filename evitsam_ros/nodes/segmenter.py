@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import time
 import traceback
+from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
@@ -21,20 +22,22 @@ from std_srvs.srv import SetBool
 from ..backends import engines_missing
 from ..malloc import HeapWatch, give_back_memory, tune_malloc
 from ..segment import Segmenter
-from ..tensorrt.background import EngineSwitch, build_command
-from .channel import Channel, Job
+from .channel import Channel
 from .clicks_in_space import ClicksInSpace
 from .entities import Entities
 from .fastdds import use_profile
 from .health import Health
+from .inference import Inference
+from .intake import Job
 from .lifetime import ros, spin
 from .outputs import Detection2DArray
 from .parameters import declare_parameters, values
-from .recovery import Recovery
-from .worker import Turns, Worker
+from .worker import Turns
 
 #: Seconds between two log lines of one kind.
 THROTTLE = 2.0
+#: Seconds between two looks at what waits for too long.
+TICK = 0.25
 #: Characters of one; a name in a message may have millions.
 LONGEST = 500
 
@@ -57,10 +60,7 @@ class SegmenterNode(LifecycleNode):
         names = [name for name in self.get_parameter("cameras").value if name] or [""]
         self.cameras = [Channel(self, name, self._refuse) for name in names]
         self._subscribe = subscribe
-        self._segmenter: Segmenter | None = None
-        self._worker: Worker[Job] | None = None
-        self._switch: EngineSwitch[Segmenter] | None = None
-        self._recovery = Recovery()
+        self._inference: Inference | None = None
         self._heap = HeapWatch()
         self._active = False
         self._enabled = True
@@ -71,6 +71,7 @@ class SegmenterNode(LifecycleNode):
         # The heart beats while simulated time stands still, and when the clock is set back.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(period, self._publish_diagnostics, clock=steady)
+        self.create_timer(TICK, self._tick, clock=steady)
 
     @property
     def accepts(self) -> bool:
@@ -91,38 +92,38 @@ class SegmenterNode(LifecycleNode):
             return TransitionCallbackReturn.ERROR
         return TransitionCallbackReturn.SUCCESS
 
-    def _configure(self, options: dict) -> None:
+    def _configure(self, options: dict[str, Any]) -> None:
         if Detection2DArray is None:
             self.get_logger().warning(
                 "vision_msgs is not installed: ~/prompts, ~/detections and ~/label_info are off "
                 "(apt install ros-$ROS_DISTRO-vision-msgs)"
             )
-        self._segmenter = Segmenter.open(options["model"], options["backend"], options["threads"])
+        segmenter = Segmenter.open(options["model"], options["backend"], options["threads"])
         give_back_memory()
         if options["malloc_tuning"] and not tune_malloc():
             self.get_logger().info("malloc_tuning has no effect: this C library has no mallopt")
-        self._recovery = Recovery()
-        self.get_logger().info(f"model {self._segmenter.bundle.name}; {self._segmenter.description}")
-        if options["build_engines"] and engines_missing(self._segmenter.runtime):
-            self._build_engines(options)
+        self.get_logger().info(f"model {segmenter.bundle.name}; {segmenter.description}")
         turns: Turns[Job] = Turns(len(self.cameras), options["frame_policy"])
         for index, camera in enumerate(self.cameras):
-            camera.configure(
-                self._entities, self._segmenter, options, turns, index, subscribe=self._subscribe
-            )
+            camera.configure(self._entities, segmenter, options, turns, index, subscribe=self._subscribe)
         if options["clicks_in_space"]:
             ClicksInSpace(self, self._entities, self.cameras, self._refuse_all)
         self._entities.service(SetBool, "~/enable", self._on_enable)
-        self._worker = Worker(
-            turns, self._answer, self._failed, self._embed_together, lambda: self._segmenter.runtime.batch
+        self._inference = Inference(
+            self.cameras, turns, segmenter, options, self._refuse, self._refuse_all, self.get_logger()
         )
+        if options["build_engines"] and engines_missing(segmenter.runtime):
+            self._inference.build_engines()
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        for camera in self.cameras:
+            camera.resume()
         self._active = True
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._active = False
+        self._pause("the node is deactivated")
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -141,16 +142,13 @@ class SegmenterNode(LifecycleNode):
     def release(self) -> None:
         """End the inference thread, and take topics and networks away."""
         self._active = False
-        if self._worker is not None:
-            self._worker.stop()
-            self._worker = None
-        if self._switch is not None:
-            self._switch.stop()
-            self._switch = None
+        self._pause("the node is cleaned up")
+        if self._inference is not None:
+            self._inference.stop()
+            self._inference = None
         for camera in self.cameras:
             camera.release()
         self._entities.destroy()
-        self._segmenter = None
 
     def start(self) -> None:
         """Configure and activate, as the parameter ``autostart`` asks."""
@@ -159,61 +157,20 @@ class SegmenterNode(LifecycleNode):
         if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
             self.trigger_activate()
 
-    def _build_engines(self, options: dict) -> None:
-        """Build engines in a process of its own; the first frame after they are open is theirs."""
-        bundle = self._segmenter.bundle.folder
-        self.get_logger().info("building TensorRT engines meanwhile; this takes minutes, once")
-        self._switch = EngineSwitch(
-            build_command(bundle),
-            lambda: Segmenter.open(bundle, "tensorrt", options["threads"]),
-            lambda reason: self._refuse_all("engine_build", reason),
-        )
-
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._enabled = request.data
+        if not request.data:
+            self._pause("the node is disabled")
         response.success, response.message = True, "enabled" if request.data else "disabled"
         return response
 
-    # Inference thread ------------------------------------------------------------------------------
-
-    def _answer(self, camera: int, job: Job) -> None:
-        if self._switch is not None and (engines := self._switch.take()) is not None:
-            self._use(engines)
-        if self._recovery.pausing:
-            self.cameras[camera].health.count("frames_skipped_after_errors")
-            return
-        self.cameras[camera].answer(job)
-        self._recovery.succeeded()
-
-    def _embed_together(self, turns: list[tuple[int, Job]]) -> None:
-        """One encoder call for frames of several cameras."""
-        if self._recovery.pausing:
-            return
-        frames = [self.cameras[camera].frame_ahead(job) for camera, job in turns]
-        self._segmenter.embed_ahead([frame for frame in frames if frame is not None])
-
-    def _failed(self, camera: int, error: Exception) -> None:
-        """A frame could not be answered: nothing is published for it."""
-        if not rclpy.ok():
-            return
-        self._refuse(self.cameras[camera].health, "inference_errors", f"{type(error).__name__}: {error}")
-        if self._recovery.failed():
-            self._open_anew()
-
-    def _open_anew(self) -> None:
-        """The same networks again, on the next runtime where there is a choice."""
-        model, backend, threads = (self.get_parameter(n).value for n in ("model", "backend", "threads"))
-        self._recovery.give_up(self._segmenter.runtime.backends)
-        try:
-            self._use(Segmenter.open(model, backend, threads, self._recovery.avoid))
-        except Exception as error:
-            self._refuse_all("inference_errors", f"the networks cannot be opened anew: {error}")
-
-    def _use(self, segmenter: Segmenter) -> None:
-        self._segmenter = segmenter
+    def _pause(self, reason: str) -> None:
         for camera in self.cameras:
-            camera.use(segmenter)
-        self.get_logger().info(f"switched: {segmenter.description}")
+            camera.pause(reason)
+
+    def _pause(self, reason: str) -> None:
+        for camera in self.cameras:
+            camera.pause(reason)
 
     # Reports ---------------------------------------------------------------------------------------
 
@@ -236,16 +193,18 @@ class SegmenterNode(LifecycleNode):
         self.get_logger().error("".join(traceback.format_exception(error)), throttle_duration_sec=THROTTLE)
         self._refuse_all("callback_errors", f"{type(error).__name__}: {error}")
 
+    def _tick(self) -> None:
+        for camera in self.cameras:
+            camera.tick()
+
     def _publish_diagnostics(self) -> None:
         if self._active:
             self._heap.look()
-        for camera in self.cameras:
-            camera.tick()
         state = "inactive" if not self._active else "active" if self._enabled else "disabled"
-        segmenter, worker = self._segmenter, self._worker
-        backend = segmenter.description if segmenter else "none"
-        dropped = worker.turns.dropped if worker else [0] * len(self.cameras)
-        busy = worker.busy_for if worker else 0.0
+        inference = self._inference
+        backend = inference.segmenter.description if inference else "none"
+        dropped = inference.worker.turns.dropped if inference else [0] * len(self.cameras)
+        busy = inference.worker.busy_for if inference else 0.0
         name = self.get_fully_qualified_name()
         message = DiagnosticArray()
         message.header.stamp = self.get_clock().now().to_msg()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -23,21 +23,30 @@ MOST_ASKED = 32
 class Turns(Generic[Item]):
     """Whose frame is next: the cameras take turns, whatever their rates.
 
-    ``latest``: a worker that becomes free takes what is there. ``next``: it waits for a frame that comes
-    after that, so that every answer starts from the youngest one (at most one period old).
+    ``latest``: a worker that becomes free takes what is there. ``next``: of the cameras whose frames it has
+    just answered it waits for a newer one, so that every answer starts from a young frame (at most one period
+    old). The frames of other cameras stay.
 
     Attributes:
-        dropped: frames of each camera that a newer one replaced.
+        dropped: frames of each camera that a newer one replaced, or that lost their turn.
     """
 
     def __init__(self, cameras: int = 1, policy: str = "latest") -> None:
         self.policy = policy
         self.dropped = [0] * cameras
         self._newest: list[Item | None] = [None] * cameras
-        self._asked: list[deque[tuple[Item, bool]]] = [deque() for _ in range(cameras)]
+        self._asked: list[deque[Item]] = [deque() for _ in range(cameras)]
+        #: Until when a camera's asked frames wait, by the monotonic clock.
+        self._held = [0.0] * cameras
+        #: Cameras whose newest frames were handed out last; at first the worker is not free for any.
+        self._served: set[int] = set(range(cameras))
         self._last = cameras - 1
         self._changed = threading.Condition()
         self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
 
     def put(self, item: Item, camera: int = 0) -> None:
         """The camera's newest frame."""
@@ -47,34 +56,39 @@ class Turns(Generic[Item]):
             self._newest[camera] = item
             self._changed.notify()
 
-    def ask(self, item: Item, camera: int = 0, replaces: bool = False) -> bool:
-        """A frame that has to be answered; False when too many wait already.
-
-        Args:
-            replaces: earlier ones that were asked with this, and have not been answered, are void. So the
-                frames of a detector that is faster than the network do not pile up.
-        """
+    def ask(self, item: Item, camera: int = 0) -> bool:
+        """A frame that has to be answered; False when too many wait already."""
         with self._changed:
-            if replaces:
-                asked = self._asked[camera]
-                kept = [entry for entry in asked if not entry[1]]
-                self.dropped[camera] += len(asked) - len(kept)
-                self._asked[camera] = deque(kept)
             if len(self._asked[camera]) >= MOST_ASKED:
                 return False
-            self._asked[camera].append((item, replaces))
+            self._asked[camera].append(item)
             self._changed.notify()
             return True
+
+    def withdraw(self, camera: int, which: Callable[[Item], bool]) -> None:
+        """Frames of a camera that ``which`` names lose their turn; they count as dropped."""
+        with self._changed:
+            asked = self._asked[camera]
+            kept = deque(item for item in asked if not which(item))
+            self.dropped[camera] += len(asked) - len(kept)
+            self._asked[camera] = kept
+            newest = self._newest[camera]
+            if newest is not None and which(newest):
+                self._newest[camera] = None
+                self.dropped[camera] += 1
+
+    def hold(self, camera: int, seconds: float) -> None:
+        """Frames of a camera that were asked about wait for so long."""
+        with self._changed:
+            self._held[camera] = time.monotonic() + seconds
 
     def take(self, timeout: float | None = None) -> tuple[int, Item] | None:
         """The camera whose turn it is and its frame; None after ``timeout`` seconds or when closed."""
         with self._changed:
             if self.policy == "next":
-                for camera, item in enumerate(self._newest):
-                    self.dropped[camera] += item is not None
-                    self._newest[camera] = None
-            self._changed.wait_for(lambda: self._closed or self._whose() is not None, timeout)
-            camera = self._whose()
+                self._drop_newest(self._served)
+            self._served = set()
+            camera = self._wait(timeout)
             if self._closed or camera is None:
                 return None
             self._last = camera
@@ -97,17 +111,37 @@ class Turns(Generic[Item]):
             self._closed = True
             self._changed.notify_all()
 
+    def _wait(self, timeout: float | None) -> int | None:
+        """The camera whose turn it is; None after ``timeout`` seconds or when closed."""
+        end = time.monotonic() + timeout if timeout is not None else float("inf")
+        while not self._closed and (camera := self._whose()) is None:
+            held = (until for until, asked in zip(self._held, self._asked, strict=True) if asked)
+            left = min([end, *held]) - time.monotonic()
+            if left <= 0 and time.monotonic() >= end:
+                return None
+            self._changed.wait(max(left, 0.0) if left < float("inf") else None)
+        return None if self._closed else camera
+
+    def _drop_newest(self, cameras: Iterable[int]) -> None:
+        for camera in cameras:
+            self.dropped[camera] += self._newest[camera] is not None
+            self._newest[camera] = None
+
     def _pop(self, camera: int) -> Item:
-        if self._asked[camera]:
-            return self._asked[camera].popleft()[0]
+        if self._may_be_asked(camera):
+            return self._asked[camera].popleft()
         item, self._newest[camera] = self._newest[camera], None
+        self._served.add(camera)
         return item
+
+    def _may_be_asked(self, camera: int) -> bool:
+        return bool(self._asked[camera]) and time.monotonic() >= self._held[camera]
 
     def _whose(self) -> int | None:
         """The first camera after the last one served that has something."""
         cameras = len(self._newest)
         for camera in ((self._last + step) % cameras for step in range(1, cameras + 1)):
-            if self._asked[camera] or self._newest[camera] is not None:
+            if self._may_be_asked(camera) or self._newest[camera] is not None:
                 return camera
         return None
 
@@ -147,6 +181,8 @@ class Worker(Generic[Item]):
             if len(taken) > 1:
                 self._guarded(turn[0], lambda taken=taken: self._together(taken))
             for camera, item in taken:
+                if self.turns.closed:
+                    return
                 self._since = time.monotonic()
                 self._guarded(camera, lambda camera=camera, item=item: self._work(camera, item))
             self._since = None
@@ -155,9 +191,14 @@ class Worker(Generic[Item]):
         try:
             work()
         except Exception as error:
-            self._failed(camera, error)
+            if not self.turns.closed:
+                self._failed(camera, error)
 
-    def stop(self) -> None:
-        """Finish the frame in work and end the thread."""
+    def stop(self, seconds: float = 30.0) -> bool:
+        """Finish the frame in work and end the thread; whether it has ended within ``seconds``.
+
+        A thread that has not ends after its frame; what goes wrong with that is not reported any more.
+        """
         self.turns.close()
-        self._thread.join(timeout=30)
+        self._thread.join(timeout=seconds)
+        return not self._thread.is_alive()

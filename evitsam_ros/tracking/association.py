@@ -40,6 +40,15 @@ def describe(embedding: np.ndarray, masks: np.ndarray, cells: tuple[float, float
     return (means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-6)).astype(np.float32)
 
 
+def alike(first: np.ndarray, second: np.ndarray, likeness: float) -> np.ndarray:
+    """``(M, C)`` and ``(K, C)`` descriptions -> ``(M, K)`` bool: their cosine is ``likeness`` or more.
+
+    Descriptions of length 0, as on a uniform embedding, tell nothing, and are like any other.
+    """
+    blank = ~first.any(1)[:, None] | ~second.any(1)[None]
+    return blank | (first @ second.T >= likeness)
+
+
 def assign(scores: np.ndarray, least: float) -> list[tuple[int, int]]:
     """Pairs (row, column) of the assignment with the largest sum of scores, those of ``least`` or more."""
     if not scores.size:

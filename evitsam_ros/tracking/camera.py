@@ -27,10 +27,18 @@ class TrackedCamera:
         return self._given
 
     def reset(self) -> None:
-        """Forget every object, as after a change of the mode or a pause."""
+        """Forget every object."""
         self.tracker.reset()
         self.follower = Follower(self.follower.options)
         self._given = {}
+
+    def pause(self) -> None:
+        """The next frame does not follow the last one, and shows another scene, perhaps.
+
+        Objects of everything mode are forgotten. Prompted ones are kept and known by their looks alone.
+        """
+        self.tracker.reset()
+        self.follower.pause()
 
     def everything(
         self,

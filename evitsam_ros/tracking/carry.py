@@ -39,6 +39,16 @@ def carry(prompt: Prompt, matrix: np.ndarray, transform: Transform) -> Prompt:
     return replace(prompt, points=points, box=moved_box(prompt.box), guess=moved_box(prompt.guess))
 
 
+def resized(prompt: Prompt, before: tuple[int, int], now: tuple[int, int]) -> Prompt:
+    """A prompt given on an image of ``before`` (H, W) pixels, on the same image of ``now`` (H, W) pixels."""
+    scale = np.array([now[1] / before[1], now[0] / before[0]], np.float32)
+
+    def moved(box: np.ndarray | None) -> np.ndarray | None:
+        return None if box is None else box * np.tile(scale, 2)
+
+    return replace(prompt, points=prompt.points * scale, box=moved(prompt.box), guess=moved(prompt.guess))
+
+
 def in_view(prompt: Prompt, size: tuple[int, int]) -> Prompt:
     """The prompt cut to an image of (H, W) pixels; points outside are dropped.
 

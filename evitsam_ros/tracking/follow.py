@@ -2,8 +2,8 @@
 """Prompt once, keep the object: a prompt given on one frame goes with its object from then on.
 
 The prompt moves as the picture under the object's mask moves. An answer that does not fit (it jumped, grew or
-shrank at once, or scores far below what it used to) is not given; after some such frames the object is lost,
-and found again only by its looks.
+shrank at once, scores far below what it used to, or looks like something else) is not given; after some such
+frames the object is lost, and found again only by its looks.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..segment import Embedding, Masks, Prompt, PromptError
-from .association import describe, mask_ious
-from .carry import carry, in_view, prompt_of
+from .association import alike, describe, mask_ious
+from .carry import carry, in_view, prompt_of, resized
 from .flow import Flow, FlowEstimator
 
 
@@ -28,6 +28,8 @@ class FollowOptions:
         score: least predicted IoU, as a share of what the object has had.
         patience: frames without a fitting answer before the object is lost.
         likeness: least cosine of its description then and now, to be found again.
+        still_alike: the same from one frame to the next. What is right has 0.6 and more, the background that
+            takes the place of an object which left quickly often less.
     """
 
     overlap: float = 0.4
@@ -35,6 +37,7 @@ class FollowOptions:
     score: float = 0.6
     patience: int = 5
     likeness: float = 0.75
+    still_alike: float = 0.5
 
 
 @dataclass
@@ -56,6 +59,7 @@ class Follower:
         self.options = options or FollowOptions()
         self.objects: dict[int, Followed] = {}
         self._flow = FlowEstimator()
+        self._size: tuple[int, int] | None = None
 
     def add(self, prompt: Prompt, identity: int) -> None:
         """Follow what ``prompt`` means on the frame that is next decoded, in place of one of that id."""
@@ -68,13 +72,22 @@ class Follower:
     def clear(self) -> None:
         self.objects.clear()
 
+    def pause(self) -> None:
+        """Forget how the picture moves: on the next frame objects are known by their looks alone."""
+        self._flow.reset()
+
     @property
     def lost(self) -> list[int]:
         """Ids of the objects that are not in sight."""
         return [identity for identity, followed in self.objects.items() if followed.lost]
 
     def move(self, image: np.ndarray, embedding: Embedding) -> None:
-        """Carry the prompts to where the picture moved. A picture of another size leaves them in place."""
+        """Carry the prompts to where the picture moved; in one of another size to the same place in it."""
+        size, before = embedding.transform.size, self._size
+        self._size = size
+        if before is not None and before != size:
+            for followed in self.objects.values():
+                followed.prompt = resized(followed.prompt, before, size)
         flow = self._flow.update(image, embedding.transform)
         if flow is None:
             for followed in self.objects.values():
@@ -123,9 +136,12 @@ class Follower:
             return True
         if score < options.score * followed.score:
             return False
-        like = float(look @ followed.description)
-        if followed.lost or followed.mask is None:
-            return like >= options.likeness
+        alone = followed.lost or followed.mask is None
+        least = options.likeness if alone else options.still_alike
+        if not alike(look[None], followed.description[None], least)[0, 0]:
+            return False
+        if alone:
+            return True
         before = max(1, int(followed.mask.sum()))
         growth = mask.sum() / before
         overlap = float(mask_ious(followed.mask[None], mask[None])[0, 0])

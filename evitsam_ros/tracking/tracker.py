@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..segment import Embedding, Masks, Prompt, PromptError
-from .association import assign, describe, mask_ious
+from .association import alike, assign, describe, mask_ious
 from .carry import carry, in_view, prompt_of
 from .flow import FlowEstimator
 
@@ -31,6 +31,7 @@ class TrackOptions:
             everything.
         patience: frames for which an object that is not found is remembered.
         likeness: least cosine of two descriptions, for an object that comes back from behind something.
+        still_alike: the same from one frame to the next.
         near: a returning object is looked for within this many of its own sizes.
         most: objects remembered at once; the longest unseen go first.
     """
@@ -39,6 +40,7 @@ class TrackOptions:
     birth: int = 2
     patience: int = 30
     likeness: float = 0.75
+    still_alike: float = 0.5
     near: float = 3.0
     most: int = 512
 
@@ -127,7 +129,7 @@ class Tracker:
         data = np.asarray(embedding.data.image_embeddings)
         cells = (sides[0] / data.shape[2], sides[1] / data.shape[3])
         looks = describe(data, found, cells)
-        pairs = self._same(found)
+        pairs = self._same(found, looks)
         pairs += self._returned(found, looks, pairs)
         owners: dict[int, Track] = {}
         for row, column in pairs:
@@ -146,10 +148,13 @@ class Tracker:
         ids = np.array([owners[column].identity for column in shown], int)
         return replace(masks.select(np.array(shown, int)), object_ids=ids)
 
-    def _same(self, found: np.ndarray) -> list[tuple[int, int]]:
+    def _same(self, found: np.ndarray, looks: np.ndarray) -> list[tuple[int, int]]:
+        """Objects that are where they were, and still look alike."""
         if not self.tracks or not len(found):
             return []
         scores = mask_ious(np.stack([track.mask for track in self.tracks]), found)
+        known = np.stack([track.description for track in self.tracks])
+        scores[~alike(known, looks, self.options.still_alike)] = 0.0
         # Of two that overlap it alike, the one seen last has it.
         late = np.array([0.01 * min(track.missed, 10) for track in self.tracks], np.float32)
         return assign(np.where(scores >= self.options.overlap, scores - late[:, None], 0), 0.05)

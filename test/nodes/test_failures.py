@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """What breaks while the node runs is told, and what can be mended is."""
 
-import time
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
+from geometry_msgs.msg import Point
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
 
+from evitsam_ros.nodes import recovery as recovery_module
 from evitsam_ros.nodes.arrivals import Arrivals
 from evitsam_ros.nodes.health import HANGS, Health
-from evitsam_ros.nodes.recovery import ENOUGH, Recovery
+from evitsam_ros.nodes.recovery import ENOUGH, HEALTHY, LONGEST, Recovery
 
 from .conftest import pixels, write_known_bundle
 from .test_segmenter import detection, prompt, set_parameter
@@ -31,8 +34,6 @@ def fragile(robots, tmp_path_factory):
 
 def send(robot, brightness: int) -> int:
     """The stamp of a picture of one grey."""
-    import numpy as np
-
     return robot.send_image(image=np.full((96, 128, 3), brightness, np.uint8)).header.stamp.sec
 
 
@@ -64,15 +65,89 @@ def test_after_failures_in_a_row_the_networks_are_opened_anew(fragile):
     assert not set(black) & {mask.header.stamp.sec for mask in fragile.masks}
 
 
-def test_pauses_grow_and_end_with_a_success():
-    recovery = Recovery()
-    assert [recovery.failed() for _ in range(ENOUGH)] == [False] * (ENOUGH - 1) + [True]
-    assert recovery.pausing
-    time.sleep(0.5)
-    assert not recovery.pausing
+def test_the_networks_are_opened_again_as_configured_whatever_the_parameter_is_now(fragile):
+    """A typo in ``model`` takes effect at the next configuration, not when the networks are opened again."""
+    assert set_parameter(fragile, "model", "no such model").successful
+    before, opened = fragile.count("inference_errors"), fragile.process.output.count("switched: ")
+    for _ in range(300):
+        if fragile.process.output.count("switched: ") > opened:
+            break
+        send(fragile, BLACK)
+        fragile.peer.until(lambda: False, 0.1)
+    assert fragile.count("inference_errors") >= before + ENOUGH
+    assert "opened anew: " not in fragile.process.output
+    assert works(fragile)
+
+
+def test_one_cameras_failures_do_not_mute_the_other(robots, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("engines") / "fragile"
+    bundle = write_known_bundle(folder, fails_on_black=True)
+    robot = robots(bundle=bundle, backend="onnxruntime", cameras="[bad, good]")
+    robot.wait_state("active")
+
+    def status(camera: str) -> dict[str, str]:
+        name = f"/segmenter: segmentation {camera}"
+        found = [entry for entry in robot.status[-1].status if entry.name == name]
+        return {value.key: value.value for value in found[0].values} if found else {}
+
+    masks = robot.peer.listen(Image, robot.topic("good/mask"))
+    robot.peer.listen(Image, robot.topic("bad/mask"))
+    for camera in ("bad", "good"):
+        robot.peer.publish(robot.topic(f"{camera}/pixel"), Point(x=60.0, y=40.0))
+        assert robot.peer.until(lambda camera=camera: status(camera).get("prompts_in") == "1", 30)
+    sent = []
+    for _ in range(2000):
+        robot.send_image("/bad/image", np.full((96, 128, 3), BLACK, np.uint8))
+        sent.append(robot.send_image("/good/image").header.stamp.sec)
+        robot.peer.until(lambda: any(m.header.stamp.sec == sent[-1] for m in masks), 2.0)
+        if int(status("bad").get("inference_errors", 0)) >= 2 * ENOUGH and len(masks) > 10:
+            break
+    bad, good = status("bad"), status("good")
+    assert int(bad["inference_errors"]) >= 2 * ENOUGH and int(bad["frames_skipped_after_errors"]) > 0
+    assert "inference_errors" not in good and "frames_skipped_after_errors" not in good
+    assert int(good["frames_out"]) >= int(good["frames_in"]) - 1 - int(good["frames_dropped"])
+    assert "switched: " not in robot.process.output, "the runtime works"
+
+
+@pytest.fixture
+def clock(monkeypatch) -> list[float]:
+    """The monotonic clock of the recovery, in a list of one."""
+    now = [100.0]
+    monkeypatch.setattr(recovery_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
+def test_pauses_grow_and_end_with_a_success(clock):
+    recovery, pauses = Recovery(), []
+    for _ in range(8):
+        recovery.failed()
+        pauses.append(recovery.pause())
+    assert pauses == pytest.approx([0, 0.2, 0.4, 0.8, 1.6, 3.2, LONGEST, LONGEST])
+    clock[0] += LONGEST
+    assert recovery.pause() == 0
     recovery.succeeded()
     recovery.failed()
-    assert not recovery.pausing  # one bad frame costs nothing but itself
+    assert recovery.pause() == 0  # one bad frame costs nothing but itself
+
+
+def test_a_runtime_is_given_up_after_failures_in_a_row():
+    recovery = Recovery()
+    assert [recovery.failed() for _ in range(2 * ENOUGH)] == ([False] * (ENOUGH - 1) + [True]) * 2
+
+
+def test_one_cameras_failures_neither_pause_the_others_nor_give_up_a_runtime_that_works(clock):
+    recovery = Recovery(2)
+    recovery.succeeded(1)
+    for _ in range(10 * ENOUGH):
+        clock[0] += HEALTHY / 2
+        assert not recovery.failed(0) and not recovery.pause(1)
+        recovery.succeeded(1)
+    assert recovery.pause(0)
+    assert recovery.failed(1), "nobody's frames succeed any more"
+    recovery.succeeded(1)
+    assert not any(recovery.failed(0) for _ in range(ENOUGH))
+    clock[0] += HEALTHY  # the other camera sends nothing any more: its success is too old to count
+    assert recovery.failed(0)
 
 
 def test_who_failed_is_avoided_first_on_the_gpu_then_in_turns_on_the_cpu():
@@ -97,6 +172,17 @@ def test_a_camera_whose_qos_does_not_fit_is_told_with_the_remedy(robots):
     said = robot.diagnostics["last_error"]
     assert "image: a publisher's RELIABILITY is less" in said
     assert "reliability to best_effort" in said and "ros2 topic info -v /image" in said
+
+
+def test_the_advice_on_quality_of_service_names_a_parameter_only_where_it_helps(robots):
+    robot = robots(reliability="reliable")
+    robot.wait_state("active")
+    lossy = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+    robot.peer.node.create_publisher(Point, robot.topic("pixel"), lossy)
+    assert robot.peer.until(lambda: robot.count("qos_mismatch") == 1, 30)
+    said = robot.diagnostics["last_error"]
+    assert "~/pixel: a publisher's RELIABILITY is less" in said
+    assert "change the publisher to reliable" in said and "parameter" not in said
 
 
 def test_a_subscriber_that_asks_for_too_much_is_told(robots):

@@ -81,7 +81,8 @@ def test_detections(rng):
         prompts = prompts_from_detections(message)
         assert len(prompts) <= min(len(message.detections), MAX_OBJECTS)
         assert all(
-            np.isfinite(p.points).all() and (p.box is None or np.isfinite(p.box).all()) for p, _ in prompts
+            np.isfinite(p.points).all() and (p.box is None or np.isfinite(p.box).all())
+            for p in (item.prompt for item in prompts)
         )
 
     run("Detection2DArray", 700, lambda: refusing(PromptError, use, malformed.detections(rng), False))

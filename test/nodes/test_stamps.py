@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Prompts with a stamp are answered on the image that has it: detectors are late."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from geometry_msgs.msg import PointStamped
@@ -11,6 +14,7 @@ from evitsam_ros.nodes.recent_images import RecentImages, stamp_ns
 
 from .conftest import pixels
 from .test_segmenter import detection, set_parameter, vision_msgs
+from .wires import Wired
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +148,33 @@ def test_memory_is_bounded_by_number_and_by_age():
     assert gone.newest() is None and str(gone) == "no image is kept"
 
 
-def image(second: int) -> Image:
-    message = Image(data=np.zeros(1, np.uint8).tobytes())
+def test_memory_is_bounded_by_bytes_and_the_newest_image_is_kept():
+    recent = RecentImages(most=16, seconds=60.0, most_bytes=1000)
+    for second in range(10):
+        recent.add(image(second, 300))
+    assert str(recent).startswith("3 images of 7.000 to 9.000 s")
+    recent.add(image(10, 5000))
+    assert str(recent).startswith("1 images of 10.000 to 10.000 s")
+    recent.add(image(11, 300))
+    assert str(recent).startswith("1 images of 11.000")
+    recent.clear()
+    recent.add(image(12, 999))
+    assert recent.newest().header.stamp.sec == 12
+
+
+def test_old_images_are_let_go_when_the_camera_stops(known_bundle):
+    wired = Wired(known_bundle, history_s=0.0)
+    message = image(1, 300)
+    kept = weakref.ref(message.data)
+    wired.give("image", message)
+    wired.work()
+    del message
+    wired.channel.tick()
+    gc.collect()
+    assert kept() is None
+
+
+def image(second: int, size: int = 1) -> Image:
+    message = Image(data=np.zeros(size, np.uint8).tobytes())
     message.header.stamp.sec = second
     return message

@@ -3,7 +3,9 @@
 
 import threading
 import time
+from types import SimpleNamespace
 
+from evitsam_ros.nodes import worker as worker_module
 from evitsam_ros.nodes.worker import MOST_ASKED, Turns, Worker
 
 
@@ -22,6 +24,41 @@ def test_next_waits_for_an_item_that_comes_after():
     threading.Timer(0.1, turns.put, ["young"]).start()
     assert turns.take(2.0) == (0, "young")
     assert turns.dropped == [1]
+
+
+def simulated(periods: list[float], offsets: list[float], work: float, seconds: float) -> list[list[float]]:
+    """Ages of the frames of each camera at the beginning of their work, with the policy ``next``."""
+    turns, ages = Turns(len(periods), "next"), [[] for _ in periods]
+    due, free = list(offsets), 0.0
+    turns.take(0)
+    while min(due) < seconds:
+        camera = due.index(min(due))
+        now = due[camera]
+        while free <= now and (turn := turns.take(0)) is not None:
+            start = max(free, turn[1])
+            ages[turn[0]].append(start - turn[1])
+            free = start + work
+        turns.put(now, camera)
+        due[camera] += periods[camera]
+        if free <= now and (turn := turns.take(0)) is not None:
+            ages[turn[0]].append(now - turn[1])
+            free = now + work
+    return ages
+
+
+def test_next_answers_every_camera():
+    """Two cameras of 30 Hz, 2 ms apart, and one of 1 Hz beside one of 30 Hz."""
+    both = simulated([1 / 30, 1 / 30], [0.0, 0.002], work=0.01, seconds=4)
+    assert all(119 <= len(ages) <= 121 for ages in both)
+    fast, slow = simulated([1 / 30, 1.0], [0.0, 0.4], work=0.02, seconds=12)
+    assert len(slow) == 12 and len(fast) > 300
+
+
+def test_next_starts_from_young_frames_when_the_network_is_slow():
+    for cameras in (1, 2):
+        ages = simulated([1 / 30] * cameras, [0.0, 0.002][:cameras], work=0.1, seconds=10)
+        assert all(len(of_camera) >= 60 / cameras for of_camera in ages)
+        assert max(map(max, ages)) <= 1 / 30 + 1e-6
 
 
 def test_close_wakes_a_waiting_worker():
@@ -52,13 +89,35 @@ def test_what_was_asked_is_answered_in_its_order_and_before_the_newest():
     assert [turns.take(0)[1] for _ in range(3)] == ["first", "second", "newer"]
 
 
-def test_what_is_asked_again_makes_the_earlier_void():
+def test_withdrawn_frames_lose_their_turn_and_are_counted():
+    turns = Turns(2)
+    for item in range(5):
+        turns.ask(item, 1)
+    turns.put(6, 1)
+    turns.put(6, 0)
+    turns.withdraw(1, lambda item: item % 2 == 0)
+    assert [turns.take(0) for _ in range(4)] == [(0, 6), (1, 1), (1, 3), None]
+    assert turns.dropped == [0, 4]
+
+
+def test_held_frames_wait_and_stop_no_other(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(worker_module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    turns = Turns(2)
+    turns.ask("held", 0)
+    turns.hold(0, 5.0)
+    turns.put("newest", 0)
+    turns.ask("other", 1)
+    assert [turns.take(0), turns.take(0), turns.take(0)] == [(0, "newest"), (1, "other"), None]
+    clock[0] += 5.0
+    assert turns.take(0) == (0, "held")
+
+
+def test_a_worker_wakes_up_for_held_frames():
     turns = Turns()
-    turns.ask("click")
-    for item in range(50):
-        assert turns.ask(item, replaces=True)
-    assert [turns.take(0)[1] for _ in range(2)] == ["click", 49]
-    assert turns.dropped == [49] and turns.take(0) is None
+    turns.ask("held")
+    turns.hold(0, 0.2)
+    assert turns.take(60.0) == (0, "held")
 
 
 def test_too_many_questions_are_refused():
@@ -120,3 +179,20 @@ def test_work_in_common_comes_first_and_its_failure_stops_nobody():
         time.sleep(0.01)
     worker.stop()
     assert done == [[0, 1], (0, "a"), (1, "b")] and str(failed[0][1]) == "too much memory"
+
+
+def test_what_fails_after_the_end_is_not_reported():
+    begun, gate, failures = threading.Event(), threading.Event(), []
+
+    def work(camera: int, item: str) -> None:
+        begun.set()
+        gate.wait(60)
+        raise RuntimeError("after the end")
+
+    worker = Worker(Turns(2), work, lambda *failure: failures.append(failure))
+    worker.turns.put("long", 0)
+    worker.turns.put("never", 1)
+    assert begun.wait(60)
+    assert not worker.stop(seconds=0.05), "it still works"
+    gate.set()
+    assert worker.stop(seconds=60) and failures == []

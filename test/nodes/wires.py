@@ -54,6 +54,7 @@ class Wired:
 
     Attributes:
         counts: of its diagnostics.
+        segmenter: what it runs on.
         outputs: by topic.
     """
 
@@ -69,8 +70,8 @@ class Wired:
         self.channel = Channel(node, "", lambda health, kind, text: health.error(kind, text))
         self.turns: Turns[Job] = Turns()
         wires = Wires()
-        segmenter = Segmenter.open(bundle, "onnxruntime", 1)
-        self.channel.configure(wires, segmenter, self.options, self.turns, 0)
+        self.segmenter = Segmenter.open(bundle, "onnxruntime", 1)
+        self.channel.configure(wires, self.segmenter, self.options, self.turns, 0)
         self.outputs, self._inputs = wires.outputs, wires.inputs
         self.counts = self.channel.health.counts
 

@@ -236,3 +236,21 @@ def test_descriptions_tell_what_is_under_a_mask():
     similar = looks @ looks.T
     np.testing.assert_allclose(similar, [[1, -1, 1], [-1, 1, -1], [1, -1, 1]], atol=1e-5)
     assert describe(data, masks[:0], (4, 4)).shape == (0, 2)
+
+
+def test_after_a_pause_an_object_is_known_by_its_looks_alone(camera):
+    prompts = {1: Prompt(box=(30, 30, 78, 78))}
+    camera.prompted(Frame(scene(a=(30, 30))), prompts)
+    camera.pause()
+    assert camera.prompted(Frame(scene(a=(34, 30))), prompts).object_ids.tolist() == [1]
+    camera.pause()
+    assert not len(camera.prompted(Frame(scene(b=(30, 30))), prompts)), "something else is in its place"
+    camera.pause()
+    assert camera.prompted(Frame(scene(a=(30, 30))), prompts).object_ids.tolist() == [1]
+
+
+def test_after_a_pause_everything_mode_gives_new_ids(camera):
+    before = at(camera, a=(16, 16), b=(120, 120))
+    camera.pause()
+    after = at(camera, a=(16, 16), b=(120, 120))
+    assert len(before) == len(after) == 2 and not set(before) & set(after)
