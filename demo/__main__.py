@@ -12,6 +12,8 @@ from pathlib import Path
 import cv2
 import rclpy
 
+from evitsam_ros.bundle import DEFAULT_MODEL
+
 from .client import Answer, Client
 from .processes import NodeProcess
 
@@ -93,7 +95,7 @@ def main() -> int:
     start = time.monotonic()
     print("demo: camera and segmenter start as two processes", flush=True)
     nodes = {"camera": start_camera(SOURCE)}
-    nodes["segmenter"] = NodeProcess("segmenter", OUT / "segmenter.log", {"model": "lite_sam"})
+    nodes["segmenter"] = NodeProcess("segmenter", OUT / "segmenter.log", {"model": DEFAULT_MODEL})
     rclpy.init()
     client = Client()
     try:

@@ -21,6 +21,8 @@ FORMATS = (1, 2)
 DESCRIPTION = "model.yaml"
 #: The trained weights, for fine-tuning and the torch backend; networks may read theirs from it.
 CHECKPOINT = "model.safetensors"
+#: The bundle that node, command line, launch files and demo take when none is named.
+DEFAULT_MODEL = "efficientnet_sam_lite2"
 #: Widths of the cells that ``foveal_decoder.onnx`` can look at, in cells of the embedding.
 FOVEAL_STRIDES = (1, 2, 4, 8)
 #: What else the encoder gives the decoders, of strides 4 and 8; named as SAM 2 names them.

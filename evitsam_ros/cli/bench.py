@@ -6,10 +6,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..bundle import DEFAULT_MODEL
+
 
 def add(commands) -> None:
     parser = commands.add_parser("bench", help="latency by stage and runtime on this machine")
-    parser.add_argument("--model", default="lite_sam")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument(

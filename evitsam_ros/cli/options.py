@@ -6,6 +6,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..bundle import DEFAULT_MODEL
+
 
 def path(text: str) -> Path:
     """A path that is read; an empty one, which would be the current folder, is a mistake."""
@@ -36,7 +38,9 @@ def add_prompts(parser: argparse.ArgumentParser) -> None:
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="lite_sam", help="a bundle's name or folder (default lite_sam)")
+    parser.add_argument(
+        "--model", default=DEFAULT_MODEL, help="a bundle's name or folder (default: %(default)s)"
+    )
     parser.add_argument("--backend", default="auto", help="auto, tensorrt, onnxruntime, openvino or torch")
 
 

@@ -57,6 +57,7 @@ class Answers:
             job: says when the frame came, and in which session.
         """
         self._keep_up(settings, frame.stamp or job.arrived, job.session)
+        self.segmenter.min_region = self.segmenter.thresholds().but(**settings.thresholds()).min_region
         if settings.mode == "everything":
             masks, names = self._everything(frame, settings, time.monotonic() - job.arrived)
         else:

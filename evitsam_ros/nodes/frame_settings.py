@@ -19,6 +19,7 @@ class FrameSettings:
     score_threshold: float
     stability_threshold: float
     nms_threshold: float
+    min_region: float
     overlay_alpha: float
     max_age_s: float
 
@@ -32,5 +33,6 @@ class FrameSettings:
             "score": self.score_threshold,
             "stability": self.stability_threshold,
             "nms": self.nms_threshold,
+            "min_region": self.min_region,
         }
         return {name: value if value >= 0 else None for name, value in given.items()}

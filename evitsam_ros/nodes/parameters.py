@@ -14,6 +14,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from ..backends import BACKENDS
+from ..bundle import DEFAULT_MODEL
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Spec:
 
 
 PARAMETERS: dict[str, Spec] = {
-    "model": Spec("lite_sam", "Bundle: a name ('evitsam models' lists them) or a folder."),
+    "model": Spec(DEFAULT_MODEL, "Bundle: a name ('evitsam models' lists them) or a folder."),
     "backend": Spec("auto", "Runtime.", ("auto", *BACKENDS)),
     "build_engines": Spec(
         False, "On a GPU without engines: build them in the background, and switch when they are ready."
@@ -64,6 +65,13 @@ PARAMETERS: dict[str, Spec] = {
     "nms_threshold": Spec(
         -1.0,
         "Largest box IoU of two masks in everything mode; -1: the bundle's.",
+        low=-1.0,
+        high=1.0,
+        live=True,
+    ),
+    "min_region": Spec(
+        -1.0,
+        "Holes and specks smaller than this share of their mask are removed; 0: none; -1: the bundle's.",
         low=-1.0,
         high=1.0,
         live=True,

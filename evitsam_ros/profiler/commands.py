@@ -8,6 +8,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from ..bundle import DEFAULT_MODEL
 from .figures import ENOUGH_RUNS
 
 PHOTOGRAPH = "skimage:astronaut"
@@ -17,7 +18,9 @@ def add_profile(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "profile", help="where every millisecond goes, against this machine's own ceilings"
     )
-    parser.add_argument("--model", default="lite_sam", help="a bundle's name or folder (default lite_sam)")
+    parser.add_argument(
+        "--model", default=DEFAULT_MODEL, help="a bundle's name or folder (default: %(default)s)"
+    )
     parser.add_argument("--backend", default="auto", help="auto, tensorrt, onnxruntime, openvino or torch")
     parser.add_argument(
         "--precision",

@@ -13,6 +13,7 @@ from statistics import median
 import numpy as np
 
 from ..backends import in_precision
+from ..bundle import DEFAULT_MODEL
 from ..segment.transform import preprocess
 from .ceilings import Ceilings, cpus
 from .floors import count_work
@@ -34,7 +35,7 @@ class Options:
     """What to profile; see ``evitsam profile --help``."""
 
     command: str
-    model: str = "lite_sam"
+    model: str = DEFAULT_MODEL
     backend: str = "auto"
     precision: str | None = None
     threads: int = 0

@@ -28,6 +28,8 @@ class Thresholds:
         heat: least confidence of a proposal.
         min_area: least area in pixels of the original image.
         same: largest IoU between the boxes, or guesses, of two prompts that are both decoded.
+        min_region: holes and specks of a mask smaller than this share of it are removed; 0: none. For all
+            masks, not everything mode's alone.
     """
 
     score: float = 0.7
@@ -36,6 +38,7 @@ class Thresholds:
     heat: float = 0.1
     min_area: float = 16.0
     same: float = 0.9
+    min_region: float = 0.0
 
     def but(self, **changes: float | None) -> Thresholds:
         """A copy with the values that are not None changed."""

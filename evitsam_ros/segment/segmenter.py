@@ -19,10 +19,12 @@ from .coverage import SHARE, covering_points
 from .decoder_inputs import prompt_arrays
 from .everything import Thresholds, choose, decode_proposals, drop_covered, grid_prompts
 from .expected_iou import expected_iou, is_ambiguous
-from .fovea import Views, looks_at, outlines, sees_coarsely
+from .fovea import Views, looks_at
 from .frame import Frame
 from .masks import Masks
 from .prompt import Prompt, check_prompts
+from .second_look import look_again_at
+from .small_regions import remove_small_regions
 from .transform import Transform, preprocess, resized_shape
 
 #: Prompts a decoder call where the runtime does not say: on a CPU 16 cost the same a prompt as 64, at a
@@ -30,8 +32,6 @@ from .transform import Transform, preprocess, resized_shape
 CHUNK = 16
 #: The same of the foveal decoder, whose prompts are little work each.
 FOVEAL_CHUNK = 64
-#: Least IoU of a second look's mask with the first one's.
-SAME_OBJECT = 0.5
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,7 @@ class Segmenter:
     Attributes:
         bundle: the opened bundle.
         description: which runtime was chosen for each network, and why.
+        min_region: holes and specks smaller than this share of their mask are removed; the bundle's at first.
         timings: seconds by stage since the last :meth:`embed`, summed over calls.
 
     Not thread-safe: one thread owns a segmenter.
@@ -93,6 +94,7 @@ class Segmenter:
     def __init__(self, bundle: Bundle, runtime: Runtime) -> None:
         self.bundle = bundle
         self.runtime = runtime
+        self.min_region = self.thresholds().min_region
         self.timings: dict[str, float] = {}
         self._ahead: list[_Ahead] = []
 
@@ -186,6 +188,7 @@ class Segmenter:
         multimask: bool = False,
         foveal: bool = False,
         least_score: float = -np.inf,
+        min_region: float | None = None,
     ) -> Masks:
         """Decode prompts, all in one batch.
 
@@ -197,6 +200,8 @@ class Segmenter:
             foveal: look closely at each prompt's points only, where the bundle can: many times faster; the
                 same masks, whose outlines are the coarser the farther they are from the points.
             least_score: leave out masks of less predicted IoU.
+            min_region: remove holes and specks smaller than this share of their mask; None: as
+                :attr:`min_region`.
 
         Raises:
             PromptError: naming the prompt that is wrong.
@@ -215,7 +220,7 @@ class Segmenter:
         scores = np.empty(len(logits), np.float32)
         rows, levels = np.empty(len(logits), int), np.empty(len(logits), int)
         with self.timed("decode"):
-            for members, network in self._batches(prompts, foveal and self.bundle.has_foveal):
+            for members, network in self.batches(prompts, foveal and self.bundle.has_foveal):
                 batch = [prompts[index] for index in members]
                 kept, part = self._decode_batch(embedding, batch, network, multimask, least_score)
                 into = slice(drawn, drawn + len(kept.scores))
@@ -226,12 +231,23 @@ class Segmenter:
         logits, scores, rows = logits[:drawn], scores[:drawn][order], rows[:drawn][order]
         if (order[:-1] > order[1:]).any():
             logits = logits[order]
+        if min_region is None:
+            min_region = self.min_region
+        if min_region > 0:
+            with self.timed("clean"):
+                self._clean(logits, transform, min_region)
         asked = rows // depth
         ids = [p.object_id if p.object_id is not None else i + 1 for i, p in enumerate(prompts)]
         answered = tuple(prompts[index] for index in asked)
         return Masks(logits, scores, np.array(ids, int)[asked], transform, answered, levels[:drawn][order])
 
-    def _batches(self, prompts: Sequence[Prompt], foveal: bool) -> Iterator[tuple[list[int], str]]:
+    @staticmethod
+    def _clean(logits: np.ndarray, transform: Transform, min_region: float) -> None:
+        """Remove small regions of ``(M, h, w)`` in place, without looking at the padding."""
+        height, width = transform.visible_cells
+        logits[:, :height, :width] = remove_small_regions(logits[:, :height, :width], min_region)
+
+    def batches(self, prompts: Sequence[Prompt], foveal: bool) -> Iterator[tuple[list[int], str]]:
         """Indices of prompts of one kind, at most a chunk together, and the decoder that they are for.
 
         Only prompts with as many points go together: a padding point is a token that the decoder sees, so
@@ -347,39 +363,21 @@ class Segmenter:
             multimask=ambiguous,
             foveal=foveal and grid is None,
             least_score=thresholds.score,
+            min_region=0.0,  # of the chosen ones, below
         )
         with self.timed("filter"):
             chosen = choose(masks, thresholds)
         if foveal and look_again and grid is None and self.bundle.has_foveal:
             with self.timed("look again"):
-                chosen = self._look_again(embedding, chosen)
+                chosen = look_again_at(self, embedding, chosen)
+        if thresholds.min_region > 0:
+            with self.timed("clean"):
+                chosen = replace(chosen, logits=chosen.logits.copy())
+                self._clean(chosen.logits, chosen.transform, thresholds.min_region)
         if budget is not None:
             afterwards = self.timings["filter"] + self.timings.get("look again", 0.0)
             budget.learn(len(prompts), self.timings["decode"], afterwards)
         return chosen
-
-    def _look_again(self, embedding: Embedding, masks: Masks) -> Masks:
-        """Masks whose outlines their prompts saw coarsely are drawn again, by looking along these.
-
-        Where that draws something else, the first look's mask stays.
-        """
-        points = [looks_at(prompt) for prompt in masks.prompts]
-        rows = np.array([row for row, point in enumerate(points) if point is not None], int)
-        if not len(rows):
-            return masks
-        outline = outlines(masks.logits[rows], masks.transform)
-        coarse = sees_coarsely(np.stack([points[row] for row in rows]), outline, masks.transform)
-        rows, outline = rows[coarse], outline[coarse]
-        logits = masks.logits.copy()
-        for members, _ in self._batches([masks.prompts[row] for row in rows], foveal=True):
-            part = rows[members]
-            views = Views.along(outline[members], masks.transform)
-            coords, labels, *_ = prompt_arrays([masks.prompts[row] for row in part], masks.transform)
-            drawn, _ = self.runtime.decode_foveal(embedding.data, coords, labels, views.cells())
-            found = views.place(drawn[np.arange(len(part)), masks.levels[part]])
-            same = _overlaps(found, logits[part]) >= SAME_OBJECT
-            logits[part[same]] = found[same]
-        return replace(masks, logits=logits)
 
     def _spread(
         self, embedding: Embedding, top_n: int, thresholds: Thresholds, also: list[Prompt]
@@ -391,9 +389,3 @@ class Segmenter:
             spare = min(top_n - len(prompts), int(top_n * SHARE))
             prompts += covering_points(prompts, embedding.transform.size, spare)
         return prompts
-
-
-def _overlaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """``(M,)`` IoU of low-res logits ``(M, h, w)``, pair by pair."""
-    a, b = a > 0, b > 0
-    return np.count_nonzero(a & b, axis=(1, 2)) / np.maximum(np.count_nonzero(a | b, axis=(1, 2)), 1)

@@ -63,6 +63,7 @@ VALUES = {
     "track": ("bool_value", ParameterType.PARAMETER_BOOL, (True, False)),
     "score_threshold": ("double_value", ParameterType.PARAMETER_DOUBLE, (-1.0, 0.5, float("nan"), 1e300)),
     "nms_threshold": ("double_value", ParameterType.PARAMETER_DOUBLE, (-1.0, 0.5, 0.0, 1.0)),
+    "min_region": ("double_value", ParameterType.PARAMETER_DOUBLE, (-1.0, 0.01, 0.0, 1.0)),
     "latency_budget_ms": (
         "double_value",
         ParameterType.PARAMETER_DOUBLE,

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything mode's second look: draw the chosen masks again, by looking along their outlines."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .decoder_inputs import prompt_arrays
+from .fovea import Views, looks_at, outlines, sees_coarsely
+from .masks import Masks
+
+if TYPE_CHECKING:
+    from .segmenter import Embedding, Segmenter
+
+#: Min IoU of a second look's mask with the first one's.
+SAME_OBJECT = 0.5
+
+
+def look_again_at(segmenter: Segmenter, embedding: Embedding, masks: Masks) -> Masks:
+    """Redraw the masks whose outlines their prompts saw coarsely.
+
+    Where that draws something else, the first look's mask stays.
+    """
+    points = [looks_at(prompt) for prompt in masks.prompts]
+    rows = np.array([row for row, point in enumerate(points) if point is not None], int)
+    if not len(rows):
+        return masks
+    outline = outlines(masks.logits[rows], masks.transform)
+    coarse = sees_coarsely(np.stack([points[row] for row in rows]), outline, masks.transform)
+    rows, outline = rows[coarse], outline[coarse]
+    logits = masks.logits.copy()
+    for members, _ in segmenter.batches([masks.prompts[row] for row in rows], foveal=True):
+        part = rows[members]
+        views = Views.along(outline[members], masks.transform)
+        coords, labels, *_ = prompt_arrays([masks.prompts[row] for row in part], masks.transform)
+        drawn, _ = segmenter.runtime.decode_foveal(embedding.data, coords, labels, views.cells())
+        found = views.place(drawn[np.arange(len(part)), masks.levels[part]])
+        same = _overlaps(found, logits[part]) >= SAME_OBJECT
+        logits[part[same]] = found[same]
+    return replace(masks, logits=logits)
+
+
+def _overlaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """``(M,)`` IoU of low-res logits ``(M, h, w)``, pair by pair."""
+    a, b = a > 0, b > 0
+    return np.count_nonzero(a & b, axis=(1, 2)) / np.maximum(np.count_nonzero(a | b, axis=(1, 2)), 1)
