@@ -49,10 +49,6 @@ class RecentImages:
         self.forget_old()
         return min(self._kept, key=lambda entry: abs(entry[1] - stamp), default=(0, 0, None))[2]
 
-    def is_to_come(self, stamp: int) -> bool:
-        """Whether the stamp is later than the newest image's."""
-        return self.seconds_ahead(stamp) > 0
-
     def seconds_ahead(self, stamp: int) -> float:
         """How much later a stamp is than the newest image's; the smallest amount when no image is kept."""
         self.forget_old()

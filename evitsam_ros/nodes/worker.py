@@ -201,4 +201,8 @@ class Worker(Generic[Item]):
         """
         self.turns.close()
         self._thread.join(timeout=seconds)
-        return not self._thread.is_alive()
+        if self._thread.is_alive():
+            return False
+        # Whoever made the callbacks holds this worker: as a cycle, networks would wait for the collector.
+        del self._work, self._failed, self._together, self._most
+        return True

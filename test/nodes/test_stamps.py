@@ -140,9 +140,9 @@ def test_memory_is_bounded_by_number_and_by_age():
         recent.add(image(second))
     assert str(recent).startswith("4 images of 96.000 to 99.000 s")
     assert stamp_ns(recent.nearest(0).header) == 96 * 10**9
-    assert recent.find(95 * 10**9) is None and recent.is_to_come(100 * 10**9)
+    assert recent.find(95 * 10**9) is None and recent.seconds_ahead(100 * 10**9) == 1.0
     recent.add(image(5))  # a bag that starts again
-    assert recent.newest().header.stamp.sec == 5 and not recent.is_to_come(5 * 10**9)
+    assert recent.newest().header.stamp.sec == 5 and recent.seconds_ahead(5 * 10**9) == 0.0
     gone = RecentImages(most=4, seconds=0.0)
     gone.add(image(1))
     assert gone.newest() is None and str(gone) == "no image is kept"

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whose frame is next: nothing queues, what is replaced is counted, cameras take turns."""
 
+import gc
 import threading
 import time
+import weakref
 from types import SimpleNamespace
 
 from evitsam_ros.nodes import worker as worker_module
@@ -196,3 +198,24 @@ def test_what_fails_after_the_end_is_not_reported():
     assert not worker.stop(seconds=0.05), "it still works"
     gate.set()
     assert worker.stop(seconds=60) and failures == []
+
+
+def test_a_worker_that_has_ended_lets_go_of_its_callbacks():
+    class Owner:
+        def __init__(self) -> None:
+            self.worker = Worker(Turns(), self.work, self.failed)
+
+        def work(self, camera: int, item: object) -> None: ...
+
+        def failed(self, camera: int, error: Exception) -> None: ...
+
+    gc.collect()
+    gc.disable()
+    try:
+        owner = Owner()
+        known = weakref.ref(owner)
+        assert owner.worker.stop(seconds=60)
+        del owner
+        assert known() is None
+    finally:
+        gc.enable()
