@@ -7,6 +7,7 @@ Only the interface by tensor names is used, which TensorRT 10.3 to 11 and Tensor
 from __future__ import annotations
 
 from collections import OrderedDict
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,14 @@ class TensorRtBackend:
 
     def __init__(self) -> None:
         self._pool: Pool | None = None
+        self._opened: list[EngineNetwork | DevicePreprocess] = []
 
     def version(self) -> str | None:
         try:
-            return find_tensorrt().version if find_gpu() else None
+            found = find_tensorrt().version
         except TensorRtError:
             return None
+        return found if find_gpu() else None
 
     def engine(self, bundle: Bundle, network: str) -> Path:
         """The engine of a network for this GPU and this TensorRT.
@@ -80,7 +83,8 @@ class TensorRtBackend:
             self._pool = Pool(open_cuda())
         tensorrt = find_tensorrt()
         kernels = path.with_suffix(SUFFIX) if tensorrt.kind == "tensorrt_rtx" else None
-        return EngineNetwork(tensorrt, path.read_bytes(), path.name, self._pool, kernels)
+        self._opened.append(EngineNetwork(tensorrt, path.read_bytes(), path.name, self._pool, kernels))
+        return self._opened[-1]
 
     def facts(self, bundle: Bundle, network: str, threads: int) -> dict[str, str]:
         path = self.engine(bundle, network)
@@ -96,6 +100,8 @@ class TensorRtBackend:
 
     def device_clock(self) -> DeviceClock:
         """Time copies and engines by CUDA events from now on."""
+        if self._pool.clock is not None:
+            self._pool.clock.close()
         self._pool.clock = DeviceClock(self._pool.cuda, self._pool.stream)
         return self._pool.clock
 
@@ -105,7 +111,17 @@ class TensorRtBackend:
             cubin = compile_kernel(find_gpu().target)
         except BackendError:
             return None
-        return DevicePreprocess(self._pool, cubin, bundle.image_size, bundle.mean, bundle.std)
+        self._opened.append(DevicePreprocess(self._pool, cubin, bundle.image_size, bundle.mean, bundle.std))
+        return self._opened[-1]
+
+    def close(self) -> None:
+        """Free the engines and the GPU's memory; networks raise ``BackendError`` from then on."""
+        for opened in self._opened:
+            with suppress(Exception):  # of a GPU that has failed; what remains goes with the process
+                opened.close()
+        self._opened.clear()
+        if self._pool is not None:
+            self._pool.close()
 
 
 def of_precision(precision: str) -> type[TensorRtBackend]:
@@ -128,8 +144,12 @@ class EngineNetwork:
         pool: Pool,
         kernels: Path | None = None,
     ) -> None:
-        trt = tensorrt.module
         self.name, self.pool = name, pool
+        with pool.cuda.active():
+            self._open(tensorrt, content, kernels)
+
+    def _open(self, tensorrt: TensorRt, content: bytes | memoryview, kernels: Path | None) -> None:
+        trt, name = tensorrt.module, self.name
         runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
         self.engine = runtime.deserialize_cuda_engine(content)
         if self.engine is None:
@@ -158,6 +178,24 @@ class EngineNetwork:
 
     def __call__(self, inputs: dict[str, Any]) -> list[Any]:
         """Run on named inputs; outputs in the order of the ONNX file."""
+        self.pool.check_open()
+        with self.pool.cuda.active():
+            return self._run(inputs)
+
+    def close(self) -> None:
+        """Free graphs, context and engine; the pool has to be open and is closed after it."""
+        for graph in self.graphs.values():
+            self._drop(graph)
+        self.graphs.clear()
+        self.staging.clear()
+        with self.pool.cuda.active():
+            self.kernels = self.context = self.engine = None
+
+    def _drop(self, graph: Any) -> None:
+        if graph is not None:
+            self.pool.cuda.drop_graph(graph)
+
+    def _run(self, inputs: dict[str, Any]) -> list[Any]:
         held = []
         self._choose_profile({name: tuple(inputs[name].shape) for name in self.inputs})
         with self.pool.timed("copy in"):
@@ -191,7 +229,7 @@ class EngineNetwork:
             if self.fixed:
                 self.graphs[addresses] = None
                 while len(self.graphs) > MAX_GRAPHS:
-                    self.graphs.popitem(last=False)
+                    self._drop(self.graphs.popitem(last=False)[1])
             return
         cuda, stream = self.pool.cuda, self.pool.stream
         if self.graphs[addresses] is None:
@@ -221,12 +259,30 @@ class EngineNetwork:
             self.context.set_optimization_profile_async(profile, self.pool.stream)
             self.profile = profile
 
-    def prompts(self, count: int) -> int:
-        """The most of ``count`` prompts that a profile of this decoder holds."""
-        profiles = range(self.engine.num_optimization_profiles)
-        limits = [tuple(self.engine.get_tensor_profile_shape("point_coords", p)) for p in profiles]
-        fitting = [min(most[0], count) for least, _, most in limits if least[0] <= count]
+    def prompts(self, count: int, tokens: int | None = None) -> int:
+        """The most of ``count`` prompts, of ``tokens`` tokens each, that a profile of this decoder holds."""
+        fitting = [
+            min(most[0], count)
+            for least, most in self._prompt_shapes()
+            if least[0] <= count and (tokens is None or least[1] <= tokens <= most[1])
+        ]
         return max(fitting, default=count)
+
+    def token_limits(self) -> tuple[int, int] | None:
+        """Fewest and most tokens of a prompt; None if this is no decoder."""
+        if "point_coords" not in self.inputs:
+            return None
+        shapes = self._prompt_shapes()
+        return min(least[1] for least, _ in shapes), max(most[1] for _, most in shapes)
+
+    def _prompt_shapes(self) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+        """Least and largest ``(prompts, tokens, 2)`` of every profile."""
+        fixed = tuple(self.engine.get_tensor_shape("point_coords"))
+        if -1 not in fixed:
+            return [(fixed, fixed)]
+        profiles = range(self.engine.num_optimization_profiles)
+        shapes = [self.engine.get_tensor_profile_shape("point_coords", p) for p in profiles]
+        return [(tuple(least), tuple(most)) for least, _, most in shapes]
 
     def _most_images(self) -> int:
         """Of an encoder that was built with ``--batch``; 1 of every other network."""
@@ -269,5 +325,5 @@ class EngineNetwork:
         """A view of a pinned buffer, which grows to the largest shape that was seen."""
         size = int(np.prod(shape)) * dtype.itemsize
         if key not in self.staging or self.staging[key].size < size:
-            self.staging[key] = self.pool.cuda.pinned(size)
+            self.staging[key] = self.pool.pinned(size, instead_of=self.staging.get(key))
         return self.staging[key][:size].view(dtype).reshape(shape)

@@ -141,15 +141,16 @@ class SegmenterNode(LifecycleNode):
     def release(self) -> None:
         """End the inference thread, and take topics and networks away."""
         self._active = False
-        if self._worker is not None:
-            self._worker.stop()
-            self._worker = None
+        ended = self._worker is None or self._worker.stop()
+        self._worker = None
         if self._switch is not None:
             self._switch.stop()
             self._switch = None
         for camera in self.cameras:
             camera.release()
         self._entities.destroy()
+        if self._segmenter is not None and ended:  # what a hanging inference uses is not freed under it
+            self._segmenter.close()
         self._segmenter = None
 
     def start(self) -> None:
@@ -167,6 +168,7 @@ class SegmenterNode(LifecycleNode):
             build_command(bundle),
             lambda: Segmenter.open(bundle, "tensorrt", options["threads"]),
             lambda reason: self._refuse_all("engine_build", reason),
+            drop=Segmenter.close,
         )
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
@@ -210,9 +212,10 @@ class SegmenterNode(LifecycleNode):
             self._refuse_all("inference_errors", f"the networks cannot be opened anew: {error}")
 
     def _use(self, segmenter: Segmenter) -> None:
-        self._segmenter = segmenter
+        before, self._segmenter = self._segmenter, segmenter
         for camera in self.cameras:
             camera.use(segmenter)
+        before.close()
         self.get_logger().info(f"switched: {segmenter.description}")
 
     # Reports ---------------------------------------------------------------------------------------

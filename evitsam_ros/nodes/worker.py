@@ -157,7 +157,8 @@ class Worker(Generic[Item]):
         except Exception as error:
             self._failed(camera, error)
 
-    def stop(self) -> None:
-        """Finish the frame in work and end the thread."""
+    def stop(self) -> bool:
+        """Finish the frame in work and end the thread; False where it hangs."""
         self.turns.close()
         self._thread.join(timeout=30)
+        return not self._thread.is_alive()

@@ -31,7 +31,15 @@ def engines_runtime(tensorrt: TensorRt, engines: Mapping[str, bytes | memoryview
     """
     pool = Pool(open_cuda())
     networks = {name: EngineNetwork(tensorrt, content, name, pool) for name, content in engines.items()}
-    return Runtime(networks, f"{tensorrt.name}, just built", frozenset({"tensorrt"}))
+    opened = list(networks.values())
+
+    def release() -> None:
+        for network in opened:
+            network.close()
+        opened.clear()
+        pool.close()
+
+    return Runtime(networks, f"{tensorrt.name}, just built", frozenset({"tensorrt"}), release=release)
 
 
 def first_difference(
