@@ -40,6 +40,7 @@ class TensorRtBackend:
     def __init__(self) -> None:
         self._pool: Pool | None = None
         self._opened: list[EngineNetwork | DevicePreprocess] = []
+        self._loaded: dict[str, Path] = {}
 
     def version(self) -> str | None:
         try:
@@ -78,7 +79,7 @@ class TensorRtBackend:
         return path
 
     def load(self, bundle: Bundle, network: str, threads: int) -> Network:
-        path = self.engine(bundle, network)
+        path = self._loaded[network] = self.engine(bundle, network)
         if self._pool is None:
             self._pool = Pool(open_cuda())
         tensorrt = find_tensorrt()
@@ -87,7 +88,8 @@ class TensorRtBackend:
         return self._opened[-1]
 
     def facts(self, bundle: Bundle, network: str, threads: int) -> dict[str, str]:
-        path = self.engine(bundle, network)
+        # A build may have stored a newer one since.
+        path = self._loaded.get(network) or self.engine(bundle, network)
         key = check_entry(path).key
         return {
             "device": GPU,

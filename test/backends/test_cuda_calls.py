@@ -27,6 +27,7 @@ class Contexts(threading.local):
 
     def __init__(self) -> None:
         self.stack: list[int] = []
+        self.freed: list[int] = []
 
 
 @pytest.fixture
@@ -56,22 +57,28 @@ def pycuda(monkeypatch):
             return self.content.ctypes.data
 
         def free(self) -> None:
-            current()
+            contexts.freed.append(current())
+
+    class Allocation:
+        def __init__(self, size: int) -> None:
+            self.content = np.full(size, current() * 0, np.uint8)
+            self.__array_interface__ = self.content.__array_interface__
+
+        def free(self) -> None:
+            contexts.freed.append(current())
 
     def copy(target, source, stream) -> None:
         current()
 
     def device(index: int) -> SimpleNamespace:
-        context = SimpleNamespace(
-            push=lambda: contexts.stack.append(index), pop=lambda: contexts.stack.pop()
-        )
+        context = SimpleNamespace(push=lambda: contexts.stack.append(index), pop=lambda: contexts.stack.pop())
         return SimpleNamespace(retain_primary_context=lambda: context)
 
     driver = ModuleType("pycuda.driver")
     driver.init = lambda: None
     driver.Device, driver.Stream, driver.mem_alloc = device, Stream, Block
     driver.memcpy_htod_async = driver.memcpy_dtoh_async = copy
-    driver.pagelocked_empty = lambda size, dtype: current() * 0 + np.zeros(size, dtype)
+    driver.pagelocked_empty = lambda size, dtype: np.asarray(Allocation(size))
     driver.Event = lambda: SimpleNamespace(record=lambda stream: current(), time_till=lambda end: current())
     package = ModuleType("pycuda")
     package.driver = driver
@@ -97,7 +104,9 @@ def test_pycuda_works_in_every_thread_and_leaves_its_stack_as_it_was(pycuda, mon
             cuda.wait(pool.stream)
             with cuda.active():
                 assert pycuda.stack == [3], "pushed once"
+        del array
         pool.close()
+        assert pycuda.freed == [3, 3], "the block and the buffer"
         return pycuda.stack
 
     assert in_a_thread(infer) == [] and pycuda.stack == []

@@ -440,6 +440,16 @@ def test_engines_are_used_when_all_are_there_and_named_when_not(machine, memory)
     assert (facts["device"], facts["precision"], facts["flags"]) == ("GPU", "fp16", "none")
     assert facts["engine"] == chosen.networks["encoder"].name
     assert facts["engine_sha256"] == hashlib.sha256(b"plan").hexdigest()
+    for name, file in machine.networks.items():
+        key = EngineKey(
+            "lite_sam", name, sha256(file), "tensorrt 10.3.0", "Orin sm87", "fp16", flags=("rewrite",)
+        )
+        EngineCache().store(key, b"newer", {})
+    assert chosen.facts()["encoder"] == facts, "what runs is what was loaded"
+    newer = open_runtime(machine)
+    assert newer.facts()["encoder"]["flags"] == "rewrite"
+    newer.close()
+    assert memory.held
     for _ in range(2):
         chosen.close()
         assert not memory.held
