@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls of CUDA by cuda-bindings or by pycuda, on one GPU and in its primary context.
+"""Calls of CUDA on one GPU and in its primary context; here by cuda-bindings.
 
 The primary context is the one that torch and CuPy use too. Which GPU and which context a call is for belongs
 to the calling thread, so every call makes them current first: ROS callbacks come from any thread.
@@ -72,7 +72,7 @@ class Cuda(Protocol):
         """Between two events that are over."""
 
 
-class _OneGpu:
+class OneGpu:
     """A GPU that is made current in the calling thread, once however deep the blocks are nested."""
 
     def __init__(self) -> None:
@@ -98,18 +98,18 @@ class _OneGpu:
                 self.leave(before)
 
 
-def _active(method: Callable) -> Callable:
+def makes_current(method: Callable) -> Callable:
     """A method that runs with its GPU current."""
 
     @functools.wraps(method)
-    def run(self: _OneGpu, *arguments: Any) -> Any:
+    def run(self: OneGpu, *arguments: Any) -> Any:
         with self.active():
             return method(self, *arguments)
 
     return run
 
 
-class CudaBindings(_OneGpu):
+class CudaBindings(OneGpu):
     """NVIDIA's cuda-bindings: wheels for every platform; the runtime API, so the primary context."""
 
     def __init__(self) -> None:
@@ -140,59 +140,59 @@ class CudaBindings(_OneGpu):
             )
         return values[0] if values else None
 
-    @_active
+    @makes_current
     def stream(self) -> int:
         return int(self._call(self.api.cudaStreamCreate()))
 
-    @_active
+    @makes_current
     def close_stream(self, stream: int) -> None:
         self._call(self.api.cudaStreamDestroy(stream))
 
-    @_active
+    @makes_current
     def allocate(self, size: int) -> int:
         return int(self._call(self.api.cudaMalloc(size)))
 
-    @_active
+    @makes_current
     def free(self, pointer: int) -> None:
         self._call(self.api.cudaFree(pointer))
 
-    @_active
+    @makes_current
     def pinned(self, size: int) -> np.ndarray:
         address = int(self._call(self.api.cudaMallocHost(size)))
         return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
 
-    @_active
+    @makes_current
     def free_pinned(self, host: np.ndarray) -> None:
         self._call(self.api.cudaFreeHost(host.ctypes.data))
 
-    @_active
+    @makes_current
     def copy_in(self, pointer: int, host: np.ndarray, stream: int) -> None:
         kind = self.api.cudaMemcpyKind.cudaMemcpyHostToDevice
         self._call(self.api.cudaMemcpyAsync(pointer, host.ctypes.data, host.nbytes, kind, stream))
 
-    @_active
+    @makes_current
     def copy_out(self, host: np.ndarray, pointer: int, stream: int) -> None:
         kind = self.api.cudaMemcpyKind.cudaMemcpyDeviceToHost
         self._call(self.api.cudaMemcpyAsync(host.ctypes.data, pointer, host.nbytes, kind, stream))
 
-    @_active
+    @makes_current
     def wait(self, stream: int) -> None:
         self._call(self.api.cudaStreamSynchronize(stream))
 
-    @_active
+    @makes_current
     def kernel(self, cubin: bytes, name: str) -> Any:
         from cuda.bindings import driver
 
         module = self._call(driver.cuModuleLoadData(cubin))
         return module, self._call(driver.cuModuleGetFunction(module, name.encode()))
 
-    @_active
+    @makes_current
     def unload(self, kernel: Any) -> None:
         from cuda.bindings import driver
 
         self._call(driver.cuModuleUnload(kernel[0]))
 
-    @_active
+    @makes_current
     def launch(
         self, kernel: Any, blocks: tuple[int, int], threads: tuple[int, int], arguments: list, stream: int
     ) -> None:
@@ -203,7 +203,7 @@ class CudaBindings(_OneGpu):
         packed = (values, tuple(kinds[type(a)] for a in arguments))
         self._call(driver.cuLaunchKernel(kernel[1], *blocks, 1, *threads, 1, 0, stream, packed, 0))
 
-    @_active
+    @makes_current
     def record(self, work: Callable[[], None], stream: int) -> Any:
         mode = self.api.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         self._call(self.api.cudaStreamBeginCapture(stream, mode))
@@ -216,127 +216,26 @@ class CudaBindings(_OneGpu):
         finally:
             self._call(self.api.cudaGraphDestroy(graph))
 
-    @_active
+    @makes_current
     def replay(self, graph: Any, stream: int) -> None:
         self._call(self.api.cudaGraphLaunch(graph, stream))
 
-    @_active
+    @makes_current
     def drop_graph(self, graph: Any) -> None:
         self._call(self.api.cudaGraphExecDestroy(graph))
 
-    @_active
+    @makes_current
     def event(self) -> Any:
         return self._call(self.api.cudaEventCreate())
 
-    @_active
+    @makes_current
     def drop_event(self, event: Any) -> None:
         self._call(self.api.cudaEventDestroy(event))
 
-    @_active
+    @makes_current
     def mark(self, event: Any, stream: int) -> None:
         self._call(self.api.cudaEventRecord(event, stream))
 
-    @_active
+    @makes_current
     def elapsed_ms(self, start: Any, end: Any) -> float:
         return float(self._call(self.api.cudaEventElapsedTime(start, end)))
-
-
-class PyCuda(_OneGpu):
-    """pycuda in the primary context, which is pushed for every call: pycuda's contexts belong to a thread."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        import pycuda.driver as driver
-
-        driver.init()
-        self.driver = driver
-        self.context = driver.Device(gpu_index()).retain_primary_context()
-        # pycuda frees what nobody holds, in whatever thread that happens.
-        self._streams: dict[int, Any] = {}
-        self._blocks: dict[int, Any] = {}
-
-    def enter(self) -> None:
-        self.context.push()
-
-    def leave(self, before: None) -> None:
-        self.context.pop()
-
-    @_active
-    def stream(self) -> int:
-        made = self.driver.Stream()
-        self._streams[made.handle] = made
-        return made.handle
-
-    @_active
-    def close_stream(self, stream: int) -> None:
-        del self._streams[stream]
-
-    @_active
-    def allocate(self, size: int) -> int:
-        made = self.driver.mem_alloc(size)
-        self._blocks[int(made)] = made
-        return int(made)
-
-    @_active
-    def free(self, pointer: int) -> None:
-        self._blocks.pop(pointer).free()
-
-    @_active
-    def pinned(self, size: int) -> np.ndarray:
-        return self.driver.pagelocked_empty(size, np.uint8)
-
-    @_active
-    def free_pinned(self, host: np.ndarray) -> None:
-        host.base.free()
-
-    @_active
-    def copy_in(self, pointer: int, host: np.ndarray, stream: int) -> None:
-        self.driver.memcpy_htod_async(pointer, host, self._streams[stream])
-
-    @_active
-    def copy_out(self, host: np.ndarray, pointer: int, stream: int) -> None:
-        self.driver.memcpy_dtoh_async(host, pointer, self._streams[stream])
-
-    @_active
-    def wait(self, stream: int) -> None:
-        self._streams[stream].synchronize()
-
-    @_active
-    def kernel(self, cubin: bytes, name: str) -> Any:
-        module = self.driver.module_from_buffer(cubin)
-        return [module, module.get_function(name)]
-
-    @_active
-    def unload(self, kernel: Any) -> None:
-        kernel.clear()
-
-    @_active
-    def launch(
-        self, kernel: Any, blocks: tuple[int, int], threads: tuple[int, int], arguments: list, stream: int
-    ) -> None:
-        addresses = [np.uintp(a) if isinstance(a, int) else a for a in arguments]
-        kernel[1](*addresses, grid=blocks, block=(*threads, 1), stream=self._streams[stream])
-
-    def record(self, work: Callable[[], None], stream: int) -> Any:
-        return None
-
-    def replay(self, graph: Any, stream: int) -> None:
-        raise BackendError("pycuda has no CUDA graphs")
-
-    def drop_graph(self, graph: Any) -> None:
-        raise BackendError("pycuda has no CUDA graphs")
-
-    @_active
-    def event(self) -> Any:
-        return self.driver.Event()
-
-    def drop_event(self, event: Any) -> None:
-        """Nothing: pycuda destroys an event that nobody holds."""
-
-    @_active
-    def mark(self, event: Any, stream: int) -> None:
-        event.record(self._streams[stream])
-
-    @_active
-    def elapsed_ms(self, start: Any, end: Any) -> float:
-        return float(start.time_till(end))

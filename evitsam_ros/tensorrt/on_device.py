@@ -12,7 +12,7 @@ from onnx import ModelProto, TensorProto, helper
 from ..backends import Runtime
 from ..backends.base import Network
 from ..backends.cuda_memory import Pool, open_cuda
-from ..backends.tensorrt_backend import EngineNetwork
+from ..backends.engine_network import EngineNetwork
 from .api import TensorRt
 from .onnx_types import element_types
 from .rounding import run_as_written

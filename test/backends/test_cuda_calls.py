@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from evitsam_ros.backends import BackendError
-from evitsam_ros.backends.cuda_calls import CudaBindings, PyCuda
+from evitsam_ros.backends.cuda_calls import CudaBindings
 from evitsam_ros.backends.cuda_memory import Pool
+from evitsam_ros.backends.pycuda_calls import PyCuda
 from evitsam_ros.tensorrt import api
 from evitsam_ros.tensorrt.api import Gpu, TensorRtError, find_gpu, gpu_index
 

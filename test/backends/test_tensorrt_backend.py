@@ -20,6 +20,7 @@ from evitsam_ros.backends.cuda_calls import CudaBindings
 from evitsam_ros.backends.cuda_memory import DeviceArray, Pool, block_size
 from evitsam_ros.backends.device_clock import DeviceClock
 from evitsam_ros.backends.device_preprocess import DevicePreprocess
+from evitsam_ros.backends.engine_network import MAX_GRAPHS, EngineNetwork
 from evitsam_ros.bundle import open_bundle, sha256
 from evitsam_ros.tensorrt.api import Gpu
 from evitsam_ros.tensorrt.cache import EngineCache, EngineKey
@@ -192,9 +193,9 @@ def memory():
     return Memory()
 
 
-def network(memory: Memory, inputs, output, **options) -> tuple[backend.EngineNetwork, Engine]:
+def network(memory: Memory, inputs, output, **options) -> tuple[EngineNetwork, Engine]:
     engine = Engine(memory, inputs, output, **options)
-    return backend.EngineNetwork(fake_tensorrt(engine), b"plan", "some.engine", Pool(memory)), engine
+    return EngineNetwork(fake_tensorrt(engine), b"plan", "some.engine", Pool(memory)), engine
 
 
 def test_embedding_stays_on_the_device_and_masks_come_back(memory):
@@ -243,8 +244,8 @@ def test_fixed_shapes_are_recorded_once_for_their_addresses_and_dynamic_ones_nev
 
 def test_graphs_do_not_pile_up(memory):
     encoder, _ = network(memory, ["image"], "image_embeddings")
-    held = [encoder({"image": np.ones((2, 4), np.float32)}) for _ in range(2 * backend.MAX_GRAPHS)]
-    assert len(held) > len(encoder.graphs) == backend.MAX_GRAPHS
+    held = [encoder({"image": np.ones((2, 4), np.float32)}) for _ in range(2 * MAX_GRAPHS)]
+    assert len(held) > len(encoder.graphs) == MAX_GRAPHS
 
 
 def test_preprocessing_sends_the_bytes_and_keeps_them_until_they_are_read(memory):
@@ -315,9 +316,7 @@ def test_closing_gives_back_everything_that_was_made(memory):
     prepare([np.zeros((48, 64, 3), np.uint8)], [(480, 640)])
     prepare([np.zeros((480, 640, 3), np.uint8)], [(480, 640)])
     pool.clock = DeviceClock(memory, pool.stream)
-    encoder = backend.EngineNetwork(
-        fake_tensorrt(Engine(memory, ["image"], "image_embeddings")), b"", "", pool
-    )
+    encoder = EngineNetwork(fake_tensorrt(Engine(memory, ["image"], "image_embeddings")), b"", "", pool)
     (held,) = encoder({"image": np.ones((2, 4), np.float32)})
     for _ in range(40):
         encoder({"image": np.ones((2, 4), np.float32)})
@@ -343,13 +342,13 @@ def test_closing_gives_back_everything_that_was_made(memory):
 def test_graphs_that_are_dropped_are_destroyed(memory):
     encoder, _ = network(memory, ["image"], "image_embeddings")
     image = np.ones((2, 4), np.float32)
-    held = [encoder({"image": image}) for _ in range(2 * backend.MAX_GRAPHS)]
+    held = [encoder({"image": image}) for _ in range(2 * MAX_GRAPHS)]
     del held
     for _ in range(200):
         encoder({"image": image})
         gc.collect()
     kept = sum(graph is not None for graph in encoder.graphs.values())
-    assert sum(name.startswith("graph") for name in memory.held) == kept <= backend.MAX_GRAPHS
+    assert sum(name.startswith("graph") for name in memory.held) == kept <= MAX_GRAPHS
 
 
 def test_a_failed_gpu_can_be_closed(memory):
@@ -372,7 +371,7 @@ def test_runtime_cache_is_read_and_written_after_the_first_run(memory, tmp_path)
     engine.create_runtime_config = lambda: config
     engine.create_execution_context = lambda given: found.append(given) or Context(engine)
     for _ in range(2):
-        encoder = backend.EngineNetwork(fake_tensorrt(engine), b"plan", "some.engine", Pool(memory), kept)
+        encoder = EngineNetwork(fake_tensorrt(engine), b"plan", "some.engine", Pool(memory), kept)
         encoder({"image": np.ones((2, 4), np.float32)})
     assert kept.read_bytes() == b"kernels"
     assert found == [cache, config, b"kernels", cache, config]
@@ -407,7 +406,7 @@ def test_refusals_say_what_to_do(memory):
     with pytest.raises(
         BackendError, match=r"cannot be loaded by tensorrt 10\.3\.0: .*evitsam engines --prune"
     ):
-        backend.EngineNetwork(fake_tensorrt(None), b"plan", "some.engine", Pool(memory))
+        EngineNetwork(fake_tensorrt(None), b"plan", "some.engine", Pool(memory))
 
 
 @pytest.fixture
