@@ -138,6 +138,24 @@ class Bundle:
         """Whether many prompts can be decoded faster, looking closely at their points only."""
         return "foveal_decoder" in self.networks
 
+    @property
+    def checkpoint(self) -> Path | None:
+        """The trained weights of these networks; None where the bundle was exported without."""
+        path = self.folder / CHECKPOINT
+        # A bundle without weights may lie beside a checkpoint that it replaced.
+        return path if self.description.get("with_weights", True) and path.is_file() else None
+
+    def check(self, network: str) -> None:
+        """Compare the files of a network with the description once more, for whoever reads them later.
+
+        Raises:
+            BundleError: naming the file that is missing, or was changed or swapped since.
+        """
+        entry = self.description["networks"][network]
+        _check(self.folder, entry)
+        for file in weights_of(entry):
+            _check(self.folder, file)
+
 
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, hexadecimal."""
@@ -207,8 +225,7 @@ def open_bundle(name_or_folder: str | Path) -> Bundle:
     checked: dict[str, str] = {}
     for name, entry in description["networks"].items():
         networks[name] = _check(folder, entry)
-        weights = entry.get("weights", [])
-        for file in weights if isinstance(weights, list) else [weights]:
+        for file in weights_of(entry):
             # Networks share files, and hashing takes most of the time of opening.
             if checked.get(file["file"]) != file["sha256"]:
                 _check(folder, file)
@@ -229,6 +246,12 @@ def open_bundle(name_or_folder: str | Path) -> Bundle:
         high_res_feats=tuple(tuple(shape) for shape in description.get("high_res_feats", ())),
         description=description,
     )
+
+
+def weights_of(entry: dict[str, Any]) -> list[dict[str, str]]:
+    """The files that a network reads its weights from, as the description lists them: one or several."""
+    weights = entry.get("weights", [])
+    return weights if isinstance(weights, list) else [weights]
 
 
 def _check(folder: Path, entry: dict[str, Any]) -> Path:

@@ -7,7 +7,6 @@ decoder in the form that runs fastest, images, prompts and points dynamic, no sh
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import warnings
@@ -20,6 +19,7 @@ import yaml
 from torch import nn
 
 from .bundle import CHECKPOINT, DESCRIPTION, FORMATS, HIGH_RES, sha256
+from .bundle_folder import replace_bundle
 from .models import create_model
 from .models.decoder_rewrites import DeployedDecoder, Form
 from .models.foveal_decoder import FovealDecoder
@@ -69,7 +69,8 @@ def export_bundle(
 
     Args:
         model: with its trained weights.
-        out: the bundle's folder; an old bundle there is replaced.
+        out: the bundle's folder, or a link to it. An old bundle there is replaced; files that are not
+            its own, and its checkpoint, are kept.
         storage: ``fp32``, or ``fp16`` to halve the files (weights are rounded, arithmetic stays float32).
         decoder_form: see :mod:`~evitsam_ros.models.decoder_rewrites`.
         with_weights: also write ``model.safetensors``, for fine-tuning and the torch backend.
@@ -77,30 +78,28 @@ def export_bundle(
             expected_iou).
 
     Raises:
-        ValueError: ``storage`` is unknown, or ``out`` is a folder that is not a bundle.
+        ValueError: ``storage`` is unknown, or ``out`` is a file, or a folder that is not a bundle.
     """
     if storage not in ("fp32", "fp16"):
         raise ValueError(f"storage {storage!r} is unknown; expected fp32 or fp16")
-    out = Path(out)
-    if out.exists() and any(out.iterdir()) and not (out / DESCRIPTION).is_file():
+    # A link stays one: what it points to is replaced.
+    place = Path(out).resolve()
+    if place.exists() and not place.is_dir():
+        raise ValueError(f"{out} is a file; expected a new folder or an old bundle")
+    if place.exists() and any(place.iterdir()) and not (place / DESCRIPTION).is_file():
         raise ValueError(f"{out} exists and is not a bundle; expected a new folder or an old bundle")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    place.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
     try:
         _write(model, folder, storage, decoder_form, with_weights, extra or {})
         folder.chmod(0o755)
         for file in folder.iterdir():
             file.chmod(0o644)
-        if out.exists():
-            for kept in out.iterdir():
-                if not (folder / kept.name).exists() and kept.suffix == ".md":
-                    shutil.copy2(kept, folder)
-            shutil.rmtree(out)
-        os.replace(folder, out)
+        replace_bundle(place, folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return out
+    return Path(out)
 
 
 def _write(
@@ -137,6 +136,7 @@ def _write(
         "std": [round(v, 9) for v in spec.std],
         "precision": "fp32",
         "decoder_form": decoder_form,
+        "with_weights": with_weights,
         **extra,
     }
     (folder / DESCRIPTION).write_text(yaml.safe_dump(description, sort_keys=False, width=100))

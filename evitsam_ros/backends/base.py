@@ -84,6 +84,7 @@ class Runtime:
         facts: gathers by network: ``runtime`` with its version, ``device``, ``precision``, and its flags.
         wait: returns when the work that was queued is done, where a call does not wait for it.
         device_clock: times the work on the device from then on, where the runtime can.
+        release: frees what the backends hold, for :meth:`close`.
     """
 
     networks: dict[str, Network]
@@ -94,11 +95,29 @@ class Runtime:
     facts: Callable[[], dict[str, dict[str, str]]] = dict
     wait: Callable[[], None] | None = None
     device_clock: Callable[[], DeviceClock] | None = None
+    release: Callable[[], None] | None = None
 
-    def at_once(self, network: str, count: int, usual: int) -> int:
-        """How many of ``count`` prompts a decoder takes in a call: ``usual``, or what its engine holds."""
+    def close(self) -> None:
+        """Let the networks go and free what they hold; a call of one raises ``BackendError`` from then on.
+
+        No other thread may be in a call. Closing twice is allowed.
+        """
+        self.networks.update(dict.fromkeys(self.networks, _closed))
+        if self.release is not None:
+            self.release()
+
+    def at_once(self, network: str, count: int, usual: int, tokens: int | None = None) -> int:
+        """How many of ``count`` prompts of ``tokens`` tokens a decoder takes in a call.
+
+        ``usual``, or what its engine holds. Tokens are points and two corners, or points and a padding one.
+        """
         prompts = getattr(self.networks[network], "prompts", None)
-        return prompts(count) if prompts else min(count, usual)
+        return prompts(count, tokens) if prompts else min(count, usual)
+
+    def token_limits(self, network: str) -> tuple[int, int] | None:
+        """Fewest and most tokens of a prompt that a decoder takes; None where it takes any number."""
+        limits = getattr(self.networks[network], "token_limits", None)
+        return limits() if limits else None
 
     def encode(self, blob: Any) -> Encoded:
         """``(N, 3, S, S)`` float32 -> embeddings and features, on the device of the runtime."""
@@ -136,3 +155,7 @@ class Runtime:
         """AutoPPN's heat ``(1, 1, h, w)`` and distances ``(1, 4, h, w)``."""
         heat, boxes = self.networks["proposals"]({"image_embeddings": encoded.image_embeddings})
         return heat, boxes
+
+
+def _closed(inputs: dict[str, Any]) -> list[Any]:
+    raise BackendError("the runtime is closed; open the model again")

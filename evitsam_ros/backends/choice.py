@@ -10,8 +10,8 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
-from ..bundle import CHECKPOINT, Bundle
-from ..tensorrt.api import find_gpu
+from ..bundle import Bundle
+from ..tensorrt.api import find_gpu, gpu_index
 from .base import Backend, BackendError, Network, Runtime
 from .onnxruntime_backend import OnnxRuntimeBackend
 from .openvino_backend import OpenVinoBackend, OpenVinoBf16Backend
@@ -61,7 +61,7 @@ def open_runtime(
             return _load(bundle, dict.fromkeys(bundle.networks, ("tensorrt", why)), threads)
         except BackendError as error:
             without_engines = f" TensorRT is not used: {error}."
-    if "torch" not in avoid and _torch_has_gpu() and (bundle.folder / CHECKPOINT).is_file():
+    if "torch" not in avoid and _torch_has_gpu() and bundle.checkpoint is not None:
         chosen = _load(bundle, dict.fromkeys(bundle.networks, ("torch", "on the GPU, fp16")), threads)
         return replace(chosen, description=chosen.description + without_engines)
     chosen = _load(bundle, dict.fromkeys(bundle.networks, _best(avoid)), threads)
@@ -71,14 +71,33 @@ def open_runtime(
 def _load(bundle: Bundle, choice: dict[str, tuple[str, str]], threads: int) -> Runtime:
     """Load the networks, each on the runtime that ``choice`` names, with the reason for it."""
     loaded: dict[str, Backend] = {}
+    try:
+        return _load_each(bundle, choice, threads, loaded)
+    except BaseException:
+        _close(loaded)
+        raise
+
+
+def _close(loaded: dict[str, Backend]) -> None:
+    """Free what the backends hold of a device; the CPU's go with their networks."""
+    for backend in loaded.values():
+        if hasattr(backend, "close"):
+            backend.close()
+
+
+def _load_each(
+    bundle: Bundle, choice: dict[str, tuple[str, str]], threads: int, loaded: dict[str, Backend]
+) -> Runtime:
+    """The runtime of :func:`_load`; the backends go into ``loaded`` as they are opened."""
     networks, parts = {}, []
     for network, (name, why) in choice.items():
         runtime = loaded.setdefault(name, BACKENDS[name]())
         if runtime.version() is None:
             raise BackendError(f"{name} is not installed; {runtime.remedy}")
-        load = partial(runtime.load, bundle, network, threads)
+        load = partial(_load_checked, runtime, bundle, network, threads)
         on_cpu = isinstance(runtime, (OnnxRuntimeBackend, OpenVinoBackend))
-        networks[network] = LoadedLater(load) if on_cpu and network in LATER else load()
+        later = on_cpu and network in LATER
+        networks[network] = LoadedLater(load) if later else runtime.load(bundle, network, threads)
         parts.append(f"{network}: {name} {runtime.version()} ({why})")
 
     def facts() -> dict[str, dict[str, str]]:
@@ -98,7 +117,18 @@ def _load(bundle: Bundle, choice: dict[str, tuple[str, str]], threads: int) -> R
         facts=facts,
         wait=getattr(encoder, "wait", None),
         device_clock=getattr(encoder, "device_clock", None),
+        release=partial(_close, loaded),
     )
+
+
+def _load_checked(runtime: Backend, bundle: Bundle, network: str, threads: int) -> Network:
+    """Load a network whose files may have been exchanged since the bundle was opened.
+
+    Raises:
+        BundleError: they have been.
+    """
+    bundle.check(network)
+    return runtime.load(bundle, network, threads)
 
 
 def in_precision(backend: str, precision: str) -> str:
@@ -160,7 +190,7 @@ def _device(loaded: dict[str, Backend]) -> str:
         import torch
 
         if torch.cuda.is_available():
-            return f"Runs on the GPU, {torch.cuda.get_device_name()}."
+            return f"Runs on the GPU, {torch.cuda.get_device_name(gpu_index())}."
     if shutil.which("nvidia-smi") or find_spec("tensorrt"):
         return "Runs on the CPU, although this machine seems to have an NVIDIA GPU."
     return "Runs on the CPU: no NVIDIA GPU found."

@@ -1,198 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Memory and streams of a GPU, by cuda-bindings or by pycuda, in the process's primary context.
-
-The primary context is the one that torch and CuPy use too, and every thread sees it: pycuda's usual own
-context belongs to one thread, which breaks in ROS callbacks.
-"""
+"""Memory of a GPU: blocks and pinned buffers that are used again, and freed when a runtime is closed."""
 
 from __future__ import annotations
 
-import ctypes
 import os
+import threading
 import weakref
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from .base import BackendError
+from .cuda_calls import Cuda, CudaBindings
 from .device_clock import DeviceClock
+from .pycuda_calls import PyCuda
 
-
-class Cuda(Protocol):
-    """The few calls that the TensorRT runner makes; ``pointer`` and ``stream`` are addresses."""
-
-    def stream(self) -> int: ...
-
-    def allocate(self, size: int) -> int: ...
-
-    def pinned(self, size: int) -> np.ndarray: ...
-
-    def copy_in(self, pointer: int, host: np.ndarray, stream: int) -> None: ...
-
-    def copy_out(self, host: np.ndarray, pointer: int, stream: int) -> None: ...
-
-    def wait(self, stream: int) -> None: ...
-
-    def kernel(self, cubin: bytes, name: str) -> Any: ...
-
-    def launch(
-        self, kernel: Any, blocks: tuple[int, int], threads: tuple[int, int], arguments: list, stream: int
-    ) -> None:
-        """Queue a kernel; arguments are addresses (int) and NumPy scalars."""
-
-    def record(self, work: Callable[[], None], stream: int) -> Any:
-        """What ``work`` queues, as a CUDA graph; None where these bindings have none."""
-
-    def replay(self, graph: Any, stream: int) -> None: ...
-
-    def event(self) -> Any:
-        """An event that takes the time."""
-
-    def mark(self, event: Any, stream: int) -> None: ...
-
-    def elapsed_ms(self, start: Any, end: Any) -> float:
-        """Between two events that are over."""
-
-
-class CudaBindings:
-    """NVIDIA's cuda-bindings: wheels for every platform; the runtime API, so the primary context."""
-
-    def __init__(self) -> None:
-        from cuda.bindings import runtime
-
-        self.api = runtime
-        self._call(runtime.cudaFree(0))  # makes the context, or says why there can be none
-
-    def _call(self, result: tuple) -> Any:
-        error, *values = result
-        if int(error):
-            runtime = isinstance(error, self.api.cudaError_t)
-            said = self.api.cudaGetErrorString(error)[1].decode() if runtime else error.name
-            raise BackendError(
-                f"CUDA: {said} (error {int(error)}); is the NVIDIA driver there? nvidia-smi tells"
-            )
-        return values[0] if values else None
-
-    def stream(self) -> int:
-        return int(self._call(self.api.cudaStreamCreate()))
-
-    def allocate(self, size: int) -> int:
-        return int(self._call(self.api.cudaMalloc(size)))
-
-    def pinned(self, size: int) -> np.ndarray:
-        address = int(self._call(self.api.cudaMallocHost(size)))
-        return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
-
-    def copy_in(self, pointer: int, host: np.ndarray, stream: int) -> None:
-        kind = self.api.cudaMemcpyKind.cudaMemcpyHostToDevice
-        self._call(self.api.cudaMemcpyAsync(pointer, host.ctypes.data, host.nbytes, kind, stream))
-
-    def copy_out(self, host: np.ndarray, pointer: int, stream: int) -> None:
-        kind = self.api.cudaMemcpyKind.cudaMemcpyDeviceToHost
-        self._call(self.api.cudaMemcpyAsync(host.ctypes.data, pointer, host.nbytes, kind, stream))
-
-    def wait(self, stream: int) -> None:
-        self._call(self.api.cudaStreamSynchronize(stream))
-
-    def kernel(self, cubin: bytes, name: str) -> Any:
-        from cuda.bindings import driver
-
-        module = self._call(driver.cuModuleLoadData(cubin))
-        return module, self._call(driver.cuModuleGetFunction(module, name.encode()))
-
-    def launch(
-        self, kernel: Any, blocks: tuple[int, int], threads: tuple[int, int], arguments: list, stream: int
-    ) -> None:
-        from cuda.bindings import driver
-
-        kinds = {int: ctypes.c_void_p, np.int32: ctypes.c_int, np.float32: ctypes.c_float}
-        values = tuple(a if isinstance(a, int) else a.item() for a in arguments)
-        packed = (values, tuple(kinds[type(a)] for a in arguments))
-        self._call(driver.cuLaunchKernel(kernel[1], *blocks, 1, *threads, 1, 0, stream, packed, 0))
-
-    def record(self, work: Callable[[], None], stream: int) -> Any:
-        mode = self.api.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
-        self._call(self.api.cudaStreamBeginCapture(stream, mode))
-        try:
-            work()
-        finally:
-            graph = self._call(self.api.cudaStreamEndCapture(stream))
-        return self._call(self.api.cudaGraphInstantiate(graph, 0))
-
-    def replay(self, graph: Any, stream: int) -> None:
-        self._call(self.api.cudaGraphLaunch(graph, stream))
-
-    def event(self) -> Any:
-        return self._call(self.api.cudaEventCreate())
-
-    def mark(self, event: Any, stream: int) -> None:
-        self._call(self.api.cudaEventRecord(event, stream))
-
-    def elapsed_ms(self, start: Any, end: Any) -> float:
-        return float(self._call(self.api.cudaEventElapsedTime(start, end)))
-
-
-class PyCuda:
-    """pycuda in the primary context (``pycuda.autoprimaryctx``)."""
-
-    def __init__(self) -> None:
-        import pycuda.autoprimaryctx
-        import pycuda.driver as driver
-
-        self.driver = driver
-        self.context = pycuda.autoprimaryctx.context
-        self.kept: list[Any] = []  # pycuda frees what nobody holds
-
-    def stream(self) -> int:
-        self.kept.append(self.driver.Stream())
-        return self.kept[-1].handle
-
-    def allocate(self, size: int) -> int:
-        self.kept.append(self.driver.mem_alloc(size))
-        return int(self.kept[-1])
-
-    def pinned(self, size: int) -> np.ndarray:
-        return self.driver.pagelocked_empty(size, np.uint8)
-
-    def copy_in(self, pointer: int, host: np.ndarray, stream: int) -> None:
-        self.driver.memcpy_htod_async(pointer, host, self._stream(stream))
-
-    def copy_out(self, host: np.ndarray, pointer: int, stream: int) -> None:
-        self.driver.memcpy_dtoh_async(host, pointer, self._stream(stream))
-
-    def wait(self, stream: int) -> None:
-        self._stream(stream).synchronize()
-
-    def kernel(self, cubin: bytes, name: str) -> Any:
-        self.kept.append(self.driver.module_from_buffer(cubin))
-        return self.kept[-1].get_function(name)
-
-    def launch(
-        self, kernel: Any, blocks: tuple[int, int], threads: tuple[int, int], arguments: list, stream: int
-    ) -> None:
-        addresses = [np.uintp(a) if isinstance(a, int) else a for a in arguments]
-        kernel(*addresses, grid=blocks, block=(*threads, 1), stream=self._stream(stream))
-
-    def record(self, work: Callable[[], None], stream: int) -> Any:
-        return None
-
-    def replay(self, graph: Any, stream: int) -> None:
-        raise BackendError("pycuda has no CUDA graphs")
-
-    def event(self) -> Any:
-        return self.driver.Event()
-
-    def mark(self, event: Any, stream: int) -> None:
-        event.record(self._stream(stream))
-
-    def elapsed_ms(self, start: Any, end: Any) -> float:
-        return float(start.time_till(end))
-
-    def _stream(self, handle: int) -> Any:
-        return next(s for s in self.kept if getattr(s, "handle", None) == handle)
+#: Bytes below which blocks are not told apart; CUDA's own allocations are no finer.
+SMALLEST = 512
 
 
 def open_cuda() -> Cuda:
@@ -238,16 +65,25 @@ class DeviceArray:
         return DeviceArray(self.pointer + start * stride, shape, self.dtype, self.pool, needs=self)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        self.pool.check_open()
         host = np.empty(self.shape, self.dtype)
         self.pool.cuda.copy_out(host, self.pointer, self.pool.stream)
         self.pool.cuda.wait(self.pool.stream)
         return host if dtype is None else host.astype(dtype)
 
 
-class Pool:
-    """Device blocks by size, handed out and taken back: nothing is allocated once every size was seen.
+def block_size(size: int) -> int:
+    """The size class of ``size`` bytes: at most an eighth larger, eight classes between powers of two."""
+    step = max(SMALLEST, 1 << max(0, (size - 1).bit_length() - 4))
+    return max(1, -(-size // step)) * step
 
-    ``clock``: times what is queued on the stream, while somebody profiles.
+
+class Pool:
+    """Device blocks by size class, handed out and taken back: nothing is allocated once every size was seen.
+
+    Attributes:
+        free: addresses of the blocks that nobody holds, by size class in bytes.
+        clock: times what is queued on the stream, while somebody profiles.
     """
 
     def __init__(self, cuda: Cuda) -> None:
@@ -255,15 +91,84 @@ class Pool:
         self.stream = cuda.stream()
         self.free: dict[int, list[int]] = {}
         self.clock: DeviceClock | None = None
+        self._pinned: dict[int, np.ndarray] = {}
+        self._closed = False
+        # Re-entrant: taking a block back may happen while the garbage of this very thread is collected.
+        self._lock = threading.RLock()
 
     def timed(self, name: str) -> AbstractContextManager[None]:
         """A span of the device's clock, where there is one."""
         return nullcontext() if self.clock is None else self.clock.span(name)
 
     def array(self, shape: tuple[int, ...], dtype: np.dtype) -> DeviceArray:
+        """An array of undefined content.
+
+        Raises:
+            BackendError: the pool is closed, or the GPU's memory is full.
+        """
+        self.check_open()
         size = max(1, int(np.prod(shape)) * np.dtype(dtype).itemsize)
-        waiting = self.free.setdefault(size, [])
-        pointer = waiting.pop() if waiting else self.cuda.allocate(size)
+        pointer, taken = self._block(size)
         made = DeviceArray(pointer, tuple(shape), np.dtype(dtype), self)
-        weakref.finalize(made, waiting.append, pointer)
+        weakref.finalize(made, self._take_back, pointer, taken).atexit = False
         return made
+
+    def _block(self, size: int) -> tuple[int, int]:
+        """The smallest free block that is large enough, and less than twice as large; else a new one."""
+        with self._lock:
+            fitting = [taken for taken, blocks in self.free.items() if blocks and size <= taken < 2 * size]
+            taken = min(fitting, default=block_size(size))
+            waiting = self.free.setdefault(taken, [])
+            if waiting:
+                return waiting.pop(), taken
+        return self.cuda.allocate(taken), taken
+
+    def _take_back(self, pointer: int, size: int) -> None:
+        with self._lock:
+            if not self._closed:
+                self.free[size].append(pointer)
+                return
+        with suppress(Exception):  # of a GPU that has failed; there is nobody to report it to
+            self.cuda.free(pointer)
+
+    def pinned(self, size: int, instead_of: np.ndarray | None = None) -> np.ndarray:
+        """A pinned buffer ``(>= size,)`` uint8; ``instead_of``: one that is freed, as its copies are done."""
+        self.check_open()
+        if instead_of is not None and self._pinned.pop(instead_of.ctypes.data, None) is not None:
+            self.cuda.free_pinned(instead_of)
+        made = self.cuda.pinned(block_size(size))
+        self._pinned[made.ctypes.data] = made
+        return made
+
+    def check_open(self) -> None:
+        """Raise ``BackendError`` after :meth:`close`."""
+        if self._closed:
+            raise BackendError("the runtime of this GPU memory is closed; open the model again")
+
+    def close(self) -> None:
+        """Free all blocks and buffers; blocks that are still held follow when they are let go.
+
+        A GPU that has failed refuses these calls; its memory goes with the process.
+        """
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            blocks = [pointer for waiting in self.free.values() for pointer in waiting]
+            self.free.clear()
+        with suppress(Exception):
+            self.cuda.wait(self.stream)
+        if self.clock is not None:
+            _attempt(self.clock.close)
+        for pointer in blocks:
+            _attempt(self.cuda.free, pointer)
+        for buffer in self._pinned.values():
+            _attempt(self.cuda.free_pinned, buffer)
+        self._pinned.clear()
+        _attempt(self.cuda.close_stream, self.stream)
+
+
+def _attempt(release: Callable[..., None], *arguments: Any) -> None:
+    """Release something, whatever state the GPU is in."""
+    with suppress(Exception):
+        release(*arguments)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .cuda_memory import Cuda
+    from .cuda_calls import Cuda
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,13 @@ class DeviceClock:
             self.free += [start, end]
         self.taken = []
         return found
+
+    def close(self) -> None:
+        """Give the events back; no span can be recorded any more."""
+        events = [self.origin, *self.free, *(event for _, *pair in self.taken for event in pair)]
+        self.free, self.taken = [], []
+        for event in events:
+            self.cuda.drop_event(event)
 
     def _mark(self) -> Any:
         event = self.free.pop() if self.free else self.cuda.event()

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from .base import BackendError
-from .cuda_memory import Cuda, DeviceArray, Pool
+from .cuda_calls import Cuda
+from .cuda_memory import DeviceArray, Pool
 
 NAME = "prepare"
 #: Threads of a block, x and y.
@@ -89,7 +90,7 @@ class DevicePreprocess:
         self.kernel = pool.cuda.kernel(cubin, NAME)
         self.scales = [np.float32(1 / (255 * s)) for s in std]
         self.shifts = [np.float32(m / s) for m, s in zip(mean, std, strict=True)]
-        self.pinned = np.empty(0, np.uint8)
+        self.pinned: np.ndarray | None = None
 
     def __call__(self, images: Sequence[np.ndarray], sizes: Sequence[tuple[int, int]]) -> DeviceArray:
         """Copy and launch; ``sizes`` (h, w) are those of the pictures in the blob, the rest is padding.
@@ -97,8 +98,13 @@ class DevicePreprocess:
         Nothing waits for it but the encoder, which runs on the same stream.
         """
         # The last frames' copies are done: their encoder was waited for.
-        if self.pinned.size < (needed := sum(image.size for image in images)):
-            self.pinned = self.pool.cuda.pinned(needed)
+        needed = sum(image.size for image in images)
+        if self.pinned is None or self.pinned.size < needed:
+            self.pinned = self.pool.pinned(needed, instead_of=self.pinned)
+        with self.pool.cuda.active():
+            return self._queue(images, sizes)
+
+    def _queue(self, images: Sequence[np.ndarray], sizes: Sequence[tuple[int, int]]) -> DeviceArray:
         blob = self.pool.array((len(images), 3, self.side, self.side), np.dtype(np.float32))
         sources, start = [], 0
         for index, (image, size) in enumerate(zip(images, sizes, strict=True)):
@@ -107,6 +113,11 @@ class DevicePreprocess:
             start += image.size
         blob.needs = sources  # not back to the pool before the kernel has read them
         return blob
+
+    def close(self) -> None:
+        """Unload the kernel; its buffer is the pool's to free."""
+        self.pool.cuda.unload(self.kernel)
+        self.pinned = None
 
     def _prepare(
         self, image: np.ndarray, staged: np.ndarray, size: tuple[int, int], target: int

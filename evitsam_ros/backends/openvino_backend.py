@@ -74,6 +74,7 @@ class OpenVinoBackend:
         def run(inputs: dict[str, Any]) -> list[Any]:
             images = len(inputs[IMAGE]) if IMAGE in inputs else 1
             if images not in requests:
+                bundle.check(network)  # the file is read again, long after the bundle was opened
                 requests[images] = request_for(images)
             request = requests[images]
             request.infer({name: value for name, value in inputs.items() if name in names}, share_inputs=True)

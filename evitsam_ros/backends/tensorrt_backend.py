@@ -1,32 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TensorRT engines from the cache. Embeddings stay on the GPU between encoder and decoder.
-
-Only the interface by tensor names is used, which TensorRT 10.3 to 11 and TensorRT-RTX share.
-"""
+"""TensorRT engines from the cache. Embeddings stay on the GPU between encoder and decoder."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from ..bundle import HIGH_RES, Bundle, sha256
-from ..tensorrt.api import TensorRt, TensorRtError, find_gpu, find_tensorrt
+from ..bundle import Bundle, sha256
+from ..tensorrt.api import TensorRtError, find_gpu, find_tensorrt
 from ..tensorrt.cache import EngineCache, EngineKey, check_entry
 from .base import GPU, BackendError, Network
-from .cuda_memory import DeviceArray, Pool, open_cuda
+from .cuda_memory import Pool, open_cuda
 from .device_clock import DeviceClock
 from .device_preprocess import DevicePreprocess, compile_kernel
-from .rtx_runtime_cache import SUFFIX, RuntimeCache
+from .engine_network import EngineNetwork
+from .rtx_runtime_cache import SUFFIX
 
 #: The order in which engines of one network are preferred.
 PRECISIONS = ("fp16", "bf16", "fp32", "int8")
-#: Outputs that stay on the device: another network reads them.
-STAYS = ("image_embeddings", *HIGH_RES)
-#: CUDA graphs of a network that are kept.
-MAX_GRAPHS = 16
 
 
 class TensorRtBackend:
@@ -38,12 +29,15 @@ class TensorRtBackend:
 
     def __init__(self) -> None:
         self._pool: Pool | None = None
+        self._opened: list[EngineNetwork | DevicePreprocess] = []
+        self._loaded: dict[str, Path] = {}
 
     def version(self) -> str | None:
         try:
-            return find_tensorrt().version if find_gpu() else None
+            found = find_tensorrt().version
         except TensorRtError:
             return None
+        return found if find_gpu() else None
 
     def engine(self, bundle: Bundle, network: str) -> Path:
         """The engine of a network for this GPU and this TensorRT.
@@ -75,15 +69,17 @@ class TensorRtBackend:
         return path
 
     def load(self, bundle: Bundle, network: str, threads: int) -> Network:
-        path = self.engine(bundle, network)
+        path = self._loaded[network] = self.engine(bundle, network)
         if self._pool is None:
             self._pool = Pool(open_cuda())
         tensorrt = find_tensorrt()
         kernels = path.with_suffix(SUFFIX) if tensorrt.kind == "tensorrt_rtx" else None
-        return EngineNetwork(tensorrt, path.read_bytes(), path.name, self._pool, kernels)
+        self._opened.append(EngineNetwork(tensorrt, path.read_bytes(), path.name, self._pool, kernels))
+        return self._opened[-1]
 
     def facts(self, bundle: Bundle, network: str, threads: int) -> dict[str, str]:
-        path = self.engine(bundle, network)
+        # A build may have stored a newer one since.
+        path = self._loaded.get(network) or self.engine(bundle, network)
         key = check_entry(path).key
         return {
             "device": GPU,
@@ -96,6 +92,8 @@ class TensorRtBackend:
 
     def device_clock(self) -> DeviceClock:
         """Time copies and engines by CUDA events from now on."""
+        if self._pool.clock is not None:
+            self._pool.clock.close()
         self._pool.clock = DeviceClock(self._pool.cuda, self._pool.stream)
         return self._pool.clock
 
@@ -105,169 +103,20 @@ class TensorRtBackend:
             cubin = compile_kernel(find_gpu().target)
         except BackendError:
             return None
-        return DevicePreprocess(self._pool, cubin, bundle.image_size, bundle.mean, bundle.std)
+        self._opened.append(DevicePreprocess(self._pool, cubin, bundle.image_size, bundle.mean, bundle.std))
+        return self._opened[-1]
+
+    def close(self) -> None:
+        """Free the engines and the GPU's memory; networks raise ``BackendError`` from then on."""
+        for opened in self._opened:
+            with suppress(Exception):  # of a GPU that has failed; what remains goes with the process
+                opened.close()
+        self._opened.clear()
+        if self._pool is not None:
+            self._pool.close()
 
 
 def of_precision(precision: str) -> type[TensorRtBackend]:
     """A backend of its own, as ``tensorrt_int8``, that takes engines of one precision only."""
     members = {"name": f"tensorrt_{precision}", "precisions": (precision,)}
     return type(f"TensorRt{precision.title()}Backend", (TensorRtBackend,), members)
-
-
-class EngineNetwork:
-    """One engine with its context. Inputs are NumPy arrays or :class:`DeviceArray`; so are the outputs.
-
-    ``kernels``: where TensorRT-RTX keeps what it compiles at the first run.
-    """
-
-    def __init__(
-        self,
-        tensorrt: TensorRt,
-        content: bytes | memoryview,
-        name: str,
-        pool: Pool,
-        kernels: Path | None = None,
-    ) -> None:
-        trt = tensorrt.module
-        self.name, self.pool = name, pool
-        runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
-        self.engine = runtime.deserialize_cuda_engine(content)
-        if self.engine is None:
-            raise BackendError(
-                f"{name} cannot be loaded by {tensorrt.name}: it is damaged, or of another GPU or "
-                "version; evitsam engines --prune, then evitsam build"
-            )
-        self.kernels = RuntimeCache(self.engine, kernels) if kernels else None
-        configured = (self.kernels.config,) if self.kernels else ()
-        self.context = self.engine.create_execution_context(*configured)
-        if self.context is None:
-            raise BackendError(
-                f"{name}: no execution context; the GPU's memory may be full (nvidia-smi tells)"
-            )
-        names = [self.engine.get_tensor_name(i) for i in range(self.engine.num_io_tensors)]
-        is_input = {n: self.engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT for n in names}
-        self.inputs = [n for n in names if is_input[n]]
-        self.outputs = [n for n in names if not is_input[n]]
-        self.dtypes = {n: np.dtype(trt.nptype(self.engine.get_tensor_dtype(n))) for n in names}
-        self.staging: dict[str, np.ndarray] = {}
-        self.profile = 0
-        self.fixed = all(self._is_fixed(name) for name in self.inputs)
-        self.batch = self._most_images()
-        #: CUDA graphs by the addresses of inputs and outputs; None: ran once, recorded when it comes again.
-        self.graphs: OrderedDict[tuple[int, ...], Any] = OrderedDict()
-
-    def __call__(self, inputs: dict[str, Any]) -> list[Any]:
-        """Run on named inputs; outputs in the order of the ONNX file."""
-        held = []
-        self._choose_profile({name: tuple(inputs[name].shape) for name in self.inputs})
-        with self.pool.timed("copy in"):
-            for name in self.inputs:
-                array = self._on_device(name, inputs[name])
-                held.append(array)  # not back to the pool before the work is done
-                self.context.set_input_shape(name, array.shape)
-                self.context.set_tensor_address(name, array.pointer)
-        found = [
-            self.pool.array(tuple(self.context.get_tensor_shape(name)), self.dtypes[name])
-            for name in self.outputs
-        ]
-        for name, array in zip(self.outputs, found, strict=True):
-            self.context.set_tensor_address(name, array.pointer)
-        with self.pool.timed("run"):
-            self._enqueue(tuple(array.pointer for array in (*held, *found)))
-        with self.pool.timed("copy out"):
-            results = [self._result(name, array) for name, array in zip(self.outputs, found, strict=True)]
-        self.pool.cuda.wait(self.pool.stream)
-        if self.kernels:
-            self.kernels.ran(self.profile)
-        return [r if isinstance(r, DeviceArray) else r.copy() for r in results]
-
-    def _enqueue(self, addresses: tuple[int, ...]) -> None:
-        """Queue the engine; with fixed shapes and known addresses by its CUDA graph, which costs one launch.
-
-        The pool hands the same few blocks out again and again, so the graphs are few.
-        """
-        if not self.fixed or addresses not in self.graphs:
-            self._execute()
-            if self.fixed:
-                self.graphs[addresses] = None
-                while len(self.graphs) > MAX_GRAPHS:
-                    self.graphs.popitem(last=False)
-            return
-        cuda, stream = self.pool.cuda, self.pool.stream
-        if self.graphs[addresses] is None:
-            # Its first run has made what must not be made while recording.
-            self.graphs[addresses] = cuda.record(self._execute, stream)
-        self.graphs.move_to_end(addresses)
-        if self.graphs[addresses] is None:  # these bindings have no graphs
-            self._execute()
-        else:
-            cuda.replay(self.graphs[addresses], stream)
-
-    def _execute(self) -> None:
-        if not self.context.execute_async_v3(self.pool.stream):
-            raise BackendError(
-                f"{self.name}: the engine did not run; nvidia-smi and the kernel log may say why"
-            )
-
-    def _choose_profile(self, shapes: dict[str, tuple[int, ...]]) -> None:
-        """The first profile that all shapes fit in, the one in use if it does."""
-        count = self.engine.num_optimization_profiles
-        for profile in (self.profile, *(p for p in range(count) if p != self.profile)):
-            if all(self._fits(name, profile, shape) for name, shape in shapes.items()):
-                break
-        else:
-            raise BackendError(f"{self.name} was not built for the shapes {shapes}")
-        if profile != self.profile:
-            self.context.set_optimization_profile_async(profile, self.pool.stream)
-            self.profile = profile
-
-    def prompts(self, count: int) -> int:
-        """The most of ``count`` prompts that a profile of this decoder holds."""
-        profiles = range(self.engine.num_optimization_profiles)
-        limits = [tuple(self.engine.get_tensor_profile_shape("point_coords", p)) for p in profiles]
-        fitting = [min(most[0], count) for least, _, most in limits if least[0] <= count]
-        return max(fitting, default=count)
-
-    def _most_images(self) -> int:
-        """Of an encoder that was built with ``--batch``; 1 of every other network."""
-        if self.inputs != ["image"] or -1 not in tuple(self.engine.get_tensor_shape("image")):
-            return 1
-        profiles = range(self.engine.num_optimization_profiles)
-        most = [tuple(self.engine.get_tensor_profile_shape("image", p)[2]) for p in profiles]
-        return max(shape[0] for shape in most)
-
-    def _is_fixed(self, name: str) -> bool:
-        """Whether an input has one shape only."""
-        if -1 not in tuple(self.engine.get_tensor_shape(name)):
-            return True
-        least, _, most = (tuple(s) for s in self.engine.get_tensor_profile_shape(name, 0))
-        return least == most and self.engine.num_optimization_profiles == 1
-
-    def _fits(self, name: str, profile: int, shape: tuple[int, ...]) -> bool:
-        if -1 not in tuple(self.engine.get_tensor_shape(name)):
-            return tuple(self.engine.get_tensor_shape(name)) == shape
-        least, _, most = (tuple(s) for s in self.engine.get_tensor_profile_shape(name, profile))
-        return all(a <= n <= b for a, n, b in zip(least, shape, most, strict=True))
-
-    def _on_device(self, name: str, value: Any) -> DeviceArray:
-        if isinstance(value, DeviceArray):
-            return value
-        host = self._staged(f"in {name}", value.shape, self.dtypes[name])
-        np.copyto(host, value, casting="same_kind")
-        array = self.pool.array(value.shape, self.dtypes[name])
-        self.pool.cuda.copy_in(array.pointer, host, self.pool.stream)
-        return array
-
-    def _result(self, name: str, array: DeviceArray) -> DeviceArray | np.ndarray:
-        if name in STAYS:
-            return array
-        host = self._staged(f"out {name}", array.shape, array.dtype)
-        self.pool.cuda.copy_out(host, array.pointer, self.pool.stream)
-        return host
-
-    def _staged(self, key: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """A view of a pinned buffer, which grows to the largest shape that was seen."""
-        size = int(np.prod(shape)) * dtype.itemsize
-        if key not in self.staging or self.staging[key].size < size:
-            self.staging[key] = self.pool.cuda.pinned(size)
-        return self.staging[key][:size].view(dtype).reshape(shape)

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from ..bundle import CHECKPOINT, Bundle
+from ..tensorrt.api import gpu_index
 from .base import CPU, GPU, BackendError, Network
 
 #: Inputs of the decoder that stay float32: coordinates and labels.
@@ -36,11 +39,14 @@ class TorchBackend:
         if threads:
             torch.set_num_threads(threads)
         on_gpu = torch.cuda.is_available()
-        device = "cuda" if on_gpu else "cpu"
-        module = self._on_gpu(bundle, network) if on_gpu else self._plain(bundle, network)
+        # Which GPU is the current one belongs to the thread, and inference has a thread of its own.
+        current = partial(torch.cuda.device, gpu_index()) if on_gpu else nullcontext
+        device = f"cuda:{gpu_index()}" if on_gpu else "cpu"
+        with current():
+            module = self._on_gpu(bundle, network) if on_gpu else self._plain(bundle, network)
 
         def run(inputs: dict[str, Any]) -> list[Any]:
-            with torch.inference_mode():
+            with torch.inference_mode(), current():
                 outputs = module(*(torch.as_tensor(value, device=device) for value in inputs.values()))
             outputs = outputs if isinstance(outputs, (tuple, list)) else [outputs]
             if network == "encoder":  # stays where it is: the decoder reads it
@@ -61,7 +67,15 @@ class TorchBackend:
         import torch
 
         if torch.cuda.is_available():
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(gpu_index())
+
+    def close(self) -> None:
+        """Let the models go, and give the GPU's memory back that torch keeps for the next one."""
+        import torch
+
+        self._models.clear()
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
 
     def _plain(self, bundle: Bundle, network: str) -> Any:
         from ..models.decoder_rewrites import DeployedDecoder
@@ -96,11 +110,11 @@ class TorchBackend:
         from ..models import create_model
 
         if bundle.name not in self._models:
-            weights = bundle.folder / CHECKPOINT
-            if not weights.is_file():
+            weights = bundle.checkpoint
+            if weights is None:
                 raise BackendError(
-                    f"the torch backend needs {weights}, which this bundle was exported without; "
-                    "export it with 'evitsam export --with-weights'"
+                    f"the torch backend needs {bundle.folder / CHECKPOINT}, which this bundle was exported "
+                    "without; export it with 'evitsam export --with-weights'"
                 )
             self._models[bundle.name] = create_model(bundle.name, weights, image_size=bundle.image_size)
         return self._models[bundle.name]

@@ -24,15 +24,21 @@ class LayerNorm2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training:  # one fused pass; the written-out form below is the one that exports well
-            channels_last = F.layer_norm(
-                x.permute(0, 2, 3, 1), self.weight.shape, self.weight, self.bias, self.eps
-            )
-            return channels_last.permute(0, 3, 1, 2)
+            return self.rows(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         # In float32 whatever comes in: the squares of the last norm's input leave the range of float16.
         centred = x.float() - x.float().mean(1, keepdim=True)
         variance = centred.pow(2).mean(1, keepdim=True)
         normal = centred * torch.rsqrt(variance + self.eps)
         return (normal * self.weight[:, None, None] + self.bias[:, None, None]).to(x.dtype)
+
+    def rows(self, x: Tensor) -> Tensor:
+        """Normalise rows of channels ``(..., C)``; in the weights' float32, whatever comes in."""
+        # Casts only where they do something: a cast of float32 to float32 would rename an exported graph's
+        # nodes. Training casts by itself.
+        casts = not self.training and x.dtype != self.weight.dtype
+        wide = x.to(self.weight.dtype) if casts else x
+        normal = F.layer_norm(wide, self.weight.shape, self.weight, self.bias, self.eps)
+        return normal.to(x.dtype) if casts else normal
 
 
 class Mlp(nn.Module):

@@ -90,7 +90,7 @@ class MaskDecoder(nn.Module):
         first, norm, _, second, _ = self.output_upscaling
         stride4, stride8 = high_res or (None, None)
         x = _added(_cells(first, source), stride8)
-        x = F.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps)
+        x = norm.rows(x)
         return F.gelu(_added(_cells(second, F.gelu(x)), stride4))
 
 

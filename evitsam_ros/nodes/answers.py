@@ -118,6 +118,7 @@ class Answers:
             try:
                 if known.get(item.identity) is not item.prompt:
                     item.prompt.clipped(size)
+                    self.segmenter.check(item.prompt)
                 prompts[item.identity] = item.prompt
             except PromptError as error:
                 self._refuse("bad_prompts", f"prompt dropped: {error}")

@@ -67,15 +67,19 @@ class Inference:
             build_command(bundle),
             lambda: Segmenter.open(bundle, "tensorrt", threads),
             lambda reason: self._refuse_all("engine_build", reason),
+            drop=Segmenter.close,
         )
 
     def stop(self) -> None:
-        """End the thread after its frame; one that hangs is left behind."""
-        if not self.worker.stop():
+        """End the thread after its frame and close the networks; a thread that hangs keeps its own."""
+        ended = self.worker.stop()
+        if not ended:
             self._refuse_all("inference_errors", "the inference thread hangs; it is left behind")
         if self._switch is not None:
             self._switch.stop()
             self._switch = None
+        if ended:  # what a hanging inference uses is not freed under it
+            self.segmenter.close()
 
     # Inference thread ------------------------------------------------------------------------------
 
@@ -133,8 +137,10 @@ class Inference:
 
     def _use(self, segmenter: Segmenter) -> None:
         if self._turns.closed:
+            segmenter.close()
             return
-        self.segmenter = segmenter
+        before, self.segmenter = self.segmenter, segmenter
         for camera in self._cameras:
             camera.use(segmenter)
+        before.close()
         self._logger.info(f"switched: {segmenter.description}")

@@ -168,10 +168,6 @@ class SegmenterNode(LifecycleNode):
         for camera in self.cameras:
             camera.pause(reason)
 
-    def _pause(self, reason: str) -> None:
-        for camera in self.cameras:
-            camera.pause(reason)
-
     # Reports ---------------------------------------------------------------------------------------
 
     def _refuse(self, health: Health, reason: str, text: str) -> None:

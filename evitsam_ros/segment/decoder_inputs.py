@@ -11,6 +11,11 @@ from .prompt import Prompt
 from .transform import Transform
 
 
+def token_count(prompt: Prompt) -> int:
+    """How many points the decoder reads of a prompt: its own, and its box's corners or a padding point."""
+    return len(prompt.points) + (2 if prompt.box is not None else 1)
+
+
 def prompt_arrays(prompts: Sequence[Prompt], transform: Transform) -> tuple[np.ndarray, ...]:
     """Prompts of one kind as the decoder's float32 inputs.
 

@@ -16,13 +16,13 @@ from ..backends.base import Encoded
 from ..bundle import Bundle, open_bundle
 from .budget import LatencyBudget
 from .coverage import SHARE, covering_points
-from .decoder_inputs import prompt_arrays
+from .decoder_inputs import prompt_arrays, token_count
 from .everything import Thresholds, choose, decode_proposals, drop_covered, grid_prompts
 from .expected_iou import expected_iou, is_ambiguous
 from .fovea import Views, looks_at
 from .frame import Frame
 from .masks import Masks
-from .prompt import Prompt, check_prompts
+from .prompt import Prompt, PromptError, check_prompts
 from .second_look import look_again_at
 from .small_regions import remove_small_regions
 from .transform import Transform, preprocess, resized_shape
@@ -124,6 +124,11 @@ class Segmenter:
     @property
     def description(self) -> str:
         return self.runtime.description
+
+    def close(self) -> None:
+        """Free what the runtime holds; no other thread may be using it. Closing twice is allowed."""
+        self._ahead = []
+        self.runtime.close()
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -260,10 +265,28 @@ class Segmenter:
             kinds.setdefault(kind, []).append(index)
         for (network, *_), members in kinds.items():
             usual = FOVEAL_CHUNK if network == "foveal_decoder" else CHUNK
+            tokens = token_count(prompts[members[0]])
+            try:
+                self._check_tokens(network, prompts[members[0]])
+            except PromptError as error:
+                raise PromptError(f"prompt {members[0]}: {error}") from error
             while members:
-                count = self.runtime.at_once(network, len(members), usual)
+                count = self.runtime.at_once(network, len(members), usual, tokens)
                 yield members[:count], network
                 members = members[count:]
+
+    def check(self, prompt: Prompt) -> None:
+        """Raise ``PromptError`` if the decoder of this runtime takes no prompt of so many points."""
+        self._check_tokens("decoder", prompt)
+
+    def _check_tokens(self, network: str, prompt: Prompt) -> None:
+        limits, tokens = self.runtime.token_limits(network), token_count(prompt)
+        if limits is not None and not limits[0] <= tokens <= limits[1]:
+            raise PromptError(
+                f"{len(prompt.points)} points and {'a' if prompt.box is not None else 'no'} box are {tokens} "
+                f"tokens; the engine of the {network} takes {limits[0]} to {limits[1]}. One that takes every "
+                f"prompt: evitsam build {self.bundle.name}"
+            )
 
     def _decode_batch(
         self,

@@ -25,12 +25,17 @@ class EngineSwitch(Generic[Opened]):
         command: the build.
         open_: called when the build succeeded; what it returns is handed over by :meth:`take`.
         failed: called with a line that says why there will be no engines.
+        drop: closes what was opened and not taken before :meth:`stop`.
     """
 
     def __init__(
-        self, command: list[str], open_: Callable[[], Opened], failed: Callable[[str], None]
+        self,
+        command: list[str],
+        open_: Callable[[], Opened],
+        failed: Callable[[str], None],
+        drop: Callable[[Opened], None] = lambda opened: None,
     ) -> None:
-        self._open, self._failed = open_, failed
+        self._open, self._failed, self._drop = open_, failed, drop
         self._ready: Opened | None = None
         self._stopped = False
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -49,6 +54,8 @@ class EngineSwitch(Generic[Opened]):
             self._ready = self._open()
         except ValueError as error:
             self._failed(f"the engines were built but cannot be opened: {error}")
+        if self._stopped:
+            self._drop_untaken()
 
     def take(self) -> Opened | None:
         """What was opened, once; None before that and ever after."""
@@ -56,8 +63,13 @@ class EngineSwitch(Generic[Opened]):
         return ready
 
     def stop(self) -> None:
-        """End the build, if it runs."""
+        """End the build, if it runs, and close what was not taken."""
         self._stopped = True
         if self._process.poll() is None:
             self._process.terminate()
         self._thread.join(timeout=10)
+        self._drop_untaken()
+
+    def _drop_untaken(self) -> None:
+        if (opened := self.take()) is not None:
+            self._drop(opened)

@@ -8,7 +8,8 @@ marked as built, not run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,8 +17,10 @@ import numpy as np
 from onnx import ModelProto
 
 from ..bundle import NETWORKS, Bundle, sha256
+from ..segment.prompt import MAX_POINTS
 from .api import Gpu, TensorRt, TensorRtError
 from .cache import EngineCache, EngineKey
+from .engine_builder import build_engine
 from .int8 import calibrate, quantize
 from .islands import choose_islands
 from .onnx_types import load_graph
@@ -50,7 +53,7 @@ class Options:
             but for depthwise ones; the rest is fp16).
         target: a compute capability (``sm86``), or ``auto``: the GPU of this machine.
         prompts: ranges of prompts a decoder call, one profile each.
-        points: fewest and most points a prompt, its corners or padding not counted.
+        points: most points a prompt, its corners or padding not counted.
         batch: most images an encoder call; tuned for one.
         rewrite: scale what leaves the range of half precision, see
             :mod:`~evitsam_ros.tensorrt.rewrites`; islands are left for what breaks nevertheless.
@@ -59,7 +62,7 @@ class Options:
     precision: str = "fp16"
     target: str = "auto"
     prompts: tuple[tuple[int, int], ...] = ((1, 16), (64, 256))
-    points: tuple[int, int] = (1, 10)
+    points: int = MAX_POINTS
     batch: int = 1
     rewrite: bool = False
 
@@ -163,17 +166,21 @@ def graphs_in_precision(
     images: Sequence[np.ndarray],
     report: Report,
     progress: Progress = lambda phase, done, total: None,
+    networks: Collection[str] | None = None,
 ) -> dict[str, ModelProto]:
     """The graphs of a bundle by network, measured on images, rewritten or quantised as the options ask.
+
+    ``networks``: those that are wanted, or all.
 
     Errors and islands go into ``report``; they are for :func:`~evitsam_ros.tensorrt.precision.convert`.
     """
     graphs = {network: load_graph(path) for network, path in bundle.networks.items()}
+    wanted = [name for name in graphs if networks is None or name in networks]
     if options.precision == "fp32":
-        return graphs
+        return {name: graphs[name] for name in wanted}
     feeds = feeds_for(bundle, graphs, images)
-    for done, network in enumerate(bundle.networks):
-        progress(f"measuring {network}", done, len(graphs))
+    for done, network in enumerate(wanted):
+        progress(f"measuring {network}", done, len(wanted))
         graph, seen = graphs[network], feeds[network]
         report.errors[network] = node_errors(graph, options.half, seen)
         if options.rewrite:
@@ -183,7 +190,7 @@ def graphs_in_precision(
         report.islands[network] = choose_islands(graph, report.errors[network], options.half)
         if options.precision == "int8" and network in ("encoder", "proposals"):
             graphs[network] = quantize(graph, calibrate(graph, seen))
-    return graphs
+    return {name: graphs[name] for name in wanted}
 
 
 def _prove_on_device(
@@ -198,7 +205,8 @@ def _prove_on_device(
     """Run the engines on this machine's GPU; ``ProofError`` names the first layer that differs."""
     from .on_device import engines_runtime, first_difference
 
-    proof = prove(bundle, engines_runtime(tensorrt, engines), images, options.precision, ran=True)
+    with closing(engines_runtime(tensorrt, engines)) as runtime:
+        proof = prove(bundle, runtime, images, options.precision, ran=True)
     if not (problem := proof.problem()):
         return proof
     worst = min(proof.networks, key=lambda name: proof.networks[name].cosine)
@@ -251,77 +259,3 @@ def _first_difference(report: Report) -> str:
 def _named_target(options: Options, gpu: Gpu | None) -> str | None:
     """The compute capability to name, or None for the GPU of this machine."""
     return None if options.target == "auto" or (gpu and gpu.target == options.target) else options.target
-
-
-def build_engine(
-    tensorrt: TensorRt, model: ModelProto, network: NetworkPlan, target: str | None, progress: Progress
-) -> memoryview:
-    """Parse a graph and build its engine.
-
-    Raises:
-        TensorRtError: the parser or the builder refuses; with its own words.
-    """
-    trt = tensorrt.module
-    logger = _Logger.of(trt)
-    builder = trt.Builder(logger)
-    definition = builder.create_network(tensorrt.strongly_typed)
-    parser = trt.OnnxParser(definition, logger)
-    if not parser.parse(model.SerializeToString()):
-        reasons = "; ".join(str(parser.get_error(i)) for i in range(parser.num_errors))
-        raise TensorRtError(f"{tensorrt.name} cannot parse {network.onnx.name}: {reasons}")
-    config = builder.create_builder_config()
-    if target is not None:
-        config.num_compute_capabilities = 1
-        config.set_compute_capability(getattr(trt.ComputeCapability, target.upper()), 0)
-    for shapes in network.profiles:
-        profile = builder.create_optimization_profile()
-        for name, (least, best, most) in shapes.items():
-            profile.set_shape(name, least, best, most)
-        config.add_optimization_profile(profile)
-    if tensorrt.has_monitor:
-        config.progress_monitor = _monitor(trt, network.network, progress)
-    engine = builder.build_serialized_network(definition, config)
-    if engine is None:
-        said = " ".join(logger.said[-3:]) or "no reason given"
-        raise TensorRtError(
-            f"{tensorrt.name} cannot build the {network.network} for {target or 'this GPU'}: {said}"
-        )
-    return memoryview(engine)
-
-
-class _Logger:
-    """Collects what TensorRT says, to be told when something fails."""
-
-    @staticmethod
-    def of(trt):
-        class Logger(trt.ILogger):
-            def __init__(self) -> None:
-                trt.ILogger.__init__(self)
-                self.said: list[str] = []
-
-            def log(self, severity, message: str) -> None:
-                if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
-                    self.said.append(message)
-
-        return Logger()
-
-
-def _monitor(trt, network: str, progress: Progress):
-    class Monitor(trt.IProgressMonitor):
-        def __init__(self) -> None:
-            trt.IProgressMonitor.__init__(self)
-            self.outer: tuple[str, int] | None = None
-
-        def phase_start(self, phase_name, parent_phase, num_steps) -> None:
-            if parent_phase is None:
-                self.outer = (phase_name, num_steps)
-
-        def step_complete(self, phase_name, step) -> bool:
-            if self.outer and phase_name == self.outer[0]:
-                progress(f"building {network}", step + 1, self.outer[1])
-            return True
-
-        def phase_finish(self, phase_name) -> None:
-            pass
-
-    return Monitor()

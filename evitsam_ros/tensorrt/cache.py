@@ -2,20 +2,31 @@
 """Engines of this machine, under ``$XDG_CACHE_HOME/evitsam``: found by what they were made from, never half.
 
 An engine is code for one GPU and one TensorRT. Beside every ``.engine`` lies a ``.json`` with the key that it
-was made for and its SHA-256; without it, or with another hash, it is not offered.
+was made for and its SHA-256; without it, or with another hash, it is not offered. Of engines
+that differ only in profiles and flags the newest proved one is taken; one that was trusted by hand only where
+none was proved.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..bundle import sha256
+
+#: Flag of an engine that nobody proved.
+TRUSTED = "trusted"
+#: Beside the engines: locked (shared) by whoever writes, so that nobody prunes what is being written.
+LOCK = "lock"
 
 
 @dataclass(frozen=True)
@@ -52,13 +63,22 @@ class EngineKey:
 
 @dataclass(frozen=True)
 class Entry:
-    """What lies in the cache: ``problem`` says why it will not be offered, or is empty."""
+    """What lies in the cache: ``problem`` says why it will not be offered, or is empty.
+
+    ``built``: when, in seconds since the epoch.
+    """
 
     engine: Path
     key: dict[str, Any]
     size: int
     problem: str = ""
     report: dict[str, Any] = field(default_factory=dict)
+    built: float = 0.0
+
+    @property
+    def trusted(self) -> bool:
+        """Whether somebody took it into the cache by hand, unproved."""
+        return TRUSTED in self.key.get("flags", ())
 
 
 def cache_folder() -> Path:
@@ -81,11 +101,13 @@ class EngineCache:
             "sha256": hashlib.sha256(engine).hexdigest(),
             "size": len(engine),
             "report": report,
+            "built": time.time(),
         }
-        # The old sidecar goes first: at no moment does one stand beside an engine that is not its own.
-        _sidecar(path).unlink(missing_ok=True)
-        write_whole(path, engine)
-        write_whole(_sidecar(path), json.dumps(sidecar, indent=2).encode())
+        with _writing(self.folder):
+            # The old sidecar goes first: at no moment does one stand beside an engine that is not its own.
+            _sidecar(path).unlink(missing_ok=True)
+            write_whole(path, engine)
+            write_whole(_sidecar(path), json.dumps(sidecar, indent=2).encode())
         return path
 
     def find(self, key: EngineKey) -> tuple[Path | None, str]:
@@ -108,24 +130,39 @@ class EngineCache:
         return None, f"the engine of {key.model} {key.network} is of another " + ", ".join(nearest)
 
     def best(self, key: EngineKey, precisions: tuple[str, ...]) -> tuple[Path | None, str]:
-        """The engine for a key whatever its profiles, in the first of ``precisions`` that there is."""
+        """The engine for a key whatever its profiles and flags.
+
+        Proved ones come before those trusted by hand, then the first of ``precisions``, then the newest.
+        """
         same = ("model", "network", "onnx", "runtime", "target")
         found = [
-            e for e in self.entries() if not e.problem and all(e.key[n] == getattr(key, n) for n in same)
+            e
+            for e in self.entries()
+            if not e.problem
+            and e.key["precision"] in precisions
+            and all(e.key[n] == getattr(key, n) for n in same)
         ]
-        for precision in precisions:
-            for entry in found:
-                if entry.key["precision"] == precision:
-                    return entry.engine, ""
-        return self.find(key)
+        if not found:
+            return self.find(key)
+        best = min(found, key=lambda e: (e.trusted, precisions.index(e.key["precision"]), -e.built))
+        return best.engine, ""
 
     def entries(self) -> list[Entry]:
         """All engines, good and bad, by name."""
         return [check_entry(path) for path in sorted(self.folder.glob("*.engine"))]
 
     def prune(self, keep: set[Path] | None = None) -> list[Path]:
-        """Remove what is not offered and what a killed build left; with ``keep``, everything else too."""
-        removed = [path for path in self.folder.glob("*.tmp")]
+        """Remove what is not offered and what a killed build left; with ``keep``, everything else too.
+
+        While a build writes its engines nothing is removed: what is not complete is about to be.
+        """
+        if not self.folder.is_dir():
+            return []
+        with _locked(self.folder) as alone:
+            return self._prune(keep) if alone else []
+
+    def _prune(self, keep: set[Path] | None) -> list[Path]:
+        removed = list(self.folder.glob("*.tmp"))
         for entry in self.entries():
             if entry.problem or (keep is not None and entry.engine not in keep):
                 removed += [entry.engine, _sidecar(entry.engine)]
@@ -135,6 +172,26 @@ class EngineCache:
         for path in gone:
             path.unlink()
         return gone
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Keep :meth:`EngineCache.prune` away; a killed process lets go of it."""
+    with (folder / LOCK).open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """Keep writers out of the folder for a block; False where there is one, who is not waited for."""
+    with (folder / LOCK).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
 
 
 def check_entry(engine: Path) -> Entry:
@@ -151,7 +208,8 @@ def check_entry(engine: Path) -> Entry:
     size = engine.stat().st_size
     if size != sidecar.get("size") or sha256(engine) != wanted:
         return Entry(engine, key, size, "its content is not what was built")
-    return Entry(engine, key, size, "", sidecar.get("report", {}))
+    built = sidecar.get("built", engine.stat().st_mtime)
+    return Entry(engine, key, size, "", sidecar.get("report", {}), built)
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
@@ -174,6 +232,11 @@ def _sidecar(engine: Path) -> Path:
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:
     """Write to a temporary file, sync, rename: readers see the old file or the new one."""
+    with _writing(path.parent):
+        _write_and_rename(path, content)
+
+
+def _write_and_rename(path: Path, content: bytes | memoryview) -> None:
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..bundle import Bundle, open_bundle, sha256
+from ..segment.prompt import MAX_POINTS
 from ..sources import open_source, spread
 
 PHOTOGRAPHS = "skimage:astronaut,coffee"
@@ -28,6 +29,13 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         default=[(1, 16), (64, 256)],
         metavar="LEAST..MOST",
         help="prompts a decoder call, a profile each (default 1..16 64..256)",
+    )
+    build.add_argument(
+        "--points",
+        type=int,
+        default=MAX_POINTS,
+        metavar="MOST",
+        help=f"most points a prompt (default and most {MAX_POINTS}); fewer take less memory of the GPU",
     )
     build.add_argument(
         "--batch", type=int, default=1, help="most images an encoder call, for several cameras (default 1)"
@@ -56,13 +64,18 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     verify.add_argument("--json", type=Path)
     _add_images(verify)
     engines = commands.add_parser("engines", help="the engines of this machine: list, check, prune")
-    engines.add_argument("--prune", action="store_true", help="remove what is broken or was left half")
+    engines.add_argument(
+        "--prune",
+        action="store_true",
+        help="remove what is broken or was left half; nothing while a build writes its engines",
+    )
     engines.add_argument("--json", action="store_true", help="machine-readable")
     engines.add_argument(
         "--trust",
         type=Path,
         metavar="ENGINE",
-        help="take an engine that was built elsewhere into the cache, unproved: code that will run here",
+        help="take an engine that was built elsewhere into the cache, unproved: code that will run here, "
+        "where none was built and proved",
     )
     engines.add_argument("--of", metavar="BUNDLE:NETWORK", help="with --trust: what it is an engine of")
     engines.add_argument("--precision", choices=("fp32", "fp16", "bf16", "int8"), default="fp16")
@@ -103,10 +116,13 @@ def run_build(options: argparse.Namespace) -> int:
     tensorrt, gpu = find_tensorrt(options.tensorrt), find_gpu()
     if not 1 <= options.batch <= 64:
         raise ValueError(f"--batch is {options.batch}; expected 1 to 64")
+    if not 1 <= options.points <= MAX_POINTS:
+        raise ValueError(f"--points is {options.points}; expected 1 to {MAX_POINTS}")
     wanted = Options(
         options.precision,
         options.target,
         tuple(options.prompts),
+        points=options.points,
         batch=options.batch,
         rewrite=options.rewrite,
     )
@@ -121,7 +137,8 @@ def run_build(options: argparse.Namespace) -> int:
             for shapes in p.profiles:
                 what = "prompts" if "point_labels" in shapes else "images"
                 least, _, most = shapes.get("point_labels") or shapes["image"]
-                print(f"{'':14} {what} {least[0]}..{most[0]}")
+                tokens = f" of {least[1]}..{most[1]} tokens" if what == "prompts" else ""
+                print(f"{'':14} {what} {least[0]}..{most[0]}{tokens}")
         return 0
     make = build
     if options.via == "torch2trt":
@@ -204,7 +221,7 @@ def trust(options: argparse.Namespace, cache) -> Path:
     """Keep a foreign engine as if it had been built here; its sidecar says that nobody proved it."""
     from .api import find_gpu, find_tensorrt
     from .build import resolve_target
-    from .cache import EngineKey
+    from .cache import TRUSTED, EngineKey
 
     name, _, network = (options.of or "").rpartition(":")
     if not name:
@@ -214,7 +231,7 @@ def trust(options: argparse.Namespace, cache) -> Path:
         raise ValueError(f"{name} has no network {network!r}; expected one of {', '.join(bundle.networks)}")
     tensorrt = find_tensorrt()
     target, _ = resolve_target(options.target, tensorrt, find_gpu())
-    onnx, flags = sha256(bundle.networks[network]), ("trusted",)
+    onnx, flags = sha256(bundle.networks[network]), (TRUSTED,)
     key = EngineKey(bundle.name, network, onnx, tensorrt.name, target, options.precision, flags=flags)
     return cache.store(key, options.trust.read_bytes(), {"proof": "none: trusted by hand"})
 

@@ -17,6 +17,8 @@ from .rounding import run_as_written
 
 #: int8 without -128, so that the scale is the same on both sides (TensorRT's S8).
 STEPS = 127
+#: The smallest positive float16.
+SMALLEST_SCALE = np.float16(2.0**-24)
 #: Share of the values of a frame that may be clipped at the ends of a tensor's range.
 CLIPPED = 1e-4
 #: Tensors that leave a session together while calibrating: at 1024 pixels one may have 400 MB.
@@ -82,7 +84,7 @@ def quantize(model: ModelProto, ranges: dict[str, float]) -> ModelProto:
             activation, weight = node.input[0], node.input[1]
             if activation not in made:
                 made.add(activation)
-                scale = np.float32(max(ranges[activation], 1e-8) / STEPS)
+                scale = np.float32(_scales(np.float64(ranges[activation])))
                 nodes += _pair(graph, activation, f"{activation}.q8", scale)
             if weight not in made:
                 made.add(weight)
@@ -102,6 +104,18 @@ def quantize(model: ModelProto, ranges: dict[str, float]) -> ModelProto:
     return changed
 
 
+def _scales(largest: np.ndarray) -> np.ndarray:
+    """Scales (float32) for values up to ``largest``, rounded up to positive values of float16.
+
+    The network around is made float16, its scales with it. TensorRT's builder rejects a scale of zero, and
+    one that were rounded after quantising would scale a whole channel wrongly.
+    """
+    wanted = largest / STEPS
+    half = np.maximum(wanted.astype(np.float16), SMALLEST_SCALE)
+    above = np.nextafter(half, np.float16(np.inf))
+    return np.where(half.astype(np.float64) < wanted, above, half).astype(np.float32)
+
+
 def _pair(graph, source: str, result: str, scale: np.ndarray) -> list[NodeProto]:
     graph.initializer.append(numpy_helper.from_array(np.asarray(scale), f"{result}.scale"))
     graph.initializer.append(numpy_helper.from_array(np.int8(0), f"{result}.zero"))
@@ -118,7 +132,7 @@ def _weights(graph, tensor: TensorProto) -> list[NodeProto]:
     """The weights as int8 constants with a scale an output channel."""
     values = numpy_helper.to_array(tensor)
     largest = np.abs(values).reshape(len(values), -1).max(1)
-    scale = (np.maximum(largest, 1e-8) / STEPS).astype(np.float32)
+    scale = _scales(largest)
     shape = (-1, *[1] * (values.ndim - 1))
     whole = np.clip(np.round(values / scale.reshape(shape)), -STEPS, STEPS).astype(np.int8)
     name = f"{tensor.name}.q8"

@@ -12,7 +12,7 @@ from onnx import ModelProto, TensorProto, helper
 from ..backends import Runtime
 from ..backends.base import Network
 from ..backends.cuda_memory import Pool, open_cuda
-from ..backends.tensorrt_backend import EngineNetwork
+from ..backends.engine_network import EngineNetwork
 from .api import TensorRt
 from .onnx_types import element_types
 from .rounding import run_as_written
@@ -31,7 +31,15 @@ def engines_runtime(tensorrt: TensorRt, engines: Mapping[str, bytes | memoryview
     """
     pool = Pool(open_cuda())
     networks = {name: EngineNetwork(tensorrt, content, name, pool) for name, content in engines.items()}
-    return Runtime(networks, f"{tensorrt.name}, just built", frozenset({"tensorrt"}))
+    opened = list(networks.values())
+
+    def release() -> None:
+        for network in opened:
+            network.close()
+        opened.clear()
+        pool.close()
+
+    return Runtime(networks, f"{tensorrt.name}, just built", frozenset({"tensorrt"}), release=release)
 
 
 def first_difference(

@@ -9,18 +9,27 @@ import numpy as np
 
 from ..bundle import HIGH_RES, Bundle
 from ..segment.fovea import Views
+from ..segment.prompt import MAX_POINTS
 from ..segment.segmenter import FOVEAL_CHUNK
 from ..segment.transform import Transform
 
+#: Points a prompt that any number of prompts may have: memory grows with prompts times points.
+USUAL_POINTS = 10
+#: Most prompts a call of those that have more points.
+FEW_PROMPTS = 16
+#: Tokens of a prompt beside its points: one padding point, or the two corners of its box.
+PADDING, CORNERS = 1, 2
 #: A network's inputs by name: their least, best and largest shapes.
 Shapes = dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]
+#: Least, best and most of a number.
+Range = tuple[int, int, int]
 
 
 def profiles_for(
     bundle: Bundle,
     network: str,
     prompts: Sequence[tuple[int, int]],
-    points: tuple[int, int] = (1, 10),
+    points: int = MAX_POINTS,
     batch: int = 1,
 ) -> tuple[Shapes, ...]:
     """Optimisation profiles of a network; none where every shape is fixed.
@@ -29,41 +38,55 @@ def profiles_for(
         bundle: whose network it is.
         network: its name in the bundle.
         prompts: ranges of prompts a decoder call, one profile each.
-        points: fewest and most points a prompt, its corners or padding not counted.
+        points: most points a prompt, its corners or padding not counted. What is more than
+            ``USUAL_POINTS`` has a profile of its own, of few prompts.
         batch: most images an encoder call; tuned for one.
     """
     if network == "decoder":
         return _decoder_profiles(bundle, prompts, points)
     if network == "foveal_decoder":
-        return (_foveal_profile(bundle, points),)
+        return _foveal_profiles(bundle, points)
     if network == "encoder":
         one = (1, 3, bundle.image_size, bundle.image_size)
         return ({"image": (one, one, (batch, *one[1:]))},)
     return ()
 
 
-def _decoder_profiles(
-    bundle: Bundle, prompts: Sequence[tuple[int, int]], points: tuple[int, int]
-) -> tuple[Shapes, ...]:
-    """One profile for a range of prompts; a prompt is its points and two corners, or a padding point."""
-    low, high = points[0] + 1, points[1] + 2
-    usual = min(high, low + 1)
-    mask = bundle.mask_size
-    profiles = []
-    for least, most in prompts:
-        counts = (least, most, most)
-        tokens = (low, usual, high)
-        masks = (1, 1, most)
-        profiles.append(
-            {
-                **_image_inputs(bundle),
-                "point_coords": tuple((b, n, 2) for b, n in zip(counts, tokens, strict=True)),
-                "point_labels": tuple((b, n) for b, n in zip(counts, tokens, strict=True)),
-                "mask_input": tuple((m, 1, *mask) for m in masks),
-                "has_mask_input": tuple((m,) for m in masks),
-            }
-        )
-    return tuple(profiles)
+def _decoder_profiles(bundle: Bundle, prompts: Sequence[tuple[int, int]], points: int) -> tuple[Shapes, ...]:
+    """One profile for a range of prompts, and one for prompts with many points.
+
+    A prompt is its points and two corners, or a padding point; without points it has a box or a mask.
+    """
+    most_usual = min(points, USUAL_POINTS) + CORNERS
+    usual = (PADDING, min(most_usual, 1 + CORNERS), most_usual)
+    ranges = [((least, most, most), usual) for least, most in prompts]
+    ranges += _many_points(points)
+    return tuple(
+        {
+            **_image_inputs(bundle),
+            **_prompt_inputs(counts, tokens),
+            "mask_input": tuple((m, 1, *bundle.mask_size) for m in (1, 1, counts[2])),
+            "has_mask_input": tuple((m,) for m in (1, 1, counts[2])),
+        }
+        for counts, tokens in ranges
+    )
+
+
+def _many_points(points: int) -> list[tuple[Range, Range]]:
+    """Least, best and most prompts and tokens where a prompt has more than the usual points, if any has."""
+    if points <= USUAL_POINTS:
+        return []
+    # Tokens that no other profile has, so that few points never run in a profile that is not tuned for them.
+    least = USUAL_POINTS + CORNERS + 1
+    return [((1, 1, FEW_PROMPTS), (least, least, points + CORNERS))]
+
+
+def _prompt_inputs(counts: Range, tokens: Range) -> Shapes:
+    """What both decoders read of prompts."""
+    return {
+        "point_coords": tuple((b, n, 2) for b, n in zip(counts, tokens, strict=True)),
+        "point_labels": tuple(zip(counts, tokens, strict=True)),
+    }
 
 
 def _image_inputs(bundle: Bundle) -> Shapes:
@@ -73,22 +96,25 @@ def _image_inputs(bundle: Bundle) -> Shapes:
     return {name: (shape,) * 3 for name, shape in shapes.items()}
 
 
-def _foveal_profile(bundle: Bundle, points: tuple[int, int]) -> Shapes:
+def _foveal_profiles(bundle: Bundle, points: int) -> tuple[Shapes, ...]:
     """What the segmenter sends: few prompts or many, points with a box or a padding point, any picture.
 
     Views along outlines have more cells than those around points, at any size.
     """
-    usual = 3 if bundle.proposals_as == "boxes" else 2
-    counts, tokens = (1, FOVEAL_CHUNK, FOVEAL_CHUNK), (2, usual, points[1] + 2)
+    most_usual = min(points, USUAL_POINTS) + CORNERS
+    told = CORNERS if bundle.proposals_as == "boxes" else PADDING
+    ranges = [((1, FOVEAL_CHUNK, FOVEAL_CHUNK), (1 + PADDING, 1 + told, most_usual)), *_many_points(points)]
     side = bundle.prompt_size
     sizes = ((1, side), (side * 3 // 4, side), (side, side))
     small, picture, large = (Transform.of(bundle, size) for size in sizes)
     point, outline = np.zeros((1, 2)), np.zeros((1, *bundle.embedding[1:]))
     views = Views.around(point, small), Views.around(point, picture), Views.along(outline, large)
     cells = [view.cells().shape[1] for view in views]
-    return {
-        **_image_inputs(bundle),
-        "point_coords": tuple((b, n, 2) for b, n in zip(counts, tokens, strict=True)),
-        "point_labels": tuple(zip(counts, tokens, strict=True)),
-        "cells": tuple(zip(counts, cells, strict=True)),
-    }
+    return tuple(
+        {
+            **_image_inputs(bundle),
+            **_prompt_inputs(counts, tokens),
+            "cells": tuple(zip(counts, cells, strict=True)),
+        }
+        for counts, tokens in ranges
+    )

@@ -24,7 +24,7 @@ class NodeError:
 
     Attributes:
         name, operator: of the node.
-        error: L2 norm of the error over that of the output.
+        error: L2 norm of the error over that of the output, of the feed where that is largest.
         largest: largest absolute value of the output.
         broken: cells that are not finite any more.
     """
@@ -114,13 +114,17 @@ def node_errors(model: ModelProto, precision: str, feeds: Iterable[dict[str, np.
     for name in wanted:
         measured.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, []))
     session = run_as_written(measured)
-    worst = np.zeros((len(names), len(PARTS)))
+    worst = np.zeros((len(names), 3))
     for feed in feeds:
-        found = np.array(session.run(wanted, feed)).reshape(worst.shape)
-        worst = np.maximum(worst, np.nan_to_num(found, nan=np.inf))
+        found = np.array(session.run(wanted, feed), np.float64).reshape(len(names), len(PARTS))
+        difference, reference, *rest = np.nan_to_num(found, nan=np.inf).T
+        # By the feed's own reference: beside a bright picture's, a dark one's error would be nothing.
+        with np.errstate(invalid="ignore"):
+            error = np.sqrt(difference / np.maximum(reference, 1e-30))
+        worst = np.maximum(worst, np.nan_to_num(np.stack([error, *rest], axis=1), nan=np.inf, posinf=np.inf))
     return [
-        NodeError(node.name, node.op_type, float(np.sqrt(d / max(r, 1e-30))), float(largest), int(broken))
-        for node, (d, r, largest, broken) in zip(names, worst, strict=True)
+        NodeError(node.name, node.op_type, float(error), float(largest), int(broken))
+        for node, (error, largest, broken) in zip(names, worst, strict=True)
     ]
 
 

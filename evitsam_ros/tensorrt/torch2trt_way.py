@@ -2,24 +2,28 @@
 """``evitsam build --via torch2trt``: encoder and AutoPPN straight from the checkpoint, without ONNX.
 
 torch2trt converts modules of fixed shapes layer by layer; the decoder, whose prompts are dynamic, goes
-through ONNX as ever. It knows no islands: a network that needs them fails its proof in fp16.
+through ONNX as ever, with its islands. torch2trt knows none: an encoder that needs them fails its proof in
+fp16.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
+from onnx import ModelProto
 
-from ..bundle import CHECKPOINT, HIGH_RES, Bundle
+from ..bundle import HIGH_RES, Bundle
 from .api import Gpu, TensorRt, TensorRtError
-from .build import Options, Progress, Report, build_engine, plan
+from .build import Options, Progress, Report, graphs_in_precision, plan
 from .cache import EngineCache
+from .engine_builder import build_engine
 from .on_device import engines_runtime
-from .onnx_types import load_graph
-from .prove import ProofError, prove
+from .precision import convert
+from .prove import Proof, ProofError, prove
 
 INSTEAD = "build through ONNX instead: leave --via out"
 
@@ -63,25 +67,39 @@ def build_with_torch2trt(
         TensorRtError: torch2trt cannot work here, or the bundle has no ``model.safetensors``.
         ProofError: the masks differ; nothing is kept.
     """
-    convert = find_torch2trt(tensorrt, gpu)
+    to_trt = find_torch2trt(tensorrt, gpu)
     if options.precision not in ("fp32", "fp16"):
         raise TensorRtError(f"torch2trt builds fp32 and fp16, not {options.precision}; {INSTEAD}")
     plans = {p.network: p for p in plan(bundle, options, tensorrt, gpu)}
     engines = {}
-    for name in plans.keys() & DECODERS:
-        graph = load_graph(plans[name].onnx)
+    made = Report({}, Proof(options.precision, 0, 0.0, 0.0))
+    for name, graph in decoder_graphs(bundle, options, images, made, progress).items():
         engines[name] = bytes(build_engine(tensorrt, graph, plans[name], None, progress))
     for done, (name, (module, example, ins, outs)) in enumerate(_modules(bundle).items()):
         progress(f"converting {name}", done, len(plans))
         half = options.precision == "fp16"
-        made = convert(module, [example], input_names=ins, output_names=outs, fp16_mode=half, use_onnx=False)
-        engines[name] = bytes(made.engine.serialize())
-    proof = prove(bundle, engines_runtime(tensorrt, engines), images, options.precision, ran=True)
+        module = to_trt(module, [example], input_names=ins, output_names=outs, fp16_mode=half, use_onnx=False)
+        engines[name] = bytes(module.engine.serialize())
+    with closing(engines_runtime(tensorrt, engines)) as runtime:
+        proof = prove(bundle, runtime, images, options.precision, ran=True)
     if problem := proof.problem():
         raise ProofError(f"{bundle.name} by torch2trt in {options.precision}: {problem}; {INSTEAD}")
-    report = {"proof": proof.as_dict(), "via": "torch2trt"}
-    stored = {name: cache.store(plans[name].key, content, report) for name, content in engines.items()}
-    return Report(stored, proof)
+    made.proof = proof
+    for name, content in engines.items():
+        islands = sorted(made.islands.get(name, ()))
+        report = {"proof": proof.as_dict(), "via": "torch2trt", "islands": islands}
+        made.engines[name] = cache.store(plans[name].key, content, report)
+    return made
+
+
+def decoder_graphs(
+    bundle: Bundle, options: Options, images: Sequence[np.ndarray], report: Report, progress: Progress
+) -> dict[str, ModelProto]:
+    """The decoders' graphs in the precision of the options; errors and islands go into ``report``."""
+    graphs = graphs_in_precision(bundle, options, images, report, progress, DECODERS)
+    return {
+        name: convert(graph, options.half, report.islands.get(name, ())) for name, graph in graphs.items()
+    }
 
 
 def _modules(bundle: Bundle) -> dict[str, tuple[Any, Any, list[str], list[str]]]:
@@ -90,8 +108,8 @@ def _modules(bundle: Bundle) -> dict[str, tuple[Any, Any, list[str], list[str]]]
 
     from ..models import create_model
 
-    weights = bundle.folder / CHECKPOINT
-    if not weights.is_file():
+    weights = bundle.checkpoint
+    if weights is None:
         raise TensorRtError(f"{bundle.folder} has no model.safetensors: export it with --with-weights")
     model = create_model(bundle.name, weights, image_size=bundle.image_size).deploy().cuda()
     image = torch.zeros(1, 3, bundle.image_size, bundle.image_size, device="cuda")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same bundle on every runtime gives the reference's numbers, and the choice is explained."""
 
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -10,8 +11,8 @@ import pytest
 
 from evitsam_ros.backends import BACKENDS, BackendError, open_runtime
 from evitsam_ros.backends.onnxruntime_backend import OnnxRuntimeBackend
-from evitsam_ros.bundle import open_bundle
-from evitsam_ros.segment import Frame, Prompt, Segmenter
+from evitsam_ros.bundle import BundleError, open_bundle
+from evitsam_ros.segment import Frame, Prompt, PromptError, Segmenter
 
 PROMPTS = [Prompt(box=(40, 50, 300, 400)), Prompt(points=[(200, 220), (20, 30)], labels=[1, 0])]
 
@@ -126,6 +127,64 @@ def test_networks_of_everything_mode_are_loaded_when_they_are_first_asked(
     assert sorted(loaded[2:]) == ["foveal_decoder", "proposals"]
 
 
+@pytest.mark.parametrize("file", ["foveal_decoder.onnx", "decoder.weights"])
+def test_a_file_swapped_before_a_late_network_is_loaded_is_noticed(bundle_folder, tmp_path, photograph, file):
+    folder = tmp_path / "lite_sam"
+    shutil.copytree(bundle_folder, folder)
+    segmenter = Segmenter.open(folder, "onnxruntime")
+    embedding = segmenter.embed(photograph)
+    right = (folder / file).read_bytes()
+    (folder / file).write_bytes(right[:-4] + bytes(4))
+    prompt = [Prompt(points=[(50, 60)], labels=[1])]
+    with pytest.raises(BundleError, match=f"{file} is not the file of this bundle"):
+        segmenter.decode(embedding, prompt, foveal=True)
+    (folder / file).write_bytes(right)
+    assert len(segmenter.decode(embedding, prompt, foveal=True)) == 1
+
+
+def test_a_closed_segmenter_says_so(bundle_folder, photograph):
+    segmenter = Segmenter.open(bundle_folder, "onnxruntime")
+    embedding = segmenter.embed(photograph)
+    for _ in range(2):
+        segmenter.close()
+    with pytest.raises(BackendError, match="the runtime is closed; open the model again"):
+        segmenter.decode(embedding, PROMPTS)
+
+
+def test_prompts_that_an_engine_does_not_hold_are_rejected_by_name(bundle_folder, photograph):
+    """An engine of 2 to 12 tokens: a mask alone is one, eleven points and a box are thirteen."""
+    segmenter = Segmenter.open(bundle_folder, "onnxruntime")
+    decode = segmenter.runtime.networks["decoder"]
+    at_once = []
+
+    class Engine:
+        def __call__(self, inputs):
+            at_once.append(inputs["point_coords"].shape[:2])
+            return decode(inputs)
+
+        def token_limits(self):
+            return 2, 12
+
+        def prompts(self, count, tokens):
+            return min(count, 4)
+
+    segmenter.runtime.networks["decoder"] = Engine()
+    embedding = segmenter.embed(photograph)
+    points = np.tile([[30.0, 40.0]], (12, 1))
+    fits = [Prompt(points=points[:11]), Prompt(points=points[:10], box=(9, 9, 99, 99)), PROMPTS[0]]
+    too_many = Prompt(points=points[:11], box=(9, 9, 99, 99))
+    alone = Prompt(mask=np.zeros(segmenter.bundle.mask_size, np.float32))
+    assert len(segmenter.decode(embedding, fits * 5)) == 15
+    assert {tokens for _, tokens in at_once} == {12, 2} and {count for count, _ in at_once} == {4, 1}
+    with pytest.raises(PromptError, match=r"prompt 3: 11 points and a box are 13 tokens; .* 2 to 12.*build"):
+        segmenter.decode(embedding, [*fits, too_many])
+    for prompt in fits:
+        segmenter.check(prompt)
+    for prompt in (too_many, alone, Prompt(points=points)):
+        with pytest.raises(PromptError, match="takes 2 to 12"):
+            segmenter.check(prompt)
+
+
 def test_frames_embedded_together_are_what_they_are_alone(bundle_folder, photograph):
     segmenter = Segmenter.open(bundle_folder, "onnxruntime")
     frames = [Frame(photograph, stamp=1.0), Frame(photograph[::-1, :300].copy(), stamp=2.0)]
@@ -152,12 +211,10 @@ def test_unknown_backend_names_the_choices(bundle_folder):
 
 
 def test_torch_backend_says_which_file_it_lacks(bundle_folder, tmp_path):
-    import shutil
-
     copy = tmp_path / "lite_sam"
     shutil.copytree(bundle_folder, copy)
     (copy / "model.safetensors").unlink()
-    with pytest.raises(BackendError, match=r"model\.safetensors"):
+    with pytest.raises(BundleError, match=r"model\.safetensors is missing"):
         Segmenter.open(copy, "torch")
 
 

@@ -7,6 +7,7 @@ copies are made, what stays on the device, which profile is taken, and what a re
 
 import gc
 import hashlib
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
@@ -15,8 +16,11 @@ import pytest
 
 from evitsam_ros.backends import BackendError, Runtime, in_precision, open_runtime
 from evitsam_ros.backends import tensorrt_backend as backend
-from evitsam_ros.backends.cuda_memory import CudaBindings, DeviceArray, Pool
+from evitsam_ros.backends.cuda_calls import CudaBindings
+from evitsam_ros.backends.cuda_memory import DeviceArray, Pool, block_size
+from evitsam_ros.backends.device_clock import DeviceClock
 from evitsam_ros.backends.device_preprocess import DevicePreprocess
+from evitsam_ros.backends.engine_network import MAX_GRAPHS, EngineNetwork
 from evitsam_ros.bundle import open_bundle, sha256
 from evitsam_ros.tensorrt.api import Gpu
 from evitsam_ros.tensorrt.cache import EngineCache, EngineKey
@@ -26,22 +30,61 @@ from ..conftest import ROOT
 
 @dataclass
 class Memory:
-    """A GPU made of byte arrays, which keeps a record of what was asked of it."""
+    """A GPU made of byte arrays, which keeps a record of what was asked of it.
+
+    ``held``: what was made and not given back, each once.
+    """
 
     blocks: dict[int, np.ndarray] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
+    held: set[str] = field(default_factory=set)
+    made: int = 0
+    depth: int = 0
+
+    @contextmanager
+    def active(self):
+        self.depth += 1
+        yield
+        self.depth -= 1
+
+    def _make(self, kind: str) -> int:
+        self.made += 1
+        self.held.add(f"{kind} {self.made}")
+        return self.made
 
     def stream(self) -> int:
-        return 77
+        return self._make("stream")
+
+    def close_stream(self, stream: int) -> None:
+        self.held.remove(f"stream {stream}")
 
     def allocate(self, size: int) -> int:
         self.calls.append(f"allocate {size}")
-        self.blocks[len(self.blocks) + 1] = np.zeros(size, np.uint8)
-        return len(self.blocks)
+        pointer = self._make("block")
+        self.blocks[pointer] = np.zeros(size, np.uint8)
+        return pointer
+
+    def free(self, pointer: int) -> None:
+        self.held.remove(f"block {pointer}")
+        del self.blocks[pointer]
 
     def pinned(self, size: int) -> np.ndarray:
         self.calls.append(f"pinned {size}")
-        return np.zeros(size, np.uint8)
+        made = np.zeros(size, np.uint8)
+        self.held.add(f"pinned {made.ctypes.data}")
+        return made
+
+    def free_pinned(self, host: np.ndarray) -> None:
+        self.held.remove(f"pinned {host.ctypes.data}")
+
+    def event(self) -> str:
+        return f"event {self._make('event')}"
+
+    def drop_event(self, event: str) -> None:
+        self.held.remove(event)
+
+    def mark(self, event: str, stream: int) -> None:
+        assert event in self.held
 
     def copy_in(self, pointer: int, host: np.ndarray, stream: int) -> None:
         self.calls.append(f"in {host.nbytes}")
@@ -55,22 +98,33 @@ class Memory:
         self.calls.append("wait")
 
     def kernel(self, cubin: bytes, name: str) -> str:
+        self.held.add(name)
         return name
+
+    def unload(self, kernel: str) -> None:
+        self.held.remove(kernel)
 
     def launch(self, kernel, blocks, threads, arguments, stream: int) -> None:
         self.calls.append(f"launch {kernel} {blocks} {threads}")
 
     def record(self, work, stream: int):
         self.calls.append("record")
-        return work
+        return f"graph {self._make('graph')}", work
 
     def replay(self, graph, stream: int) -> None:
         self.calls.append("replay")
-        graph()
+        graph[1]()
+
+    def drop_graph(self, graph) -> None:
+        self.held.remove(graph[0])
 
 
 class Engine:
-    """Doubles its first input; ``profiles`` are (least, most) of a dynamic first axis, or none."""
+    """Doubles its first input.
+
+    ``profiles`` are (least, most) of a dynamic first axis, with (fewest, most) of the second if that is
+    dynamic too; or none.
+    """
 
     def __init__(self, memory: Memory, inputs: list[str], output: str, profiles=(), refuses=False) -> None:
         self.memory, self.names, self.profiles, self.refuses = memory, [*inputs, output], profiles, refuses
@@ -87,11 +141,12 @@ class Engine:
         return np.float32
 
     def get_tensor_shape(self, name):
-        return (-1, 4) if self.profiles else (2, 4)
+        return (-1, -1) if self.profiles else (2, 4)
 
     def get_tensor_profile_shape(self, name, profile):
-        least, most = self.profiles[profile]
-        return (least, 4), (least, 4), (most, 4)
+        least, most, *tokens = self.profiles[profile]
+        few, many = tokens or (4, 4)
+        return (least, few), (least, few), (most, many)
 
     def create_execution_context(self):
         return Context(self)
@@ -114,6 +169,7 @@ class Context:
         self.engine.set_profiles.append(profile)
 
     def execute_async_v3(self, stream):
+        assert self.engine.memory.depth, "TensorRT's own calls need the GPU to be current"
         first, last = self.engine.names[0], self.engine.names[-1]
         blocks, size = self.engine.memory.blocks, int(np.prod(self.shapes[first])) * 4
         values = blocks[self.pointers[first]][:size].view(np.float32)
@@ -137,9 +193,9 @@ def memory():
     return Memory()
 
 
-def network(memory: Memory, inputs, output, **options) -> tuple[backend.EngineNetwork, Engine]:
+def network(memory: Memory, inputs, output, **options) -> tuple[EngineNetwork, Engine]:
     engine = Engine(memory, inputs, output, **options)
-    return backend.EngineNetwork(fake_tensorrt(engine), b"plan", "some.engine", Pool(memory)), engine
+    return EngineNetwork(fake_tensorrt(engine), b"plan", "some.engine", Pool(memory)), engine
 
 
 def test_embedding_stays_on_the_device_and_masks_come_back(memory):
@@ -188,8 +244,8 @@ def test_fixed_shapes_are_recorded_once_for_their_addresses_and_dynamic_ones_nev
 
 def test_graphs_do_not_pile_up(memory):
     encoder, _ = network(memory, ["image"], "image_embeddings")
-    held = [encoder({"image": np.ones((2, 4), np.float32)}) for _ in range(2 * backend.MAX_GRAPHS)]
-    assert len(held) > len(encoder.graphs) == backend.MAX_GRAPHS
+    held = [encoder({"image": np.ones((2, 4), np.float32)}) for _ in range(2 * MAX_GRAPHS)]
+    assert len(held) > len(encoder.graphs) == MAX_GRAPHS
 
 
 def test_preprocessing_sends_the_bytes_and_keeps_them_until_they_are_read(memory):
@@ -198,10 +254,10 @@ def test_preprocessing_sends_the_bytes_and_keeps_them_until_they_are_read(memory
     blob = prepare([np.zeros((480, 640, 3), np.uint8)], [(480, 640)])
     assert blob.shape == (1, 3, 640, 640) and f"in {480 * 640 * 3}" in memory.calls
     assert memory.calls[-1] == "launch prepare (20, 80) (32, 8)"
-    assert not pool.free[480 * 640 * 3]
+    assert not pool.free[block_size(480 * 640 * 3)]
     del blob
     gc.collect()
-    assert len(pool.free[480 * 640 * 3]) == 1
+    assert len(pool.free[block_size(480 * 640 * 3)]) == 1
 
 
 def test_pictures_of_several_cameras_share_a_blob_and_an_encoder_call(memory):
@@ -227,6 +283,86 @@ def test_as_many_prompts_go_into_a_call_as_a_profile_holds(memory):
     assert [runtime.at_once("foveal_decoder", count, usual=64) for count in (3, 300)] == [3, 64]
 
 
+def test_prompts_of_many_points_go_to_the_profile_that_holds_them(memory):
+    """Seven prompts of 40 tokens fit the second profile alone, which takes at most three of them."""
+    decoder, _ = network(memory, ["point_coords"], "masks", profiles=((1, 16, 1, 12), (1, 3, 13, 66)))
+    runtime = Runtime({"decoder": decoder, "encoder": lambda inputs: []}, "")
+    assert [runtime.at_once("decoder", 7, 16, tokens) for tokens in (1, 12, 13, 66)] == [7, 7, 3, 3]
+    assert runtime.token_limits("decoder") == (1, 66) and runtime.token_limits("encoder") is None
+
+
+@pytest.mark.parametrize("size", [1, 512, 513, 4096, 4097, 921600, 10_000_001, 2**30 + 1])
+def test_size_classes_hold_what_is_asked_and_little_more(size):
+    made = block_size(size)
+    assert size <= made <= max(1024, size * 9 / 8) and block_size(made) == made
+
+
+def test_shapes_that_change_all_the_time_do_not_fill_the_memory(memory):
+    """A thousand shapes, some 600 of which differ: a few classes of blocks, and one buffer each way."""
+    decoder, _ = network(memory, ["x"], "masks", profiles=((1, 4096),))
+    counts = np.random.default_rng(0).integers(1, 4097, 1000)
+    for count in counts:
+        decoder({"x": np.zeros((int(count), 4), np.float32)})
+    held = sum(block.nbytes for block in memory.blocks.values())
+    largest = int(counts.max()) * 16
+    # Two arrays a call; eight classes an octave are at most as large as sixteen blocks of the largest.
+    assert held < 2 * 16 * largest
+    assert sum(name.startswith("pinned") for name in memory.held) == 2  # a buffer in, a buffer out
+
+
+def test_closing_gives_back_everything_that_was_made(memory):
+    pool = Pool(memory)
+    prepare = DevicePreprocess(pool, b"cubin", 640, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
+    prepare([np.zeros((48, 64, 3), np.uint8)], [(480, 640)])
+    prepare([np.zeros((480, 640, 3), np.uint8)], [(480, 640)])
+    pool.clock = DeviceClock(memory, pool.stream)
+    encoder = EngineNetwork(fake_tensorrt(Engine(memory, ["image"], "image_embeddings")), b"", "", pool)
+    (held,) = encoder({"image": np.ones((2, 4), np.float32)})
+    for _ in range(40):
+        encoder({"image": np.ones((2, 4), np.float32)})
+    gc.collect()
+    assert {name.split()[0] for name in memory.held} == {
+        *("stream", "block", "pinned", "event", "graph", "prepare")
+    }
+    prepare.close()
+    encoder.close()
+    pool.close()
+    gc.collect()
+    assert [name.split()[0] for name in memory.held] == ["block"], "the embedding is held"
+    with pytest.raises(BackendError, match="is closed; open the model again"):
+        np.asarray(held)
+    with pytest.raises(BackendError, match="is closed; open the model again"):
+        encoder({"image": np.ones((2, 4), np.float32)})
+    del held
+    gc.collect()
+    assert not memory.held
+    pool.close()
+
+
+def test_graphs_that_are_dropped_are_destroyed(memory):
+    encoder, _ = network(memory, ["image"], "image_embeddings")
+    image = np.ones((2, 4), np.float32)
+    held = [encoder({"image": image}) for _ in range(2 * MAX_GRAPHS)]
+    del held
+    for _ in range(200):
+        encoder({"image": image})
+        gc.collect()
+    kept = sum(graph is not None for graph in encoder.graphs.values())
+    assert sum(name.startswith("graph") for name in memory.held) == kept <= MAX_GRAPHS
+
+
+def test_a_failed_gpu_can_be_closed(memory):
+    pool = Pool(memory)
+    array = pool.array((4,), np.float32)
+
+    def fails(*_):
+        raise BackendError("CUDA: unspecified launch failure")
+
+    memory.free = memory.wait = memory.close_stream = fails
+    pool.close()
+    del array
+
+
 def test_runtime_cache_is_read_and_written_after_the_first_run(memory, tmp_path):
     kept, found = tmp_path / "some.rtxcache", []
     cache = SimpleNamespace(deserialize=found.append, serialize=lambda: b"kernels")
@@ -235,7 +371,7 @@ def test_runtime_cache_is_read_and_written_after_the_first_run(memory, tmp_path)
     engine.create_runtime_config = lambda: config
     engine.create_execution_context = lambda given: found.append(given) or Context(engine)
     for _ in range(2):
-        encoder = backend.EngineNetwork(fake_tensorrt(engine), b"plan", "some.engine", Pool(memory), kept)
+        encoder = EngineNetwork(fake_tensorrt(engine), b"plan", "some.engine", Pool(memory), kept)
         encoder({"image": np.ones((2, 4), np.float32)})
     assert kept.read_bytes() == b"kernels"
     assert found == [cache, config, b"kernels", cache, config]
@@ -270,7 +406,7 @@ def test_refusals_say_what_to_do(memory):
     with pytest.raises(
         BackendError, match=r"cannot be loaded by tensorrt 10\.3\.0: .*evitsam engines --prune"
     ):
-        backend.EngineNetwork(fake_tensorrt(None), b"plan", "some.engine", Pool(memory))
+        EngineNetwork(fake_tensorrt(None), b"plan", "some.engine", Pool(memory))
 
 
 @pytest.fixture
@@ -285,7 +421,7 @@ def machine(monkeypatch, tmp_path, memory):
     return open_bundle(ROOT / "engines" / "lite_sam")
 
 
-def test_engines_are_used_when_all_are_there_and_named_when_not(machine):
+def test_engines_are_used_when_all_are_there_and_named_when_not(machine, memory):
     without = open_runtime(machine)
     assert "encoder: openvino" in without.description or "encoder: onnxruntime" in without.description
     assert "TensorRT is not used: no engine of lite_sam encoder was built yet" in without.description
@@ -295,6 +431,7 @@ def test_engines_are_used_when_all_are_there_and_named_when_not(machine):
             key = EngineKey("lite_sam", name, sha256(file), "tensorrt 10.3.0", "Orin sm87", precision)
             EngineCache().store(key, b"plan", {})
     chosen = open_runtime(machine)
+    assert memory.held
     assert "encoder: tensorrt 10.3.0 (engine in the cache)" in chosen.description
     assert chosen.description.endswith("Runs on the GPU, Orin.")
     assert "fp16" in chosen.networks["encoder"].name
@@ -302,6 +439,30 @@ def test_engines_are_used_when_all_are_there_and_named_when_not(machine):
     assert (facts["device"], facts["precision"], facts["flags"]) == ("GPU", "fp16", "none")
     assert facts["engine"] == chosen.networks["encoder"].name
     assert facts["engine_sha256"] == hashlib.sha256(b"plan").hexdigest()
+    for name, file in machine.networks.items():
+        key = EngineKey(
+            "lite_sam", name, sha256(file), "tensorrt 10.3.0", "Orin sm87", "fp16", flags=("rewrite",)
+        )
+        EngineCache().store(key, b"newer", {})
+    assert chosen.facts()["encoder"] == facts, "what runs is what was loaded"
+    newer = open_runtime(machine)
+    assert newer.facts()["encoder"]["flags"] == "rewrite"
+    newer.close()
+    assert memory.held
+    for _ in range(2):
+        chosen.close()
+        assert not memory.held
+    with pytest.raises(BackendError, match="the runtime is closed"):
+        chosen.networks["encoder"]({})
+
+
+def test_what_was_opened_before_an_engine_was_missed_is_closed(machine, memory):
+    key = EngineKey(
+        "lite_sam", "encoder", sha256(machine.networks["encoder"]), "tensorrt 10.3.0", "Orin sm87", "fp16"
+    )
+    EngineCache().store(key, b"plan", {})
+    assert "TensorRT is not used: no engine of lite_sam decoder" in open_runtime(machine).description
+    assert memory.made and not memory.held
 
 
 def test_a_precision_that_is_asked_for_is_kept_to(machine):

@@ -7,15 +7,41 @@ CUDA graphs are left to a machine with a GPU: no stand-in would show whether the
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from evitsam_ros.backends.torch_backend import COORDINATES, COORDINATES_AND_CELLS
 from evitsam_ros.backends.torch_gpu import ISLANDS, Graphed, Halved, InPowersOfTwo, halve
 from evitsam_ros.models import create_model
 from evitsam_ros.models.decoder_rewrites import DeployedDecoder
 from evitsam_ros.models.foveal_decoder import FovealDecoder
+from evitsam_ros.models.layers import LayerNorm2d
 from evitsam_ros.models.registry import read_checkpoint
 
 from ..conftest import ROOT, lively
+
+aten = torch.ops.aten
+#: What CUDA computes in one floating type only, by the places of the arguments that have to agree; the CPU
+#: mixes some of them.
+OF_ONE_TYPE = {
+    aten.native_layer_norm.default: (0, 2, 3),
+    aten.convolution.default: (0, 1, 2),
+    aten.addmm.default: (0, 1, 2),
+    aten.mm.default: (0, 1),
+    aten.bmm.default: (0, 1),
+    aten.native_batch_norm.default: (0, 1, 2),
+}
+
+
+class AsStrictAsCuda(TorchDispatchMode):
+    """Raises where CUDA would: operators whose arguments differ in their type."""
+
+    def __torch_dispatch__(self, operator, types, arguments=(), named=None):
+        places = OF_ONE_TYPE.get(operator, ())
+        found = {arguments[i].dtype for i in places if i < len(arguments) and arguments[i] is not None}
+        if len(found) > 1:
+            raise RuntimeError(f"{operator}: expected one scalar type, found {found}")
+        return operator(*arguments, **(named or {}))
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +145,45 @@ def test_views_survive_half_precision(shipped):
         wanted, _ = FovealDecoder(shipped)(embedding, coords, labels, cells)
         found, _ = halved(embedding, coords, labels, cells)
     assert torch.isfinite(found).all() and ((found > 0) == (wanted > 0)).float().mean() > 0.97
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_rows_of_channels_are_normalised_in_float32(dtype):
+    """Against PyTorch's layer norm of the same values in float64."""
+    norm = LayerNorm2d(24).eval()
+    torch.nn.init.normal_(norm.weight, generator=torch.manual_seed(0))
+    torch.nn.init.normal_(norm.bias)
+    rows = (torch.randn(3, 50, 24) * 200).to(dtype)  # squares beyond float16
+    with torch.no_grad(), AsStrictAsCuda():
+        found, same = norm.rows(rows), norm.rows(rows.float())
+        as_image = norm(rows.transpose(1, 2)[..., None])[..., 0].transpose(1, 2)
+    wanted = F.layer_norm(rows.double(), (24,), norm.weight.double(), norm.bias.double(), norm.eps)
+    assert found.dtype == as_image.dtype == dtype and same.dtype == torch.float32
+    torch.testing.assert_close(same.double(), wanted, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(found, wanted.to(dtype))
+    torch.testing.assert_close(as_image, wanted.to(dtype))
+
+
+@pytest.mark.parametrize("name", ["lite_sam", "efficientvit_sam_l0"])
+@torch.no_grad()
+def test_a_halved_model_never_mixes_types_where_cuda_cannot(name):
+    """Every network of a model, with random numbers of prompts and points; on tensors without values."""
+    rng = np.random.default_rng(0)
+    half = halve(create_model(name).deploy())
+    decoder, foveal = DeployedDecoder(half).eval().to("meta"), FovealDecoder(half).eval().to("meta")
+    spec = half.spec
+    with AsStrictAsCuda(), torch.device("meta"):
+        embedding = torch.empty(1, *spec.embedding)
+        image = torch.empty(1, 3, spec.image_size, spec.image_size)
+        (found,) = Halved(half.image_encoder)(image)
+        assert found.dtype == torch.float32 and found.shape == embedding.shape
+        if half.auto_ppn is not None:
+            assert len(Halved(half.auto_ppn)(embedding)) == 2
+        nothing = torch.empty(1, 1, *spec.mask_size), torch.empty(1)
+        for count, points, cells in rng.integers(1, (5, 8, 40), (6, 3)).tolist():
+            prompts = torch.empty(count, points, 2), torch.empty(count, points)
+            masks, iou = Halved(decoder, kept=COORDINATES)(embedding, *prompts, *nothing)
+            assert masks.dtype == iou.dtype == torch.float32 and masks.shape[:2] == (count, 3)
+            places = torch.empty(count, cells, dtype=torch.int32)
+            masks, iou = Halved(foveal, kept=COORDINATES_AND_CELLS)(embedding, *prompts, places)
+            assert masks.dtype == iou.dtype == torch.float32 and masks.shape == (count, 3, 16 * cells)

@@ -2,6 +2,8 @@
 """Exported networks: the same numbers as torch, and the graph that robots need."""
 
 import copy
+import os
+import shutil
 from collections import Counter
 
 import numpy as np
@@ -9,8 +11,11 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
+import yaml
 
+from evitsam_ros.backends import BackendError, open_runtime
 from evitsam_ros.bundle import HIGH_RES, BundleError, open_bundle, sha256
+from evitsam_ros.bundle_folder import replace_bundle
 from evitsam_ros.export import export_bundle
 from evitsam_ros.models import create_model
 from evitsam_ros.models.decoder_rewrites import DeployedDecoder
@@ -212,3 +217,99 @@ def test_killed_export_leaves_no_half_bundle(tmp_path, random_lite_sam, monkeypa
     with pytest.raises(KeyboardInterrupt):
         export_bundle(random_lite_sam, tmp_path / "lite_sam")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    torch.manual_seed(0)
+    return create_model("efficientnet_sam_lite0", image_size=64)
+
+
+@pytest.fixture(scope="module")
+def tiny_bundle(tiny, tmp_path_factory):
+    return export_bundle(tiny, tmp_path_factory.mktemp("tiny") / "tiny", with_weights=True)
+
+
+@pytest.fixture
+def old(tiny_bundle, tmp_path):
+    """A bundle with its weights, beside which somebody put files of their own."""
+    folder = tmp_path / "bundles" / "tiny"
+    shutil.copytree(tiny_bundle, folder)
+    (folder / "epoch_12.pt").write_bytes(b"weeks of work")
+    (folder / "MODEL_CARD.md").write_text("card")
+    (folder / "runs" / "a").mkdir(parents=True)
+    (folder / "runs" / "a" / "log.txt").write_text("log")
+    (folder / "latest.pt").symlink_to("epoch_12.pt")
+    return folder
+
+
+def contents(folder) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_exporting_again_keeps_what_is_not_the_bundles_own(tiny, old):
+    before = contents(old)
+    assert (old / "decoder.weights").exists() and open_bundle(old).checkpoint is not None
+    (old / "decoder.weights").write_bytes(b"damaged")
+    export_bundle(tiny, old, extra={"licence": "new"})
+    after, bundle = contents(old), open_bundle(old)
+    assert bundle.description["licence"] == "new"
+    others = {"epoch_12.pt", "MODEL_CARD.md", "runs/a/log.txt", "latest.pt", "model.safetensors"}
+    assert {name: after[name] for name in others} == {name: before[name] for name in others}
+    assert (old / "latest.pt").is_symlink()
+    # The checkpoint that is kept is not the one of these networks, and nobody takes it for that.
+    assert bundle.checkpoint is None
+    assert [path.name for path in old.parent.iterdir()] == ["tiny"]
+    with pytest.raises(BackendError, match="exported without"):
+        open_runtime(bundle, "torch")
+
+
+def test_files_of_the_old_bundle_alone_go(tiny, old):
+    """A network under a name that the new bundle does not use, as the old description lists it."""
+    description = yaml.safe_load((old / "model.yaml").read_text())
+    (old / "encoder.onnx").rename(old / "vision.onnx")
+    description["networks"]["encoder"]["file"] = "vision.onnx"
+    (old / "model.yaml").write_text(yaml.safe_dump(description))
+    export_bundle(tiny, old)
+    assert not (old / "vision.onnx").exists() and (old / "epoch_12.pt").exists()
+
+
+@pytest.mark.parametrize("step", range(4))
+def test_an_export_interrupted_anywhere_leaves_the_old_bundle_or_the_new_one(tmp_path, step, monkeypatch):
+    """Before or after either of the two renames that exchange them."""
+    old, new = tmp_path / "old", tmp_path / ".new"
+    for folder, text in ((old, "old"), (new, "new")):
+        folder.mkdir()
+        (folder / "model.yaml").write_text(text)
+    (old / "mine.pt").write_text("mine")
+    rename, done = os.replace, []
+
+    def interrupted(source, target):
+        done.append(1)
+        at = 2 * (len(done) - 1)
+        if at == step:
+            raise KeyboardInterrupt
+        rename(source, target)
+        if at + 1 == step:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("evitsam_ros.bundle_folder.os.replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        replace_bundle(old, new)
+    assert (old / "model.yaml").read_text() == ("new" if step == 3 else "old")
+    assert (old / "mine.pt").read_text() == "mine"
+    assert {path.name for path in tmp_path.iterdir()} <= {"old", ".new"}
+
+
+def test_a_bundle_behind_a_link_is_replaced_where_it_lies(tiny, old, tmp_path):
+    link = tmp_path / "current"
+    link.symlink_to(old, target_is_directory=True)
+    assert export_bundle(tiny, link, extra={"licence": "new"}) == link
+    assert link.is_symlink() and open_bundle(old).description["licence"] == "new"
+    assert (old / "epoch_12.pt").exists()
+    dangling = tmp_path / "next"
+    dangling.symlink_to(tmp_path / "elsewhere" / "tiny")
+    export_bundle(tiny, dangling)
+    assert dangling.is_symlink() and open_bundle(tmp_path / "elsewhere" / "tiny").has_foveal
+    with pytest.raises(ValueError, match=r"epoch_12\.pt is a file; expected a new folder"):
+        export_bundle(tiny, old / "epoch_12.pt")

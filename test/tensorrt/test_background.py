@@ -2,6 +2,7 @@
 """A build beside a running node: handed over once, reported when it fails, ended with the node."""
 
 import sys
+import threading
 import time
 
 import pytest
@@ -55,6 +56,43 @@ def test_engines_that_cannot_be_opened_are_reported():
     assert until(lambda: failures)
     assert failures == ["the engines were built but cannot be opened: of another GPU"]
     assert building.take() is None
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_what_nobody_took_is_closed_with_the_switch(taken):
+    opened, closed = threading.Event(), []
+
+    def open_() -> str:
+        opened.set()
+        return "engines"
+
+    building = EngineSwitch([sys.executable, "-c", "pass"], open_, lambda reason: None, drop=closed.append)
+    assert opened.wait(60)
+    if taken:
+        found = []
+        assert until(lambda: found.append(building.take()) or any(found), 60)
+    building.stop()
+    building.stop()
+    assert closed == ([] if taken else ["engines"])
+
+
+def test_engines_that_open_after_the_end_are_closed(monkeypatch):
+    """The node ends while they are being opened."""
+    opening, go, closed = threading.Event(), threading.Event(), []
+
+    def open_() -> str:
+        opening.set()
+        go.wait(60)
+        return "engines"
+
+    building = EngineSwitch([sys.executable, "-c", "pass"], open_, lambda reason: None, drop=closed.append)
+    assert opening.wait(60)
+    ending = threading.Thread(target=building.stop)
+    ending.start()
+    time.sleep(0.1)
+    go.set()
+    ending.join(60)
+    assert until(lambda: closed == ["engines"], 60) and building.take() is None
 
 
 def test_a_build_ends_with_its_node():

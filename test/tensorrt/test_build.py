@@ -16,8 +16,9 @@ from evitsam_ros.cli import main
 from evitsam_ros.export import export_bundle
 from evitsam_ros.models import create_model
 from evitsam_ros.segment import Prompt
-from evitsam_ros.segment.decoder_inputs import prompt_arrays
+from evitsam_ros.segment.decoder_inputs import prompt_arrays, token_count
 from evitsam_ros.segment.fovea import Views
+from evitsam_ros.segment.prompt import MAX_POINTS, PromptError
 from evitsam_ros.segment.segmenter import FOVEAL_CHUNK
 from evitsam_ros.segment.transform import Transform
 from evitsam_ros.tensorrt.api import Gpu, TensorRtError, describe, find_tensorrt
@@ -25,18 +26,18 @@ from evitsam_ros.tensorrt.build import (
     NetworkPlan,
     Options,
     Report,
-    build_engine,
     graphs_in_precision,
     plan,
     prove_emulated,
     resolve_target,
 )
 from evitsam_ros.tensorrt.cache import EngineCache
-from evitsam_ros.tensorrt.onnx_types import load_graph
+from evitsam_ros.tensorrt.engine_builder import build_engine
+from evitsam_ros.tensorrt.onnx_types import element_types, load_graph
 from evitsam_ros.tensorrt.precision import convert
 from evitsam_ros.tensorrt.profiles import profiles_for
 from evitsam_ros.tensorrt.prove import Proof
-from evitsam_ros.tensorrt.torch2trt_way import find_torch2trt
+from evitsam_ros.tensorrt.torch2trt_way import decoder_graphs, find_torch2trt
 
 from ..conftest import ROOT, lively
 
@@ -156,14 +157,17 @@ def test_torch2trt_says_why_it_cannot_work_here_and_names_the_other_way(rtx, cac
 def test_profiles_cover_what_the_segmenter_sends():
     bundle = open_bundle(ROOT / "engines" / "lite_sam")
     prompts = Options().prompts
-    small, large = profiles_for(bundle, "decoder", prompts)
-    assert small["point_coords"] == ((1, 2, 2), (16, 3, 2), (16, 12, 2))
-    assert large["point_labels"] == ((64, 2), (256, 3), (256, 12))
+    small, large, many = profiles_for(bundle, "decoder", prompts)
+    assert small["point_coords"] == ((1, 1, 2), (16, 3, 2), (16, 12, 2))
+    assert large["point_labels"] == ((64, 1), (256, 3), (256, 12))
+    assert many["point_labels"] == ((1, 13), (1, 13), (16, 66)) and many["mask_input"][2][0] == 16
     assert large["mask_input"][2] == (256, 1, 160, 160) and large["mask_input"][0][0] == 1
     (images,) = profiles_for(bundle, "encoder", prompts, batch=16)
     assert images["image"] == ((1, 3, 640, 640), (1, 3, 640, 640), (16, 3, 640, 640))
     assert profiles_for(bundle, "proposals", prompts) == ()
-    (views,) = profiles_for(bundle, "foveal_decoder", prompts)
+    views, many = profiles_for(bundle, "foveal_decoder", prompts)
+    assert many["point_labels"] == ((1, 13), (1, 13), (16, 66))
+    assert many["cells"][2][1] == views["cells"][2][1]
     least, best, most = views["cells"]
     pictures = [
         Transform(size, 640, 640, (160, 160)) for size in ((480, 640), (640, 640), (1, 900), (720, 1280))
@@ -177,6 +181,72 @@ def test_profiles_cover_what_the_segmenter_sends():
         labels = prompt_arrays([Prompt(points=[(9, 9)], **{kind: (5, 5, 20, 20)})], transform)[1]
         assert views["point_labels"][0][1] <= labels.shape[1] <= views["point_labels"][2][1]
     assert views["point_labels"] == ((1, 2), (64, 2), (64, 12))
+
+
+@pytest.mark.parametrize("points", [1, 9, 10, 11, 64])
+def test_every_prompt_that_the_check_allows_fits_one_profile_of_both_decoders(points):
+    """All numbers of points up to the most, with a box, a mask or neither, as the decoder is sent them."""
+    bundle = open_bundle(ROOT / "engines" / "lite_sam")
+    transform = Transform((480, 640), 640, 640, (160, 160))
+    mask = np.zeros((160, 160), np.float32)
+    for network, given in (("decoder", {"mask": mask}), ("decoder", {}), ("foveal_decoder", {})):
+        profiles = profiles_for(bundle, network, Options().prompts, points)
+        for count in range(0 if given else 1, points + 1):
+            places = np.full((count, 2), 9.0)
+            for box in ({}, {"box": (5, 5, 20, 20)}):
+                prompt = Prompt(points=places, **given, **box)
+                tokens = prompt_arrays([prompt], transform)[1].shape[1]
+                assert tokens == token_count(prompt)
+                limits = [(p["point_labels"][0][1], p["point_labels"][2][1]) for p in profiles]
+                assert any(least <= tokens <= most for least, most in limits), (network, tokens)
+    assert MAX_POINTS == 64 == Options().points
+    with pytest.raises(PromptError, match="at most 64"):
+        Prompt(points=np.zeros((65, 2)))
+
+
+def test_points_of_a_build_are_an_option(rtx, cache_home, capsys):
+    arguments = ["build", str(ROOT / "engines" / "lite_sam"), "--target", "sm86", "--dry-run"]
+    assert main([*arguments, "--points", "20"]) == 0
+    assert "prompts 1..16 of 13..22 tokens" in capsys.readouterr().out
+    for wrong in ("0", "65"):
+        assert main([*arguments, "--points", wrong]) == 1
+        assert f"--points is {wrong}; expected 1 to 64" in capsys.readouterr().err
+
+
+def test_builders_are_told_to_leave_float32_alone(rtx, tmp_path, monkeypatch):
+    """TF32 is on in the real builder's configuration, and off when it builds."""
+    real, seen = rtx.module.Builder, []
+    flag = rtx.module.BuilderFlag.TF32
+
+    class Builder(real):
+        def build_serialized_network(self, definition, config):
+            seen.append(config.get_flag(flag))
+            return real.build_serialized_network(self, definition, config)
+
+        def create_builder_config(self):
+            config = real.create_builder_config(self)
+            seen.append(config.get_flag(flag))
+            return config
+
+    monkeypatch.setattr(rtx.module, "Builder", Builder)
+    model = load_graph(ROOT / "engines" / "lite_sam" / "proposals.onnx")
+    build_engine(rtx, model, NetworkPlan("proposals", tmp_path / "p.onnx", (), None), "sm86", lambda *_: None)
+    assert seen == [True, False]
+
+
+def test_decoders_beside_torch2trt_are_built_in_the_precision_of_their_key(photograph):
+    """Their graphs compute in float16 outside of the islands, and give float32's masks."""
+    bundle = open_bundle(ROOT / "engines" / "lite_sam")
+    report = Report({}, Proof("fp16", 0, 0.0, 0.0))
+    graphs = decoder_graphs(bundle, Options("fp16"), [photograph], report, lambda *_: None)
+    assert set(graphs) == {"decoder", "foveal_decoder"} == set(report.islands)
+    for name, graph in graphs.items():
+        types = element_types(graph)
+        kinds = {n.name: types[n.output[0]] for n in graph.graph.node if n.op_type in ("MatMul", "Gemm")}
+        half = [node for node, kind in kinds.items() if kind == onnx.TensorProto.FLOAT16]
+        assert len(half) > 0.8 * len(kinds) and set(kinds) - set(half) <= report.islands[name]
+    plain = decoder_graphs(bundle, Options("fp32"), [photograph], report, lambda *_: None)
+    assert onnx.TensorProto.FLOAT16 not in element_types(plain["decoder"]).values()
 
 
 def test_keys_differ_in_everything_that_matters(rtx):

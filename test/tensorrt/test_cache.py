@@ -13,7 +13,14 @@ import pytest
 
 from evitsam_ros.bundle import open_bundle, sha256
 from evitsam_ros.cli import main
-from evitsam_ros.tensorrt.cache import EngineCache, EngineKey, cache_folder, check_entry
+from evitsam_ros.tensorrt.cache import (
+    TRUSTED,
+    EngineCache,
+    EngineKey,
+    cache_folder,
+    check_entry,
+    write_whole,
+)
 
 KEY = EngineKey("lite_sam", "encoder", "ab" * 32, "tensorrt 10.3.0", "Orin sm87", "fp16", ((("x", (1, 2)),),))
 
@@ -33,6 +40,55 @@ def test_an_engine_comes_back_for_its_key_alone(cache):
     found, reason = cache.find(replace(KEY, onnx="cd" * 32))
     assert found is None and "another onnx (abababababab…, not cdcdcdcdcdcd…)" in reason
     assert cache.find(replace(KEY, network="decoder"))[1] == "no engine of lite_sam decoder was built yet"
+
+
+WANTED = replace(KEY, precision="", profiles=())
+PROVED = {"proof": {"mean_iou": 1.0}}
+
+
+def test_of_engines_that_differ_in_profiles_the_newest_is_taken(cache):
+    """Whatever order the names of the files happen to have."""
+    for batch in random.Random(3).sample(range(1, 65), 12):
+        key = replace(KEY, profiles=((("image", (batch, 3)),),), flags=("rewrite",) * (batch % 2))
+        newest = cache.store(key, bytes([batch]), PROVED)
+        assert cache.best(WANTED, ("bf16", "fp16")) == (newest, "")
+
+
+def test_an_engine_trusted_by_hand_comes_last(cache):
+    trusted = cache.store(replace(KEY, flags=(TRUSTED,)), b"foreign", {"proof": "none: trusted by hand"})
+    assert cache.best(WANTED, ("fp16", "fp32"))[0] == trusted
+    proved = cache.store(replace(KEY, precision="fp32"), b"slow", PROVED)
+    cache.store(replace(KEY, flags=(TRUSTED,)), b"foreign", {"proof": "none: trusted by hand"})
+    assert cache.best(WANTED, ("fp16", "fp32"))[0] == proved
+    assert cache.best(WANTED, ("fp16",))[0] == trusted
+    fast = cache.store(KEY, b"fast", PROVED)
+    assert cache.best(WANTED, ("fp16", "fp32"))[0] == fast
+    fast.write_bytes(b"cut")
+    assert cache.best(WANTED, ("fp16", "fp32"))[0] == proved
+
+
+def test_what_a_running_build_writes_is_not_pruned(cache, monkeypatch):
+    """Pruned at every step of the writing: before each rename, by another process and by this one."""
+    script = "import sys; from pathlib import Path; from evitsam_ros.tensorrt.cache import EngineCache;"
+    command = [sys.executable, "-c", script + "print(EngineCache(Path(sys.argv[1])).prune())"]
+    rename, removed = os.replace, []
+
+    def prune_and_rename(source, target):
+        assert os.path.exists(source)
+        removed.extend(cache.prune())
+        if not removed and str(target).endswith(".json"):
+            done = subprocess.run([*command, str(cache.folder)], capture_output=True, text=True, check=True)
+            assert done.stdout.strip() == "[]"
+        rename(source, target)
+
+    monkeypatch.setattr("evitsam_ros.tensorrt.cache.os.replace", prune_and_rename)
+    path = cache.store(KEY, b"engine", {})
+    assert removed == [] and cache.find(KEY) == (path, "")
+    write_whole(path.with_suffix(".rtxcache"), b"kernels")
+    assert removed == [] and path.with_suffix(".rtxcache").is_file()
+    (cache.folder / "left.tmp").touch()
+    assert cache.prune() == [cache.folder / "left.tmp"]
+    assert cache.entries()[0].engine == path
 
 
 def test_changed_cut_and_foreign_engines_are_refused_and_pruned(cache):

@@ -6,6 +6,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from evitsam_ros.tensorrt.build import NetworkPlan
+from evitsam_ros.tensorrt.engine_builder import build_engine
 from evitsam_ros.tensorrt.int8 import STEPS, calibrate, quantizable, quantize
 from evitsam_ros.tensorrt.precision import convert
 from evitsam_ros.tensorrt.rounding import run_as_written
@@ -35,17 +37,56 @@ def test_ranges_are_the_upper_quantiles_of_what_was_seen(network):
     assert ranges == {"between": pytest.approx(magnitudes[-2])}
 
 
+def above_in_float16(values) -> np.ndarray:
+    """The smallest float16 numbers that are not less, found among all of them."""
+    numbers = np.arange(1, 0x7C00, dtype=np.uint16).view(np.float16).astype(np.float64)
+    return numbers[np.searchsorted(numbers, values)]
+
+
 def test_quantised_convolution_is_that_of_whole_numbers(network):
     x = np.random.default_rng(0).uniform(-2, 2, (1, 2, 4, 4)).astype(np.float32)
     changed = quantize(network, {"between": 1.5})
     found = run_as_written(changed).run(None, {"x": x})[0]
     scale = 1.5 / STEPS
-    whole = np.clip(np.round(x / scale), -128, 127)
     weights = np.array([[1.0, 0.5], [-0.25, 0.1]])
-    scales = np.abs(weights).max(1) / STEPS
+    scale, scales = (above_in_float16(s) for s in (scale, np.abs(weights).max(1) / STEPS))
+    whole = np.clip(np.round(x / scale), -128, 127)
     steps = np.round(weights / scales[:, None])
     wanted = np.einsum("oc,bchw->bohw", steps, whole) * scales[None, :, None, None] * scale
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_small_channels_keep_a_positive_scale_and_their_values_in_half_precision(network):
+    """Channels of zeros, of float16's subnormal numbers, and of others: to the steps of their scale."""
+    sizes = [0.0, 1e-9, 1e-6, 3.8e-6, 1e-5, 1e-3, 1.0, 300.0]
+    weights = np.float32([[size, -size / 2] for size in sizes]).reshape(-1, 2, 1, 1)
+    network.graph.initializer[1].CopyFrom(numpy_helper.from_array(weights, "second"))
+    network.graph.output[0].type.tensor_type.shape.dim[1].dim_value = len(sizes)
+    changed = convert(quantize(network, {"between": 2.0}), "fp16", set())
+    constants = {t.name: numpy_helper.to_array(t) for t in changed.graph.initializer}
+    scales = [v for name, v in constants.items() if ".scale" in name]
+    assert all((v == v.astype(np.float16)).all() and (v.astype(np.float16) > 0).all() for v in scales)
+    stored = constants["second.q8.int"].astype(np.float64)
+    of_channel = constants["second.q8.scale.half"].astype(np.float64)
+    kept = stored * of_channel.reshape(-1, 1, 1, 1)
+    assert (np.abs(kept - weights) <= of_channel.reshape(-1, 1, 1, 1) * 0.5001).all()
+    largest = np.abs(weights).reshape(-1, 2).max(1)
+    np.testing.assert_array_equal(of_channel, above_in_float16(largest / STEPS))
+
+
+@pytest.mark.parametrize("reach", [0.0, 1e-9, 1e-6, 1e-3, 1.0])
+def test_inputs_of_any_range_have_a_positive_scale_in_half_precision(network, reach):
+    changed = convert(quantize(network, {"between": reach}), "fp16", set())
+    scale = next(t for t in changed.graph.initializer if t.name.startswith("between.q8.scale"))
+    assert numpy_helper.to_array(scale) >= max(reach / STEPS, 2**-24)
+
+
+def test_the_builder_takes_channels_that_are_next_to_nothing(rtx, network, tmp_path):
+    weights = np.float32([[1e-9, 0.0], [1.0, 0.5]]).reshape(2, 2, 1, 1)
+    network.graph.initializer[1].CopyFrom(numpy_helper.from_array(weights, "second"))
+    changed = convert(quantize(network, {"between": 1e-7}), "fp16", set())
+    plan = NetworkPlan("encoder", tmp_path / "encoder.onnx", (), None)
+    assert len(build_engine(rtx, changed, plan, "sm86", lambda *_: None)) > 1000
 
 
 def test_rest_of_a_quantised_network_becomes_half_precision(network):

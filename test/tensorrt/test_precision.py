@@ -102,6 +102,43 @@ def test_measuring_finds_the_node_that_breaks_and_the_one_that_errs():
     assert choose_islands(model, [], "fp16") == frozenset()
 
 
+def test_a_bright_image_does_not_hide_what_a_dark_one_loses():
+    """The error beside the image's own values: values that float16 cannot hold are lost, by all of them."""
+    model = graph([("Mul", ["x", "one"], "y", {})], [4], ONE)
+    dark, bright = np.float32([1e-8, 2e-8, 1e-8, 2e-8]), np.float32([1, 2, 3, 4])
+    alone = node_errors(model, "fp16", [{"x": dark}])[0]
+    rounded = dark.astype(np.float16).astype(np.float32)
+    wanted = np.linalg.norm(rounded - dark) / np.linalg.norm(dark)
+    assert wanted > 0.5 and alone.error == pytest.approx(wanted, rel=1e-3)
+    for order in ([dark, bright], [bright, dark]):
+        (beside,) = node_errors(model, "fp16", [{"x": x} for x in order])
+        assert beside.error == alone.error and beside.largest == 4
+        assert choose_islands(model, [beside], "fp16") == {"y"}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_errors_are_those_of_numpys_half_precision_at_any_size(seed):
+    """A chain of operators on random shapes and scales; each by itself, on inputs that are right."""
+    rng = np.random.default_rng(seed)
+    shape = rng.integers(1, 40, rng.integers(1, 4)).tolist()
+    scale = np.float32([10.0 ** rng.uniform(-3, 1)])
+    x = (rng.uniform(0.1, 1, shape) * scale).astype(np.float32)
+    model = graph(CHAIN, shape, {"one": scale})
+
+    def half(value):
+        return value.astype(np.float16).astype(np.float32)
+
+    right = {"square": x * x, "root": np.sqrt(x * x), "y": np.sqrt(x * x) + scale}
+    found = {
+        "square": half(half(x) * half(x)),
+        "root": half(np.sqrt(half(right["square"]))),
+        "y": half(half(right["root"]) + half(scale)),
+    }
+    for error in node_errors(model, "fp16", [{"x": x}]):
+        wanted = np.linalg.norm(found[error.name] - right[error.name]) / np.linalg.norm(right[error.name])
+        assert error.error == pytest.approx(wanted, rel=0.02) and not error.broken
+
+
 def test_an_island_grows_back_to_the_last_layer():
     weight = np.random.default_rng(0).standard_normal((80, 80)).astype(np.float32)
     nodes = [

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Put a new bundle in the place of an old one: at no moment is the only copy of either in danger."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .bundle import CHECKPOINT, DESCRIPTION, weights_of
+
+
+def replace_bundle(place: Path, new: Path) -> None:
+    """Move the folder ``new`` to ``place``, beside which it lies.
+
+    What else lies in the old folder is kept: all but the networks, their weights and the description. So is
+    an old checkpoint that the new bundle has none for.
+    """
+    if not place.exists():
+        os.replace(new, place)
+        return
+    _keep(place, new)
+    old = Path(tempfile.mkdtemp(prefix=f".{place.name}-old-", dir=place.parent))
+    try:
+        os.replace(place, old)
+        os.replace(new, place)
+    except BaseException:
+        if not place.exists():  # interrupted between the two
+            os.replace(old, place)
+        raise
+    finally:
+        if place.exists():
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _keep(old: Path, new: Path) -> None:
+    """Give ``new`` what it lacks of the files in ``old`` that no bundle made, as links to their content."""
+    own = _own_files(old)
+    for path in old.iterdir():
+        target = new / path.name
+        if path.name in own or os.path.lexists(target):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.copytree(path, target, symlinks=True, copy_function=_link)
+        else:
+            _link(path, target)
+
+
+def _own_files(folder: Path) -> set[str]:
+    """Names of the files that the description lists, and its own; not the checkpoint, which is training's."""
+    own = {DESCRIPTION}
+    try:
+        networks: dict[str, Any] = yaml.safe_load((folder / DESCRIPTION).read_text())["networks"]
+        for entry in networks.values():
+            own |= {entry["file"], *(file["file"] for file in weights_of(entry))}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, KeyError, TypeError):
+        pass  # a damaged description lists nothing: everything is kept
+    return own - {CHECKPOINT}
+
+
+def _link(source: Path | str, target: Path | str) -> None:
+    """A second name for a file, which costs nothing; a copy where the file system has no such links."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(source, target, follow_symlinks=False)

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A graph -> an engine, by TensorRT's parser and builder."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+from onnx import ModelProto
+
+from ..backends.cuda_memory import open_cuda
+from .api import TensorRt, TensorRtError
+
+if TYPE_CHECKING:
+    from .build import NetworkPlan, Progress
+
+
+def build_engine(
+    tensorrt: TensorRt, model: ModelProto, network: NetworkPlan, target: str | None, progress: Progress
+) -> memoryview:
+    """Parse a graph and build its engine, for ``target`` or for the GPU of this machine that is used.
+
+    Raises:
+        BackendError: this machine's GPU is meant, and there are no CUDA bindings.
+        TensorRtError: the parser or the builder refuses; with its own words.
+    """
+    with open_cuda().active() if target is None else nullcontext():
+        return _build(tensorrt, model, network, target, progress)
+
+
+def _build(
+    tensorrt: TensorRt, model: ModelProto, network: NetworkPlan, target: str | None, progress: Progress
+) -> memoryview:
+    trt = tensorrt.module
+    logger = _Logger.of(trt)
+    builder = trt.Builder(logger)
+    definition = builder.create_network(tensorrt.strongly_typed)
+    parser = trt.OnnxParser(definition, logger)
+    if not parser.parse(model.SerializeToString()):
+        reasons = "; ".join(str(parser.get_error(i)) for i in range(parser.num_errors))
+        raise TensorRtError(f"{tensorrt.name} cannot parse {network.onnx.name}: {reasons}")
+    config = builder.create_builder_config()
+    if hasattr(trt.BuilderFlag, "TF32"):
+        # On by default: float32 layers would multiply with 10 bits of mantissa, islands too.
+        config.clear_flag(trt.BuilderFlag.TF32)
+    if target is not None:
+        config.num_compute_capabilities = 1
+        config.set_compute_capability(getattr(trt.ComputeCapability, target.upper()), 0)
+    for shapes in network.profiles:
+        profile = builder.create_optimization_profile()
+        for name, (least, best, most) in shapes.items():
+            profile.set_shape(name, least, best, most)
+        config.add_optimization_profile(profile)
+    if tensorrt.has_monitor:
+        config.progress_monitor = _monitor(trt, network.network, progress)
+    engine = builder.build_serialized_network(definition, config)
+    if engine is None:
+        said = " ".join(logger.said[-3:]) or "no reason given"
+        raise TensorRtError(
+            f"{tensorrt.name} cannot build the {network.network} for {target or 'this GPU'}: {said}"
+        )
+    return memoryview(engine)
+
+
+class _Logger:
+    """Collects what TensorRT says, to be told when something fails."""
+
+    @staticmethod
+    def of(trt):
+        class Logger(trt.ILogger):
+            def __init__(self) -> None:
+                trt.ILogger.__init__(self)
+                self.said: list[str] = []
+
+            def log(self, severity, message: str) -> None:
+                if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
+                    self.said.append(message)
+
+        return Logger()
+
+
+def _monitor(trt, network: str, progress: Progress):
+    class Monitor(trt.IProgressMonitor):
+        def __init__(self) -> None:
+            trt.IProgressMonitor.__init__(self)
+            self.outer: tuple[str, int] | None = None
+
+        def phase_start(self, phase_name, parent_phase, num_steps) -> None:
+            if parent_phase is None:
+                self.outer = (phase_name, num_steps)
+
+        def step_complete(self, phase_name, step) -> bool:
+            if self.outer and phase_name == self.outer[0]:
+                progress(f"building {network}", step + 1, self.outer[1])
+            return True
+
+        def phase_finish(self, phase_name) -> None:
+            pass
+
+    return Monitor()
