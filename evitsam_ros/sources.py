@@ -10,7 +10,12 @@ import cv2
 import numpy as np
 
 from .bags import BagError, is_bag, read_frames
+from .installed import CHECKOUT, installed_folders
 
+#: Source of images that come with the package: this alone, or ``example:NAME[,NAME…]``.
+EXAMPLE = "example"
+#: Where they are, below ``share/evitsam_ros``.
+EXAMPLES = "demo/pictures"
 VIDEOS = (".mp4", ".avi", ".mkv", ".mov")
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
@@ -24,14 +29,17 @@ def open_source(source: str, loop: bool = True, motion: float = 0.0) -> Iterator
 
     Args:
         source: a picture, a folder of pictures (by name), a video file, a bag (``BAG`` or ``BAG:TOPIC``), a
-            device (``/dev/video0`` or 0), or ``skimage:NAME[,NAME…]`` for photographs that come with
-            scikit-image.
+            device (``/dev/video0`` or 0), ``example`` or ``example:NAME[,NAME…]`` for the images that come
+            with this package, or ``skimage:NAME[,NAME…]`` for photographs that come with scikit-image.
         loop: start again at the end.
         motion: for a still picture, how far the view wanders, as a share of its size (0: it does not).
 
     Raises:
         SourceError: naming the source and what was expected.
     """
+    if source == EXAMPLE or source.startswith(f"{EXAMPLE}:"):
+        names = source.partition(":")[2].split(",") if ":" in source else ["astronaut"]
+        return _still([_example(name) for name in names], loop, motion)
     if source.startswith("skimage:"):
         return _still([_skimage(name) for name in source[8:].split(",")], loop, motion)
     if source.isdigit() or source.startswith("/dev/"):
@@ -57,6 +65,21 @@ def _read(path: Path) -> np.ndarray:
     if image is None:
         raise SourceError(f"{path} cannot be read as a picture")
     return image
+
+
+def _example(name: str) -> np.ndarray:
+    """Read an image of ``demo/pictures``.
+
+    Raises:
+        SourceError: listing the images that there are.
+    """
+    folders = [CHECKOUT / EXAMPLES, *installed_folders(EXAMPLES)]
+    files = {file.stem: file for folder in reversed(folders) for file in folder.glob("*.jpg")}
+    if name not in files:
+        raise SourceError(
+            f"source {EXAMPLE}:{name} does not exist; expected one of {', '.join(sorted(files)) or '(none)'}"
+        )
+    return _read(files[name])
 
 
 def _skimage(name: str) -> np.ndarray:

@@ -17,7 +17,6 @@ from ..encodings import compressed_to_frame
 from ..segment import Frame
 from ..sources import PICTURES, SourceError, open_source, spread
 
-PHOTOGRAPH = "skimage:astronaut"
 #: As most camera drivers encode.
 QUALITY = 90
 #: Pictures of one source at most.
