@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..segment import Frame, LatencyBudget, Masks, Prompt, PromptError, Segmenter
+from ..segment.budget import FEWEST
 from ..tracking import TrackedCamera
 from .health import Health
 from .prompt_store import Prompted, PromptStore
@@ -21,6 +22,7 @@ class Answers:
         prompts: what is asked for in prompt mode.
         parameter: the value of a parameter, now.
         refuse: told (kind, text) of prompts that do not fit.
+        warn: logs a text.
     """
 
     def __init__(
@@ -30,10 +32,11 @@ class Answers:
         health: Health,
         parameter: Callable[[str], Any],
         refuse: Callable[[str, str], None],
+        warn: Callable[[str], None],
     ) -> None:
         self._camera = TrackedCamera(segmenter)
         self._prompts, self._health = prompts, health
-        self._parameter, self._refuse = parameter, refuse
+        self._parameter, self._refuse, self._warn = parameter, refuse, warn
         self._mode: tuple[str, bool] | None = None
         self._budget: LatencyBudget | None = None
 
@@ -61,6 +64,8 @@ class Answers:
         budget = self._latency_budget()
         masks = answer(frame, self._parameter("top_n"), limits, budget=budget)
         self._health.note("prompts_left_out", [budget.left_out if budget else 0])
+        if budget is not None and budget.is_too_small:
+            self._budget_is_too_small(budget)
         return masks, dict.fromkeys(masks.object_ids.tolist(), "")
 
     def _prompted(self, frame: Frame, track: bool) -> tuple[Masks, dict[int, str]]:
@@ -107,6 +112,14 @@ class Answers:
         else:
             self._budget.seconds = seconds
         return self._budget
+
+    def _budget_is_too_small(self, budget: LatencyBudget) -> None:
+        text = (
+            f"latency_budget_ms is {budget.seconds * 1e3:.0f}, but a frame of {FEWEST} prompts takes "
+            f"{budget.needed * 1e3:.0f} ms; raise it, or choose a faster backend or model"
+        )
+        self._health.warn("latency_budget", text)
+        self._warn(text)
 
     def _thresholds(self) -> dict[str, float | None]:
         names = {"score": "score_threshold", "stability": "stability_threshold", "nms": "nms_threshold"}

@@ -35,6 +35,8 @@ from .worker import MOST_ASKED, Turns
 
 #: Prompts that wait for a frame which has not come yet, at most.
 MOST_AWAITED = 32
+#: Seconds between two log lines of a lasting warning.
+WARN_EVERY = 60.0
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,9 @@ class Channel:
         self._recent = RecentImages(options["history_frames"], options["history_s"])
         self._awaited: deque[Awaited] = deque()
         self._arrivals = Arrivals()
-        self._answers = Answers(segmenter, self.prompts, self.health, self._parameter, self._refuse)
+        self._answers = Answers(
+            segmenter, self.prompts, self.health, self._parameter, self._refuse, self._warn
+        )
         self._outputs = Outputs(entities, self._private)
         self._topics = PromptTopics(
             entities,
@@ -243,6 +247,10 @@ class Channel:
         transport = self._options["image_transport"]
         kind = Image if transport == "raw" else CompressedImage
         return kind, transport_topic(self._node, self._inputs + "image", transport)
+
+    def _warn(self, text: str) -> None:
+        text = f"camera {self.name}: {text}" if self.name else text
+        self._node.get_logger().warning(text, throttle_duration_sec=WARN_EVERY)
 
     def _parameter(self, name: str) -> Any:
         return self._node.get_parameter(name).value
