@@ -27,7 +27,7 @@ from .clicks_in_space import ClicksInSpace
 from .entities import Entities
 from .fastdds import use_profile
 from .health import Health
-from .lifetime import ros, spin
+from .lifetime import ros, spin, started
 from .outputs import Detection2DArray
 from .parameters import declare_parameters, values
 from .recovery import Recovery
@@ -86,6 +86,8 @@ class SegmenterNode(LifecycleNode):
             self.release()
             return TransitionCallbackReturn.FAILURE
         except Exception as error:  # rclpy would not say what it was
+            if not rclpy.ok():  # Ctrl-C: nothing is wrong
+                return TransitionCallbackReturn.FAILURE
             self.get_logger().error(traceback.format_exc())
             self._refuse_all("configure", f"{type(error).__name__}: {error}")
             return TransitionCallbackReturn.ERROR
@@ -259,11 +261,7 @@ class SegmenterNode(LifecycleNode):
 def main(args: list[str] | None = None) -> int:
     use_profile()
     with ros(args):
-        try:
-            node = SegmenterNode()
-        except (ValueError, rclpy.exceptions.ParameterException) as error:
-            print(f"segmenter: {error}", file=sys.stderr)
-            return 2
+        node = started("segmenter", SegmenterNode)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         try:
