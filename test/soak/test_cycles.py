@@ -64,7 +64,7 @@ def test_nothing_grows(robots):
         entities={state: {kind: len(v) for kind, v in each[-1].items()} for state, each in seen.items()},
     )
     assert growth < MOST_GROWTH, [round(usage.memory, 1) for usage in usages]
-    assert last.threads <= warm.threads and last.files <= warm.files
+    assert not last.holds_more_than(usages[:WARM_UP]), [str(usage) for usage in usages]
     for state, each in seen.items():
         assert each[-1] == each[WARM_UP], state
     assert len(seen["configured"][-1]["publishers"]) > len(seen["cleaned up"][-1]["publishers"])
