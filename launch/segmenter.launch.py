@@ -72,7 +72,7 @@ CAMERA = {"source": str, "rate": float, "use_sim_time": bool}
 #: Arguments that are topics, and what ROS takes for one.
 TOPICS = ("image", "depth_image", "camera_info", "depth_camera_info", "clicked_point")
 TOPIC = re.compile(r"(~?/)?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
-NAMESPACE = re.compile(r"/|/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
+NAMESPACE = re.compile(r"/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 #: Window -> the package that has it, and an executable of the same name.
 WINDOWS = {"rviz": "rviz2", "rqt": "rqt_gui"}

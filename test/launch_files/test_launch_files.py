@@ -147,6 +147,7 @@ def test_a_choice_that_does_not_exist_is_refused(launched):
         ({"image": ""}, "image:='': expected a topic"),
         ({"depth_image": "/1st/image"}, "depth_image:='/1st/image': expected a topic"),
         ({"clicked_point": "/clicked//point"}, "clicked_point:=.*expected a topic"),
+        ({"namespace": "/"}, "namespace:='/': expected a namespace"),
         ({"namespace": "my robot"}, "namespace:='my robot': expected a namespace"),
         ({"cameras": "a b"}, "cameras:='a b': expected different names"),
         ({"cameras": "front,front"}, "cameras:='front,front': expected different names"),
