@@ -23,11 +23,11 @@ class Manager:
     def __init__(self, robot) -> None:
         self.robot = robot
         self.client = robot.peer.node.create_client(ChangeState, robot.topic("change_state"))
-        assert self.client.wait_for_service(timeout_sec=20)
+        assert self.client.wait_for_service(timeout_sec=200)
 
     def change(self, transition: int) -> None:
         future = self.client.call_async(ChangeState.Request(transition=Transition(id=transition)))
-        assert self.robot.peer.until(future.done, 20) and future.result().success, self.robot.process.output
+        assert self.robot.peer.until(future.done, 200) and future.result().success, self.robot.process.output
 
 
 def answered(robot, count: int) -> None:
