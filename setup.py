@@ -39,10 +39,10 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
-            f"segmenter = {NAME}.nodes.segmenter:main",
-            f"camera = {NAME}.nodes.camera:main",
-            f"profiler = {NAME}.nodes.profiler:main",
-            f"compose = {NAME}.nodes.compose:main",
+            f"segmenter = {NAME}.start:segmenter",
+            f"camera = {NAME}.start:camera",
+            f"profiler = {NAME}.start:profiler",
+            f"compose = {NAME}.start:compose",
             f"evitsam = {NAME}.cli:main",
         ]
     },

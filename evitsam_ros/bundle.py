@@ -16,6 +16,8 @@ from typing import Any
 import jsonschema
 import yaml
 
+from .installed import CHECKOUT, installed_folders
+
 #: Of a bundle's description; 2 has high-resolution features, which software for 1 does not pass on.
 FORMATS = (1, 2)
 DESCRIPTION = "model.yaml"
@@ -169,11 +171,8 @@ def sha256(path: Path) -> str:
 def search_path() -> list[Path]:
     """Folders that may hold bundles, in order: ``$EVITSAM_ENGINES``, the ament prefixes, the checkout."""
     folders = [Path(entry) for entry in os.environ.get("EVITSAM_ENGINES", "").split(os.pathsep) if entry]
-    for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep):
-        if prefix:
-            folders.append(Path(prefix) / "share" / "evitsam_ros" / "engines")
-    checkout = Path(__file__).resolve().parent.parent / "engines"
-    return [folder for folder in [*folders, checkout] if folder.is_dir()]
+    folders += [*installed_folders("engines"), CHECKOUT / "engines"]
+    return [folder for folder in folders if folder.is_dir()]
 
 
 def installed_bundles() -> dict[str, Path]:

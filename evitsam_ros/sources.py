@@ -14,10 +14,16 @@ import numpy as np
 
 from .bags import BagError, is_bag, read_frames
 from .image_files import IMAGES, ImageFileError, read_image
+from .installed import CHECKOUT, installed_folders
 from .natural_order import natural_order
 from .video_files import DEFAULT_RATE, Video, VideoError, is_video
 
 log = logging.getLogger(__name__)
+
+#: Source of images that come with the package: this alone, or ``example:NAME[,NAME…]``.
+EXAMPLE = "example"
+#: Where they are, below ``share/evitsam_ros``.
+EXAMPLES = "demo/pictures"
 
 
 class SourceError(ValueError):
@@ -64,14 +70,18 @@ def open_source(source: str, loop: bool = True, motion: float = 0.0) -> Iterator
 
     Args:
         source: an image, a folder of images (by name, numbers by value), a video file, a bag (``BAG`` or
-            ``BAG:TOPIC``), a device (``/dev/video0``, or 0 where no file has that name), or
-            ``skimage:NAME[,NAME…]`` for photographs that come with scikit-image.
+            ``BAG:TOPIC``), a device (``/dev/video0``, or 0 where no file has that name), ``example`` or
+            ``example:NAME[,NAME…]`` for the images that come with this package, or ``skimage:NAME[,NAME…]``
+            for photographs that come with scikit-image.
         loop: start again at the end.
         motion: for a still image, how far the view wanders, as a share of its size (0: it does not).
 
     Raises:
         SourceError: naming the source and what was expected.
     """
+    if source == EXAMPLE or source.startswith(f"{EXAMPLE}:"):
+        names = source.partition(":")[2].split(",") if ":" in source else ["astronaut"]
+        return _still([_example(name) for name in names], loop, motion)
     if source.startswith("skimage:"):
         return _still([_skimage(name) for name in source[8:].split(",")], loop, motion)
     path = _expanded(source)
@@ -157,6 +167,21 @@ def _files(files: list[Path], folder: Path, loop: bool) -> Iterator[np.ndarray]:
             yield image
         if not loop:
             return
+
+
+def _example(name: str) -> np.ndarray:
+    """Read an image of ``demo/pictures``.
+
+    Raises:
+        SourceError: listing the images that there are.
+    """
+    folders = [CHECKOUT / EXAMPLES, *installed_folders(EXAMPLES)]
+    files = {file.stem: file for folder in reversed(folders) for file in folder.glob("*.jpg")}
+    if name not in files:
+        raise SourceError(
+            f"source {EXAMPLE}:{name} does not exist; expected one of {', '.join(sorted(files)) or '(none)'}"
+        )
+    return _read(files[name])
 
 
 def _skimage(name: str) -> np.ndarray:

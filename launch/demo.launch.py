@@ -28,8 +28,12 @@ def generate_launch_description() -> LaunchDescription:
                 default_value=PathJoinSubstitution([SHARE, "demo", "pictures", "astronaut.jpg"]),
                 description="what the desk camera shows: device, video, bag, picture or folder",
             ),
-            IncludeLaunchDescription(
-                PythonLaunchDescriptionSource(segmenter), launch_arguments=[("camera", "true")]
+            DeclareLaunchArgument(
+                "camera",
+                default_value="true",
+                choices=["true", "false", "True", "False"],
+                description="start the desk camera too",
             ),
+            IncludeLaunchDescription(PythonLaunchDescriptionSource(segmenter)),
         ]
     )

@@ -23,8 +23,12 @@ def generate_launch_description() -> LaunchDescription:
                 default_value=PathJoinSubstitution([SHARE, "config", "everything.yaml"]),
                 description="YAML with parameters",
             ),
-            IncludeLaunchDescription(
-                PythonLaunchDescriptionSource(segmenter), launch_arguments=[("mode", "everything")]
+            DeclareLaunchArgument(
+                "mode",
+                default_value="everything",
+                choices=["prompt", "everything"],
+                description="segment what is prompted, or everything",
             ),
+            IncludeLaunchDescription(PythonLaunchDescriptionSource(segmenter)),
         ]
     )

@@ -4,8 +4,13 @@
 The other launch files of this package include this one: its arguments are theirs too.
 """
 
+import math
+import re
+from pathlib import Path
+
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
-from launch.conditions import IfCondition
+from launch.logging import get_logger
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
@@ -63,32 +68,86 @@ ARGUMENTS = {
     },
 }
 #: The desk camera's parameters, likewise: an argument that is empty leaves them to the file.
-CAMERA = {"source": str, "rate": float}
+CAMERA = {"source": str, "rate": float, "use_sim_time": bool}
+#: Arguments that are topics, and what ROS takes for one.
+TOPICS = ("image", "depth_image", "camera_info", "depth_camera_info", "clicked_point")
+TOPIC = re.compile(r"(~?/)?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
+NAMESPACE = re.compile(r"/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
+CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+#: Window -> the package that has it, and an executable of the same name.
+WINDOWS = {"rviz": "rviz2", "rqt": "rqt_gui"}
 #: Outputs that the layouts of RViz and rqt name, with the input for clicks.
 SHOWN = ("overlay", "mask", "points", "boxes_3d", "pixel")
 
 
 def nodes(context) -> list[Node]:
-    """Segmenter and desk cameras, or both composed, and what shows them."""
+    """Segmenter and desk cameras, or both composed, and what shows them.
+
+    Everything that can fail does so before the first of them is returned, since launch leaves those running.
+
+    Raises:
+        ValueError: an argument cannot be used.
+    """
     said = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     cameras = [name.strip() for name in said["cameras"].split(",") if name.strip()]
+    check(said, cameras)
     overrides = given(said, {name: kind for name, (kind, _, _) in OVERRIDES.items()})
     if cameras:
         overrides["cameras"] = cameras
     remappings = [*inputs(said, cameras), ("clicked_point", said["clicked_point"])]
-    if said["compose"].lower() == "true":
-        started = [composed(said, cameras, overrides | given(said, CAMERA), remappings)]
+    desk = given(said, CAMERA)
+    if is_true(said["compose"]):
+        started = [composed(said, cameras, overrides | desk, remappings)]
     else:
         started = [ours("segmenter", said, overrides, remappings, name="segmenter")]
-        started += [desk_camera(said, name) for name in cameras or [""]]
+        if is_true(said["camera"]):
+            started += [desk_camera(said, name, desk) for name in cameras or [""]]
     return [*started, *windows(said, cameras)]
 
 
-def given(said: dict[str, str], kinds: dict[str, type]) -> dict[str, ParameterValue]:
-    """Parameters from the command line. A device's number, for one, is a string all the same."""
-    return {
-        n: ParameterValue(LaunchConfiguration(n), value_type=kind) for n, kind in kinds.items() if said[n]
-    }
+def is_true(text: str) -> bool:
+    return text.lower() == "true"
+
+
+def check(said: dict[str, str], cameras: list[str]) -> None:
+    """Raise ValueError, naming the argument, for a name or a file that cannot be used."""
+    shapes = {name: (TOPIC, "a topic, as /camera/image_raw") for name in TOPICS}
+    shapes |= {"namespace": (NAMESPACE, "a namespace, as robot or /robot/arm")} if said["namespace"] else {}
+    for name, (shape, expected) in shapes.items():
+        if not shape.fullmatch(said[name]):
+            raise ValueError(f"{name}:={said[name]!r}: expected {expected}")
+    if len(set(cameras)) < len(cameras) or not all(map(CAMERA_NAME.fullmatch, cameras)):
+        raise ValueError(
+            f"cameras:={said['cameras']!r}: expected different names with commas between them, each of "
+            "letters, digits and _, a letter first"
+        )
+    for name in ("params_file", *(["rviz_config"] if is_true(said["rviz"]) else [])):
+        if not Path(said[name]).is_file():
+            raise ValueError(f"{name}:={said[name]!r}: expected a file; this one does not exist")
+
+
+def given(said: dict[str, str], kinds: dict[str, type]) -> dict:
+    """Return the parameters from the command line."""
+    return {name: converted(name, said[name], kind) for name, kind in kinds.items() if said[name]}
+
+
+def converted(name: str, text: str, kind: type) -> ParameterValue | bool | int | float:
+    """Convert an argument.
+
+    Raises:
+        ValueError: naming the argument.
+    """
+    if kind is str:  # a device's number, for one, is a string all the same
+        return ParameterValue(LaunchConfiguration(name), value_type=str)
+    if kind is bool:
+        return is_true(text)
+    try:
+        value = kind(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{name}:={text!r}: expected {'an integer' if kind is int else 'a number'}")
+    return value
 
 
 def inputs(said: dict[str, str], cameras: list[str]) -> list[tuple[str, str]]:
@@ -122,16 +181,15 @@ def composed(said: dict[str, str], cameras: list[str], parameters: dict, remappi
     return ours("compose", said, parameters, remappings + (published(said, True) if cameras else []))
 
 
-def desk_camera(said: dict[str, str], name: str) -> Node:
+def desk_camera(said: dict[str, str], name: str, parameters: dict) -> Node:
     """The desk camera; one of several publishes below its name."""
     return ours(
         "camera",
         said,
-        given(said, CAMERA),
+        parameters,
         published(said, bool(name)),
         name="camera",
         namespace="/".join(part for part in (said["namespace"], name) if part) or None,
-        condition=IfCondition(said["camera"]),
     )
 
 
@@ -149,17 +207,34 @@ def windows(said: dict[str, str], cameras: list[str]) -> list[Node]:
     remappings += [(f"/{a}", b) for a, b in inputs(said, cameras) if a.endswith("image")]
     layout = ["-d", said["rviz_config"], *(["-f", said["frame"]] if said["frame"] else [])]
     perspective = ["--perspective-file", [CONFIG, "/segmenter.perspective"]]
+    arguments = {"rviz": layout, "rqt": perspective}
+    clock = given(said, {"use_sim_time": bool})
     return [
         Node(
             package=package,
             executable=package,
             namespace=said["namespace"] or None,
-            arguments=arguments,
+            arguments=arguments[name],
+            parameters=[clock] if clock else [],
             remappings=remappings,
-            condition=IfCondition(said[argument]),
         )
-        for argument, package, arguments in (("rviz", "rviz2", layout), ("rqt", "rqt_gui", perspective))
+        for name, package in WINDOWS.items()
+        if is_true(said[name]) and is_installed(name, package)
     ]
+
+
+def is_installed(name: str, package: str) -> bool:
+    """Whether a window can be started; a warning where not."""
+    try:
+        if (Path(get_package_prefix(package)) / "lib" / package / package).exists():
+            return True
+    except PackageNotFoundError:
+        pass
+    debian = f"ros-$ROS_DISTRO-{package.replace('_', '-')}"
+    get_logger("evitsam_ros").warning(
+        f"{name}:=true: the package {package} is not installed; starting without it (apt install {debian})"
+    )
+    return False
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -16,10 +17,9 @@ os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
 @pytest.fixture(scope="session")
 def photograph() -> np.ndarray:
-    """The astronaut of scikit-image, ``(512, 512, 3)`` uint8 RGB."""
-    from skimage import data
-
-    return np.ascontiguousarray(data.astronaut())
+    """Return the astronaut that comes with the package, ``(512, 512, 3)`` uint8 RGB."""
+    image = cv2.imread(str(ROOT / "demo" / "pictures" / "astronaut.jpg"), cv2.IMREAD_COLOR)
+    return np.ascontiguousarray(image[..., ::-1])
 
 
 @pytest.fixture(scope="session")

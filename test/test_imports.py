@@ -22,7 +22,6 @@ KEYS = {
     "cv2": "python3-opencv",
     "yaml": "python3-yaml",
     "jsonschema": "python3-jsonschema",
-    "pycocotools": "python3-pycocotools",
     "scipy": "python3-scipy",
     "tf2_ros": "tf2_ros_py",
 }

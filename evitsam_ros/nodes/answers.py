@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from ..segment import Frame, LatencyBudget, Masks, Prompt, PromptError, Segmenter
+from ..segment.budget import FEWEST
 from ..tracking import TrackedCamera
 from .continuity import Continuity
 from .frame_settings import FrameSettings
@@ -23,6 +24,7 @@ class Answers:
         segmenter: shared by all cameras.
         drop: told of prompted objects that do not fit their image.
         refuse: told (kind, text) of them.
+        warn: logs a text.
     """
 
     def __init__(
@@ -31,9 +33,10 @@ class Answers:
         health: Health,
         drop: Callable[[Prompted], None],
         refuse: Callable[[str, str], None],
+        warn: Callable[[str], None],
     ) -> None:
         self._camera = TrackedCamera(segmenter)
-        self._health, self._drop, self._refuse = health, drop, refuse
+        self._health, self._drop, self._refuse, self._warn = health, drop, refuse, warn
         self._continuity = Continuity()
         self._mode: tuple[str, bool] | None = None
         self._budget: LatencyBudget | None = None
@@ -86,6 +89,8 @@ class Answers:
         budget = self._latency_budget(settings.latency_budget_ms / 1e3, waited)
         masks = answer(frame, settings.top_n, limits, budget=budget)
         self._health.note("prompts_left_out", [budget.left_out if budget else 0])
+        if budget is not None and budget.is_too_small:
+            self._budget_is_too_small(budget, waited)
         return masks, dict.fromkeys(masks.object_ids.tolist(), "")
 
     def _prompted(
@@ -124,6 +129,14 @@ class Answers:
                 self._refuse("bad_prompts", f"prompt dropped: {error}")
                 self._drop(item)
         return prompts
+
+    def _budget_is_too_small(self, budget: LatencyBudget, waited: float) -> None:
+        text = (
+            f"latency_budget_ms is {(budget.seconds + waited) * 1e3:.0f}, but {FEWEST} prompts take "
+            f"{(budget.needed + waited) * 1e3:.0f} ms; raise it, or choose a faster backend or model"
+        )
+        self._health.warn("latency_budget", text)
+        self._warn(text)
 
     def _latency_budget(self, seconds: float, waited: float) -> LatencyBudget | None:
         """What is left of ``seconds`` for a frame that has waited; None for no limit."""

@@ -16,15 +16,16 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
 from ..malloc import tune_malloc
-from ..sources import SourceError, open_source
+from ..raw_pixels import MAX_SIDE
+from ..sources import EXAMPLE, SourceError, open_source
 from .fastdds import use_profile
 from .image_transport import transport_topic
-from .lifetime import ros
+from .lifetime import ros, started
 from .outgoing import image_message
-from .qos import newest_only
+from .qos import RELIABILITY, newest_only
 
 PARAMETERS = {
-    "source": ("skimage:astronaut", "Picture, folder, video file, device, or skimage:NAME[,NAME]."),
+    "source": (EXAMPLE, "Picture, folder, video file, bag, device, or example: a photograph of the package."),
     "rate": (10.0, "Frames a second."),
     "loop": (True, "Start again at the end."),
     "motion": (0.0, "How far a still picture wanders, as a share of its size."),
@@ -36,6 +37,9 @@ PARAMETERS = {
     "reliability": ("reliable", "QoS: reliable or best_effort."),
 }
 CONVERSIONS = {"bgr8": None, "rgb8": cv2.COLOR_BGR2RGB, "mono8": cv2.COLOR_BGR2GRAY}
+CHOICES = {"encoding": tuple(CONVERSIONS), "reliability": tuple(RELIABILITY)}
+#: Parameter -> (min, max).
+RANGES = {"rate": (0.01, 1000.0), "motion": (0.0, 1.0), "jpeg_quality": (0, 100), "width": (0, MAX_SIDE)}
 
 
 class CameraNode(Node):
@@ -52,12 +56,8 @@ class CameraNode(Node):
         for name, (default, description) in PARAMETERS.items():
             self.declare_parameter(name, default, ParameterDescriptor(description=description))
         self.options = {name: self.get_parameter(name).value for name in PARAMETERS}
-        if self.options["encoding"] not in CONVERSIONS:
-            raise SourceError(
-                f"parameter encoding is {self.options['encoding']!r}; expected {', '.join(CONVERSIONS)}"
-            )
-        if self.options["rate"] <= 0:
-            raise SourceError(f"parameter rate is {self.options['rate']}; expected more than 0")
+        if reason := _wrong(self.options):
+            raise SourceError(f"parameter {reason}")
         self.frames: Iterator[np.ndarray] = open_source(
             self.options["source"], self.options["loop"], self.options["motion"]
         )
@@ -73,7 +73,7 @@ class CameraNode(Node):
             rclpy.try_shutdown()
             return
         if self.options["width"]:
-            height = round(frame.shape[0] * self.options["width"] / frame.shape[1])
+            height = max(1, round(frame.shape[0] * self.options["width"] / frame.shape[1]))
             frame = cv2.resize(frame, (self.options["width"], height), interpolation=cv2.INTER_AREA)
         message = self._compress(frame) if self.options["compressed"] else self._raw(frame)
         if self._hand_over is not None:
@@ -99,15 +99,22 @@ class CameraNode(Node):
         return message
 
 
+def _wrong(options: dict[str, Any]) -> str:
+    """Describe the first parameter that cannot be used; empty when there is none."""
+    for name, choices in CHOICES.items():
+        if options[name] not in choices:
+            return f"{name} is {options[name]!r}; expected {', '.join(choices)}"
+    for name, (low, high) in RANGES.items():
+        if not low <= options[name] <= high:  # NaN is outside too
+            return f"{name} is {options[name]}; expected {low} to {high}"
+    return ""
+
+
 def main(args: list[str] | None = None) -> int:
     use_profile()
     tune_malloc()
     with ros(args):
-        try:
-            node = CameraNode()
-        except SourceError as error:
-            print(f"camera: {error}", file=sys.stderr)
-            return 2
+        node = started("camera", CameraNode)
         try:
             rclpy.spin(node)
         except SourceError as error:

@@ -36,6 +36,8 @@ from .worker import Turns
 
 #: Why a frame was not answered.
 NO_LISTENER = "nobody listens to the outputs"
+#: Seconds between two log lines of a lasting warning.
+WARN_EVERY = 60.0
 
 
 class Channel:
@@ -79,7 +81,7 @@ class Channel:
         transport = options["image_transport"]
         kind = Image if transport == "raw" else CompressedImage
         self._topic = transport_topic(self._node, self._inputs + "image", transport)
-        self._answers = Answers(segmenter, self.health, self.prompts.drop, self._refuse)
+        self._answers = Answers(segmenter, self.health, self.prompts.drop, self._refuse, self._warn)
         self._outputs = Outputs(entities, self._private)
         self._intake = Intake(
             self.prompts,
@@ -143,6 +145,10 @@ class Channel:
         """The node is about to be active again."""
         if self._outputs is not None:
             self._outputs.resume()
+
+    def _warn(self, text: str) -> None:
+        text = f"camera {self.name}: {text}" if self.name else text
+        self._node.get_logger().warning(text, throttle_duration_sec=WARN_EVERY)
 
     def _parameter(self, name: str) -> Any:
         return self._node.get_parameter(name).value

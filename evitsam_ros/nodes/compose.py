@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import sys
 
-import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.utilities import remove_ros_args
@@ -19,7 +18,7 @@ from ..malloc import tune_malloc
 from ..sources import SourceError
 from .camera import CameraNode
 from .fastdds import use_profile
-from .lifetime import ros, spin
+from .lifetime import ros, spin, started
 from .profiler import ProfilerNode
 from .segmenter import SegmenterNode
 
@@ -51,11 +50,7 @@ def main(args: list[str] | None = None) -> int:
     parser.add_argument("--profiler", action="store_true", help="the profiler node too")
     options = parser.parse_args(remove_ros_args(args if args is not None else sys.argv)[1:])
     with ros(args):
-        try:
-            nodes = compose(options.profiler)
-        except (ValueError, rclpy.exceptions.ParameterException) as error:
-            print(f"compose: {error}", file=sys.stderr)
-            return 2
+        nodes = started("compose", lambda: compose(options.profiler))
         executor = SingleThreadedExecutor()
         for node in nodes:
             executor.add_node(node)

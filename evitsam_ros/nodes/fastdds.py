@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+
+from ..installed import CHECKOUT, installed_folders
 
 #: Who reads them: Fast DDS 3 (ROS 2 Kilted) the first, Fast DDS 2 (Humble, Jazzy) the second.
 VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
@@ -14,13 +15,8 @@ def use_profile() -> None:
     """Use the package's profile in this process, unless the user has one; call it before ``rclpy.init``."""
     if any(os.environ.get(name) for name in VARIABLES):
         return
-    for folder in (Path(__file__).parents[2] / "config", *_share_folders()):
+    for folder in (CHECKOUT / "config", *installed_folders("config")):
         profile = folder / "fastdds_images.xml"
         if profile.is_file():
             os.environ.update(dict.fromkeys(VARIABLES, str(profile)))
             return
-
-
-def _share_folders() -> list[Path]:
-    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
-    return [Path(prefix) / "share" / "evitsam_ros" / "config" for prefix in prefixes if prefix]

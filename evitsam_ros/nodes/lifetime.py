@@ -4,11 +4,22 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
 
 import rclpy
+from rclpy.exceptions import NameValidationException, ParameterException
 from rclpy.executors import Executor
+from rclpy.signals import uninstall_signal_handlers
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+#: Exit code of a program whose arguments or parameters cannot be used.
+UNUSABLE = 2
+
+Made = TypeVar("Made")
 
 
 @contextmanager
@@ -18,11 +29,19 @@ def ros(args: list[str] | None = None) -> Iterator[None]:
     rclpy's own handlers shut the context down and then call the ones that were there before. Python's for
     SIGINT would raise KeyboardInterrupt wherever the program happens to be, in its clean-up too. What fails
     once the context is down (a timer that was about to publish) fails because of that, and is no error.
+    After the block both signals are ignored, as the program is about to end.
+
+    Raises:
+        SystemExit: the ROS arguments cannot be used; stderr has a line.
     """
     asked: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         signal.signal(number, lambda number, _: asked.append(number))
-    rclpy.init(args=args)
+    try:
+        rclpy.init(args=args)
+    except Exception as error:
+        if not asked:
+            _end(Path(sys.argv[0]).stem, error)
     if asked:  # before rclpy's handlers were there
         rclpy.try_shutdown()
     try:
@@ -32,6 +51,31 @@ def ros(args: list[str] | None = None) -> Iterator[None]:
             raise
     finally:
         rclpy.try_shutdown()
+        # Python takes its own handlers away before the process ends: a second signal would kill it.
+        uninstall_signal_handlers()
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+
+
+def started(program: str, make: Callable[[], Made]) -> Made:
+    """Make a node, or several.
+
+    Raises:
+        SystemExit: a parameter or a name cannot be used; stderr has a line.
+    """
+    try:
+        return make()
+    except (ValueError, ParameterException, NameValidationException) as error:
+        if not rclpy.ok():
+            raise
+        _end(program, error)
+
+
+def _end(program: str, error: Exception) -> None:
+    """Print one line and raise SystemExit."""
+    text = " ".join(str(error).split())
+    print(f"{program}: {text or type(error).__name__}", file=sys.stderr)
+    raise SystemExit(UNUSABLE) from None
 
 
 def spin(executor: Executor, failed: Callable[[Exception], None]) -> None:

@@ -41,9 +41,10 @@ class Outputs:
                 Detection2DArray, prefix + "detections", results()
             )
             self._label_info = entities.publisher(LabelInfo, prefix + "label_info", latched())
+            self._publishers["label_info"] = self._label_info
 
     def listeners(self) -> set[str]:
-        """Which of the outputs somebody listens to; ``label_info`` is latched and does not count."""
+        """Return the outputs that somebody listens to."""
         return {name for name, made in self._publishers.items() if made.get_subscription_count() > 0}
 
     def resume(self) -> None:

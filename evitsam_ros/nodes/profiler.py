@@ -24,7 +24,7 @@ from std_srvs.srv import Trigger
 
 from ..profiler.live import LiveLatency
 from .image_transport import transport_topic
-from .lifetime import ros
+from .lifetime import ros, started
 from .qos import results
 from .recent_images import stamp_ns
 
@@ -139,11 +139,7 @@ def table(report: dict[str, Any]) -> str:
 
 def main(args: list[str] | None = None) -> int:
     with ros(args):
-        try:
-            node = ProfilerNode()
-        except (ValueError, rclpy.exceptions.ParameterException) as error:
-            print(f"profiler: {error}", file=sys.stderr)
-            return 2
+        node = started("profiler", ProfilerNode)
         try:
             rclpy.spin(node)
         finally:

@@ -29,7 +29,7 @@ from .fastdds import use_profile
 from .health import Health
 from .inference import Inference
 from .intake import Job
-from .lifetime import ros, spin
+from .lifetime import ros, spin, started
 from .outputs import Detection2DArray
 from .parameters import declare_parameters, values
 from .worker import Turns
@@ -87,6 +87,8 @@ class SegmenterNode(LifecycleNode):
             self.release()
             return TransitionCallbackReturn.FAILURE
         except Exception as error:  # rclpy would not say what it was
+            if not rclpy.ok():  # Ctrl-C: nothing is wrong
+                return TransitionCallbackReturn.FAILURE
             self.get_logger().error(traceback.format_exc())
             self._refuse_all("configure", f"{type(error).__name__}: {error}")
             return TransitionCallbackReturn.ERROR
@@ -214,11 +216,7 @@ class SegmenterNode(LifecycleNode):
 def main(args: list[str] | None = None) -> int:
     use_profile()
     with ros(args):
-        try:
-            node = SegmenterNode()
-        except (ValueError, rclpy.exceptions.ParameterException) as error:
-            print(f"segmenter: {error}", file=sys.stderr)
-            return 2
+        node = started("segmenter", SegmenterNode)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         try:

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..bundle import DEFAULT_MODEL
 from .figures import ENOUGH_RUNS
 
-PHOTOGRAPH = "skimage:astronaut"
+PHOTOGRAPH = "example"
 
 
 def add_profile(commands: argparse._SubParsersAction) -> None:
@@ -47,7 +47,7 @@ def add_profile(commands: argparse._SubParsersAction) -> None:
         default=[PHOTOGRAPH],
         metavar="PATH",
         help="pictures, folders, videos or bags (BAG:TOPIC); your own camera's are best (default: a "
-        "photograph that comes with scikit-image)",
+        "photograph that comes with the package)",
     )
     parser.add_argument(
         "--runs", type=int, default=ENOUGH_RUNS, help=f"timed frames (default {ENOUGH_RUNS}; fewer is said)"

@@ -42,7 +42,7 @@ class Options:
     size: tuple[int, int] | None = None
     prompts: tuple[int, ...] = (1, 16, 64, 256)
     top_n: int = 64
-    images: tuple[str, ...] = ("skimage:astronaut",)
+    images: tuple[str, ...] = ("example",)
     runs: int = 100
     warmup: int = 10
     batches: tuple[int, ...] = (1, 2, 4, 8, 16)

@@ -18,7 +18,6 @@ from ..image_files import IMAGES, ImageFileError, read_image
 from ..segment import Frame
 from ..sources import SourceError, is_device, open_source, spread
 
-PHOTOGRAPH = "skimage:astronaut"
 #: As most camera drivers encode.
 QUALITY = 90
 #: Pictures of one source at most.

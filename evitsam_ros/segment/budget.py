@@ -12,6 +12,10 @@ from .prompt import Prompt
 MARGIN = 0.1
 #: Weight of the newest frame in the averages.
 NEWEST = 0.2
+#: Prompts that are decoded however small the budget is, where there are as many: fewer show next to nothing.
+FEWEST = 32
+#: Frames in a row without time for them after which the budget counts as too small; the first is often slow.
+IN_A_ROW = 3
 
 
 @dataclass
@@ -22,22 +26,34 @@ class LatencyBudget:
         seconds: for a frame, from its arrival to its masks.
         per_prompt, afterwards: running averages in seconds: decoding a prompt, and what follows the decoding.
         left_out: prompts that the last frame had no time for.
+        needed: seconds that the last frame takes with the fewest prompts, as far as is known.
+        misses: frames in a row whose ``needed`` was more than ``seconds``.
     """
 
     seconds: float
     per_prompt: float = 0.0
     afterwards: float = 0.0
     left_out: int = 0
+    needed: float = 0.0
+    misses: int = 0
+
+    @property
+    def is_too_small(self) -> bool:
+        """Whether the budget cannot be kept, whatever is left out."""
+        return self.misses >= IN_A_ROW
 
     def cut(self, prompts: Sequence[Prompt], spent: float) -> list[Prompt]:
-        """The first of ``prompts`` that fit when ``spent`` seconds of the frame are gone; at least one.
+        """Return the first of ``prompts`` that fit when ``spent`` seconds of the frame are gone.
 
-        The first frame, of which nothing is known, decodes a single one.
+        The fewest (:data:`FEWEST`) are kept in any case. The first frame, of which nothing is known, keeps
+        no more.
         """
         left = self.seconds * (1 - MARGIN) - spent - self.afterwards
-        count = int(left / self.per_prompt) if self.per_prompt > 0 else 1
-        kept = list(prompts[: max(1, count)])
+        count = int(left / self.per_prompt) if self.per_prompt > 0 else 0
+        kept = list(prompts[: max(FEWEST, count)])
         self.left_out = len(prompts) - len(kept)
+        self.needed = spent + min(FEWEST, len(prompts)) * self.per_prompt + self.afterwards
+        self.misses = self.misses + 1 if self.needed > self.seconds else 0
         return kept
 
     def learn(self, prompts: int, decoding: float, afterwards: float) -> None:

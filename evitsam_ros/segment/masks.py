@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from .prompt import Prompt
+from .rle import encode_rle
 from .transform import Transform
 
 
@@ -118,14 +119,8 @@ class Masks:
         return result
 
     def rle(self) -> list[dict]:
-        """COCO run-length encodings, counts as str (needs pycocotools)."""
-        from pycocotools import mask as codec
-
-        encoded = []
-        for mask in self.full():
-            rle = codec.encode(np.asfortranarray(mask.astype(np.uint8)))
-            encoded.append({"size": [int(n) for n in rle["size"]], "counts": rle["counts"].decode()})
-        return encoded
+        """COCO run-length encodings, counts as str."""
+        return [encode_rle(mask) for mask in self.full()]
 
     def contours(self) -> list[list[np.ndarray]]:
         """For each mask its outlines, ``(K, 2)`` int x, y in pixels of the original image."""

@@ -14,7 +14,7 @@ from ..bundle import Bundle, open_bundle, sha256
 from ..segment.prompt import MAX_POINTS
 from ..sources import open_source, spread
 
-PHOTOGRAPHS = "skimage:astronaut,coffee"
+PHOTOGRAPHS = "example:astronaut,coffee"
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
@@ -87,7 +87,7 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         "--images",
         default=PHOTOGRAPHS,
         help="picture, folder, video or bag (BAG:TOPIC) to measure on; your own camera's are best (default: "
-        "two photographs that come with scikit-image)",
+        "two photographs that come with the package)",
     )
     parser.add_argument("--count", type=int, default=2, help="how many of them (default 2)")
 

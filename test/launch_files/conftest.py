@@ -50,11 +50,26 @@ def share(tmp_path_factory, setup_arguments) -> Path:
 
 
 @pytest.fixture(scope="session")
-def launched(share) -> Callable[..., Context]:
-    """Run one of our launch files, by its name before ``.launch.py``, with arguments."""
+def windows(tmp_path_factory) -> dict[str, Path]:
+    """Share folders of RViz and rqt, whose executables exist."""
+    prefix = tmp_path_factory.mktemp("windows")
+    for name in ("rviz2", "rqt_gui"):
+        (prefix / "lib" / name).mkdir(parents=True)
+        (prefix / "lib" / name / name).touch()
+    return {name: prefix / "share" / name for name in ("rviz2", "rqt_gui")}
 
-    def run(name: str, **given: str) -> Context:
-        return launch(share / "launch" / f"{name}.launch.py", {"evitsam_ros": share}, **given)
+
+@pytest.fixture(scope="session")
+def launched(share, windows) -> Callable[..., Context]:
+    """Run one of our launch files, by its name before ``.launch.py``, with arguments.
+
+    ``without``: packages that are not installed.
+    """
+
+    def run(name: str, without: tuple[str, ...] = (), **given: str) -> Context:
+        packages = {"evitsam_ros": share, **windows}
+        there = {package: path for package, path in packages.items() if package not in without}
+        return launch(share / "launch" / f"{name}.launch.py", there, **given)
 
     return run
 

@@ -24,6 +24,7 @@ class Context:
 
     configurations: dict[str, str]
     share: dict[str, Path]
+    warnings: list[str] = field(default_factory=list)
     started: list[Started] = field(default_factory=list)
     declared: dict[str, DeclareLaunchArgument] = field(default_factory=dict)
 
@@ -84,16 +85,6 @@ class FindPackageShare(Substitution):
 
     def perform(self, context: Context) -> str:
         return str(context.share[self.package])
-
-
-class IfCondition:
-    def __init__(self, predicate_expression) -> None:
-        self.expression = predicate_expression
-
-    def evaluate(self, context: Context) -> bool:
-        text = performed(self.expression, context).lower()
-        assert text in ("true", "1", "false", "0"), f"invalid condition expression {text!r}"
-        return text in ("true", "1")
 
 
 class ParameterValue:
@@ -177,16 +168,12 @@ class Node:
         parameters=(),
         remappings=(),
         arguments=(),
-        condition: IfCondition | None = None,
     ) -> None:
         assert output in (None, "screen", "log", "both")
         self.package, self.executable, self.name, self.namespace = package, executable, name, namespace
         self.parameters, self.remappings, self.arguments = parameters, remappings, arguments
-        self.condition = condition
 
     def visit(self, context: Context) -> None:
-        if self.condition is not None and not self.condition.evaluate(context):
-            return
         context.started.append(
             Started(
                 package=performed(self.package, context),
@@ -212,7 +199,6 @@ class Node:
 MODULES: dict[str, list[type]] = {
     "launch": [LaunchDescription],
     "launch.actions": [DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction],
-    "launch.conditions": [IfCondition],
     "launch.launch_description_sources": [PythonLaunchDescriptionSource],
     "launch.substitutions": [LaunchConfiguration, PathJoinSubstitution, PythonExpression],
     "launch_ros": [],
@@ -220,6 +206,16 @@ MODULES: dict[str, list[type]] = {
     "launch_ros.parameter_descriptions": [ParameterValue],
     "launch_ros.substitutions": [FindPackageShare],
 }
+
+
+class PackageNotFoundError(KeyError):
+    """As of ament_index_python."""
+
+
+def prefix_of(package: str, share: dict[str, Path]) -> Path:
+    if package not in share:
+        raise PackageNotFoundError(package)
+    return share[package].parents[1]
 
 
 def launch(file: Path, share: dict[str, Path], **given: str) -> Context:
@@ -230,6 +226,10 @@ def launch(file: Path, share: dict[str, Path], **given: str) -> Context:
         for each in classes:
             setattr(modules[name], each.__name__, each)
     context = Context(dict(given), share)
+    modules |= {name: types.ModuleType(name) for name in ("launch.logging", "ament_index_python.packages")}
+    modules["launch.logging"].get_logger = lambda name: types.SimpleNamespace(warning=context.warnings.append)
+    modules["ament_index_python.packages"].PackageNotFoundError = PackageNotFoundError
+    modules["ament_index_python.packages"].get_package_prefix = lambda name: str(prefix_of(name, share))
     with mock.patch.dict(sys.modules, modules):
         PythonLaunchDescriptionSource(str(file)).load(context).visit(context)
     return context

@@ -43,6 +43,14 @@ def kinds(executable: str) -> dict[str, type]:
     return own | {"use_sim_time": bool}
 
 
+@pytest.fixture
+def mine(tmp_path) -> str:
+    """Return the path of a parameter file of the user's own."""
+    file = tmp_path / "mine.yaml"
+    file.write_text("{}")
+    return str(file)
+
+
 def ours(context: Context) -> list[Started]:
     return [node for node in context.started if node.package == "evitsam_ros"]
 
@@ -67,14 +75,12 @@ def test_every_argument_changes_what_is_started(launched, tmp_path, name):
     file = tmp_path / "other.yaml"
     file.write_text("{}")
     base = launched(name, **ALL)
-    # Fixed by the launch file, since it is what the file is there for.
-    fixed = {"everything": {"mode"}, "demo": {"camera"}}.get(name, set())
     for argument, action in base.declared.items():
         values = [v for v in action.choices or [] if v != base.configurations[argument]]
         values = values or [OTHER.get(argument, str(file))]
         others = [launched(name, **ALL | {argument: value}).started for value in values]
         changed = any(other != base.started for other in others)
-        assert changed == (argument not in fixed), argument
+        assert changed, argument
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -114,20 +120,85 @@ def test_choices_are_those_of_the_node(launched):
             assert set(action.choices) == {"", *nodes.PARAMETERS[argument].choices}
 
 
-def test_the_parameter_file_decides_what_the_command_line_leaves_out(launched):
+def test_the_parameter_file_decides_what_the_command_line_leaves_out(launched, mine):
     """An argument that is not given must not undo what somebody wrote into the file."""
-    (node,) = ours(launched("segmenter", params_file="mine.yaml"))
-    assert node.parameters == ["mine.yaml"]
-    (node,) = ours(launched("segmenter", params_file="mine.yaml", mode="everything", top_n="16"))
-    assert node.parameters == ["mine.yaml", {"mode": "everything", "top_n": 16}]
-    composed = ours(launched("segmenter", params_file="mine.yaml", compose="true", source="0", top_n="16"))
-    assert [node.parameters for node in composed] == [["mine.yaml", {"top_n": 16, "source": "0"}]]
+    (node,) = ours(launched("segmenter", params_file=mine))
+    assert node.parameters == [mine]
+    (node,) = ours(launched("segmenter", params_file=mine, mode="everything", top_n="16"))
+    assert node.parameters == [mine, {"mode": "everything", "top_n": 16}]
+    composed = ours(launched("segmenter", params_file=mine, compose="true", source="0", top_n="16"))
+    assert [node.parameters for node in composed] == [[mine, {"top_n": 16, "source": "0"}]]
 
 
 def test_a_choice_that_does_not_exist_is_refused(launched):
     for argument, value in (("mode", "magic"), ("depth", "perhaps"), ("rviz", "yes")):
         with pytest.raises(AssertionError, match=f"{argument}:={value}"):
             launched("segmenter", **{argument: value})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"top_n": "abc"}, "top_n:='abc': expected an integer"),
+        ({"top_n": "1.5"}, "top_n:='1.5': expected an integer"),
+        ({"rate": "fast", "camera": "true"}, "rate:='fast': expected a number"),
+        ({"rate": "nan", "compose": "true"}, "rate:='nan': expected a number"),
+        ({"image": "/bad topic"}, "image:='/bad topic': expected a topic"),
+        ({"image": ""}, "image:='': expected a topic"),
+        ({"depth_image": "/1st/image"}, "depth_image:='/1st/image': expected a topic"),
+        ({"clicked_point": "/clicked//point"}, "clicked_point:=.*expected a topic"),
+        ({"namespace": "/"}, "namespace:='/': expected a namespace"),
+        ({"namespace": "my robot"}, "namespace:='my robot': expected a namespace"),
+        ({"cameras": "a b"}, "cameras:='a b': expected different names"),
+        ({"cameras": "front,front"}, "cameras:='front,front': expected different names"),
+        ({"params_file": "/nowhere.yaml"}, "params_file:='/nowhere.yaml': expected a file"),
+        ({"rviz": "true", "rviz_config": "/nowhere.rviz"}, "rviz_config:='/nowhere.rviz': expected a file"),
+    ],
+)
+@pytest.mark.parametrize("name", NAMES)
+def test_an_argument_that_cannot_be_used_is_named_before_anything_starts(launched, name, arguments, text):
+    with pytest.raises(ValueError, match=text):
+        launched(name, **arguments)
+
+
+@pytest.mark.parametrize("topic", ["image", "/image", "~/image", "/a_1/_b/c", "a/b"])
+def test_topics_of_every_form_are_taken(launched, topic):
+    (node,) = ours(launched("segmenter", image=topic))
+    assert node.remappings["image"] == topic
+
+
+@pytest.mark.parametrize(("window", "package"), [("rviz", "rviz2"), ("rqt", "rqt_gui")])
+def test_a_window_that_is_not_installed_is_a_warning(launched, window, package):
+    context = launched("demo", without=(package,), **ALL)
+    complete = launched("demo", **ALL)
+    assert context.started == [node for node in complete.started if node.package != package]
+    assert not complete.warnings
+    (warning,) = context.warnings
+    assert f"{window}:=true" in warning and package in warning and "apt install" in warning
+
+
+@pytest.mark.parametrize("compose", ["true", "false"])
+def test_simulated_time_reaches_every_node_and_window(launched, compose):
+    for value, expected in (("true", True), ("False", False)):
+        context = launched("multi_camera", use_sim_time=value, compose=compose, **ALL)
+        assert len(context.started) == (3 if compose == "true" else 5)
+        for node in context.started:
+            assert node.parameters[-1]["use_sim_time"] is expected, node.executable
+
+
+def test_the_shown_defaults_are_those_that_count(launched):
+    for name, argument, value in (("everything", "mode", "everything"), ("demo", "camera", "true")):
+        context = launched(name)
+        assert context.declared[argument].default == value == context.configurations[argument]
+        assert context.declared[argument].choices and value in context.declared[argument].choices
+
+
+def test_choices_of_arguments_declared_again_are_the_same(launched):
+    inner = launched("segmenter").declared
+    for name in NAMES:
+        for argument, action in launched(name).declared.items():
+            if argument in inner and inner[argument].choices:
+                assert set(action.choices) | {""} == set(inner[argument].choices) | {""}, (name, argument)
 
 
 def test_several_cameras_are_below_their_names(launched):

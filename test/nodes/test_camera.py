@@ -2,6 +2,8 @@
 """The desk camera over real DDS, and its sources."""
 
 import itertools
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -60,12 +62,19 @@ def test_compressed_images_are_jpegs(folder, tmp_path):
     [
         ({"source": "/nowhere/at/all"}, "source '/nowhere/at/all' is neither a picture"),
         ({"source": "skimage:unicorn"}, "skimage:unicorn is not there"),
+        ({"source": "example:unicorn"}, "example:unicorn does not exist; expected one of astronaut, coffee"),
+        ({"width": -5}, "parameter width is -5; expected 0 to 16384"),
+        ({"jpeg_quality": 101}, "parameter jpeg_quality is 101; expected 0 to 100"),
+        ({"rate": 0.0}, "parameter rate is 0.0; expected 0.01 to 1000.0"),
+        ({"motion": ".nan"}, "parameter motion is nan; expected 0.0 to 1.0"),
+        ({"reliability": "maybe"}, "parameter reliability is 'maybe'; expected best_effort, reliable"),
+        ({"width": "wide"}, "width"),
         ({"encoding": "hsv"}, "parameter encoding is 'hsv'; expected bgr8, rgb8, mono8"),
     ],
 )
 def test_wrong_parameters_end_with_a_clear_line(tmp_path, parameters, text):
     process = Process("camera", 98, tmp_path / "log", parameters)
-    assert process.process.wait(timeout=30) == 2
+    assert process.process.wait(timeout=120) == 2
     assert text in process.output and "Traceback" not in process.output
 
 
@@ -78,6 +87,20 @@ def test_video_plays_and_loops(tmp_path):
     means = [frame.mean() for frame in itertools.islice(open_source(path), 4)]
     np.testing.assert_allclose(means, [30, 220, 30, 220], atol=6)
     assert len(list(open_source(path, loop=False))) == 2
+
+
+def test_the_default_source_needs_nothing_but_the_package(tmp_path):
+    """Run without scikit-image, as on a robot."""
+    code = (
+        "import sys\n"
+        "sys.modules['skimage'] = None\n"
+        "from evitsam_ros.nodes.camera import PARAMETERS\n"
+        "from evitsam_ros.sources import open_source\n"
+        "frame = next(open_source(PARAMETERS['source'][0]))\n"
+        "print(*frame.shape, frame.dtype, frame.std() > 30)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.split() == ["512", "512", "3", "uint8", "True"], done.stderr
 
 
 def test_empty_folder_is_refused(tmp_path):

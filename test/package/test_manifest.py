@@ -7,6 +7,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+#: Released packages of Humble, Jazzy, Kilted and Lyrical that the manifest may name.
+RELEASED = {
+    *("ament_index_python", "builtin_interfaces", "diagnostic_msgs", "geometry_msgs", "launch", "launch_ros"),
+    *("launch_testing", "lifecycle_msgs", "rcl_interfaces", "rclpy", "ros2launch", "sensor_msgs", "std_msgs"),
+    *("std_srvs", "tf2_msgs", "tf2_ros_py", "vision_msgs", "visualization_msgs"),
+}
+#: Keys of rosdep's python.yaml, for Ubuntu's own packages. Some Python packages have none (pycocotools).
+ROSDEP = {
+    *("python3-jsonschema", "python3-numpy", "python3-opencv", "python3-pytest", "python3-pytest-timeout"),
+    *("python3-scipy", "python3-yaml"),
+}
 parser = pytest.importorskip("catkin_pkg.package", reason="catkin_pkg is not installed")
 
 
@@ -29,6 +40,18 @@ def test_setup_says_the_same(manifest):
     assert said["version"] == manifest.version
     assert [said["license"]] == [str(each) for each in manifest.licenses]
     assert said["maintainer_email"] == manifest.maintainers[0].email
+
+
+def test_every_dependency_is_a_key_that_rosdep_resolves(manifest):
+    """One unknown key ends `rosdep install` for the whole workspace."""
+    named = {each.name for kind in ("exec", "build", "test", "doc") for each in depends(manifest, kind)}
+    named |= {each.name for each in [*manifest.buildtool_depends, *manifest.build_export_depends]}
+    assert len(named) > 20
+    assert not named - RELEASED - ROSDEP
+
+
+def depends(manifest, kind: str) -> list:
+    return getattr(manifest, f"{kind}_depends")
 
 
 def test_nothing_is_declared_twice_or_built_against(manifest):

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The GitHub workflow, which runs elsewhere: its form, its shell, and the files and commands it names."""
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,7 +63,31 @@ def test_it_covers_the_supported_versions():
     ]
     assert tuple(map(int, low.split(", "))) == min(tested)
     assert tuple(map(int, high.split(", "))) == max(tested)
-    assert jobs["ros"]["strategy"]["matrix"]["distribution"] == ["humble", "jazzy", "kilted"]
+    assert jobs["ros"]["strategy"]["matrix"]["distribution"] == ["humble", "jazzy", "kilted", "lyrical"]
+
+
+#: In place of the programs that install and build; pip prints what it is asked for.
+STUBS = """
+for each in apt-get rosdep; do eval "$each() { :; }"; done
+pip() { printf '%s\\n' "$@"; }
+python3() { if [ "$2" = pip ]; then shift 2; pip "$@"; else "$PYTHON" "$@"; fi; }
+"""
+
+
+@pytest.mark.parametrize(
+    ("version", "limit"), [("1.21.5", "numpy<2"), ("1.26.4", "numpy<2"), ("2.3.5", "numpy<3")]
+)
+def test_pip_keeps_the_major_version_of_the_distributions_numpy(tmp_path, version, limit):
+    """Ubuntu 22.04 and 24.04 have numpy 1, 26.04 has numpy 2."""
+    (step,) = [step for step in WORKFLOW["jobs"]["ros"]["steps"] if step.get("name") == "Dependencies"]
+    readme = re.findall(r"^pip install onnxruntime .*$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert len(readme) == 1
+    (tmp_path / "numpy.py").write_text(f"__version__ = {version!r}")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHON": sys.executable, "ROS_DISTRO": "jazzy"}
+    for script in (step["run"], *readme):
+        command = ["bash", "-c", STUBS + script]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+        assert done.stdout.split() == ["install", "onnxruntime", limit], done.stderr
 
 
 @pytest.mark.skipif(shutil.which("actionlint") is None, reason="actionlint is not installed")

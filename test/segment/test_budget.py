@@ -4,6 +4,7 @@
 import pytest
 
 from evitsam_ros.segment import LatencyBudget, Prompt, Segmenter
+from evitsam_ros.segment.budget import FEWEST
 
 PROMPTS = [Prompt(points=[(float(n), 1.0)]) for n in range(100)]
 
@@ -13,12 +14,12 @@ def test_what_fits_is_what_is_left_over_the_cost_of_one():
     # 1.0 less a margin of 0.1, 0.3 spent and 0.1 to come leaves 0.5: fifty prompts.
     assert budget.cut(PROMPTS, spent=0.3) == PROMPTS[:50] and budget.left_out == 50
     assert budget.cut(PROMPTS[:20], spent=0.3) == PROMPTS[:20] and budget.left_out == 0
-    assert budget.cut(PROMPTS, spent=5.0) == PROMPTS[:1] and budget.left_out == 99
+    assert budget.cut(PROMPTS, spent=5.0) == PROMPTS[:FEWEST] and budget.left_out == 100 - FEWEST
 
 
 def test_costs_are_learnt_and_the_unknown_begins_small():
     budget = LatencyBudget(1.0)
-    assert len(budget.cut(PROMPTS, spent=0.0)) == 1
+    assert len(budget.cut(PROMPTS, spent=0.0)) == FEWEST
     budget.learn(1, decoding=0.02, afterwards=0.0)
     assert budget.per_prompt == 0.02 and len(budget.cut(PROMPTS, spent=0.0)) == 45
     for _ in range(60):
@@ -29,17 +30,29 @@ def test_costs_are_learnt_and_the_unknown_begins_small():
     assert budget.per_prompt == pytest.approx(0.01, rel=0.01)
 
 
+def test_a_budget_that_cannot_be_kept_is_known_after_a_few_frames():
+    budget = LatencyBudget(0.4)
+    budget.learn(FEWEST, decoding=0.1, afterwards=0.0)
+    found = []
+    for spent in (0.5, 0.5, 0.5, 0.5, 0.2, 0.5):
+        assert len(budget.cut(PROMPTS, spent)) >= FEWEST
+        assert budget.needed == pytest.approx(spent + 0.1)
+        found.append(budget.is_too_small)
+    assert found == [False, False, True, True, False, False]
+    assert budget.cut(PROMPTS[:3], spent=0.1) == PROMPTS[:3] and budget.misses == 0
+
+
 def test_everything_mode_keeps_to_it_and_is_the_same_without(bundle_folder, photograph, monkeypatch):
     segmenter, decoded = Segmenter.open(bundle_folder, "onnxruntime"), []
     decode = segmenter.decode
     monkeypatch.setattr(
         segmenter, "decode", lambda e, p, **more: decoded.append(len(p)) or decode(e, p, **more)
     )
-    monkeypatch.setattr(segmenter, "propose", lambda *_: PROMPTS[:16])
+    monkeypatch.setattr(segmenter, "propose", lambda *_: PROMPTS[:48])
     thresholds = segmenter.thresholds().but(score=0.0, stability=0.0)
-    first, second = (segmenter.everything(photograph, 16, thresholds).logits for _ in range(2))
+    first, second = (segmenter.everything(photograph, 48, thresholds).logits for _ in range(2))
     assert (first == second).all()
-    budget = LatencyBudget(1e9, per_prompt=2e8)
-    segmenter.everything(photograph, 16, thresholds, budget=budget)
-    assert decoded[:2] == [16, 16]
-    assert decoded[2] == 4 and budget.left_out == 12
+    budget = LatencyBudget(1e9, per_prompt=2.25e7)
+    segmenter.everything(photograph, 48, thresholds, budget=budget)
+    assert decoded[:2] == [48, 48]
+    assert decoded[2] == 39 and budget.left_out == 9

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,11 @@ class Usage:
 
     def __str__(self) -> str:
         return f"{self.memory:.1f} MB, {self.threads} threads, {self.files} files"
+
+    def holds_more_than(self, warm: Iterable[Usage]) -> bool:
+        """Whether threads or files are more than in any of ``warm``; their number varies at all times."""
+        warm = list(warm)
+        return self.threads > max(u.threads for u in warm) or self.files > max(u.files for u in warm)
 
 
 def entities(node: Any, name: str) -> dict[str, list[str]]:

@@ -4,6 +4,7 @@
 import json
 from pathlib import Path
 
+import pytest
 import yaml
 
 from evitsam_ros import cli
@@ -12,6 +13,7 @@ from training import evaluate, train
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.timeout(2400)
 def test_three_commands_make_a_better_bundle(shapes_data, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     recipe = yaml.safe_load((ROOT / "training" / "recipes" / "finetune.yaml").read_text())

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Entry points of the nodes. Ctrl-C ends them quietly while the modules of a node are imported, too."""
+
+from __future__ import annotations
+
+import os
+import signal
+from importlib import import_module
+
+#: Exit code after Ctrl-C, as of a shell.
+INTERRUPTED = 128 + signal.SIGINT
+
+
+def _run(node: str) -> int:
+    # Not KeyboardInterrupt: modules that are imported turn it into errors of their own.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    return import_module(f"evitsam_ros.nodes.{node}").main()
+
+
+def segmenter() -> int:
+    """Run the node ``segmenter``."""
+    return _run("segmenter")
+
+
+def camera() -> int:
+    """Run the node ``camera``."""
+    return _run("camera")
+
+
+def profiler() -> int:
+    """Run the node ``profiler``."""
+    return _run("profiler")
+
+
+def compose() -> int:
+    """Run camera and segmenter in one process."""
+    return _run("compose")
