@@ -15,7 +15,9 @@ ROS = {
     *("rclpy", "sensor_msgs", "std_msgs", "std_srvs", "geometry_msgs", "vision_msgs", "diagnostic_msgs"),
     *("visualization_msgs", "rcl_interfaces", "lifecycle_msgs", "launch", "launch_ros"),
 }
-MAY_IMPORT_TORCH = ("models/", "export.py", "tensorrt/", "backends/torch_", "backends/choice.py")
+MAY_IMPORT_TORCH = (
+    *("models/", "export.py", "stored_weights.py", "tensorrt/", "backends/torch_", "backends/choice.py"),
+)
 #: Import name -> rosdep key, where they differ.
 KEYS = {
     "numpy": "python3-numpy",
