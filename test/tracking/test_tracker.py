@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from evitsam_ros.backends.base import Encoded
 from evitsam_ros.segment import Embedding, Frame, Masks, Prompt, PromptError
 from evitsam_ros.segment.transform import Transform
 from evitsam_ros.tracking import Follower, TrackedCamera, Tracker, TrackOptions
@@ -45,7 +46,7 @@ class Eyes:
     def embed(self, frame: Frame) -> Embedding:
         self.image = frame.image
         small = cv2.resize(frame.image, (40, 40), interpolation=cv2.INTER_AREA)
-        return Embedding(small.transpose(2, 0, 1)[None].astype(np.float32), TRANSFORM)
+        return Embedding(Encoded(small.transpose(2, 0, 1)[None].astype(np.float32)), TRANSFORM)
 
     def everything(self, embedding, top_n=64, thresholds=None, also=(), budget=None) -> Masks:
         found = []
