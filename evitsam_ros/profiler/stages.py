@@ -20,8 +20,11 @@ FRAME, REST = "whole frame", "in between"
 DECODE, RESIZE, ENCODER, PROPOSALS = "decode image", "resize, normalise", "encoder", "proposals"
 DECODER, FILTER, UPSAMPLE = "decoder, everything", "low-res filter", "upsample"
 LABEL_MAP, FILL, AGAIN = "label map", "message fill", "decoder, second look"
+CLEAN = "small regions"
 #: In the order of the work.
-STAGES = (DECODE, RESIZE, ENCODER, PROPOSALS, DECODER, FILTER, AGAIN, UPSAMPLE, LABEL_MAP, FILL, REST)
+STAGES = (
+    *(DECODE, RESIZE, ENCODER, PROPOSALS, DECODER, FILTER, AGAIN, CLEAN, UPSAMPLE, LABEL_MAP, FILL, REST),
+)
 #: The segmenter's own names of its stages.
 NAMES = {
     "preprocess": RESIZE,
@@ -30,6 +33,7 @@ NAMES = {
     "decode": DECODER,
     "filter": FILTER,
     "look again": AGAIN,
+    "clean": CLEAN,
 }
 
 
@@ -61,11 +65,11 @@ class RecordingSegmenter(Segmenter):
 
     def decode_boxes(self, embedding: Embedding, boxes: Sequence[Prompt]) -> Masks:
         """Decode boxes of whoever points at something, each on the whole image."""
-        self.names["decode"] = boxes_stage(len(boxes))
+        self.names["decode"] = self.names["clean"] = boxes_stage(len(boxes))
         try:
             return self.decode(embedding, boxes)
         finally:
-            self.names["decode"] = DECODER
+            self.names["decode"], self.names["clean"] = DECODER, CLEAN
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def profiled(tmp_path_factory):
         "--prompts",
         "1,3",
         "--everything",
-        "4",
+        "32",
         "--batch",
         "1,2",
     ]
