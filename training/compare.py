@@ -137,7 +137,7 @@ def table(results: dict[str, dict[str, float]]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("comparison", type=Path, help="a YAML file, see training/recipes/compare_*.yaml")
+    parser.add_argument("comparison", type=Path, help="a YAML file, see training/comparisons")
     parser.add_argument("--data", type=Path, required=True, help="folder of the data")
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs, one a variant")
     parser.add_argument("--only", nargs="*", help="variants to train; the others are left out of the table")

@@ -6,8 +6,10 @@ import json
 import pytest
 import yaml
 
+from test.conftest import ROOT
 from training.compare import RESULT, main, merged, read_comparison, table
 
+SHIPPED = sorted((ROOT / "training" / "comparisons").glob("*.yaml"))
 RECIPE = {
     "task": "sam",
     "model": "lite_sam",
@@ -40,6 +42,12 @@ def test_each_variant_is_the_recipe_with_its_changes(comparison):
     assert recipes["plain"].seed == recipes["grey"].seed == 3
     assert (recipes["plain"].data.colour, recipes["grey"].data.colour) == (0.2, 0.0)
     assert recipes["grey"].data.train == ("shapes_train",)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_comparisons_are_valid(path):
+    comparison, recipes = read_comparison(path)
+    assert list(recipes) == list(comparison.variants) and len(recipes) > 5
 
 
 @pytest.mark.parametrize(

@@ -205,10 +205,13 @@ def test_distillation_moves_the_encoder_towards_the_teacher(shapes_data, tmp_pat
 
 
 def test_a_student_comes_nearer_to_the_teachers_embedding_and_masks(shapes_data, tmp_path, teacher):
-    stage = {"size": 64, "steps": 12, "batch": 2, "prompts": 4, "lr": 4e-3}
+    stage = {"size": 64, "steps": 16, "batch": 2, "prompts": 4, "lr": 3e-3}
+    # The teacher's weights are random, so people's masks would pull elsewhere.
+    losses = {"pixel_weight": 0.0, "dice_weight": 0.0, "iou_weight": 0.0}
     options = {"kind": "model", "model": "lite_sam", "path": str(teacher)}
     options |= {"embedding_weight": 1.0, "masks_weight": 10.0}
-    engine = Engine(recipe("lite_sam", teacher=options, stages=[stage]), shapes_data, tmp_path, workers=0)
+    taught = recipe("sam", teacher=options, stages=[stage], losses=losses)
+    engine = Engine(taught, shapes_data, tmp_path, workers=0)
     task = engine.plain_task
     batch = next(engine.feed.batches(engine.recipe.stages[0], engine.model.spec, 0, 0, 1))
 
@@ -230,7 +233,7 @@ def test_a_student_comes_nearer_to_the_teachers_embedding_and_masks(shapes_data,
     teachers = {name: value.clone() for name, value in task.mask_teacher.state_dict().items()}
     engine.run()
     after = distances()
-    assert after[0] < 0.8 * before[0] and after[1] < before[1]
+    assert after[0] < 0.85 * before[0] and after[1] < before[1], (before, after)
     assert all(torch.equal(value, task.mask_teacher.state_dict()[name]) for name, value in teachers.items())
 
 
