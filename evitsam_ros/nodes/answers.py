@@ -90,7 +90,7 @@ class Answers:
         masks = answer(frame, settings.top_n, limits, budget=budget)
         self._health.note("prompts_left_out", [budget.left_out if budget else 0])
         if budget is not None and budget.is_too_small:
-            self._budget_is_too_small(budget, waited)
+            self._budget_is_too_small(settings.latency_budget_ms, (budget.needed + waited) * 1e3)
         return masks, dict.fromkeys(masks.object_ids.tolist(), "")
 
     def _prompted(
@@ -130,10 +130,10 @@ class Answers:
                 self._drop(item)
         return prompts
 
-    def _budget_is_too_small(self, budget: LatencyBudget, waited: float) -> None:
+    def _budget_is_too_small(self, allowed_ms: float, needed_ms: float) -> None:
         text = (
-            f"latency_budget_ms is {(budget.seconds + waited) * 1e3:.0f}, but {FEWEST} prompts take "
-            f"{(budget.needed + waited) * 1e3:.0f} ms; raise it, or choose a faster backend or model"
+            f"latency_budget_ms is {allowed_ms:.0f}, but {FEWEST} prompts take {needed_ms:.0f} ms; raise it, "
+            "or choose a faster backend or model"
         )
         self._health.warn("latency_budget", text)
         self._warn(text)
