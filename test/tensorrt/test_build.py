@@ -42,15 +42,20 @@ from evitsam_ros.tensorrt.torch2trt_way import decoder_graphs, find_torch2trt
 from ..conftest import ROOT, lively
 
 
-@pytest.mark.parametrize("precision", ["fp16", "bf16", "int8"])
-def test_one_command_builds_proves_and_keeps_the_engines(rtx, cache_home, precision, capsys):
-    arguments = ["build", str(ROOT / "engines" / "lite_sam"), "--precision", precision, "--target", "sm86"]
+@pytest.mark.parametrize(
+    ("model", "precision"),
+    [("lite_sam", "fp16"), ("lite_sam", "bf16"), ("lite_sam", "int8"), ("efficientnet_sam_lite2", "fp16")],
+)
+def test_one_command_builds_proves_and_keeps_the_engines(rtx, cache_home, model, precision, capsys):
+    """The last one has high-resolution features: further outputs of the encoder, inputs of the decoders."""
+    bundle = ROOT / "engines" / model
+    arguments = ["build", str(bundle), "--precision", precision, "--target", "sm86"]
     assert main([*arguments, "--tensorrt", "tensorrt_rtx", "--count", "1", "--layers"]) == 0
     said = capsys.readouterr().out
     assert "Built, not run: there is no sm86 here" in said and "IoU 0.9" in said
     assert "float32" in said and "decoder" in said
     entries = EngineCache().entries()
-    assert [e.key["network"] for e in entries] == sorted(open_bundle(ROOT / "engines" / "lite_sam").networks)
+    assert [e.key["network"] for e in entries] == sorted(open_bundle(bundle).networks)
     for entry in entries:
         assert not entry.problem and entry.engine.parent == cache_home
         assert entry.engine.read_bytes()[:4] == b"ptrt" or entry.size > 100_000
