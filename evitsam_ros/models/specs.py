@@ -112,16 +112,10 @@ def _lite_sam(name: str, params: float, macs: float) -> ModelSpec:
 def _backbone_sam(
     name: str, backbone: str, params: float, macs: float, mean: float = 127 / 255, std: float = 128 / 255
 ) -> ModelSpec:
-    return ModelSpec(
-        name=name,
+    """Lite-SAM's sizes around another encoder."""
+    return replace(
+        _lite_sam(name, params, macs),
         family="backbone_sam",
-        image_size=640,
-        prompt_size=640,
-        embedding=(256, 40, 40),
-        mask_size=(160, 160),
-        params=round(params * 1e6),
-        macs=round(macs * 1e9),
-        has_proposals=True,
         mean=(mean,) * 3,
         std=(std,) * 3,
         backbone=backbone,
