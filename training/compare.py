@@ -152,15 +152,12 @@ def main(arguments: list[str] | None = None) -> int:
             raise ValueError(f"no variant {', '.join(unknown)}; expected some of {', '.join(recipes)}")
         measure, results = comparison.measure, {}
         records = {
-            name: list(readable(read_folder(options.data, [name])[: measure.limit]))
-            for name in measure.files
+            name: list(readable(read_folder(options.data, [name])[: measure.limit])) for name in measure.files
         }
         for name in options.only or recipes:
             log.info("variant %s", name)
             out = options.out / name.replace(" ", "_").replace("/", "_")
-            results[name] = run_variant(
-                recipes[name], measure, records, options.data, out, options.workers
-            )
+            results[name] = run_variant(recipes[name], measure, records, options.data, out, options.workers)
     except ValueError as error:
         print(f"compare: {error}", file=sys.stderr)
         return 2

@@ -69,6 +69,7 @@ class Engine:
             backbone_weights=recipe.backbone,
             high_res=recipe.high_res,
             gather=recipe.gather,
+            top_down=recipe.top_down,
         ).to(memory_format=torch.channels_last)
         if recipe.heads is not None and recipe.init is None:
             take_heads(model, recipe.heads)

@@ -168,6 +168,9 @@ class Recipe(_Strict):
     gather: Literal["space_to_depth", "pool"] | None = Field(
         None, description="how its neck brings strides 4 and 8 to 16; none: as in init, or space_to_depth"
     )
+    top_down: bool | None = Field(
+        None, description="context for its high-resolution features; none: as in init, or with it"
+    )
     seed: int = 0
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
     data: Data = Data()

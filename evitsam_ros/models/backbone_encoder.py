@@ -4,7 +4,8 @@
 Not in the papers. The embedding is EfficientViT-SAM's in form: several strides fused at one grid, here stride
 16. Strides 4 and 8 are brought there by space-to-depth, so that detail inside a cell survives. The
 high-resolution features are those of SAM 2 (Ravi et al. 2024, section 4): 1x1 convolutions of strides 4 and 8
-that the decoder adds while it upscales.
+that the decoder adds while it upscales. A convolutional backbone has seen a few pixels at these strides, so a
+top-down path (Lin et al. 2017, "Feature Pyramid Networks") brings them the context of stride 16.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ class BackboneNeck(nn.Module):
         self.output = nn.Conv2d(width, outputs, 1)
         self.norm = LayerNorm2d(outputs)
 
-    def forward(self, features: Sequence[Tensor]) -> Tensor:
+    def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the embedding, and the fused map ``(B, width, H/16, W/16)`` before its last convolution."""
         stride4, stride8, stride16, stride32 = features
         fused = self.laterals[2](stride16)
         for lateral, feature, side in ((self.laterals[0], stride4, 4), (self.laterals[1], stride8, 2)):
@@ -74,15 +76,62 @@ class BackboneNeck(nn.Module):
             )
             fused = fused + lateral(gathered)
         coarse = self.laterals[3](stride32)
-        fused = fused + F.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)
+        fused = fused + _doubled(coarse)
         for block in self.blocks:
             fused = block(fused)
-        return self.norm(self.output(fused))
+        return self.norm(self.output(fused)), fused
 
     def fold_(self) -> None:
         self.laterals = nn.ModuleList(_folded(lateral) for lateral in self.laterals)
         for block in self.blocks:
             block.fold_()
+
+
+class TopDown(nn.Module):
+    """Compute context for the high-resolution features, added to those of strides 4 and 8.
+
+    Two levels of a feature pyramid with the widths of the high-resolution features. The last convolutions
+    start at zero, so a checkpoint without the path can be given one.
+
+    Args:
+        channels: of the maps of strides 4 and 8.
+        width: channels of the fused map of stride 16.
+    """
+
+    def __init__(self, channels: Sequence[int], width: int = NECK_WIDTH) -> None:
+        super().__init__()
+        fine, coarse = HIGH_RES_CHANNELS
+        self.lateral4, self.lateral8 = conv_bn(channels[0], fine, 1), conv_bn(channels[1], coarse, 1)
+        self.down16, self.down8 = nn.Conv2d(width, coarse, 1), nn.Conv2d(coarse, fine, 1)
+        self.smooth8 = nn.Conv2d(coarse, coarse, 3, padding=1)
+        self.smooth4 = nn.Conv2d(fine, fine, 3, padding=1)
+        self.output4, self.output8 = nn.Conv2d(fine, fine, 1), nn.Conv2d(coarse, coarse, 1)
+        for output in (self.output4, self.output8):
+            nn.init.zeros_(output.weight)
+            nn.init.zeros_(output.bias)
+
+    def forward(self, stride4: Tensor, stride8: Tensor, fused: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute what is added to the features of strides 4 and 8.
+
+        Args:
+            stride4, stride8: ``(B, C, 4h, 4w)`` and ``(B, C', 2h, 2w)`` of the backbone.
+            fused: ``(B, width, h, w)`` of the neck.
+
+        Returns:
+            ``(B, 32, 4h, 4w)`` and ``(B, 64, 2h, 2w)``.
+        """
+        level8 = F.gelu(self.lateral8(stride8) + _doubled(self.down16(fused)))
+        level8 = F.gelu(self.smooth8(level8))
+        level4 = F.gelu(self.lateral4(stride4) + _doubled(self.down8(level8)))
+        level4 = F.gelu(self.smooth4(level4))
+        return self.output4(level4), self.output8(level8)
+
+    def fold_(self) -> None:
+        self.lateral4, self.lateral8 = _folded(self.lateral4), _folded(self.lateral8)
+
+
+def _doubled(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def _folded(layer: nn.Sequential | nn.Conv2d) -> nn.Conv2d:
@@ -99,6 +148,7 @@ class BackboneEncoder(nn.Module):
         backbone: ``timm`` name.
         weights: pretrained weights of the backbone, see :func:`.timm_backbone.pretrained_weights`.
         high_res: False leaves the high-resolution features out (ablation).
+        top_down: False leaves their context out (ablation).
         gather: see :class:`BackboneNeck`.
     """
 
@@ -108,6 +158,7 @@ class BackboneEncoder(nn.Module):
         weights: dict[str, Tensor] | None = None,
         high_res: bool = True,
         gather: str = "space_to_depth",
+        top_down: bool = True,
     ) -> None:
         super().__init__()
         self.backbone = TimmBackbone(backbone, weights)
@@ -120,19 +171,26 @@ class BackboneEncoder(nn.Module):
             nn.init.zeros_(convolution.weight)
             nn.init.zeros_(convolution.bias)
             self.high_res.append(convolution)
+        self.top_down = TopDown(channels) if high_res and top_down else None
 
     def forward(self, image: Tensor) -> Tensor | tuple[Tensor, ...]:
         features = self.backbone(image)
-        embedding = self.neck(features)
+        embedding, fused = self.neck(features)
         if not len(self.high_res):
             return embedding
-        return embedding, *(layer(feature) for layer, feature in zip(self.high_res, features, strict=False))
+        stride4, stride8 = (layer(feature) for layer, feature in zip(self.high_res, features, strict=False))
+        if self.top_down is not None:
+            more4, more8 = self.top_down(*features[:2], fused)
+            stride4, stride8 = stride4 + more4, stride8 + more8
+        return embedding, stride4, stride8
 
     @torch.no_grad()
     def fold_(self) -> BackboneEncoder:
-        """Fold the norms of the neck in place and return the encoder (evaluation mode only).
+        """Fold the norms of neck and top-down path in place and return the encoder (evaluation mode only).
 
         This is the deployed form. It can be trained too, without batch statistics.
         """
         self.neck.fold_()
+        if self.top_down is not None:
+            self.top_down.fold_()
         return self

@@ -81,9 +81,7 @@ class DeployedDecoder(nn.Module):
             image = image_after(layer, tokens, token_pe, placed, image, look)
         return final_tokens(transformer, tokens, token_pe, image + position, image, attend), image
 
-    def _masks(
-        self, tokens: Tensor, source: Tensor, high_res: tuple[Tensor, ...]
-    ) -> tuple[Tensor, Tensor]:
+    def _masks(self, tokens: Tensor, source: Tensor, high_res: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         decoder = self.sam.mask_decoder
         height, width = self.sam.prompt_encoder.embedding_size
         upscaled = reshape(source.transpose(1, 2), 0, 0, height, width)

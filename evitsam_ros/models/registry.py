@@ -20,9 +20,9 @@ LITE_SAM_DECODER_MLP = 1024
 #: that its boxes have a prior.
 DECODER_MLP, CONV_STEM = "mask_decoder.transformer.layers.0.mlp.lin1.weight", "auto_ppn.stem.weight"
 BOX_PRIOR = "box_prior.height"
-#: Where the checkpoint of a ``timm`` encoder shows that it has high-resolution features, how its neck gathers
-#: stride 4, and whether the norms of the neck are folded.
-HIGH_RES = "image_encoder.high_res.0.weight"
+#: Where the checkpoint of a ``timm`` encoder shows that it has high-resolution features, that these have the
+#: context of a top-down path, how its neck gathers stride 4, and whether the norms of the neck are folded.
+HIGH_RES, TOP_DOWN = "image_encoder.high_res.0.weight", "image_encoder.top_down.output4.weight"
 LATERAL, FOLDED_LATERAL = "image_encoder.neck.laterals.0.0.weight", "image_encoder.neck.laterals.0.weight"
 
 
@@ -38,6 +38,7 @@ def create_model(
     backbone_weights: str | Path | None = None,
     high_res: bool | None = None,
     gather: str | None = None,
+    top_down: bool | None = None,
 ) -> Sam:
     """Build a model in evaluation mode.
 
@@ -56,7 +57,8 @@ def create_model(
         image_size: side of the input in pixels, where it is not the published one.
         backbone_weights: pretrained weights of a ``timm`` backbone without a checkpoint, see
             :func:`.timm_backbone.pretrained_weights`; random without.
-        high_res, gather: ablations of a ``timm`` encoder, see :class:`.backbone_encoder.BackboneEncoder`.
+        high_res, gather, top_down: ablations of a ``timm`` encoder, see
+            :class:`.backbone_encoder.BackboneEncoder`. A checkpoint without ``top_down`` can be given it.
 
     Raises:
         ValueError: the name is unknown, or the checkpoint is not one of this model, or not finite.
@@ -72,7 +74,7 @@ def create_model(
     hidden = state[DECODER_MLP].shape[0] if DECODER_MLP in state else _decoder_mlp(spec)
     prior = BOX_PRIOR in state if box_prior is None else box_prior
     if spec.family == "backbone_sam":
-        encoder = _backbone_encoder(spec, state, backbone_weights, high_res, gather)
+        encoder = _backbone_encoder(spec, state, backbone_weights, high_res, gather, top_down)
         if not len(encoder.high_res):
             spec = replace(spec, high_res=())
     else:
@@ -80,6 +82,7 @@ def create_model(
     model = Sam(spec, encoder, decoder_mlp or hidden, proposals, prior)
     if checkpoint is not None:
         added = ["auto_ppn."] * bool(auto_ppn) + ["box_prior."] * bool(box_prior)
+        added += ["image_encoder.top_down."] * bool(top_down)
         for prefix in added:
             if not any(key.startswith(prefix) for key in state):
                 state |= {key: value for key, value in model.state_dict().items() if key.startswith(prefix)}
@@ -102,6 +105,7 @@ def _backbone_encoder(
     weights: str | Path | None,
     high_res: bool | None,
     gather: str | None,
+    top_down: bool | None,
 ) -> torch.nn.Module:
     """The encoder of a ``timm`` backbone; what is not given is as in the checkpoint's ``state``."""
     from .backbone_encoder import BackboneEncoder
@@ -109,11 +113,13 @@ def _backbone_encoder(
 
     if high_res is None:
         high_res = not state or HIGH_RES in state
+    if top_down is None:
+        top_down = not state or TOP_DOWN in state
     pretrained = pretrained_weights(spec.backbone, weights) if weights is not None and not state else None
-    encoder = BackboneEncoder(spec.backbone, pretrained, high_res, gather or "space_to_depth")
+    encoder = BackboneEncoder(spec.backbone, pretrained, high_res, gather or "space_to_depth", top_down)
     folded, lateral = FOLDED_LATERAL in state, state.get(FOLDED_LATERAL, state.get(LATERAL))
     if gather is None and lateral is not None and lateral.shape[1] == encoder.backbone.channels[0]:
-        encoder = BackboneEncoder(spec.backbone, None, high_res, "pool")
+        encoder = BackboneEncoder(spec.backbone, None, high_res, "pool", top_down)
     return encoder.eval().fold_() if folded else encoder
 
 

@@ -137,9 +137,9 @@ SPECS: dict[str, ModelSpec] = {
         _lite_sam("lite_sam", 1.16 + _LITE_SAM_HEADS, 10.9),
         _lite_sam("lite_sam_x2", 2.19 + _LITE_SAM_HEADS, 22.3),
         _lite_sam("lite_sam_x3", 3.63 + _LITE_SAM_HEADS, 38.0),
-        _backbone_sam("efficientnet_sam_lite0", "tf_efficientnet_lite0", 6.99, 4.49),
-        _backbone_sam("efficientnet_sam_lite1", "tf_efficientnet_lite1", 7.75, 5.45),
-        _backbone_sam("efficientnet_sam_lite2", "tf_efficientnet_lite2", 8.39, 6.05),
+        _backbone_sam("efficientnet_sam_lite0", "tf_efficientnet_lite0", 7.06, 5.08),
+        _backbone_sam("efficientnet_sam_lite1", "tf_efficientnet_lite1", 7.82, 6.04),
+        _backbone_sam("efficientnet_sam_lite2", "tf_efficientnet_lite2", 8.46, 6.65),
     )
 }
 

@@ -171,9 +171,7 @@ def test_graphs_have_what_tensorrt_needs(exported):
 
 
 def test_fp16_storage_halves_the_files_and_keeps_the_masks(tmp_path, random_lite_sam, bundle_folder):
-    small = open_bundle(
-        export_bundle(random_lite_sam, tmp_path / "small", storage="fp16", with_weights=True)
-    )
+    small = open_bundle(export_bundle(random_lite_sam, tmp_path / "small", storage="fp16", with_weights=True))
     large = open_bundle(bundle_folder)
     sizes = [
         sum(path.stat().st_size for path in bundle.folder.iterdir() if path.suffix != ".yaml")

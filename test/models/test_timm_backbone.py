@@ -5,6 +5,7 @@ import importlib
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from evitsam_ros.models import create_model
@@ -128,6 +129,40 @@ def test_new_high_resolution_features_leave_the_decoder_as_it_was():
         with_them, _ = model.decode(embedding, *prompt, *nothing, high_res)
         without, _ = model.decode(embedding, *prompt, *nothing)
     assert torch.equal(with_them, without)
+
+
+def test_a_checkpoint_without_a_top_down_path_can_be_given_one(tmp_path):
+    """It starts at zero: the features are the checkpoint's, and they are the sums of the path later."""
+    model = create_model("efficientnet_sam_lite0", top_down=False)
+    lively(model.image_encoder)
+    assert not any("top_down" in key for key in model.state_dict())
+    save_file(model.state_dict(), tmp_path / "plain.safetensors")
+    image = torch.randn(1, 3, 128, 128)
+    again = create_model("efficientnet_sam_lite0", tmp_path / "plain.safetensors")
+    given = create_model("efficientnet_sam_lite0", tmp_path / "plain.safetensors", top_down=True)
+    with torch.no_grad():
+        wanted = model.image_encoder(image)
+        for model_of_file in (again, given):
+            for ours, reference in zip(model_of_file.image_encoder(image), wanted, strict=True):
+                assert torch.equal(ours, reference)
+        path = lively(given.image_encoder.top_down)
+        features = given.image_encoder.backbone(image)
+        _, fused = given.image_encoder.neck(features)
+        more = path(*features[:2], fused)
+        for ours, reference, added in zip(given.image_encoder(image)[1:], wanted[1:], more, strict=True):
+            assert added.abs().max() > 0
+            torch.testing.assert_close(ours, reference + added)
+
+
+def test_a_folded_top_down_path_gives_the_same_features():
+    encoder = lively(BackboneEncoder("tf_efficientnet_lite0"))
+    image = torch.randn(1, 3, 128, 128)
+    with torch.no_grad():
+        wanted = encoder(image)
+        folded = encoder.fold_()(image)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in encoder.modules())
+    for ours, reference in zip(folded, wanted, strict=True):
+        assert ((ours - reference).abs().max() / reference.std()).item() < 1e-4
 
 
 @pytest.mark.parametrize("images", [1, 2])
