@@ -20,7 +20,7 @@ from ..raw_pixels import MAX_SIDE
 from ..sources import EXAMPLE, SourceError, open_source
 from .fastdds import use_profile
 from .image_transport import transport_topic
-from .lifetime import ros, started
+from .lifetime import ros, shut_down, started
 from .outgoing import image_message
 from .qos import RELIABILITY, newest_only
 
@@ -70,7 +70,7 @@ class CameraNode(Node):
         frame = next(self.frames, None)
         if frame is None:
             self.get_logger().info("the source has ended")
-            rclpy.try_shutdown()
+            shut_down()
             return
         if self.options["width"]:
             height = max(1, round(frame.shape[0] * self.options["width"] / frame.shape[1]))

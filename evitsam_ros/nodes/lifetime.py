@@ -43,18 +43,31 @@ def ros(args: list[str] | None = None) -> Iterator[None]:
         if not asked:
             _end(Path(sys.argv[0]).stem, error)
     if asked:  # before rclpy's handlers were there
-        rclpy.try_shutdown()
+        shut_down()
     try:
         yield
     except Exception:
         if rclpy.ok():
             raise
     finally:
-        rclpy.try_shutdown()
+        shut_down()
         # Python takes its own handlers away before the process ends: a second signal would kill it.
         uninstall_signal_handlers()
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
+
+
+def shut_down() -> None:
+    """Shut the default context down if it is not down yet.
+
+    rclpy's signal handler shuts it down in a thread of its own, also between the check and the shutdown of
+    ``rclpy.try_shutdown``, which then raises.
+    """
+    try:
+        rclpy.try_shutdown()
+    except Exception:
+        if rclpy.ok():
+            raise
 
 
 def started(program: str, make: Callable[[], Made]) -> Made:
