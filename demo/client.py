@@ -17,6 +17,9 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
+#: Seconds that a service may take on a busy machine before the demo gives up.
+SERVICE_LIMIT = 100.0
+
 
 @dataclass
 class Answer:
@@ -33,6 +36,11 @@ def pixels(message: Image, dtype: type, channels: int) -> np.ndarray:
     return flat.reshape(shape)
 
 
+def seconds_of(stamp) -> float:
+    """Convert a ``builtin_interfaces/Time`` to seconds."""
+    return stamp.sec + stamp.nanosec * 1e-9
+
+
 class Client(Node):
     """Counts what comes, keeps the newest complete answer."""
 
@@ -42,6 +50,7 @@ class Client(Node):
         self.answers = 0
         self.masks = 0
         self.diagnostics: dict[str, str] = {}
+        self._diagnostics_stamp = 0.0
         self.latency: dict[str, dict[str, float]] = {}
         self.answer: Answer | None = None
         self._labels: dict[tuple[int, int], np.ndarray] = {}
@@ -75,13 +84,13 @@ class Client(Node):
         stamp = message.header.stamp
         labels = self._labels.get((stamp.sec, stamp.nanosec))
         if labels is not None and labels.any():
-            seconds = stamp.sec + stamp.nanosec * 1e-9
-            self.answer = Answer(pixels(message, np.uint8, 3).copy(), labels.copy(), seconds)
+            self.answer = Answer(pixels(message, np.uint8, 3).copy(), labels.copy(), seconds_of(stamp))
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             if "segmentation" in status.name:
                 self.diagnostics = {entry.key: entry.value for entry in status.values}
+                self._diagnostics_stamp = seconds_of(message.header.stamp)
 
     def spin_until(self, done: Callable[[], bool], seconds: float) -> bool:
         """Handle messages until ``done`` or the time is over."""
@@ -90,8 +99,10 @@ class Client(Node):
             rclpy.spin_once(self, timeout_sec=0.1)
         return done()
 
-    def note_latency(self, mode: str) -> None:
-        """Keep the medians by stage that the segmenter reports now, as those of ``mode``."""
+    def note_latency(self, mode: str, seconds: float) -> None:
+        """Keep the medians by stage of the segmenter's next report, as those of ``mode``."""
+        now = self.seconds()
+        self.spin_until(lambda: self._diagnostics_stamp > now, seconds)
         found = {k[8:-3]: float(v) for k, v in self.diagnostics.items() if k.startswith("latency_")}
         self.latency[mode] = found
 
@@ -124,7 +135,7 @@ class Client(Node):
         )
 
     def _call(self, client, request) -> bool:
-        if not client.wait_for_service(timeout_sec=10.0):
+        if not client.wait_for_service(timeout_sec=SERVICE_LIMIT):
             return False
         future = client.call_async(request)
-        return self.spin_until(future.done, 10.0)
+        return self.spin_until(future.done, SERVICE_LIMIT)
