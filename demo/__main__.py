@@ -51,6 +51,8 @@ def run(client: Client, nodes: dict[str, NodeProcess]) -> None:
         raise DemoError(f"no camera image within {LIMIT:.0f} s")
     if not client.spin_until(lambda: client.diagnostics.get("state") == "active", LIMIT):
         raise DemoError(f"the segmenter did not become active within {LIMIT:.0f} s")
+    if not client.spin_until(client.can_prompt, LIMIT):
+        raise DemoError(f"the segmenter did not subscribe to the topics of prompts within {LIMIT:.0f} s")
     client.send_point(*POINT)
     save("point", wait_for_answer(client, "a point"))
     client.clear()

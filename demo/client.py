@@ -110,6 +110,11 @@ class Client(Node):
         """Now, on the clock that stamps the images."""
         return self.get_clock().now().nanoseconds * 1e-9
 
+    def can_prompt(self) -> bool:
+        """Return whether the segmenter has found the publishers of prompts, so that none is lost."""
+        publishers = [self.point] if self.boxes is None else [self.point, self.boxes]
+        return all(publisher.get_subscription_count() for publisher in publishers)
+
     def send_point(self, x: float, y: float) -> None:
         message = PointStamped()
         message.header.stamp = self.get_clock().now().to_msg()
