@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
+from ..threads import join_os_thread
+
 Item = TypeVar("Item")
 
 #: Frames of one camera that somebody asked about and that wait for their turn, at most.
@@ -200,8 +202,7 @@ class Worker(Generic[Item]):
         A thread that has not ends after its frame; what goes wrong with that is not reported any more.
         """
         self.turns.close()
-        self._thread.join(timeout=seconds)
-        if self._thread.is_alive():
+        if not join_os_thread(self._thread, seconds):
             return False
         # Whoever made the callbacks holds this worker: as a cycle, networks would wait for the collector.
         del self._work, self._failed, self._together, self._most

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from ..threads import join_os_thread
+
 Opened = TypeVar("Opened")
 
 
@@ -67,7 +69,7 @@ class EngineSwitch(Generic[Opened]):
         self._stopped = True
         if self._process.poll() is None:
             self._process.terminate()
-        self._thread.join(timeout=10)
+        join_os_thread(self._thread, 10.0)
         self._drop_untaken()
 
     def _drop_untaken(self) -> None:
