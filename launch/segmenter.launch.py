@@ -204,7 +204,7 @@ def windows(said: dict[str, str], cameras: list[str]) -> list[Node]:
     below = [f"{name}/" for name in cameras] or [""]
     topics = [f"segmenter/{each}{topic}" for each in below for topic in SHOWN]
     remappings = [(f"/{topic}", topic) for topic in topics]
-    remappings += [(f"/{a}", b) for a, b in inputs(said, cameras) if a.endswith("image")]
+    remappings += [(f"/{a}", b) for a, b in inputs(said, cameras) if a.endswith(("image", "depth"))]
     layout = ["-d", said["rviz_config"], *(["-f", said["frame"]] if said["frame"] else [])]
     perspective = ["--perspective-file", [CONFIG, "/segmenter.perspective"]]
     arguments = {"rviz": layout, "rqt": perspective}

@@ -19,12 +19,17 @@ SETTLED = 1.5
 
 @dataclass(frozen=True)
 class Graph:
-    """What a node has, by fully qualified names."""
+    """What a node has, by fully qualified names.
+
+    ``offered`` has (topic, type, reliability) of every publisher, as ``/image``, ``sensor_msgs/msg/Image``,
+    ``RELIABLE``.
+    """
 
     publish: frozenset[str]
     subscribe: frozenset[str]
     reply: frozenset[str]
     request: frozenset[str]
+    offered: frozenset[tuple[str, str, str]] = frozenset()
 
     def __or__(self, other: Graph) -> Graph:
         return Graph(*(getattr(self, name) | getattr(other, name) for name in Graph.__dataclass_fields__))
@@ -40,7 +45,14 @@ def graph_of(peer: Peer, node: str, namespace: str = "/") -> Graph:
     )
     if (node, namespace) not in peer.node.get_node_names_and_namespaces():
         return Graph(*[frozenset()] * 4)
-    return Graph(*(frozenset(name for name, _ in query(node, namespace)) for query in queries))
+    names = [frozenset(name for name, _ in query(node, namespace)) for query in queries]
+    offered = frozenset(
+        (topic, info.topic_type, info.qos_profile.reliability.name)
+        for topic in names[0]
+        for info in peer.node.get_publishers_info_by_topic(topic)
+        if (info.node_name, info.node_namespace) == (node, namespace)
+    )
+    return Graph(*names, offered)
 
 
 def live_graph(folder: Path, module: str, parameters: dict, needs: str, extra: tuple[str, ...] = ()) -> Graph:
