@@ -25,6 +25,7 @@ from .evaluation.cases import Cases
 from .evaluation.cost import network_costs, seconds
 from .evaluation.detections import average_precision
 from .evaluation.edges import EDGE_BASELINES, score_edges
+from .evaluation.empty import score_empty_images
 from .evaluation.ground_truth import checked_instances
 from .evaluation.number_of_clicks import score_clicks
 from .evaluation.prompted import score_prompts
@@ -79,6 +80,11 @@ def _everything(options: argparse.Namespace, segmenter: Segmenter, records: list
     for side in options.grids:
         table[f"grid {side}x{side}"] = everything_recall(segmenter, records, side * side, side)
     return table
+
+
+def empty(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, Table]:
+    """What everything mode shows on images in which there is nothing."""
+    return {segmenter.bundle.name: score_empty_images(segmenter, options.top_n)}
 
 
 def edges(options: argparse.Namespace, segmenter: Segmenter | None) -> dict[str, Table]:
@@ -219,6 +225,7 @@ def parser() -> argparse.ArgumentParser:
         choices=("boxes", "points"),
         help="also with the decoder told so much of the proposals, whatever the bundle says",
     )
+    command(empty).add_argument("--top-n", type=_count, default=256, help="proposals to decode")
     added = command(edges, model_needed=False)
     on_data(added, "bsds500_val")
     added.add_argument("--thresholds", type=int, default=33)

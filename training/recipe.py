@@ -33,6 +33,12 @@ class Data(_Strict):
         None, description="sources that teach AutoPPN: those in which every object has a mask; none: all"
     )
     max_masks: int = Field(40, ge=1, description="masks of a picture that a view looks at")
+    empty: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="task auto_ppn: share of views in place of which comes an image of nothing",
+    )
 
 
 class Geometry(_Strict):
@@ -188,6 +194,8 @@ class Recipe(_Strict):
             raise ValueError("the task 'distill' needs a teacher")
         if self.task == "auto_ppn" and self.teacher is not None:
             raise ValueError("the task 'auto_ppn' has no teacher")
+        if self.task != "auto_ppn" and self.data.empty:
+            raise ValueError(f"data.empty is for the task 'auto_ppn', not for {self.task!r}")
         if self.task != "distill" and self.teacher is not None and self.teacher.kind != "model":
             raise ValueError(f"a teacher of the task {self.task!r} is of the kind 'model'")
         if self.features.weight and self.task not in ("lite_sam", "sam"):

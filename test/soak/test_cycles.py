@@ -37,10 +37,29 @@ def answered(robot, count: int) -> None:
         robot.answer(Image, "mask", image=np.full((side, side, 3), 90, np.uint8))
 
 
+def settled_entities(robot, seen: list[dict[str, list[str]]]) -> dict[str, list[str]]:
+    """Return what the node has once discovery has caught up: what it had the first time, or no more change.
+
+    Args:
+        seen: what the node had in this state before.
+    """
+
+    def now() -> dict[str, list[str]]:
+        return entities(robot.peer.node, robot.name)
+
+    if seen:
+        robot.peer.until(lambda: now() == seen[0], 200)
+        return now()
+    last = None
+    while last != (last := now()):
+        robot.peer.until(lambda: False, 3)
+    return last
+
+
 def test_nothing_grows(robots):
     robot = robots(autostart=False, depth=True, clicks_in_space=True)
     robot.wait_state("inactive")
-    manager, pid, name = Manager(robot), robot.process.process.pid, robot.name
+    manager, pid = Manager(robot), robot.process.process.pid
     usages, seen = [], {"configured": [], "cleaned up": []}
     for _ in range(WARM_UP + CYCLES):
         manager.change(Transition.TRANSITION_CONFIGURE)
@@ -48,11 +67,11 @@ def test_nothing_grows(robots):
         if not usages:  # prompts outlive the clean-up
             robot.peer.publish(robot.topic("pixel"), Point(x=20.0, y=20.0))
         answered(robot, FRAMES)
-        seen["configured"].append(entities(robot.peer.node, name))
+        seen["configured"].append(settled_entities(robot, seen["configured"]))
         manager.change(Transition.TRANSITION_DEACTIVATE)
         manager.change(Transition.TRANSITION_CLEANUP)
         usages.append(Usage.of(pid))
-        seen["cleaned up"].append(entities(robot.peer.node, name))
+        seen["cleaned up"].append(settled_entities(robot, seen["cleaned up"]))
     warm, last = usages[WARM_UP - 1], usages[-1]
     growth = last.memory / warm.memory - 1
     table(
