@@ -107,7 +107,9 @@ class Answers:
             self._health.note("objects_lost", camera.follower.lost)
         else:
             clipped = [replace(p.clipped(frame.size), object_id=i) for i, p in prompts.items()]
-            masks = self.segmenter.decode(self.segmenter.embed(frame), clipped)
+            embedding = self.segmenter.embed(frame)
+            masks = self.segmenter.decode(embedding, clipped)
+            masks = replace(masks, timings={**embedding.timings, **masks.timings})
         self._health.count("prompts_answered", len(masks))
         return masks, {item.identity: item.name for item in wanted if item.identity in prompts}
 

@@ -7,7 +7,8 @@ background, and most masks of everything mode are thrown away before.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import cv2
@@ -29,6 +30,8 @@ class Masks:
         transform: geometry of the image.
         prompts: what each mask answers; empty where that is not known.
         levels: ``(M,)`` int, which of its prompt's three masks each is; None where that is not known.
+        timings: seconds by stage of the call that returned these masks; an embedding that was given to it has
+            its own.
     """
 
     logits: np.ndarray
@@ -37,6 +40,7 @@ class Masks:
     transform: Transform
     prompts: tuple[Prompt, ...] = ()
     levels: np.ndarray | None = None
+    timings: Mapping[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -75,7 +79,7 @@ class Masks:
         prompts = tuple(self.prompts[i] for i in np.arange(len(self))[index]) if self.prompts else ()
         levels = self.levels[index] if self.levels is not None else None
         taken = self.logits[index], self.scores[index], self.object_ids[index]
-        return Masks(*taken, self.transform, prompts, levels)
+        return Masks(*taken, self.transform, prompts, levels, self.timings)
 
     def crop(self, index: int) -> tuple[np.ndarray, tuple[int, int]]:
         """Mask ``index`` at full size inside its box: ``(H', W')`` bool and its top-left (y, x)."""

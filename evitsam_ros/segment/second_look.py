@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .decoder_inputs import prompt_arrays
+from .embedding import Embedding
 from .fovea import Views, looks_at, outlines, sees_coarsely
 from .masks import Masks
 
 if TYPE_CHECKING:
-    from .segmenter import Embedding, Segmenter
+    from .segmenter import Segmenter
 
 #: Min IoU of a second look's mask with the first one's.
 SAME_OBJECT = 0.5

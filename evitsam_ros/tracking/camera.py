@@ -4,9 +4,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from ..segment import Frame, LatencyBudget, Masks, Prompt, Segmenter, Thresholds
+from ..segment import (
+    Frame,
+    GeneratorOptions,
+    LatencyBudget,
+    MaskGenerator,
+    Masks,
+    Prompt,
+    Segmenter,
+    Thresholds,
+)
 from ..segment.prompt import check_prompts
+from ..segment.timing import add_timings
 from .follow import Follower, FollowOptions
 from .tracker import Tracker, TrackOptions
 
@@ -47,18 +58,20 @@ class TrackedCamera:
         thresholds: Thresholds | None = None,
         budget: LatencyBudget | None = None,
     ) -> Masks:
-        """As :meth:`Segmenter.everything`, with ids that last.
+        """Generate masks as :class:`~evitsam_ros.segment.MaskGenerator` does, with ids that last.
 
         Up to half of the ``top_n`` prompts go to objects that are known already, so that what the proposals
         miss for a frame is not lost.
         """
-        embedding = self.segmenter.embed(frame)
-        with self.segmenter.timed("track"):
+        embedding, timer = self.segmenter.embed(frame), self.segmenter.new_timer()
+        with timer.stage("track"):
             self.tracker.move(frame.image, embedding)
             known = self.tracker.suggest(embedding)[: top_n // 2]
-        masks = self.segmenter.everything(embedding, top_n, thresholds, also=known, budget=budget)
-        with self.segmenter.timed("track"):
-            return self.tracker.update(embedding, masks)
+        options = GeneratorOptions(max_prompts=top_n, thresholds=thresholds, budget=budget)
+        found = MaskGenerator(self.segmenter, options).generate(embedding, known, timer.seconds["track"])
+        with timer.stage("track"):
+            masks = self.tracker.update(embedding, found)
+        return replace(masks, timings=add_timings(embedding.timings, found.timings, timer.seconds))
 
     def prompted(self, frame: Frame, prompts: Mapping[int, Prompt]) -> Masks:
         """Masks of prompted objects, which are followed.
@@ -77,17 +90,18 @@ class TrackedCamera:
         self._check_new(prompts, frame)
         for identity in set(self._given) - set(prompts):
             self.follower.remove(identity)
-        embedding = self.segmenter.embed(frame)
-        with self.segmenter.timed("track"):
+        embedding, timer = self.segmenter.embed(frame), self.segmenter.new_timer()
+        with timer.stage("track"):
             self.follower.move(frame.image, embedding)
             for identity, prompt in prompts.items():
                 if self._given.get(identity) is not prompt:
                     self.follower.add(prompt, identity)
             self._given = dict(prompts)
             wanted = self.follower.prompts(embedding)
-        masks = self.segmenter.decode(embedding, wanted)
-        with self.segmenter.timed("track"):
-            return self.follower.update(embedding, masks)
+        decoded = self.segmenter.decode(embedding, wanted)
+        with timer.stage("track"):
+            masks = self.follower.update(embedding, decoded)
+        return replace(masks, timings=add_timings(embedding.timings, decoded.timings, timer.seconds))
 
     def _check_new(self, prompts: Mapping[int, Prompt], frame: Frame) -> None:
         """Reject a new prompt outside the frame; those that are followed may have left it."""

@@ -195,7 +195,7 @@ def test_frames_embedded_together_are_what_they_are_alone(bundle_folder, photogr
     assert calls == [1]
     for frame, logits in reversed(list(zip(frames, alone, strict=True))):
         embedding = segmenter.embed(frame)
-        assert segmenter.timings["encode"] > 0 and embedding.stamp == frame.stamp
+        assert embedding.timings["encode"] > 0 and embedding.stamp == frame.stamp
         np.testing.assert_allclose(segmenter.decode(embedding, PROMPTS[1:]).logits, logits, atol=1e-3)
     assert calls == [1]
     segmenter.embed(frames[0])

@@ -16,10 +16,9 @@ from evitsam_ros.cli import main
 from evitsam_ros.export import export_bundle
 from evitsam_ros.models import create_model
 from evitsam_ros.segment import Prompt
-from evitsam_ros.segment.decoder_inputs import prompt_arrays, token_count
+from evitsam_ros.segment.decoder_inputs import FOVEAL_CHUNK, prompt_arrays, token_count
 from evitsam_ros.segment.fovea import Views
 from evitsam_ros.segment.prompt import MAX_POINTS, PromptError
-from evitsam_ros.segment.segmenter import FOVEAL_CHUNK
 from evitsam_ros.segment.transform import Transform
 from evitsam_ros.tensorrt.api import Gpu, TensorRtError, describe, find_tensorrt
 from evitsam_ros.tensorrt.build import (

@@ -9,8 +9,10 @@ import pytest
 
 from evitsam_ros.backends.base import Encoded
 from evitsam_ros.segment import Embedding, Frame, Masks, Prompt, PromptError
+from evitsam_ros.segment.timing import StageTimer
 from evitsam_ros.segment.transform import Transform
 from evitsam_ros.tracking import Follower, TrackedCamera, Tracker, TrackOptions
+from evitsam_ros.tracking import camera as camera_module
 from evitsam_ros.tracking.association import assign, describe, mask_ious
 
 SIDE = 256
@@ -35,20 +37,17 @@ class Eyes:
     """A segmenter that sees colours: every square is a mask, and the embedding is the picture itself."""
 
     image: np.ndarray | None = None
-    timings: dict = field(default_factory=dict)
     blind_to: set = field(default_factory=set)
 
-    def timed(self, stage):
-        from contextlib import nullcontext
-
-        return nullcontext()
+    def new_timer(self) -> StageTimer:
+        return StageTimer()
 
     def embed(self, frame: Frame) -> Embedding:
         self.image = frame.image
         small = cv2.resize(frame.image, (40, 40), interpolation=cv2.INTER_AREA)
         return Embedding(Encoded(small.transpose(2, 0, 1)[None].astype(np.float32)), TRANSFORM)
 
-    def everything(self, embedding, top_n=64, thresholds=None, also=(), budget=None) -> Masks:
+    def everything(self) -> Masks:
         found = []
         for name, colour in COLOURS.items():
             near = np.abs(self.image.astype(int) - colour).max(-1) < 60
@@ -58,7 +57,7 @@ class Eyes:
 
     def decode(self, embedding, prompts) -> Masks:
         """The square that the prompt's middle lies on, or nothing."""
-        everything = self.everything(embedding)
+        everything = self.everything()
         found = []
         for prompt in prompts:
             x, y = (prompt.box[:2] + prompt.box[2:]) / 2 if prompt.box is not None else prompt.points[0]
@@ -87,6 +86,21 @@ def places(masks: Masks) -> dict[int, tuple[int, int]]:
 
 def at(camera: TrackedCamera, **where) -> dict[int, tuple[int, int]]:
     return places(camera.everything(Frame(scene(**where))))
+
+
+class EyesGenerator:
+    """Everything mode of :class:`Eyes`."""
+
+    def __init__(self, eyes: Eyes, options) -> None:
+        self.eyes = eyes
+
+    def generate(self, embedding, extra_prompts, elapsed) -> Masks:
+        return self.eyes.everything()
+
+
+@pytest.fixture(autouse=True)
+def generator(monkeypatch) -> None:
+    monkeypatch.setattr(camera_module, "MaskGenerator", EyesGenerator)
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def score_everything(
         for view, truths in move_camera(record, frames, seed=number):
             start = time.perf_counter()
             masks = camera.everything(Frame(view), top_n) if track else segmenter.everything(view, top_n)
-            shares.append(segmenter.timings.get("track", 0.0) / (time.perf_counter() - start))
+            shares.append(masks.timings.get("track", 0.0) / (time.perf_counter() - start))
             there = [index for index, truth in enumerate(truths) if truth.sum() >= 100]
             ious = (
                 mask_ious(np.stack([truths[i] for i in there]), masks.full()) if there else np.zeros((0, 0))
