@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from .iou import box_iou
 from .masks import Masks
 from .prompt import Prompt
 from .transform import Transform
@@ -123,13 +124,7 @@ def stability(logits: np.ndarray, offset: float = 1.0) -> np.ndarray:
 
 def box_nms(boxes: np.ndarray, scores: np.ndarray, limit: float) -> np.ndarray:
     """Indices of the boxes that no better box overlaps by more than ``limit`` IoU, best first."""
-    low, high = (
-        np.maximum(boxes[:, None, :2], boxes[None, :, :2]),
-        np.minimum(boxes[:, None, 2:], boxes[None, :, 2:]),
-    )
-    overlap = np.prod(np.clip(high - low, 0, None), axis=2)
-    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    iou = overlap / np.maximum(area[:, None] + area[None] - overlap, 1e-9)
+    iou = box_iou(boxes[:, None], boxes[None])
     kept: list[int] = []
     for index in np.argsort(-scores, kind="stable"):
         if not kept or iou[index, kept].max() <= limit:

@@ -11,6 +11,7 @@ import numpy as np
 from .decoder_inputs import prompt_arrays
 from .embedding import Embedding
 from .fovea import Views, looks_at, outlines, sees_coarsely
+from .iou import mask_iou
 from .masks import Masks
 
 if TYPE_CHECKING:
@@ -39,12 +40,6 @@ def look_again_at(segmenter: Segmenter, embedding: Embedding, masks: Masks) -> M
         coords, labels, *_ = prompt_arrays([masks.prompts[row] for row in part], masks.transform)
         drawn, _ = segmenter.runtime.decode_foveal(embedding.data, coords, labels, views.cells())
         found = views.place(drawn[np.arange(len(part)), masks.levels[part]])
-        same = _overlaps(found, logits[part]) >= SAME_OBJECT
+        same = mask_iou(found > 0, logits[part] > 0) >= SAME_OBJECT
         logits[part[same]] = found[same]
     return replace(masks, logits=logits)
-
-
-def _overlaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """``(M,)`` IoU of low-res logits ``(M, h, w)``, pair by pair."""
-    a, b = a > 0, b > 0
-    return np.count_nonzero(a & b, axis=(1, 2)) / np.maximum(np.count_nonzero(a | b, axis=(1, 2)), 1)

@@ -17,6 +17,7 @@ from ..segment import Masks, Prompt, Segmenter
 from ..segment.decoder_inputs import prompt_arrays
 from ..segment.everything import stability
 from ..segment.fovea import Views, looks_at
+from ..segment.iou import mask_iou, mask_overlap
 from ..segment.transform import Transform, preprocess
 from .rounding import run_as_written
 
@@ -173,13 +174,10 @@ def _compare(wanted: Any, found: Any) -> NetworkProof:
 
 
 def _mask_ious(wanted: Masks, found: Masks) -> list[float]:
-    ious = []
     certain = stability(wanted.visible) >= LEAST_STABILITY
-    for a, b in zip(wanted.visible[certain] > 0, found.visible[certain] > 0, strict=True):
-        union = np.count_nonzero(a | b)
-        if union >= LEAST_CELLS:
-            ious.append(np.count_nonzero(a & b) / union)
-    return ious
+    right, ours = wanted.visible[certain] > 0, found.visible[certain] > 0
+    _, cells = mask_overlap(right, ours)
+    return mask_iou(right, ours)[cells >= LEAST_CELLS].tolist()
 
 
 def graphs_runtime(graphs: dict[str, ModelProto], description: str, threads: int = 0) -> Runtime:

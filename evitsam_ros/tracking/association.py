@@ -7,15 +7,6 @@ import cv2
 import numpy as np
 
 
-def mask_ious(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """``(M, h, w)`` and ``(K, h, w)`` bool -> ``(M, K)`` float32 IoU; 0 where both are empty."""
-    a = first.reshape(len(first), -1).astype(np.float32)
-    b = second.reshape(len(second), -1).astype(np.float32)
-    both = a @ b.T
-    either = a.sum(1)[:, None] + b.sum(1)[None] - both
-    return both / np.maximum(either, 1.0)
-
-
 def describe(embedding: np.ndarray, masks: np.ndarray, cells: tuple[float, float]) -> np.ndarray:
     """What objects look like: the mean embedding under each mask less that of the frame, of length 1.
 

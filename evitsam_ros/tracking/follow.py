@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..segment import Embedding, Masks, Prompt, PromptError
-from .association import alike, describe, mask_ious
+from ..segment.iou import mask_iou
+from .association import alike, describe
 from .carry import carry, in_view, prompt_of, resized
 from .flow import Flow, FlowEstimator
 
@@ -144,7 +145,7 @@ class Follower:
             return True
         before = max(1, int(followed.mask.sum()))
         growth = mask.sum() / before
-        overlap = float(mask_ious(followed.mask[None], mask[None])[0, 0])
+        overlap = float(mask_iou(followed.mask, mask))
         return overlap >= options.overlap and 1 / options.growth <= growth <= options.growth
 
     def _keep(

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..segment import Embedding, Masks, Prompt, PromptError
-from .association import alike, assign, describe, mask_ious
+from ..segment.iou import mask_iou_matrix
+from .association import alike, assign, describe
 from .carry import carry, in_view, prompt_of
 from .flow import FlowEstimator
 
@@ -152,7 +153,7 @@ class Tracker:
         """Objects that are where they were, and still look alike."""
         if not self.tracks or not len(found):
             return []
-        scores = mask_ious(np.stack([track.mask for track in self.tracks]), found)
+        scores = mask_iou_matrix(np.stack([track.mask for track in self.tracks]), found)
         known = np.stack([track.description for track in self.tracks])
         scores[~alike(known, looks, self.options.still_alike)] = 0.0
         # Of two that overlap it alike, the one seen last has it.

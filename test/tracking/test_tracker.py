@@ -9,11 +9,12 @@ import pytest
 
 from evitsam_ros.backends.base import Encoded
 from evitsam_ros.segment import Embedding, Frame, Masks, Prompt, PromptError
+from evitsam_ros.segment.iou import mask_iou_matrix
 from evitsam_ros.segment.timing import StageTimer
 from evitsam_ros.segment.transform import Transform
 from evitsam_ros.tracking import Follower, TrackedCamera, Tracker, TrackOptions
 from evitsam_ros.tracking import camera as camera_module
-from evitsam_ros.tracking.association import assign, describe, mask_ious
+from evitsam_ros.tracking.association import assign, describe
 
 SIDE = 256
 TRANSFORM = Transform((SIDE, SIDE), 640, 640, (160, 160))
@@ -235,7 +236,7 @@ def test_scores_and_assignment_against_hand_made_cases():
     a[0, :2], a[1, :, :1] = True, True
     b = np.zeros((3, 4, 4), bool)
     b[0, :2], b[1, :, :2] = True, True
-    np.testing.assert_allclose(mask_ious(a, b), [[1, 4 / 12, 0], [2 / 10, 0.5, 0]])
+    np.testing.assert_allclose(mask_iou_matrix(a, b), [[1, 4 / 12, 0], [2 / 10, 0.5, 0]])
     # Greedy would take 0.9 and be left with 0; the best sum is 0.8 + 0.7.
     assert assign(np.array([[0.9, 0.8], [0.7, 0.0]]), 0.1) == [(0, 1), (1, 0)]
     assert assign(np.array([[0.9, 0.8], [0.7, 0.0]]), 0.75) == [(0, 0)]
