@@ -2,7 +2,7 @@
 """Inference runtimes behind one protocol, and the choice among them."""
 
 from .base import Backend, BackendError, Network, Runtime
-from .choice import BACKENDS, engines_missing, in_precision, open_runtime
+from .registry import BACKENDS, engines_missing, in_precision, open_runtime
 
 __all__ = [
     "BACKENDS",

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..bundle import Bundle
 from .base import CPU, BackendError, Network
-from .few_shapes import in_few_shapes
+from .batch_bucketing import in_few_shapes
 
 #: Input of the encoder, and of no other network.
 IMAGE = "image"

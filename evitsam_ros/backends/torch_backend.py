@@ -9,8 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from ..bundle import CHECKPOINT, Bundle
-from ..tensorrt.api import gpu_index
 from .base import CPU, GPU, BackendError, Network
+from .gpu import gpu_index
 
 #: Inputs of the decoder that stay float32: coordinates and labels.
 COORDINATES = (1, 2)

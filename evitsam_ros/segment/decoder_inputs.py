@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ..backends.base import Runtime
-from .fovea import looks_at
 from .prompt import Prompt, PromptError
+from .quadtree_view import looks_at
 from .transform import Transform
 
 #: Prompts a decoder call where the runtime does not say: on a CPU 16 cost the same a prompt as 64, at a

@@ -20,7 +20,7 @@ from .everything import Thresholds, choose, drop_covered, grid_prompts
 from .frame import Frame
 from .masks import Masks
 from .prompt import Prompt
-from .second_look import look_again_at
+from .refinement import look_again_at
 from .small_regions import clean_masks
 from .timing import StageTimer, add_timings
 

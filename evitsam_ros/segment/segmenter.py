@@ -17,11 +17,11 @@ from .decoder_inputs import batches, check_tokens, prompt_arrays
 from .embedding import Embedding
 from .everything import Thresholds, decode_proposals, grid_prompts
 from .expected_iou import expected_iou, is_ambiguous
-from .fovea import Views, looks_at
 from .frame import Frame
 from .mask_generator import GeneratorOptions, MaskGenerator
 from .masks import Masks
 from .prompt import Prompt, check_prompts
+from .quadtree_view import Views, looks_at
 from .small_regions import clean_masks
 from .timing import StageTimer
 from .transform import Transform, preprocess, resized_shape

@@ -16,19 +16,20 @@ from pathlib import Path
 import numpy as np
 from onnx import ModelProto
 
+from ..backends.gpu import Gpu
+from ..backends.tensorrt.api import TensorRt, TensorRtError
+from ..backends.tensorrt.engine_cache import EngineCache, EngineKey
 from ..bundle import NETWORKS, Bundle, sha256
 from ..segment.prompt import MAX_POINTS
-from .api import Gpu, TensorRt, TensorRtError
-from .cache import EngineCache, EngineKey
 from .engine_builder import build_engine
+from .fp32_fallback import choose_islands
 from .int8 import calibrate, quantize
-from .islands import choose_islands
 from .onnx_types import load_graph
 from .precision import convert
 from .profiles import Shapes, profiles_for
-from .prove import Proof, ProofError, feeds_for, graphs_runtime, prove
 from .rewrites import rewrite
 from .rounding import NodeError, emulate, node_errors
+from .validate import Proof, ProofError, feeds_for, graphs_runtime, prove
 
 #: Told (phase, done, total) as a build goes on.
 Progress = Callable[[str, int, int], None]
@@ -203,7 +204,7 @@ def _prove_on_device(
     images: Sequence[np.ndarray],
 ) -> Proof:
     """Run the engines on this machine's GPU; ``ProofError`` names the first layer that differs."""
-    from .on_device import engines_runtime, first_difference
+    from .engine_validation import engines_runtime, first_difference
 
     with closing(engines_runtime(tensorrt, engines)) as runtime:
         proof = prove(bundle, runtime, images, options.precision, ran=True)

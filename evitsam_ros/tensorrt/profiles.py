@@ -9,8 +9,8 @@ import numpy as np
 
 from ..bundle import HIGH_RES, Bundle
 from ..segment.decoder_inputs import FOVEAL_CHUNK
-from ..segment.fovea import Views
 from ..segment.prompt import MAX_POINTS
+from ..segment.quadtree_view import Views
 from ..segment.transform import Transform
 
 #: Points a prompt that any number of prompts may have: memory grows with prompts times points.

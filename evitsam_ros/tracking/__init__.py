@@ -2,7 +2,7 @@
 """Identities that last: the same object, the same id, while camera and objects move. No ROS, no torch."""
 
 from .camera import TrackedCamera
-from .follow import Follower, FollowOptions
+from .prompt_tracker import Follower, FollowOptions
 from .tracker import Tracker, TrackOptions
 
 __all__ = ["FollowOptions", "Follower", "TrackOptions", "TrackedCamera", "Tracker"]

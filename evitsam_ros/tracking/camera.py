@@ -18,7 +18,7 @@ from ..segment import (
 )
 from ..segment.prompt import check_prompts
 from ..segment.timing import add_timings
-from .follow import Follower, FollowOptions
+from .prompt_tracker import Follower, FollowOptions
 from .tracker import Tracker, TrackOptions
 
 

@@ -15,8 +15,8 @@ import numpy as np
 from ..segment import Embedding, Masks, Prompt, PromptError
 from ..segment.iou import mask_iou_matrix
 from .association import alike, assign, describe
-from .carry import carry, in_view, prompt_of
 from .flow import FlowEstimator
+from .prompt_motion import carry, in_view, prompt_of
 
 #: Ids are values of a 16-bit label map; 0 is the background.
 LAST_ID = 65535

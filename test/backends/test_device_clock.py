@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from evitsam_ros.backends.device_clock import DeviceClock
-from evitsam_ros.backends.device_preprocess import DevicePreprocess
+from evitsam_ros.backends.tensorrt.device_preprocess import DevicePreprocess
 
 from .test_tensorrt_backend import Memory, network
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .base import BackendError
+from ..base import BackendError
 from .cuda_calls import Cuda
 from .cuda_memory import DeviceArray, Pool
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ..bundle import HIGH_RES
-from ..tensorrt.api import TensorRt
-from .base import BackendError
+from ...bundle import HIGH_RES
+from ..base import BackendError
+from .api import TensorRt
 from .cuda_memory import DeviceArray, Pool
 from .rtx_runtime_cache import RuntimeCache
 

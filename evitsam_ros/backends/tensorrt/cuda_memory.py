@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from .base import BackendError
+from ..base import BackendError
+from ..device_clock import DeviceClock
 from .cuda_calls import Cuda, CudaBindings
-from .device_clock import DeviceClock
 from .pycuda_calls import PyCuda
 
 #: Bytes below which blocks are not told apart; CUDA's own allocations are no finer.

@@ -7,7 +7,7 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from ..tensorrt.cache import write_whole
+from .engine_cache import write_whole
 
 SUFFIX = ".rtxcache"
 

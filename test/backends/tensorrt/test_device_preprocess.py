@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from evitsam_ros.backends import BackendError
-from evitsam_ros.backends.device_preprocess import BLOCK, SOURCE, compile_kernel
+from evitsam_ros.backends.tensorrt.device_preprocess import BLOCK, SOURCE, compile_kernel
 from evitsam_ros.models.specs import MEAN, STD
 from evitsam_ros.segment.transform import preprocess, resized_shape
 

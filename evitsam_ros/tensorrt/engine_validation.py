@@ -11,9 +11,9 @@ from onnx import ModelProto, TensorProto, helper
 
 from ..backends import Runtime
 from ..backends.base import Network
-from ..backends.cuda_memory import Pool, open_cuda
-from ..backends.engine_network import EngineNetwork
-from .api import TensorRt
+from ..backends.tensorrt.api import TensorRt
+from ..backends.tensorrt.cuda_memory import Pool, open_cuda
+from ..backends.tensorrt.engine_network import EngineNetwork
 from .onnx_types import element_types
 from .rounding import run_as_written
 

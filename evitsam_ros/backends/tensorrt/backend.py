@@ -6,13 +6,14 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from ..bundle import Bundle, sha256
-from ..tensorrt.api import TensorRtError, find_gpu, find_tensorrt
-from ..tensorrt.cache import EngineCache, EngineKey, check_entry
-from .base import GPU, BackendError, Network
+from ...bundle import Bundle, sha256
+from ..base import GPU, BackendError, Network
+from ..device_clock import DeviceClock
+from ..gpu import find_gpu
+from .api import TensorRtError, find_tensorrt
 from .cuda_memory import Pool, open_cuda
-from .device_clock import DeviceClock
 from .device_preprocess import DevicePreprocess, compile_kernel
+from .engine_cache import EngineCache, EngineKey, check_entry
 from .engine_network import EngineNetwork
 from .rtx_runtime_cache import SUFFIX
 

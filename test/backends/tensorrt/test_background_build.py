@@ -8,7 +8,7 @@ import time
 import pytest
 
 from evitsam_ros.backends import Runtime, engines_missing
-from evitsam_ros.tensorrt.background import EngineSwitch, build_command
+from evitsam_ros.backends.tensorrt.background_build import EngineSwitch, build_command
 
 
 def until(done, seconds: float = 10.0) -> bool:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from evitsam_ros.bundle import FOVEAL_STRIDES
 from evitsam_ros.segment import Masks, Prompt, Segmenter
 from evitsam_ros.segment.decoder_inputs import prompt_arrays
-from evitsam_ros.segment.fovea import RING, SPLITS, Views, looks_at, outlines, sees_coarsely
+from evitsam_ros.segment.quadtree_view import RING, SPLITS, Views, looks_at, outlines, sees_coarsely
 from evitsam_ros.segment.transform import Transform
 
 WIDE = Transform((480, 640), 640, 640, (160, 160))

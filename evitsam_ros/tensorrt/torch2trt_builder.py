@@ -16,14 +16,15 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto
 
+from ..backends.gpu import Gpu
+from ..backends.tensorrt.api import TensorRt, TensorRtError
+from ..backends.tensorrt.engine_cache import EngineCache
 from ..bundle import HIGH_RES, Bundle
-from .api import Gpu, TensorRt, TensorRtError
 from .build import Options, Progress, Report, graphs_in_precision, plan
-from .cache import EngineCache
 from .engine_builder import build_engine
-from .on_device import engines_runtime
+from .engine_validation import engines_runtime
 from .precision import convert
-from .prove import Proof, ProofError, prove
+from .validate import Proof, ProofError, prove
 
 INSTEAD = "build through ONNX instead: leave --via out"
 

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from evitsam_ros.backends.few_shapes import SIZES, SPARE, in_few_shapes, portions
+from evitsam_ros.backends.batch_bucketing import SIZES, SPARE, in_few_shapes, portions
 
 
 @pytest.mark.parametrize("count", [*range(1, 70), 100, 256, 1024])

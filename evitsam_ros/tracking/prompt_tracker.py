@@ -15,8 +15,8 @@ import numpy as np
 from ..segment import Embedding, Masks, Prompt, PromptError
 from ..segment.iou import mask_iou
 from .association import alike, describe
-from .carry import carry, in_view, prompt_of, resized
 from .flow import Flow, FlowEstimator
+from .prompt_motion import carry, in_view, prompt_of, resized
 
 
 @dataclass(frozen=True)

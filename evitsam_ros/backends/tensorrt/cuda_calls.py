@@ -16,8 +16,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..tensorrt.api import gpu_index
-from .base import BackendError
+from ..base import BackendError
+from ..gpu import gpu_index
 
 
 class Cuda(Protocol):

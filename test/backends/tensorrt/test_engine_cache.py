@@ -11,9 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from evitsam_ros.bundle import open_bundle, sha256
-from evitsam_ros.cli import main
-from evitsam_ros.tensorrt.cache import (
+from evitsam_ros.backends.tensorrt.engine_cache import (
     TRUSTED,
     EngineCache,
     EngineKey,
@@ -69,8 +67,12 @@ def test_an_engine_trusted_by_hand_comes_last(cache):
 
 def test_what_a_running_build_writes_is_not_pruned(cache, monkeypatch):
     """Pruned at every step of the writing: before each rename, by another process and by this one."""
-    script = "import sys; from pathlib import Path; from evitsam_ros.tensorrt.cache import EngineCache;"
-    command = [sys.executable, "-c", script + "print(EngineCache(Path(sys.argv[1])).prune())"]
+    script = (
+        "import sys; from pathlib import Path;"
+        "from evitsam_ros.backends.tensorrt.engine_cache import EngineCache;"
+        "print(EngineCache(Path(sys.argv[1])).prune())"
+    )
+    command = [sys.executable, "-c", script]
     rename, removed = os.replace, []
 
     def prune_and_rename(source, target):
@@ -81,7 +83,7 @@ def test_what_a_running_build_writes_is_not_pruned(cache, monkeypatch):
             assert done.stdout.strip() == "[]"
         rename(source, target)
 
-    monkeypatch.setattr("evitsam_ros.tensorrt.cache.os.replace", prune_and_rename)
+    monkeypatch.setattr("evitsam_ros.backends.tensorrt.engine_cache.os.replace", prune_and_rename)
     path = cache.store(KEY, b"engine", {})
     assert removed == [] and cache.find(KEY) == (path, "")
     write_whole(path.with_suffix(".rtxcache"), b"kernels")
@@ -108,28 +110,11 @@ def test_changed_cut_and_foreign_engines_are_refused_and_pruned(cache):
     assert [e.engine for e in cache.entries()] == [kept]
 
 
-def test_a_foreign_engine_is_taken_when_somebody_insists(rtx, cache_home, tmp_path, bundle_folder, capsys):
-    foreign = tmp_path / "from_elsewhere.engine"
-    foreign.write_bytes(b"code")
-    arguments = ["engines", "--trust", str(foreign), "--target", "sm86"]
-    assert main(arguments) == 1
-    assert main([*arguments, "--of", f"{bundle_folder}:iris"]) == 1
-    assert "--of BUNDLE:NETWORK" in (said := capsys.readouterr().err) and "no network 'iris'" in said
-    assert main([*arguments, "--of", f"{bundle_folder}:encoder"]) == 0
-    network = open_bundle(bundle_folder).networks["encoder"]
-    key = EngineKey("lite_sam", "encoder", sha256(network), rtx.name, "sm86", "", ())
-    path, _ = EngineCache().best(key, ("fp16",))
-    assert path.read_bytes() == b"code"
-    assert "by hand" in EngineCache().entries()[0].report["proof"]
-
-
 WRITER = """
 import sys
 from pathlib import Path
-from evitsam_ros.bundle import open_bundle, sha256
-from evitsam_ros.cli import main
-from evitsam_ros.tensorrt.cache import EngineCache
-from test.tensorrt.test_cache import KEY
+from evitsam_ros.backends.tensorrt.engine_cache import EngineCache
+from test.backends.tensorrt.test_engine_cache import KEY
 cache, number = EngineCache(Path(sys.argv[1])), 0
 print("ready", flush=True)
 while True:

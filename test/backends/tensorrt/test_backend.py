@@ -15,17 +15,17 @@ import numpy as np
 import pytest
 
 from evitsam_ros.backends import BackendError, Runtime, in_precision, open_runtime
-from evitsam_ros.backends import tensorrt_backend as backend
-from evitsam_ros.backends.cuda_calls import CudaBindings
-from evitsam_ros.backends.cuda_memory import DeviceArray, Pool, block_size
 from evitsam_ros.backends.device_clock import DeviceClock
-from evitsam_ros.backends.device_preprocess import DevicePreprocess
-from evitsam_ros.backends.engine_network import MAX_GRAPHS, EngineNetwork
+from evitsam_ros.backends.gpu import Gpu
+from evitsam_ros.backends.tensorrt import backend
+from evitsam_ros.backends.tensorrt.cuda_calls import CudaBindings
+from evitsam_ros.backends.tensorrt.cuda_memory import DeviceArray, Pool, block_size
+from evitsam_ros.backends.tensorrt.device_preprocess import DevicePreprocess
+from evitsam_ros.backends.tensorrt.engine_cache import EngineCache, EngineKey
+from evitsam_ros.backends.tensorrt.engine_network import MAX_GRAPHS, EngineNetwork
 from evitsam_ros.bundle import open_bundle, sha256
-from evitsam_ros.tensorrt.api import Gpu
-from evitsam_ros.tensorrt.cache import EngineCache, EngineKey
 
-from ..conftest import ROOT
+from ...conftest import ROOT
 
 
 @dataclass

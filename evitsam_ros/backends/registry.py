@@ -11,11 +11,11 @@ from importlib.util import find_spec
 from typing import Any
 
 from ..bundle import Bundle
-from ..tensorrt.api import find_gpu, gpu_index
 from .base import Backend, BackendError, Network, Runtime
+from .gpu import find_gpu, gpu_index
 from .onnxruntime_backend import OnnxRuntimeBackend
 from .openvino_backend import OpenVinoBackend, OpenVinoBf16Backend
-from .tensorrt_backend import PRECISIONS, TensorRtBackend, of_precision
+from .tensorrt.backend import PRECISIONS, TensorRtBackend, of_precision
 from .torch_backend import TorchBackend
 
 BACKENDS: dict[str, type[Backend]] = {

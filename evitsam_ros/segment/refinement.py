@@ -10,9 +10,9 @@ import numpy as np
 
 from .decoder_inputs import prompt_arrays
 from .embedding import Embedding
-from .fovea import Views, looks_at, outlines, sees_coarsely
 from .iou import mask_iou
 from .masks import Masks
+from .quadtree_view import Views, looks_at, outlines, sees_coarsely
 
 if TYPE_CHECKING:
     from .segmenter import Segmenter

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..tensorrt.api import gpu_index
-from .base import BackendError
+from ..base import BackendError
+from ..gpu import gpu_index
 from .cuda_calls import OneGpu, makes_current
 
 

@@ -16,8 +16,8 @@ from ..bundle import NETWORKS, Bundle
 from ..segment import Masks, Prompt, Segmenter
 from ..segment.decoder_inputs import prompt_arrays
 from ..segment.everything import stability
-from ..segment.fovea import Views, looks_at
 from ..segment.iou import mask_iou, mask_overlap
+from ..segment.quadtree_view import Views, looks_at
 from ..segment.transform import Transform, preprocess
 from .rounding import run_as_written
 

@@ -10,12 +10,11 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-from evitsam_ros.backends import BackendError
-from evitsam_ros.backends.cuda_calls import CudaBindings
-from evitsam_ros.backends.cuda_memory import Pool
-from evitsam_ros.backends.pycuda_calls import PyCuda
-from evitsam_ros.tensorrt import api
-from evitsam_ros.tensorrt.api import Gpu, TensorRtError, find_gpu, gpu_index
+from evitsam_ros.backends import BackendError, gpu
+from evitsam_ros.backends.gpu import Gpu, GpuError, find_gpu, gpu_index
+from evitsam_ros.backends.tensorrt.cuda_calls import CudaBindings
+from evitsam_ros.backends.tensorrt.cuda_memory import Pool
+from evitsam_ros.backends.tensorrt.pycuda_calls import PyCuda
 
 
 def in_a_thread(work):
@@ -176,7 +175,7 @@ def test_the_chosen_gpu_is_set_in_every_thread_and_the_callers_one_put_back(bind
 )
 def test_a_gpu_that_there_is_not_is_named(bindings, monkeypatch, value, message):
     monkeypatch.setenv("EVITSAM_GPU", value)
-    with pytest.raises(TensorRtError, match=message):
+    with pytest.raises(GpuError, match=message):
         find_gpu()
 
 
@@ -191,14 +190,14 @@ def test_the_first_gpu_is_used_unless_another_is_chosen(bindings, monkeypatch):
 def test_the_tool_names_the_chosen_gpu_too(monkeypatch):
     said = "Small, 8.6\nLarge, 8.9\n"
     monkeypatch.setitem(sys.modules, "cuda.bindings", None)
-    monkeypatch.setattr(api.shutil, "which", lambda name: name)
+    monkeypatch.setattr(gpu.shutil, "which", lambda name: name)
     monkeypatch.setattr(
-        api.subprocess, "run", lambda *a, **k: subprocess.CompletedProcess(a, 0, stdout=said, stderr="")
+        gpu.subprocess, "run", lambda *a, **k: subprocess.CompletedProcess(a, 0, stdout=said, stderr="")
     )
     monkeypatch.setenv("EVITSAM_GPU", "1")
     assert find_gpu() == Gpu("Large", "sm89")
     monkeypatch.setenv("EVITSAM_GPU", "5")
-    with pytest.raises(TensorRtError, match="there are 2 GPUs"):
+    with pytest.raises(GpuError, match="there are 2 GPUs"):
         find_gpu()
 
 

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..bundle import sha256
+from ...bundle import sha256
 
 #: Flag of an engine that nobody proved.
 TRUSTED = "trusted"

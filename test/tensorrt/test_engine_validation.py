@@ -6,7 +6,7 @@ import pytest
 from onnx import ModelProto, numpy_helper
 
 from evitsam_ros.bundle import open_bundle
-from evitsam_ros.tensorrt.on_device import first_difference
+from evitsam_ros.tensorrt.engine_validation import first_difference
 from evitsam_ros.tensorrt.onnx_types import load_graph
 from evitsam_ros.tensorrt.precision import convert
 from evitsam_ros.tensorrt.rounding import run_as_written
