@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may import what: packages of each other, ROS in nodes/ alone, torch off the robot's path, every dependency
-declared."""
+"""Who may import what of this project, of ROS and of torch; and that every dependency is declared."""
 
 import ast
 import graphlib
@@ -124,7 +123,8 @@ def test_the_table_allows_what_is_needed_and_has_no_circle():
     for path in FILES:
         needed.setdefault(part_of(path), set()).update(parts_imported(path))
     assert {part: names for part, names in needed.items() if names} == ALLOWED
-    assert list(graphlib.TopologicalSorter(ALLOWED).static_order())[-1] in ("cli", "nodes")
+    order = list(graphlib.TopologicalSorter(ALLOWED).static_order())  # CycleError names a circle
+    assert order.index("backends") < order.index("segment") < order.index("tensorrt")
 
 
 def test_every_form_of_an_import_is_seen(tmp_path):
