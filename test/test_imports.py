@@ -47,7 +47,7 @@ ALLOWED = {
     "space": {"compressed", "raw_pixels"},
     "stored_weights": {"bundle", "models"},
     "tensorrt": {"backends", "bundle", "models", "segment", "sources"},
-    "tracking": {"image_files", "segment", "sources", "video_files"},
+    "tracking": {"segment"},
 }
 #: Import name -> rosdep key, where they differ.
 KEYS = {

@@ -75,7 +75,7 @@ def _segment_image(options: argparse.Namespace, prompts: list) -> int:
 def _segment_sequence(options: argparse.Namespace, prompts: list) -> int:
     from ..segment import Segmenter
     from ..sources import open_sequence
-    from ..tracking.sequence import segment_sequence
+    from .sequence import segment_sequence
 
     sequence = open_sequence(options.image)
     out = options.out or _beside(options.image, "_masks.avi")

@@ -12,8 +12,8 @@ import numpy as np
 from ..image_files import write_image
 from ..segment import Frame, Masks, Prompt, PromptError, Segmenter, draw_overlay
 from ..sources import Sequence
+from ..tracking import TrackedCamera
 from ..video_files import CODECS, VideoWriter
-from .camera import TrackedCamera
 
 log = logging.getLogger(__name__)
 
