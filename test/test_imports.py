@@ -17,7 +17,7 @@ ROS = {
     *("visualization_msgs", "rcl_interfaces", "lifecycle_msgs", "launch", "launch_ros"),
 }
 MAY_IMPORT_TORCH = (
-    *("models/", "export.py", "stored_weights.py", "tensorrt/", "backends/torch_", "backends/registry.py"),
+    *("models/", "export.py", "stored_weights.py", "tensorrt/", "backends/torch_"),
 )
 #: Package, or module at the top -> what of this project it imports. A line that is added here is a decision:
 #: data flows from nodes and commands down to values, and what runs an engine knows nothing of what builds it.
@@ -27,11 +27,11 @@ ALLOWED = {
     "bundle": {"installed"},
     "bundle_folder": {"bundle"},
     "cli": {
-        *("bags", "bundle", "doctor", "export", "image_files", "models", "profiler", "segment", "sources"),
-        *("tensorrt", "tracking", "video_files"),
+        *("backends", "bags", "bundle", "doctor", "export", "image_files", "models", "profiler", "segment"),
+        *("sources", "tensorrt", "tracking", "video_files"),
     },
     "compressed": {"intensity", "picture_header", "pixel_layouts", "raw_pixels"},
-    "doctor": {"bundle"},
+    "doctor": {"backends", "bundle"},
     "encodings": {"compressed", "intensity", "pixel_layouts", "raw_pixels", "segment"},
     "export": {"bundle", "bundle_folder", "models", "stored_weights", "tensorrt"},
     "image_files": {"picture_header"},

@@ -24,7 +24,7 @@ SHARED = ("image_embeddings", *HIGH_RES)
 Run = Callable[[dict[str, Any]], list[np.ndarray]]
 
 
-def portions(count: int) -> Iterator[tuple[int, int]]:
+def buckets(count: int) -> Iterator[tuple[int, int]]:
     """(rows, size) of each portion: the rows add up to ``count``, each portion is filled up to its size."""
     while count:
         above = next((size for size in SIZES if size >= count), SIZES[-1])
@@ -34,12 +34,12 @@ def portions(count: int) -> Iterator[tuple[int, int]]:
         count -= rows
 
 
-def in_few_shapes(run: Run) -> Run:
+def in_buckets(run: Run) -> Run:
     """``run`` of a decoder, for any number of prompts."""
 
     def run_in_portions(inputs: dict[str, Any]) -> list[np.ndarray]:
         count, start, found = len(inputs["point_coords"]), 0, []
-        for rows, size in portions(count):
+        for rows, size in buckets(count):
             # Clipping repeats the last prompt. A mask prompt may have one row for all.
             chosen = np.minimum(np.arange(start, start + size), start + rows - 1)
             portion = {

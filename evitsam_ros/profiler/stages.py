@@ -55,8 +55,7 @@ class RecordingTimer(StageTimer):
         recording, span_name = self.segmenter, self.segmenter.names[name]
         with super().stage(name), recording.recorder.stage(span_name):
             yield
-            if recording.runtime.wait is not None:
-                recording.runtime.wait()
+            recording.runtime.synchronize()
         # The preprocessing on a GPU is queued; the encoder waits for it.
         if recording.device is not None and span_name != RESIZE:
             for span in recording.device.take():
@@ -69,7 +68,7 @@ class RecordingSegmenter(Segmenter):
     def __init__(self, bundle: Bundle, runtime: Runtime) -> None:
         super().__init__(bundle, runtime)
         self.recorder = Recorder()
-        self.device = runtime.device_clock() if runtime.device_clock else None
+        self.device = runtime.device_clock()
         self.names = dict(NAMES)
 
     def new_timer(self) -> StageTimer:

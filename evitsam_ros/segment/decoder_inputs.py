@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from ..backends.base import Runtime
+from ..backends import Runtime
 from .prompt import Prompt, PromptError
 from .quadtree_view import looks_at
 from .transform import Transform
@@ -57,7 +57,7 @@ def batches(
         except PromptError as error:
             raise PromptError(f"prompt {members[0]}: {error}") from error
         while members:
-            count = runtime.at_once(network, len(members), usual, tokens)
+            count = runtime.max_prompts_per_call(network, len(members), usual, tokens)
             yield members[:count], network
             members = members[count:]
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..backends.base import Encoded
+from ..backends import Encoded
 from .transform import Transform
 
 

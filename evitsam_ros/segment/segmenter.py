@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..backends import Runtime, open_runtime
-from ..backends.base import Encoded
+from ..backends import Encoded, Runtime, open_runtime
 from ..bundle import Bundle, open_bundle
 from .budget import LatencyBudget
 from .decoder_inputs import batches, check_tokens, prompt_arrays

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..backends import backend_choices
 from ..bundle import Bundle, open_bundle, sha256
 from ..segment.prompt import MAX_POINTS
 from ..sources import open_source, spread
@@ -59,7 +60,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     _add_images(build)
     verify = commands.add_parser("verify", help="compare a backend's masks with float32's on real pictures")
     verify.add_argument("bundle", help="a bundle's name or folder")
-    verify.add_argument("--backend", required=True, help="tensorrt, onnxruntime, openvino or torch")
+    verify.add_argument("--backend", required=True, choices=backend_choices(), help="inference runtime")
     verify.add_argument("--precision", choices=("fp32", "fp16", "bf16", "int8"), default="fp32")
     verify.add_argument("--json", type=Path)
     _add_images(verify)

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, TensorProto, helper
 
-from ..backends import Runtime
-from ..backends.base import Network
+from ..backends import Network, Runtime
 from ..backends.tensorrt.api import TensorRt
 from ..backends.tensorrt.cuda_memory import Pool, open_cuda
 from ..backends.tensorrt.engine_network import EngineNetwork

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto
 
-from ..backends import Runtime
-from ..backends.base import Encoded
+from ..backends import Encoded, FunctionNetwork, Network, Runtime
 from ..bundle import NETWORKS, Bundle
 from ..segment import Masks, Prompt, Segmenter
 from ..segment.decoder_inputs import prompt_arrays
@@ -183,9 +182,11 @@ def _mask_ious(wanted: Masks, found: Masks) -> list[float]:
 def graphs_runtime(graphs: dict[str, ModelProto], description: str, threads: int = 0) -> Runtime:
     """A runtime of graphs, executed as they are written (see :mod:`~evitsam_ros.tensorrt.rounding`)."""
 
-    def network(model: ModelProto):
+    def network(model: ModelProto) -> Network:
         session = run_as_written(model, threads)
         names = {entry.name for entry in session.get_inputs()}
-        return lambda inputs: session.run(None, {k: v for k, v in inputs.items() if k in names})
+        return FunctionNetwork(
+            lambda inputs: session.run(None, {k: v for k, v in inputs.items() if k in names})
+        )
 
     return Runtime({name: network(model) for name, model in graphs.items()}, description)

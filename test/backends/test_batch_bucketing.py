@@ -4,12 +4,12 @@
 import numpy as np
 import pytest
 
-from evitsam_ros.backends.batch_bucketing import SIZES, SPARE, in_few_shapes, portions
+from evitsam_ros.backends.batch_bucketing import SIZES, SPARE, buckets, in_buckets
 
 
 @pytest.mark.parametrize("count", [*range(1, 70), 100, 256, 1024])
 def test_portions_cover_all_rows_in_known_sizes_and_waste_little(count):
-    made = list(portions(count))
+    made = list(buckets(count))
     assert sum(rows for rows, _ in made) == count
     assert all(rows <= size and size in SIZES and size - rows <= SPARE * size for rows, size in made)
     assert len(made) <= count // SIZES[-1] + len(SIZES)
@@ -30,7 +30,7 @@ def test_rows_come_back_in_their_order(count, masks):
     rng = np.random.default_rng(count)
     mask = rng.random((1 if masks == "one for all" else count, 2))
     coords = rng.random((count, 3))
-    product, same = in_few_shapes(run)(
+    product, same = in_buckets(run)(
         {"image_embeddings": np.zeros((1, 8)), "point_coords": coords, "mask_input": mask}
     )
     np.testing.assert_array_equal(same, coords)

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from evitsam_ros.backends.base import Encoded
+from evitsam_ros.backends import Encoded
 from evitsam_ros.segment import Embedding, Frame, Masks, Prompt, PromptError
 from evitsam_ros.segment.iou import mask_iou_matrix
 from evitsam_ros.segment.timing import StageTimer

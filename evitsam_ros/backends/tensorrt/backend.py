@@ -5,11 +5,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from typing import ClassVar
 
 from ...bundle import Bundle, sha256
-from ..base import GPU, BackendError, Network
+from ..base import GPU, Backend, BackendError, Network, Requirement
 from ..device_clock import DeviceClock
 from ..gpu import find_gpu
+from ..registry import register_backend
+from ..runtime import Runtime
 from .api import TensorRtError, find_tensorrt
 from .cuda_memory import Pool, open_cuda
 from .device_preprocess import DevicePreprocess, compile_kernel
@@ -21,12 +24,34 @@ from .rtx_runtime_cache import SUFFIX
 PRECISIONS = ("fp16", "bf16", "fp32", "int8")
 
 
-class TensorRtBackend:
-    """``precisions``: those whose engines are taken, the preferred first."""
+@register_backend
+class TensorRtBackend(Backend):
+    """TensorRT on the GPU of this machine.
+
+    Attributes:
+        precisions: those whose engines are taken, the preferred first.
+    """
 
     name = "tensorrt"
-    precisions = PRECISIONS
-    remedy = "TensorRT comes with JetPack, or by apt from NVIDIA; then: evitsam build BUNDLE"
+    title = "TensorRT"
+    install_hint = "TensorRT comes with JetPack, or by apt from NVIDIA; then: evitsam build BUNDLE"
+    requirements = (
+        Requirement(
+            "TensorRT", (("tensorrt", ("tensorrt",)),), "comes with JetPack, or: apt install tensorrt"
+        ),
+        Requirement(
+            "TensorRT-RTX",
+            (("tensorrt_rtx_bindings", ("tensorrt_rtx_cu12_bindings",)),),
+            "pip install tensorrt-rtx-cu12-bindings tensorrt-rtx-cu12-libs (engines for named GPUs)",
+        ),
+        Requirement(
+            "CUDA bindings",
+            (("cuda", ("cuda-bindings",)), ("pycuda", ("pycuda",))),
+            "pip install cuda-bindings (12.x on JetPack 6), to run engines",
+        ),
+    )
+    auto_rank = 0
+    precisions: ClassVar[tuple[str, ...]] = PRECISIONS
 
     def __init__(self) -> None:
         self._pool: Pool | None = None
@@ -39,6 +64,13 @@ class TensorRtBackend:
         except TensorRtError:
             return None
         return found if find_gpu() else None
+
+    def auto_reason(self, bundle: Bundle) -> str:
+        return "" if self.version() is None else "engine in the cache"
+
+    def gpu_name(self) -> str | None:
+        gpu = find_gpu()
+        return gpu.name if gpu else None
 
     def engine(self, bundle: Bundle, network: str) -> Path:
         """The engine of a network for this GPU and this TensorRT.
@@ -78,7 +110,7 @@ class TensorRtBackend:
         self._opened.append(EngineNetwork(tensorrt, path.read_bytes(), path.name, self._pool, kernels))
         return self._opened[-1]
 
-    def facts(self, bundle: Bundle, network: str, threads: int) -> dict[str, str]:
+    def info(self, bundle: Bundle, network: str, threads: int) -> dict[str, str]:
         # A build may have stored a newer one since.
         path = self._loaded.get(network) or self.engine(bundle, network)
         key = check_entry(path).key
@@ -118,6 +150,25 @@ class TensorRtBackend:
 
 
 def of_precision(precision: str) -> type[TensorRtBackend]:
-    """A backend of its own, as ``tensorrt_int8``, that takes engines of one precision only."""
-    members = {"name": f"tensorrt_{precision}", "precisions": (precision,)}
+    """Make a variant, as ``tensorrt_int8``, that takes engines of one precision only."""
+    members = {
+        "name": f"tensorrt_{precision}",
+        "title": f"TensorRT, {precision}",
+        "auto_rank": None,
+        "variant_of": "tensorrt",
+        "precision": precision,
+        "precisions": (precision,),
+    }
     return type(f"TensorRt{precision.title()}Backend", (TensorRtBackend,), members)
+
+
+for _precision in PRECISIONS:
+    register_backend(of_precision(_precision))
+
+
+def engines_missing(runtime: Runtime) -> bool:
+    """Return whether this machine could run TensorRT engines, and ``runtime`` does not."""
+    return (
+        not any(name.startswith("tensorrt") for name in runtime.backends)
+        and TensorRtBackend().version() is not None
+    )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...bundle import HIGH_RES
-from ..base import BackendError
+from ..base import BackendError, Network
 from .api import TensorRt
 from .cuda_memory import DeviceArray, Pool
 from .rtx_runtime_cache import RuntimeCache
@@ -24,7 +24,7 @@ STAYS = ("image_embeddings", *HIGH_RES)
 MAX_GRAPHS = 16
 
 
-class EngineNetwork:
+class EngineNetwork(Network):
     """One engine with its context. Inputs are NumPy arrays or :class:`DeviceArray`; so are the outputs.
 
     ``kernels``: where TensorRT-RTX keeps what it compiles at the first run.
@@ -153,8 +153,8 @@ class EngineNetwork:
             self.context.set_optimization_profile_async(profile, self.pool.stream)
             self.profile = profile
 
-    def prompts(self, count: int, tokens: int | None = None) -> int:
-        """The most of ``count`` prompts, of ``tokens`` tokens each, that a profile of this decoder holds."""
+    def max_prompts_per_call(self, count: int, usual: int, tokens: int | None = None) -> int:
+        """Return the most of ``count`` prompts, of ``tokens`` tokens each, that a profile holds."""
         fitting = [
             min(most[0], count)
             for least, most in self._prompt_shapes()
@@ -163,7 +163,7 @@ class EngineNetwork:
         return max(fitting, default=count)
 
     def token_limits(self) -> tuple[int, int] | None:
-        """Fewest and most tokens of a prompt; None if this is no decoder."""
+        """Return the min and max tokens of a prompt; None if this is no decoder."""
         if "point_coords" not in self.inputs:
             return None
         shapes = self._prompt_shapes()

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from evitsam_ros.backends import BackendError, Runtime, in_precision, open_runtime
+from evitsam_ros.backends import BackendError, FunctionNetwork, Runtime, in_precision, open_runtime
 from evitsam_ros.backends.device_clock import DeviceClock
 from evitsam_ros.backends.gpu import Gpu
 from evitsam_ros.backends.tensorrt import backend
@@ -277,17 +277,19 @@ def test_pictures_of_several_cameras_share_a_blob_and_an_encoder_call(memory):
 
 def test_as_many_prompts_go_into_a_call_as_a_profile_holds(memory):
     decoder, _ = network(memory, ["point_coords"], "masks", profiles=((1, 16), (64, 256)))
-    runtime = Runtime({"decoder": decoder, "foveal_decoder": lambda inputs: []}, "")
-    counts = [runtime.at_once("decoder", count, usual=16) for count in (1, 16, 40, 64, 200, 1000)]
+    runtime = Runtime({"decoder": decoder, "foveal_decoder": FunctionNetwork(lambda inputs: [])}, "")
+    held = runtime.max_prompts_per_call
+    counts = [held("decoder", count, usual=16) for count in (1, 16, 40, 64, 200, 1000)]
     assert counts == [1, 16, 16, 64, 200, 256]
-    assert [runtime.at_once("foveal_decoder", count, usual=64) for count in (3, 300)] == [3, 64]
+    assert [held("foveal_decoder", count, usual=64) for count in (3, 300)] == [3, 64]
 
 
 def test_prompts_of_many_points_go_to_the_profile_that_holds_them(memory):
     """Seven prompts of 40 tokens fit the second profile alone, which takes at most three of them."""
     decoder, _ = network(memory, ["point_coords"], "masks", profiles=((1, 16, 1, 12), (1, 3, 13, 66)))
-    runtime = Runtime({"decoder": decoder, "encoder": lambda inputs: []}, "")
-    assert [runtime.at_once("decoder", 7, 16, tokens) for tokens in (1, 12, 13, 66)] == [7, 7, 3, 3]
+    runtime = Runtime({"decoder": decoder, "encoder": FunctionNetwork(lambda inputs: [])}, "")
+    held = [runtime.max_prompts_per_call("decoder", 7, 16, tokens) for tokens in (1, 12, 13, 66)]
+    assert held == [7, 7, 3, 3]
     assert runtime.token_limits("decoder") == (1, 66) and runtime.token_limits("encoder") is None
 
 
@@ -414,8 +416,7 @@ def machine(monkeypatch, tmp_path, memory):
     """A machine with a GPU and TensorRT, both made up, and an empty cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     trt = fake_tensorrt(Engine(memory, ["image"], "image_embeddings"))
-    for module in ("tensorrt_backend", "choice"):
-        monkeypatch.setattr(f"evitsam_ros.backends.{module}.find_gpu", lambda: Gpu("Orin", "sm87"))
+    monkeypatch.setattr(backend, "find_gpu", lambda: Gpu("Orin", "sm87"))
     monkeypatch.setattr(backend, "find_tensorrt", lambda: trt)
     monkeypatch.setattr(backend, "open_cuda", lambda: memory)
     return open_bundle(ROOT / "engines" / "lite_sam")
@@ -435,7 +436,7 @@ def test_engines_are_used_when_all_are_there_and_named_when_not(machine, memory)
     assert "encoder: tensorrt 10.3.0 (engine in the cache)" in chosen.description
     assert chosen.description.endswith("Runs on the GPU, Orin.")
     assert "fp16" in chosen.networks["encoder"].name
-    facts = chosen.facts()["encoder"]
+    facts = chosen.info()["encoder"]
     assert (facts["device"], facts["precision"], facts["flags"]) == ("GPU", "fp16", "none")
     assert facts["engine"] == chosen.networks["encoder"].name
     assert facts["engine_sha256"] == hashlib.sha256(b"plan").hexdigest()
@@ -444,9 +445,9 @@ def test_engines_are_used_when_all_are_there_and_named_when_not(machine, memory)
             "lite_sam", name, sha256(file), "tensorrt 10.3.0", "Orin sm87", "fp16", flags=("rewrite",)
         )
         EngineCache().store(key, b"newer", {})
-    assert chosen.facts()["encoder"] == facts, "what runs is what was loaded"
+    assert chosen.info()["encoder"] == facts, "what runs is what was loaded"
     newer = open_runtime(machine)
-    assert newer.facts()["encoder"]["flags"] == "rewrite"
+    assert newer.info()["encoder"]["flags"] == "rewrite"
     newer.close()
     assert memory.held
     for _ in range(2):
@@ -473,7 +474,7 @@ def test_a_precision_that_is_asked_for_is_kept_to(machine):
     assert in_precision("auto", "fp32") == in_precision("tensorrt", "fp32") == "tensorrt_fp32"
     assert in_precision("onnxruntime", "fp32") == "onnxruntime"
     chosen = open_runtime(machine, "tensorrt_fp32")
-    assert {told["precision"] for told in chosen.facts().values()} == {"fp32"}
+    assert {told["precision"] for told in chosen.info().values()} == {"fp32"}
     with pytest.raises(BackendError, match="evitsam build lite_sam --precision int8"):
         open_runtime(machine, "tensorrt_int8")
 

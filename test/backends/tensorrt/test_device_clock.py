@@ -9,7 +9,7 @@ import pytest
 from evitsam_ros.backends.device_clock import DeviceClock
 from evitsam_ros.backends.tensorrt.device_preprocess import DevicePreprocess
 
-from .test_tensorrt_backend import Memory, network
+from .test_backend import Memory, network
 
 
 class TimedMemory(Memory):
