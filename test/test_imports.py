@@ -42,7 +42,7 @@ ALLOWED = {
     },
     "pixel_layouts": {"intensity", "raw_pixels"},
     "profiler": {"backends", "bundle", "encodings", "image_files", "segment", "sources"},
-    "segment": {"backends", "bundle"},
+    "segment": {"backends", "bundle", "deprecation"},
     "sources": {"bags", "image_files", "installed", "natural_order", "video_files"},
     "space": {"compressed", "raw_pixels"},
     "stored_weights": {"bundle", "models"},

@@ -25,7 +25,7 @@ def covering_points(known: list[Prompt], size: tuple[int, int], count: int) -> l
     """
     if not known or count <= 0:
         return grid_prompts(size, int(max(count, 0) ** 0.5))
-    taken = np.concatenate([p.points if len(p.points) else p.box.reshape(2, 2).mean(0)[None] for p in known])
+    taken = np.concatenate([_places(prompt) for prompt in known])
     spots = grid_points(size, PER_SIDE)
     distances = np.linalg.norm(spots[:, None] - taken[None], axis=2).min(1)
     found = []
@@ -34,3 +34,10 @@ def covering_points(known: list[Prompt], size: tuple[int, int], count: int) -> l
         found.append(Prompt(points=spots[farthest][None]))
         distances = np.minimum(distances, np.linalg.norm(spots - spots[farthest], axis=1))
     return found
+
+
+def _places(prompt: Prompt) -> np.ndarray:
+    """Return ``(N, 2)`` pixels where a prompt looks; of a mask alone none."""
+    if prompt.box is None or len(prompt.points):
+        return prompt.points
+    return np.asarray(prompt.box.reshape(2, 2).mean(0)[None])

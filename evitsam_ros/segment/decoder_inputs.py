@@ -73,7 +73,9 @@ def check_tokens(prompt: Prompt, network: str, runtime: Runtime, model: str) -> 
         )
 
 
-def prompt_arrays(prompts: Sequence[Prompt], transform: Transform) -> tuple[np.ndarray, ...]:
+def prompt_arrays(
+    prompts: Sequence[Prompt], transform: Transform
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Prompts of one kind as the decoder's float32 inputs.
 
     Returns:
@@ -83,15 +85,17 @@ def prompt_arrays(prompts: Sequence[Prompt], transform: Transform) -> tuple[np.n
     count = len(prompts)
     coords = transform.coords(np.stack([p.points for p in prompts]))
     labels = np.stack([p.labels for p in prompts])
-    if prompts[0].box is not None:
-        corners = transform.coords(np.stack([p.box for p in prompts]).reshape(count, 2, 2))
+    boxes = [p.box for p in prompts if p.box is not None]
+    if boxes:
+        corners = transform.coords(np.stack(boxes).reshape(count, 2, 2))
         coords = np.concatenate([coords, corners], axis=1)
-        labels = np.concatenate([labels, np.tile(np.float32([2, 3]), (count, 1))], axis=1)
+        labels = np.concatenate([labels, np.tile(np.array([2, 3], np.float32), (count, 1))], axis=1)
     else:
         coords = np.concatenate([coords, np.zeros((count, 1, 2), np.float32)], axis=1)
         labels = np.concatenate([labels, np.full((count, 1), -1, np.float32)], axis=1)
-    if prompts[0].mask is None:
-        masks, has_mask = np.zeros((1, 1, *transform.mask_size), np.float32), np.zeros(1, np.float32)
+    given = [p.mask for p in prompts if p.mask is not None]
+    if given:
+        masks, has_mask = np.stack(given)[:, None], np.ones(count, np.float32)
     else:
-        masks, has_mask = np.stack([p.mask for p in prompts])[:, None], np.ones(count, np.float32)
+        masks, has_mask = np.zeros((1, 1, *transform.mask_size), np.float32), np.zeros(1, np.float32)
     return coords.astype(np.float32), labels.astype(np.float32), masks, has_mask

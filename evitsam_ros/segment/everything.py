@@ -28,7 +28,7 @@ class Thresholds:
         nms: largest box IoU between two kept masks.
         heat: least confidence of a proposal.
         min_area: least area in pixels of the original image.
-        same: largest IoU between the boxes, or guesses, of two prompts that are both decoded.
+        same: largest IoU between the boxes, or proposals' boxes, of two prompts that are both decoded.
         min_region: holes and specks of a mask smaller than this share of it are removed; 0: none. For all
             masks, not everything mode's alone.
     """
@@ -62,7 +62,7 @@ def decode_proposals(
         transform: geometry of the image.
         top_n: at most so many.
         threshold: least heat.
-        boxes: the decoder is told the box beside the point, as in the paper; else it is a guess.
+        boxes: the decoder is told the box beside the point, as in the paper; else as ``proposal_box``.
     """
     heat, distances = heat[0, 0], distances[0]
     rows, cols = (min(n, s) for n, s in zip(transform.visible_cells, heat.shape, strict=True))
@@ -83,10 +83,10 @@ def decode_proposals(
     reach = to_pixels / cells
     low = np.clip(np.minimum(low * to_pixels, points - reach / 2), 0, None)
     high = np.minimum(np.maximum(high * to_pixels, points + reach / 2), size)
-    kind = "box" if boxes else "guess"
+    label, extents = np.ones(1, np.float32), np.concatenate([low, high], axis=1)
     return [
-        Prompt(points=point[None], labels=[1], **{kind: np.concatenate([a, b])})
-        for point, a, b in zip(points, low, high, strict=True)
+        Prompt(point[None], label, box=extent if boxes else None, proposal_box=None if boxes else extent)
+        for point, extent in zip(points, extents, strict=True)
     ]
 
 
@@ -96,10 +96,11 @@ def drop_covered(prompts: list[Prompt], by: list[Prompt], limit: float) -> list[
     Prompts without an extent are kept.
     """
     boxed = [prompt for prompt in (*by, *prompts) if prompt.extent is not None]
+    extents = [prompt.extent for prompt in boxed if prompt.extent is not None]
     if not boxed or limit >= 1:
         return prompts
     order = -np.arange(len(boxed), dtype=np.float32)  # earlier ones win
-    kept = {id(boxed[i]) for i in box_nms(np.stack([p.extent for p in boxed]), order, limit)}
+    kept = {id(boxed[i]) for i in box_nms(np.stack(extents), order, limit)}
     return [prompt for prompt in prompts if prompt.extent is None or id(prompt) in kept]
 
 
@@ -119,7 +120,7 @@ def stability(logits: np.ndarray, offset: float = 1.0) -> np.ndarray:
     """``(M,)`` IoU between the masks cut ``offset`` above and below zero (SAM's stability score)."""
     inner = (logits > offset).sum((1, 2))
     outer = (logits > -offset).sum((1, 2))
-    return inner / np.maximum(outer, 1)
+    return np.asarray(inner / np.maximum(outer, 1))
 
 
 def box_nms(boxes: np.ndarray, scores: np.ndarray, limit: float) -> np.ndarray:

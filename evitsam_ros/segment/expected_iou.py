@@ -37,4 +37,4 @@ def expected_iou(logits: np.ndarray) -> np.ndarray:
     np.reciprocal(probability, out=probability)
     overlap = np.where(inside, probability, 0).sum((-2, -1))
     union = inside.sum((-2, -1)) + probability.sum((-2, -1)) - overlap
-    return (overlap / np.maximum(union, 1e-6)).astype(np.float32)
+    return np.asarray(overlap / np.maximum(union, 1e-6), np.float32)

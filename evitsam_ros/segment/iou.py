@@ -54,7 +54,7 @@ def mask_iou_matrix(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     b = second.reshape(len(second), -1).astype(np.float32)
     both = a @ b.T
     either = a.sum(1)[:, None] + b.sum(1)[None] - both
-    return both / np.maximum(either, 1.0)
+    return np.asarray(both / np.maximum(either, 1.0))
 
 
 def box_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -71,4 +71,4 @@ def box_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     high = np.minimum(first[..., 2:], second[..., 2:])
     both = np.prod(np.clip(high - low, 0, None), axis=-1)
     areas = [np.prod(boxes[..., 2:] - boxes[..., :2], axis=-1) for boxes in (first, second)]
-    return both / np.maximum(areas[0] + areas[1] - both, EPSILON)
+    return np.asarray(both / np.maximum(areas[0] + areas[1] - both, EPSILON))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
@@ -54,12 +55,13 @@ class Masks:
     def visible(self) -> np.ndarray:
         """The logits without the padding's cells, a view ``(M, h', w')``."""
         height, width = self.transform.visible_cells
-        return self.logits[:, :height, :width]
+        visible: np.ndarray = self.logits[:, :height, :width]
+        return visible
 
     @cached_property
     def areas(self) -> np.ndarray:
         """``(M,)`` float64 area in pixels of the original image, to the precision of a low-res cell."""
-        return (self.visible > 0).sum((1, 2)) * self.transform.pixels_per_cell.prod()
+        return np.asarray((self.visible > 0).sum((1, 2)) * self.transform.pixels_per_cell.prod())
 
     @cached_property
     def boxes(self) -> np.ndarray:
@@ -72,7 +74,7 @@ class Masks:
         y0, y1 = _extent(self.visible.max(2) if len(self) else np.zeros((0, 1)))
         height, width = self.image_size
         boxes = np.stack([x0 * scale[0], y0 * scale[1], x1 * scale[0], y1 * scale[1]], axis=1)
-        return np.clip(boxes, 0, (width, height, width, height)).astype(np.float32)
+        return np.asarray(np.clip(boxes, 0, (width, height, width, height)), np.float32)
 
     def select(self, index: np.ndarray | slice) -> Masks:
         """The masks at ``index`` (integers, booleans or a slice)."""
@@ -103,7 +105,7 @@ class Masks:
         height, width = self.image_size
         grown = np.concatenate([np.floor(boxes[:, :2]) - 1, np.ceil(boxes[:, 2:]) + 1], axis=1)
         grown[(boxes[:, 2:] <= boxes[:, :2]).any(1)] = 0
-        return np.clip(grown, 0, (width, height, width, height)).astype(int)
+        return np.asarray(np.clip(grown, 0, (width, height, width, height)), int)
 
     def full(self) -> np.ndarray:
         """``(M, H, W)`` bool masks of the original image."""
@@ -122,7 +124,7 @@ class Masks:
             window[part] = self.object_ids[index]
         return result
 
-    def rle(self) -> list[dict]:
+    def rle(self) -> list[dict[str, Any]]:
         """COCO run-length encodings, counts as str."""
         return [encode_rle(mask) for mask in self.full()]
 

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
 from .masks import Masks
+from .prompt import Prompt
 
 
 def object_colours(ids: np.ndarray) -> np.ndarray:
@@ -21,7 +24,7 @@ def object_colours(ids: np.ndarray) -> np.ndarray:
 
 
 def draw_overlay(
-    image: np.ndarray, masks: Masks, alpha: float = 0.5, prompts: list | None = None
+    image: np.ndarray, masks: Masks, alpha: float = 0.5, prompts: Sequence[Prompt] | None = None
 ) -> np.ndarray:
     """Draw masks, their outlines and, where given, their prompts.
 
@@ -38,7 +41,7 @@ def draw_overlay(
 
 
 def draw_label_map(
-    image: np.ndarray, labels: np.ndarray, alpha: float = 0.5, prompts: list | None = None
+    image: np.ndarray, labels: np.ndarray, alpha: float = 0.5, prompts: Sequence[Prompt] | None = None
 ) -> np.ndarray:
     """As :func:`draw_overlay`, from a ``(H, W)`` uint16 label map."""
     inside = labels > 0
@@ -65,7 +68,7 @@ def _outline(picture: np.ndarray, labels: np.ndarray, painted: np.ndarray) -> No
     np.copyto(picture, painted, where=border[..., None])
 
 
-def _draw_prompt(image: np.ndarray, prompt) -> None:
+def _draw_prompt(image: np.ndarray, prompt: Prompt) -> None:
     size = max(3, max(image.shape) // 160)
     if prompt.box is not None:
         x0, y0, x1, y1 = (round(float(v)) for v in prompt.box)

@@ -39,16 +39,17 @@ def looks_at(prompt: Prompt) -> np.ndarray | None:
     if prompt.mask is not None:
         return None
     if len(prompt.points) == 1:  # nearly all prompts of everything mode: a mean of one would cost them more
-        return prompt.points[0] if prompt.labels[0] == 1 else None
+        point: np.ndarray = prompt.points[0]
+        return point if prompt.labels[0] == 1 else None
     points = prompt.points[prompt.labels == 1]
-    return points.mean(0) if len(points) else None
+    return np.asarray(points.mean(0)) if len(points) else None
 
 
 def sees_coarsely(points: np.ndarray, outline: np.ndarray, transform: Transform) -> np.ndarray:
     """``(M,)`` bool: whether views around ``(M, 2)`` points show :func:`outlines` in large cells."""
     closest = Views.around(points, transform).closest
     length = outline[:, : closest.shape[1], : closest.shape[2]]
-    return (length * ~closest).sum((1, 2)) > COARSE * length.sum((1, 2))
+    return np.asarray((length * ~closest).sum((1, 2)) > COARSE * length.sum((1, 2)))
 
 
 @dataclass(frozen=True)
@@ -94,12 +95,12 @@ class Views:
         height, width = shapes[-1]
         outline = outline[:, :height, :width]
         # By level first, and cells with outline before others: so parents come before their children.
-        scores = []
+        by_level = []
         for level, stride in enumerate(strides):
             length = _sums(outline, stride)
             before = 10 * (length > 0) - level - 100 * (stride == 1)
-            scores.append((length + 1e4 * before).reshape(len(outline), -1))
-        scores = np.concatenate(scores, axis=1)
+            by_level.append((length + 1e4 * before).reshape(len(outline), -1))
+        scores = np.concatenate(by_level, axis=1)
         chosen = np.zeros(scores.shape, bool)
         if most := min(SPLITS, sum(h * w for h, w in shapes[:-1])):
             best = np.argpartition(-scores, most - 1, axis=1)[:, :most]
@@ -173,7 +174,8 @@ class Views:
         row, cell = np.nonzero(self._leaves())
         # Sixteen logits of a cell come as y, x of its quarters, then y, x within them.
         values = masks.reshape(-1, 2, 2, 2, 2).transpose(0, 1, 3, 2, 4).reshape(-1, FINE, FINE)
-        end, pictures = sum(h * w for h, w in self.shapes), []
+        end = sum(h * w for h, w in self.shapes)
+        pictures: list[np.ndarray] = []
         for split, (h, w) in zip(self.split[::-1], self.shapes[::-1], strict=True):
             picture = np.empty((len(masks), FINE * h, FINE * w), np.float32)
             own = (cell >= end - h * w) & (cell < end)
@@ -230,7 +232,7 @@ def outlines(logits: np.ndarray, transform: Transform) -> np.ndarray:
 
 def _sums(cells: np.ndarray, side: int) -> np.ndarray:
     """Over squares: ``(M, h * side, w * side)`` -> ``(M, h, w)`` float32."""
-    return _blocks(cells, side).sum((3, 4), dtype=np.float32)
+    return np.asarray(_blocks(cells, side).sum((3, 4), dtype=np.float32))
 
 
 def _blocks(picture: np.ndarray, side: int) -> np.ndarray:

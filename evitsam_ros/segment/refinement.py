@@ -26,12 +26,13 @@ def look_again_at(segmenter: Segmenter, embedding: Embedding, masks: Masks) -> M
 
     Where that draws something else, the first look's mask stays.
     """
-    points = [looks_at(prompt) for prompt in masks.prompts]
-    rows = np.array([row for row, point in enumerate(points) if point is not None], int)
-    if not len(rows):
+    points = {row: looks_at(prompt) for row, prompt in enumerate(masks.prompts)}
+    focused = {row: point for row, point in points.items() if point is not None}
+    if not focused or masks.levels is None:
         return masks
+    rows = np.array(list(focused), int)
     outline = outlines(masks.logits[rows], masks.transform)
-    coarse = sees_coarsely(np.stack([points[row] for row in rows]), outline, masks.transform)
+    coarse = sees_coarsely(np.stack(list(focused.values())), outline, masks.transform)
     rows, outline = rows[coarse], outline[coarse]
     logits = masks.logits.copy()
     for members, _ in segmenter.batches([masks.prompts[row] for row in rows], foveal=True):

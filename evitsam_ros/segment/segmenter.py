@@ -241,7 +241,8 @@ class Segmenter:
             rank = iou if multimask else self._rank(batch[0], iou, low_res, transform)
             kept = _Kept.of(iou, rank, multimask, least_score)
             return kept, low_res[kept.prompts, kept.masks]
-        views = Views.around(np.stack([looks_at(prompt) for prompt in batch]), transform)
+        points = [point for point in map(looks_at, batch) if point is not None]
+        views = Views.around(np.stack(points), transform)
         drawn, iou = self.runtime.decode_foveal(embedding.data, coords, labels, views.cells())
         kept = _Kept.of(iou, iou, multimask, least_score)
         return kept, views[kept.prompts].place(drawn[kept.prompts, kept.masks])

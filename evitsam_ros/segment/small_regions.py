@@ -54,4 +54,4 @@ def _small(cells: np.ndarray, limit: float, connectivity: int) -> np.ndarray:
     areas[0] = areas.max() + 1
     small = areas < limit
     small[1 + areas[1:].argmax()] = False
-    return small[labels]
+    return np.asarray(small[labels])

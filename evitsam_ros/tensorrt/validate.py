@@ -85,10 +85,13 @@ def prompts_for(image: np.ndarray, count: int = 4) -> list[Prompt]:
 
 
 def proposals_for(image: np.ndarray) -> list[list[Prompt]]:
-    """The same places as proposals: told as boxes beside their points, and as points with a guess."""
+    """Make proposals at the same places: points with a box, and points with a ``proposal_box``."""
     boxes = [prompt.box for prompt in prompts_for(image) if prompt.box is not None]
+    middles = [box.reshape(2, 2).mean(0)[None] for box in boxes]
+    pairs = list(zip(middles, boxes, strict=True))
     return [
-        [Prompt(box.reshape(2, 2).mean(0)[None], **{kind: box}) for box in boxes] for kind in ("box", "guess")
+        [Prompt(point, box=box) for point, box in pairs],
+        [Prompt(point, proposal_box=box) for point, box in pairs],
     ]
 
 

@@ -28,7 +28,8 @@ def describe(embedding: np.ndarray, masks: np.ndarray, cells: tuple[float, float
         or [np.zeros(len(seen), np.float32)]
     )[: len(masks)]
     means = shares @ (seen - seen.mean(0)) / np.maximum(shares.sum(1, keepdims=True), 1e-6)
-    return (means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-6)).astype(np.float32)
+    norms = np.linalg.norm(means, axis=1, keepdims=True)
+    return np.asarray(means / np.maximum(norms, 1e-6), np.float32)
 
 
 def alike(first: np.ndarray, second: np.ndarray, likeness: float) -> np.ndarray:
@@ -36,8 +37,8 @@ def alike(first: np.ndarray, second: np.ndarray, likeness: float) -> np.ndarray:
 
     Descriptions of length 0, as on a uniform embedding, tell nothing, and are like any other.
     """
-    blank = ~first.any(1)[:, None] | ~second.any(1)[None]
-    return blank | (first @ second.T >= likeness)
+    blank = [~np.any(descriptions, axis=1, keepdims=True) for descriptions in (first, second)]
+    return np.asarray(blank[0] | blank[1].T | (first @ second.T >= likeness))
 
 
 def assign(scores: np.ndarray, least: float) -> list[tuple[int, int]]:

@@ -40,7 +40,7 @@ class Flow:
         inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
         index = np.where(inside, y * width + x, 0).ravel()
         moved = np.take(masks.reshape(len(masks), -1), index, axis=1) & inside.ravel()
-        return moved.reshape(len(masks), *inside.shape)
+        return np.asarray(moved.reshape(len(masks), *inside.shape))
 
     def similarity(self, mask: np.ndarray) -> np.ndarray:
         """``(2, 3)``: how what is now under a mask ``(h, w)`` has moved, turned and grown; cells to cells."""
@@ -49,10 +49,10 @@ class Flow:
         there = self.cells[rows, columns]
         if len(here) >= ENOUGH:
             step = len(here) // SAMPLES + 1
-            pair = (np.ascontiguousarray(points[::step]) for points in (there, here))
-            fitted, _ = cv2.estimateAffinePartial2D(*pair, ransacReprojThreshold=1.0)
+            before, after = (np.ascontiguousarray(points[::step]) for points in (there, here))
+            fitted, _ = cv2.estimateAffinePartial2D(before, after, ransacReprojThreshold=1.0)
             if fitted is not None:
-                return fitted
+                return np.asarray(fitted)
         shift = np.median(here - there, axis=0) if len(here) else np.zeros(2)
         return np.hstack([np.eye(2), shift[:, None]])
 
@@ -61,11 +61,12 @@ class FlowEstimator:
     """Flow from frame to frame; DIS optical flow (Kroeger et al., ECCV 2016) of OpenCV."""
 
     def __init__(self) -> None:
-        self._flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self._before: np.ndarray | None = None
         self._size: tuple[int, int] | None = None
 
     def reset(self) -> None:
+        """Forget the last frame."""
         self._before = None
 
     def update(self, image: np.ndarray, transform: Transform) -> Flow | None:
@@ -79,8 +80,10 @@ class FlowEstimator:
         self._before, self._size = grey, transform.size
         if before is None or size != transform.size:
             return None
-        small = min(grey.shape) < LEAST
-        field = np.zeros((*grey.shape, 2), np.float32) if small else self._flow.calc(grey, before, None)
+        if min(grey.shape) < LEAST:
+            return Flow(_in_cells(np.zeros((*grey.shape, 2), np.float32), transform))
+        # Without an array to start from, which the stubs require.
+        field = self._flow.calc(grey, before, None)  # type: ignore[call-overload]
         return Flow(_in_cells(field, transform))
 
 

@@ -24,7 +24,7 @@ def carry(prompt: Prompt, matrix: np.ndarray, transform: Transform) -> Prompt:
     def moved(points: np.ndarray) -> np.ndarray:
         # From pixels to cells, whose centres lie at whole numbers, and back.
         cells = points / scale - 0.5
-        return ((cells @ matrix[:, :2].T + matrix[:, 2] + 0.5) * scale).astype(np.float32)
+        return np.asarray((cells @ matrix[:, :2].T + matrix[:, 2] + 0.5) * scale, np.float32)
 
     points = moved(prompt.points) if len(prompt.points) else prompt.points
     growth = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
@@ -36,7 +36,9 @@ def carry(prompt: Prompt, matrix: np.ndarray, transform: Transform) -> Prompt:
         reach = np.maximum((box[2:] - box[:2]) / 2 * growth, 0.5)
         return np.concatenate([centre - reach, centre + reach])
 
-    return replace(prompt, points=points, box=moved_box(prompt.box), guess=moved_box(prompt.guess))
+    return replace(
+        prompt, points=points, box=moved_box(prompt.box), proposal_box=moved_box(prompt.proposal_box)
+    )
 
 
 def resized(prompt: Prompt, before: tuple[int, int], now: tuple[int, int]) -> Prompt:
@@ -46,7 +48,9 @@ def resized(prompt: Prompt, before: tuple[int, int], now: tuple[int, int]) -> Pr
     def moved(box: np.ndarray | None) -> np.ndarray | None:
         return None if box is None else box * np.tile(scale, 2)
 
-    return replace(prompt, points=prompt.points * scale, box=moved(prompt.box), guess=moved(prompt.guess))
+    return replace(
+        prompt, points=prompt.points * scale, box=moved(prompt.box), proposal_box=moved(prompt.proposal_box)
+    )
 
 
 def in_view(prompt: Prompt, size: tuple[int, int]) -> Prompt:
@@ -72,4 +76,4 @@ def prompt_of(mask: np.ndarray, embedding: Embedding) -> Prompt:
     size = np.array([width, height])
     point = np.minimum((np.array([columns[nearest], rows[nearest]]) + 0.5) * scale, size - 0.5)
     box = np.concatenate([low * scale, np.minimum(high * scale, size)])
-    return Prompt(points=point[None], labels=[1], box=box)
+    return Prompt(points=point[None], box=box)

@@ -96,10 +96,10 @@ class Follower:
             return
         for followed in self.objects.values():
             if followed.mask is not None and followed.mask.any():
-                self._move(followed, flow, embedding)
+                self._move(followed, followed.mask, flow, embedding)
 
-    def _move(self, followed: Followed, flow: Flow, embedding: Embedding) -> None:
-        moved = flow.move(followed.mask[None])[0]
+    def _move(self, followed: Followed, mask: np.ndarray, flow: Flow, embedding: Embedding) -> None:
+        moved = flow.move(mask[None])[0]
         followed.prompt = carry(followed.prompt, flow.similarity(moved), embedding.transform)
         if moved.any():
             followed.mask = moved
@@ -137,28 +137,27 @@ class Follower:
             return True
         if score < options.score * followed.score:
             return False
-        alone = followed.lost or followed.mask is None
-        least = options.likeness if alone else options.still_alike
+        before = None if followed.lost else followed.mask
+        least = options.likeness if before is None else options.still_alike
         if not alike(look[None], followed.description[None], least)[0, 0]:
             return False
-        if alone:
+        if before is None:
             return True
-        before = max(1, int(followed.mask.sum()))
-        growth = mask.sum() / before
-        overlap = float(mask_iou(followed.mask, mask))
+        growth = mask.sum() / max(1, int(before.sum()))
+        overlap = float(mask_iou(before, mask))
         return overlap >= options.overlap and 1 / options.growth <= growth <= options.growth
 
     def _keep(
         self, followed: Followed, masks: Masks, index: int, look: np.ndarray, embedding: Embedding
     ) -> None:
         score = float(masks.scores[index])
-        first = followed.description is None
-        followed.score = score if first else 0.9 * followed.score + 0.1 * score
-        mixed = look if first else 0.9 * followed.description + 0.1 * look
+        known = followed.description
+        followed.score = score if known is None else 0.9 * followed.score + 0.1 * score
+        mixed = look if known is None else 0.9 * known + 0.1 * look
         followed.description = mixed / max(float(np.linalg.norm(mixed)), 1e-6)
-        followed.mask = masks.visible[index] > 0
+        followed.mask = mask = masks.visible[index] > 0
         followed.missed, followed.lost = 0, False
-        followed.prompt = _on_its_mask(followed, embedding)
+        followed.prompt = _on_its_mask(followed.prompt, mask, embedding)
 
     def _miss(self, followed: Followed) -> None:
         followed.missed += 1
@@ -166,19 +165,18 @@ class Follower:
             followed.lost = True
 
 
-def _on_its_mask(followed: Followed, embedding: Embedding) -> Prompt:
-    """The prompt after an answer: points that left the mask, all of them, go back into its middle."""
-    prompt = followed.prompt
+def _on_its_mask(prompt: Prompt, mask: np.ndarray, embedding: Embedding) -> Prompt:
+    """Move the points into the middle of the mask if all of them have left it."""
     if prompt.box is not None:
         return prompt
     cells = np.floor(prompt.points / embedding.transform.pixels_per_cell).astype(int)
-    height, width = followed.mask.shape
+    height, width = mask.shape
     inside = [
-        0 <= x < width and 0 <= y < height and bool(followed.mask[y, x])
+        0 <= x < width and 0 <= y < height and bool(mask[y, x])
         for (x, y), label in zip(cells, prompt.labels, strict=True)
         if label
     ]
     if any(inside):
         return prompt
-    around = prompt_of(followed.mask, embedding)
+    around = prompt_of(mask, embedding)
     return replace(prompt, points=around.points, labels=around.labels)

@@ -62,7 +62,7 @@ def test_proposals_are_the_peaks_best_first_with_their_boxes():
     assert len(decode_proposals(heat[None, None], distances[None], transform, 1, 0.1)) == 1
     points = decode_proposals(heat[None, None], distances[None], transform, 10, 0.1, boxes=False)
     assert [p.box for p in points] == [None, None]
-    np.testing.assert_array_equal(points[0].guess, prompts[0].box)
+    np.testing.assert_array_equal(points[0].proposal_box, prompts[0].box)
 
 
 def disc(x: float, y: float, radius: float, sharp: float = 20.0) -> np.ndarray:

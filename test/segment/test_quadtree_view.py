@@ -97,7 +97,7 @@ def test_what_the_foveal_decoder_cannot_take_looks_nowhere():
 
 
 def test_a_guess_is_not_told_to_the_decoder():
-    plain, guess = Prompt(points=[(50, 60)]), Prompt(points=[(50, 60)], guess=(40, 50, 70, 80))
+    plain, guess = Prompt(points=[(50, 60)]), Prompt(points=[(50, 60)], proposal_box=(40, 50, 70, 80))
     for one, other in zip(prompt_arrays([plain], WIDE), prompt_arrays([guess], WIDE), strict=True):
         np.testing.assert_array_equal(one, other)
 

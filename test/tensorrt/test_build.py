@@ -182,7 +182,7 @@ def test_profiles_cover_what_the_segmenter_sends():
     sent = [(count, cells) for count in (1, 17, FOVEAL_CHUNK) for cells in kinds]
     assert all(least[0] <= n <= most[0] and least[1] <= k <= most[1] for n, k in [best, *sent])
     transform = Transform((480, 640), 640, 640, (160, 160))
-    for kind in ("box", "guess"):
+    for kind in ("box", "proposal_box"):
         labels = prompt_arrays([Prompt(points=[(9, 9)], **{kind: (5, 5, 20, 20)})], transform)[1]
         assert views["point_labels"][0][1] <= labels.shape[1] <= views["point_labels"][2][1]
     assert views["point_labels"] == ((1, 2), (64, 2), (64, 12))
