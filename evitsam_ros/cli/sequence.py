@@ -118,7 +118,7 @@ def _answer(
             raise
         # A smaller frame among others costs its own masks, and not those of the others.
         log.warning("without masks: frame %s: %s", later, error)
-        return segmenter.nothing(frame)
+        return segmenter.empty_result(frame)
 
 
 def _annotations(masks: Masks, image: int, first: int) -> list[dict]:

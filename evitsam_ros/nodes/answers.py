@@ -60,7 +60,7 @@ class Answers:
             job: says when the frame came, and in which session.
         """
         self._keep_up(settings, frame.stamp or job.arrived, job.session)
-        self.segmenter.min_region = self.segmenter.thresholds().but(**settings.thresholds()).min_region
+        self.segmenter.min_region = self.segmenter.thresholds().replace(**settings.thresholds()).min_region
         if settings.mode == "everything":
             masks, names = self._everything(frame, settings, time.monotonic() - job.arrived)
         else:
@@ -84,7 +84,7 @@ class Answers:
     def _everything(
         self, frame: Frame, settings: FrameSettings, waited: float
     ) -> tuple[Masks, dict[int, str]]:
-        limits = self.segmenter.thresholds().but(**settings.thresholds())
+        limits = self.segmenter.thresholds().replace(**settings.thresholds())
         answer = self._camera.everything if settings.track else self.segmenter.everything
         budget = self._latency_budget(settings.latency_budget_ms / 1e3, waited)
         masks = answer(frame, settings.top_n, limits, budget=budget)
@@ -101,7 +101,7 @@ class Answers:
         if not prompts:
             camera.reset()
             self._health.note("objects_lost", [])
-            return self.segmenter.nothing(frame), {}
+            return self.segmenter.empty_result(frame), {}
         if track:
             masks = camera.prompted(frame, prompts)
             self._health.note("objects_lost", camera.follower.lost)

@@ -3,8 +3,8 @@
 
 from .budget import LatencyBudget
 from .embedding import Embedding
-from .everything import Thresholds
 from .frame import Frame
+from .mask_filter import Thresholds
 from .mask_generator import GeneratorOptions, MaskGenerator
 from .masks import Masks
 from .overlay import draw_label_map, draw_overlay

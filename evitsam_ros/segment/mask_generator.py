@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .budget import LatencyBudget
-from .coverage import SHARE, covering_points
 from .embedding import Embedding
-from .everything import Thresholds, choose, drop_covered, grid_prompts
 from .frame import Frame
+from .mask_filter import Thresholds, filter_masks
 from .masks import Masks
 from .prompt import Prompt
-from .refinement import look_again_at
+from .proposals import SHARE, covering_points, grid_prompts, suppress_duplicate_prompts
+from .refinement import refine_masks
 from .small_regions import clean_masks
 from .timing import StageTimer, add_timings
 
@@ -97,7 +97,7 @@ class MaskGenerator:
             prompts,
             multimask=any(prompt.box is None for prompt in prompts),
             foveal=options.foveal and options.points_per_side is None,
-            least_score=thresholds.score,
+            min_score=thresholds.pred_iou_thresh,
             min_region=0.0,  # of the kept masks, below
         )
         masks = self._filter(embedding, decoded, thresholds, timer)
@@ -116,8 +116,10 @@ class MaskGenerator:
             return grid_prompts(size, options.points_per_side)
         count, extra = options.max_prompts, list(extra)[: options.max_prompts]
         with timer.stage("propose"):
-            proposed = self.segmenter.propose(embedding, count, thresholds.heat)
-        prompts = [*extra, *drop_covered(proposed, extra, thresholds.same)][:count]
+            proposed = self.segmenter.propose(embedding, count, thresholds.objectness_thresh)
+        prompts = [*extra, *suppress_duplicate_prompts(proposed, extra, thresholds.proposal_nms_thresh)][
+            :count
+        ]
         if bundle.has_proposals and bundle.proposals_as == "points":
             spare = min(count - len(prompts), int(count * SHARE))
             prompts += covering_points(prompts, size, spare)
@@ -129,11 +131,11 @@ class MaskGenerator:
         """Choose among the decoded masks, refine those that are kept, and clean them."""
         options = self.options
         with timer.stage("filter"):
-            masks = choose(decoded, thresholds)
+            masks = filter_masks(decoded, thresholds)
         foveal = options.foveal and options.points_per_side is None and self.segmenter.bundle.has_foveal
         if foveal and options.refine:
             with timer.stage("look again"):
-                masks = look_again_at(self.segmenter, embedding, masks)
+                masks = refine_masks(self.segmenter, embedding, masks)
         if thresholds.min_region > 0:
             with timer.stage("clean"):
                 masks = replace(masks, logits=masks.logits.copy())

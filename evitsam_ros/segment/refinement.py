@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything mode's second look: draw the chosen masks again, by looking along their outlines."""
+"""Everything mode's refinement pass: decode kept masks again, by views along their outlines."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .quadtree_view import Views, looks_at, outlines, sees_coarsely
 if TYPE_CHECKING:
     from .segmenter import Segmenter
 
-#: Min IoU of a second look's mask with the first one's.
+#: Min IoU of a refined mask with the first one.
 SAME_OBJECT = 0.5
 
 
-def look_again_at(segmenter: Segmenter, embedding: Embedding, masks: Masks) -> Masks:
-    """Redraw the masks whose outlines their prompts saw coarsely.
+def refine_masks(segmenter: Segmenter, embedding: Embedding, masks: Masks) -> Masks:
+    """Decode again the masks whose outlines their prompts saw coarsely.
 
-    Where that draws something else, the first look's mask stays.
+    Where the new mask is of something else, the first one stays.
     """
     points = {row: looks_at(prompt) for row, prompt in enumerate(masks.prompts)}
     focused = {row: point for row, point in points.items() if point is not None}

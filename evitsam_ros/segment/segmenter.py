@@ -11,15 +11,17 @@ import numpy as np
 
 from ..backends import Encoded, Runtime, open_runtime
 from ..bundle import Bundle, open_bundle
+from ..deprecation import renamed_keywords, warn_renamed
 from .budget import LatencyBudget
 from .decoder_inputs import batches, check_tokens, prompt_arrays
 from .embedding import Embedding
-from .everything import Thresholds, decode_proposals, grid_prompts
 from .expected_iou import expected_iou, is_ambiguous
 from .frame import Frame
+from .mask_filter import Thresholds
 from .mask_generator import GeneratorOptions, MaskGenerator
 from .masks import Masks
 from .prompt import Prompt, check_prompts
+from .proposals import decode_proposals, grid_prompts
 from .quadtree_view import Views, looks_at
 from .small_regions import clean_masks
 from .timing import StageTimer
@@ -73,27 +75,28 @@ class Segmenter:
         self._ahead: list[_Ahead] = []
 
     @classmethod
+    @renamed_keywords(avoid="exclude")
     def open(
         cls,
         model: str | Path,
         backend: str = "auto",
         threads: int = 0,
-        avoid: frozenset[str] = frozenset(),
+        exclude: frozenset[str] = frozenset(),
     ) -> Segmenter:
         """Open a bundle by name or folder.
 
         Args:
             model: a bundle's name, or its folder.
-            backend: ``auto``, ``tensorrt``, ``onnxruntime``, ``openvino`` or ``torch``.
+            backend: ``auto``, or a backend's name.
             threads: CPU threads for a network; 0: as many as there are cores.
-            avoid: runtimes that ``auto`` does not choose, as they failed.
+            exclude: backends that ``auto`` passes over because they failed.
 
         Raises:
             BundleError: the bundle is missing or damaged.
             BackendError: the backend is unknown or not installed.
         """
         bundle = open_bundle(model)
-        return cls(bundle, open_runtime(bundle, backend, threads, avoid))
+        return cls(bundle, open_runtime(bundle, backend, threads, exclude))
 
     @property
     def description(self) -> str:
@@ -149,20 +152,26 @@ class Segmenter:
             return self.runtime.encode(blob), timer.seconds
 
     def nothing(self, frame: Frame) -> Masks:
-        """The answer when nothing was asked for, without running a network."""
+        """Do as :meth:`empty_result`; deprecated."""
+        warn_renamed("Segmenter.nothing", "Segmenter.empty_result")
+        return self.empty_result(frame)
+
+    def empty_result(self, frame: Frame) -> Masks:
+        """Return no masks of a frame, without running a network."""
         empty = np.zeros((0, *self.bundle.mask_size), np.float32)
         return Masks(empty, np.zeros(0, np.float32), np.zeros(0, int), self._transform(frame))
 
     def _transform(self, frame: Frame) -> Transform:
         return Transform.of(self.bundle, frame.size)
 
+    @renamed_keywords(least_score="min_score")
     def decode(
         self,
         embedding: Embedding,
         prompts: Sequence[Prompt],
         multimask: bool = False,
         foveal: bool = False,
-        least_score: float = -np.inf,
+        min_score: float = -np.inf,
         min_region: float | None = None,
     ) -> Masks:
         """Decode prompts, all in one batch.
@@ -174,7 +183,7 @@ class Segmenter:
                 by predicted IoU (of a lone point also by what the masks expect, see ``Bundle.expected_iou``).
             foveal: look closely at each prompt's points only, where the bundle can: many times faster; the
                 same masks, whose outlines are the coarser the farther they are from the points.
-            least_score: leave out masks of less predicted IoU.
+            min_score: leave out masks of less predicted IoU.
             min_region: remove holes and specks smaller than this share of their mask; None: as
                 :attr:`min_region`.
 
@@ -197,7 +206,7 @@ class Segmenter:
         with timer.stage("decode"):
             for members, network in self.batches(prompts, foveal and self.bundle.has_foveal):
                 batch = [prompts[index] for index in members]
-                kept, part = self._decode_batch(embedding, batch, network, multimask, least_score)
+                kept, part = self._decode_batch(embedding, batch, network, multimask, min_score)
                 into = slice(drawn, drawn + len(kept.scores))
                 logits[into], scores[into], levels[into] = part, kept.scores, kept.masks
                 rows[into] = np.array(members)[kept.prompts] * depth + kept.places
@@ -231,7 +240,7 @@ class Segmenter:
         batch: list[Prompt],
         network: str,
         multimask: bool,
-        least_score: float,
+        min_score: float,
     ) -> tuple[_Kept, np.ndarray]:
         """What is kept of prompts of one kind, and its low-res logits ``(K, h, w)``."""
         transform = embedding.transform
@@ -239,12 +248,12 @@ class Segmenter:
         if network == "decoder":
             low_res, iou = self.runtime.decode(embedding.data, coords, labels, masks, has_mask)
             rank = iou if multimask else self._rank(batch[0], iou, low_res, transform)
-            kept = _Kept.of(iou, rank, multimask, least_score)
+            kept = _Kept.of(iou, rank, multimask, min_score)
             return kept, low_res[kept.prompts, kept.masks]
         points = [point for point in map(looks_at, batch) if point is not None]
         views = Views.around(np.stack(points), transform)
         drawn, iou = self.runtime.decode_foveal(embedding.data, coords, labels, views.cells())
-        kept = _Kept.of(iou, iou, multimask, least_score)
+        kept = _Kept.of(iou, iou, multimask, min_score)
         return kept, views[kept.prompts].place(drawn[kept.prompts, kept.masks])
 
     def _rank(self, prompt: Prompt, iou: np.ndarray, masks: np.ndarray, transform: Transform) -> np.ndarray:
@@ -258,48 +267,52 @@ class Segmenter:
         height, width = transform.visible_cells
         return (1 - share) * iou + share * expected_iou(masks[..., :height, :width])
 
-    def propose(self, embedding: Embedding, top_n: int = 64, heat: float | None = None) -> list[Prompt]:
-        """Prompts for the whole image, best first: AutoPPN's where the bundle has it, else a square grid.
+    @renamed_keywords(top_n="max_prompts", heat="objectness_thresh")
+    def propose(
+        self, embedding: Embedding, max_prompts: int = 64, objectness_thresh: float | None = None
+    ) -> list[Prompt]:
+        """Propose prompts for the whole image: AutoPPN's, best first, or a square grid without it.
 
         Args:
             embedding: of the frame.
-            top_n: at most so many; a grid has the largest square number that is not more.
-            heat: least confidence of a proposal; by default the bundle's.
+            max_prompts: at most so many; a grid has the largest square number that is not more.
+            objectness_thresh: min confidence of a proposal; None: the bundle's.
 
         Raises:
-            ValueError: ``top_n`` is not 1 to 1024.
+            ValueError: ``max_prompts`` is not 1 to 1024.
         """
-        if not 1 <= top_n <= 1024:
-            raise ValueError(f"top_n is {top_n}; expected 1 to 1024")
+        if not 1 <= max_prompts <= 1024:
+            raise ValueError(f"max_prompts is {max_prompts}; expected 1 to 1024")
         if not self.bundle.has_proposals:
-            return grid_prompts(embedding.transform.size, max(1, int(top_n**0.5)))
-        threshold = self.thresholds().but(heat=heat).heat
+            return grid_prompts(embedding.transform.size, max(1, int(max_prompts**0.5)))
+        threshold = self.thresholds().replace(objectness_thresh=objectness_thresh).objectness_thresh
         maps = self.runtime.propose(embedding.data)
         boxes = self.bundle.proposals_as == "boxes"
-        return decode_proposals(*maps, embedding.transform, top_n, threshold, boxes)
+        return decode_proposals(*maps, embedding.transform, max_prompts, threshold, boxes)
 
     def thresholds(self) -> Thresholds:
-        """The bundle's own thresholds for everything mode, or the defaults."""
-        return Thresholds().but(**self.bundle.thresholds)
+        """Return the bundle's own thresholds for everything mode, or the defaults."""
+        return Thresholds.from_description(self.bundle.thresholds)
 
+    @renamed_keywords(top_n="max_prompts", grid="points_per_side", also="extra_prompts", look_again="refine")
     def everything(
         self,
         image: np.ndarray | Frame | Embedding,
-        top_n: int = 64,
+        max_prompts: int = 64,
         thresholds: Thresholds | None = None,
-        grid: int | None = None,
-        also: Sequence[Prompt] = (),
+        points_per_side: int | None = None,
+        extra_prompts: Sequence[Prompt] = (),
         budget: LatencyBudget | None = None,
         foveal: bool = True,
-        look_again: bool = True,
+        refine: bool = True,
     ) -> Masks:
         """Generate the masks of all objects of an image; see :class:`.mask_generator.MaskGenerator`."""
         options = GeneratorOptions(
-            max_prompts=top_n,
+            max_prompts=max_prompts,
             thresholds=thresholds,
-            points_per_side=grid,
+            points_per_side=points_per_side,
             foveal=foveal,
-            refine=look_again,
+            refine=refine,
             budget=budget,
         )
-        return MaskGenerator(self, options).generate(image, also)
+        return MaskGenerator(self, options).generate(image, extra_prompts)

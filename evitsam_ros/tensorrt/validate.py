@@ -14,8 +14,8 @@ from ..backends import Encoded, FunctionNetwork, Network, Runtime
 from ..bundle import NETWORKS, Bundle
 from ..segment import Masks, Prompt, Segmenter
 from ..segment.decoder_inputs import prompt_arrays
-from ..segment.everything import stability
 from ..segment.iou import mask_iou, mask_overlap
+from ..segment.mask_filter import stability
 from ..segment.quadtree_view import Views, looks_at
 from ..segment.transform import Transform, preprocess
 from .rounding import run_as_written

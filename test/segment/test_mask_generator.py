@@ -23,13 +23,15 @@ def same(a, b) -> bool:
 
 
 def test_the_predictor_delegates_with_all_options(segmenter, embedding):
-    thresholds = segmenter.thresholds().but(score=0.3, stability=0.3)
+    thresholds = segmenter.thresholds().replace(pred_iou_thresh=0.3, stability_score_thresh=0.3)
     extra = [Prompt(points=[(220, 90)])]
     options = GeneratorOptions(24, thresholds, foveal=True, refine=False)
     expected = MaskGenerator(segmenter, options).generate(embedding, extra)
-    assert same(segmenter.everything(embedding, 24, thresholds, also=extra, look_again=False), expected)
+    assert same(segmenter.everything(embedding, 24, thresholds, extra_prompts=extra, refine=False), expected)
     grid = MaskGenerator(segmenter, GeneratorOptions(thresholds=thresholds, points_per_side=4))
-    assert same(segmenter.everything(embedding, thresholds=thresholds, grid=4), grid.generate(embedding))
+    assert same(
+        segmenter.everything(embedding, thresholds=thresholds, points_per_side=4), grid.generate(embedding)
+    )
 
 
 @pytest.mark.parametrize("option", [{"foveal": False}, {"refine": False}, {"max_prompts": 16}])
@@ -50,7 +52,7 @@ def test_timings_are_those_of_the_call_and_in_the_order_of_the_work(segmenter, p
     assert {"preprocess", "encode"} | set(found.timings) == set(of_frame.timings)
     parts = [embedding.timings, decoded.timings, found.timings, of_frame.timings]
     assert all(seconds > 0 for part in parts for seconds in part.values())
-    assert not segmenter.nothing(Frame(photograph)).timings
+    assert not segmenter.empty_result(Frame(photograph)).timings
 
 
 def test_a_budget_counts_what_the_frame_has_taken_before(segmenter, embedding):

@@ -30,7 +30,9 @@ def test_a_bundle_says_what_is_removed_and_everything_mode_does_so_last(bundle_f
     segmenter = Segmenter(with_share, opened.runtime)
     assert segmenter.min_region == 0.1
     embedding = segmenter.embed(photograph)
-    found = segmenter.everything(embedding, top_n=9)
-    plain = segmenter.everything(embedding, top_n=9, thresholds=segmenter.thresholds().but(min_region=0.0))
+    found = segmenter.everything(embedding, max_prompts=9)
+    plain = segmenter.everything(
+        embedding, max_prompts=9, thresholds=segmenter.thresholds().replace(min_region=0.0)
+    )
     assert len(found) == len(plain) > 0
     np.testing.assert_array_equal(found.visible, remove_small_regions(plain.visible, 0.1))

@@ -168,7 +168,7 @@ def test_low_scores_are_left_out_and_nothing_else(photograph, multimask):
     prompts += segmenter.propose(embedding, 32)
     everything = segmenter.decode(embedding, prompts, multimask, foveal=True)
     least = float(np.median(everything.scores))
-    good = segmenter.decode(embedding, prompts, multimask, foveal=True, least_score=least)
+    good = segmenter.decode(embedding, prompts, multimask, foveal=True, min_score=least)
     expected = everything.select(everything.scores >= least)
     assert len(everything) == len(prompts) * (3 if multimask else 1) > len(good) > 0
     np.testing.assert_array_equal(good.logits, expected.logits)
@@ -205,7 +205,7 @@ def test_masks_are_roughly_the_decoders(photograph):
 def test_a_second_look_draws_what_the_decoder_draws(photograph):
     segmenter = Segmenter.open("lite_sam")
     embedding = segmenter.embed(photograph)
-    once = segmenter.everything(embedding, 64, look_again=False)
+    once = segmenter.everything(embedding, 64, refine=False)
     twice = segmenter.everything(embedding, 64)
     np.testing.assert_array_equal(once.scores, twice.scores)
     whole = segmenter.decode(embedding, twice.prompts, multimask=True)
@@ -221,15 +221,17 @@ def test_a_second_look_draws_what_the_decoder_draws(photograph):
 def test_a_second_look_takes_prompts_of_every_kind(photograph):
     """As with tracking, where known objects are asked for by points and boxes beside the proposals."""
     segmenter = Segmenter.open("lite_sam")
-    loose = segmenter.thresholds().but(score=0.0, stability=0.0, nms=1.0, same=1.0)
+    loose = segmenter.thresholds().replace(
+        pred_iou_thresh=0.0, stability_score_thresh=0.0, box_nms_thresh=1.0, proposal_nms_thresh=1.0
+    )
     also = [
         Prompt(points=[(220, 90), (230, 120)]),
         boxed(180, 20, 280, 160),
         Prompt(box=(180, 20, 280, 160)),
         Prompt(points=[(220, 90)], mask=disc(20.0, 70.0, 28.0)),
     ]
-    found = segmenter.everything(photograph, 24, loose, also=also)
-    once = segmenter.everything(photograph, 24, loose, also=also, look_again=False)
+    found = segmenter.everything(photograph, 24, loose, extra_prompts=also)
+    once = segmenter.everything(photograph, 24, loose, extra_prompts=also, refine=False)
     assert {id(prompt) for prompt in found.prompts} >= {id(prompt) for prompt in also}
     changed = (found.logits != once.logits).any((1, 2))
     assert changed.any() and (agreement(found, once)[changed] >= 0.45).all()
