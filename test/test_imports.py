@@ -47,7 +47,7 @@ ALLOWED = {
     "space": {"compressed", "raw_pixels"},
     "stored_weights": {"bundle", "models"},
     "tensorrt": {"backends", "bundle", "models", "segment", "sources"},
-    "tracking": {"segment"},
+    "tracking": {"deprecation", "segment"},
 }
 #: Import name -> rosdep key, where they differ.
 KEYS = {

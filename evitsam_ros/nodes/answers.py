@@ -104,7 +104,7 @@ class Answers:
             return self.segmenter.empty_result(frame), {}
         if track:
             masks = camera.prompted(frame, prompts)
-            self._health.note("objects_lost", camera.follower.lost)
+            self._health.note("objects_lost", camera.prompt_tracker.lost)
         else:
             clipped = [replace(p.clipped(frame.size), object_id=i) for i, p in prompts.items()]
             embedding = self.segmenter.embed(frame)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +14,10 @@ from ..deprecation import renamed_keywords, warn_renamed
 from .budget import LatencyBudget
 from .decoder_inputs import batches, check_tokens, prompt_arrays
 from .embedding import Embedding
-from .expected_iou import expected_iou, is_ambiguous
 from .frame import Frame
 from .mask_filter import Thresholds
 from .mask_generator import GeneratorOptions, MaskGenerator
+from .mask_ranking import Selection, rank_masks
 from .masks import Masks
 from .prompt import Prompt, check_prompts
 from .proposals import decode_proposals, grid_prompts
@@ -26,35 +25,6 @@ from .quadtree_view import Views, looks_at
 from .small_regions import clean_masks
 from .timing import StageTimer
 from .transform import Transform, preprocess, resized_shape
-
-
-@dataclass(frozen=True, eq=False)
-class _Ahead:
-    """An embedding that was made together with others, and its share of the time."""
-
-    frame: Frame
-    data: Encoded
-    timings: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class _Kept:
-    """Which masks of a decoder call are answers: ``(K,)`` numbers of their prompts in the call, of the masks
-    among a prompt's three, of their places among a prompt's answers, and their predicted IoU."""
-
-    prompts: np.ndarray
-    masks: np.ndarray
-    places: np.ndarray
-    scores: np.ndarray
-
-    @classmethod
-    def of(cls, iou: np.ndarray, rank: np.ndarray, multimask: bool, least: float) -> _Kept:
-        """Of predicted IoU ``(B, 3)``: all masks, or each prompt's first by ``rank (B, 3)``; without those
-        below ``least``."""
-        chosen = np.tile(np.arange(iou.shape[1]), (len(iou), 1)) if multimask else rank.argmax(1)[:, None]
-        found = np.take_along_axis(iou, chosen, axis=1)
-        prompts, places = np.nonzero(~(found < least))  # NaN stays, for whoever proves a runtime
-        return cls(prompts, chosen[prompts, places], places, found[prompts, places])
 
 
 class Segmenter:
@@ -72,7 +42,7 @@ class Segmenter:
         self.bundle = bundle
         self.runtime = runtime
         self.min_region = self.thresholds().min_region
-        self._ahead: list[_Ahead] = []
+        self._ahead: list[tuple[Frame, Embedding]] = []
 
     @classmethod
     @renamed_keywords(avoid="exclude")
@@ -118,13 +88,31 @@ class Segmenter:
             ValueError: the image has another shape or type.
         """
         frame = image if isinstance(image, Frame) else Frame(image)
-        made = next((made for made in self._ahead if made.frame is frame), None)
-        if made is None:
-            data, timings = self._encode([frame])
-        else:
-            self._ahead.remove(made)
-            data, timings = made.data, made.timings
-        return Embedding(data, self._transform(frame), frame.stamp, frame.frame_id, timings)
+        for index, (known, embedding) in enumerate(self._ahead):
+            if known is frame:
+                del self._ahead[index]
+                return embedding
+        return self.embed_batch([frame])[0]
+
+    def embed_batch(self, frames: Sequence[Frame]) -> list[Embedding]:
+        """Encode several frames in one call, of one camera or of several.
+
+        Where ``runtime.batch``, the largest number of frames, is more than 1, this is faster than one call
+        for each frame.
+
+        Args:
+            frames: to encode, at least one.
+
+        Returns:
+            The embedding of each frame; its timings are an equal share of the call.
+        """
+        data, timings = self._encode(frames)
+        share = {stage: seconds / len(frames) for stage, seconds in timings.items()}
+        parts = [data] if len(frames) == 1 else [data[i : i + 1] for i in range(len(frames))]
+        return [
+            Embedding(part, self._transform(frame), frame.stamp, frame.frame_id, share)
+            for frame, part in zip(frames, parts, strict=True)
+        ]
 
     def embed_ahead(self, frames: Sequence[Frame]) -> None:
         """Encode frames in one call, for :meth:`embed` of the same frames; earlier ones are forgotten.
@@ -132,11 +120,8 @@ class Segmenter:
         Several cameras gain by it where ``runtime.batch`` is more than 1, the most frames that fit.
         """
         self._ahead = []
-        if len(frames) < 2:
-            return
-        data, timings = self._encode(frames)
-        share = {stage: seconds / len(frames) for stage, seconds in timings.items()}
-        self._ahead = [_Ahead(frame, data[i : i + 1], share) for i, frame in enumerate(frames)]
+        if len(frames) > 1:
+            self._ahead = list(zip(frames, self.embed_batch(frames), strict=True))
 
     def _encode(self, frames: Sequence[Frame]) -> tuple[Encoded, Mapping[str, float]]:
         """Encode N frames in one call; the arrays stay on the runtime's device. With seconds by stage."""
@@ -241,31 +226,21 @@ class Segmenter:
         network: str,
         multimask: bool,
         min_score: float,
-    ) -> tuple[_Kept, np.ndarray]:
+    ) -> tuple[Selection, np.ndarray]:
         """What is kept of prompts of one kind, and its low-res logits ``(K, h, w)``."""
         transform = embedding.transform
         coords, labels, masks, has_mask = prompt_arrays(batch, transform)
         if network == "decoder":
             low_res, iou = self.runtime.decode(embedding.data, coords, labels, masks, has_mask)
-            rank = iou if multimask else self._rank(batch[0], iou, low_res, transform)
-            kept = _Kept.of(iou, rank, multimask, min_score)
+            share = 0.0 if multimask else self.bundle.expected_iou
+            rank = rank_masks(batch[0], iou, low_res, transform, share)
+            kept = Selection.choose(iou, rank, multimask, min_score)
             return kept, low_res[kept.prompts, kept.masks]
         points = [point for point in map(looks_at, batch) if point is not None]
         views = Views.around(np.stack(points), transform)
         drawn, iou = self.runtime.decode_foveal(embedding.data, coords, labels, views.cells())
-        kept = _Kept.of(iou, iou, multimask, min_score)
+        kept = Selection.choose(iou, iou, multimask, min_score)
         return kept, views[kept.prompts].place(drawn[kept.prompts, kept.masks])
-
-    def _rank(self, prompt: Prompt, iou: np.ndarray, masks: np.ndarray, transform: Transform) -> np.ndarray:
-        """``(B, 3)``: by what prompts like this one choose among their ``masks (B, 3, h, w)``.
-
-        Predicted IoU; for a lone point the bundle's share of it is replaced by what the masks expect.
-        """
-        share = self.bundle.expected_iou
-        if not share or not is_ambiguous(prompt):
-            return iou
-        height, width = transform.visible_cells
-        return (1 - share) * iou + share * expected_iou(masks[..., :height, :width])
 
     @renamed_keywords(top_n="max_prompts", heat="objectness_thresh")
     def propose(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A prompt goes where the picture under its object goes."""
+"""Move prompts with the image under their objects."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ..segment import Embedding, Prompt, PromptError
 from ..segment.transform import Transform
 
 
-def carry(prompt: Prompt, matrix: np.ndarray, transform: Transform) -> Prompt:
-    """A prompt after a motion; a box keeps its sides upright and grows with its object.
+def warp_prompt(prompt: Prompt, matrix: np.ndarray, transform: Transform) -> Prompt:
+    """Move a prompt; a box stays upright and grows with its object.
 
     Args:
         prompt: in pixels of the original image.
@@ -41,8 +41,8 @@ def carry(prompt: Prompt, matrix: np.ndarray, transform: Transform) -> Prompt:
     )
 
 
-def resized(prompt: Prompt, before: tuple[int, int], now: tuple[int, int]) -> Prompt:
-    """A prompt given on an image of ``before`` (H, W) pixels, on the same image of ``now`` (H, W) pixels."""
+def resize_prompt(prompt: Prompt, before: tuple[int, int], now: tuple[int, int]) -> Prompt:
+    """Scale a prompt from an image of ``before`` (H, W) pixels to one of ``now`` (H, W) pixels."""
     scale = np.array([now[1] / before[1], now[0] / before[0]], np.float32)
 
     def moved(box: np.ndarray | None) -> np.ndarray | None:
@@ -54,7 +54,7 @@ def resized(prompt: Prompt, before: tuple[int, int], now: tuple[int, int]) -> Pr
 
 
 def in_view(prompt: Prompt, size: tuple[int, int]) -> Prompt:
-    """The prompt cut to an image of (H, W) pixels; points outside are dropped.
+    """Cut a prompt to an image of (H, W) pixels; points outside are dropped.
 
     Raises:
         PromptError: nothing of it is in view.
@@ -65,8 +65,8 @@ def in_view(prompt: Prompt, size: tuple[int, int]) -> Prompt:
     return replace(prompt, points=prompt.points[inside], labels=prompt.labels[inside]).clipped(size)
 
 
-def prompt_of(mask: np.ndarray, embedding: Embedding) -> Prompt:
-    """The box around ``mask (h, w)`` bool on the visible cells, and its cell nearest to its middle."""
+def prompt_from_mask(mask: np.ndarray, embedding: Embedding) -> Prompt:
+    """Make a prompt of ``mask (h, w)`` bool on the visible cells: its box, and its most central cell."""
     rows, columns = np.nonzero(mask)
     scale = embedding.transform.pixels_per_cell
     low = np.array([columns.min(), rows.min()])

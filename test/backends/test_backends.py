@@ -200,6 +200,9 @@ def test_frames_embedded_together_are_what_they_are_alone(bundle_folder, photogr
     assert calls == [1]
     segmenter.embed(frames[0])
     assert calls == [1, 1]
+    together = segmenter.embed_batch(frames)
+    assert calls == [1, 1, 1] and [e.stamp for e in together] == [1.0, 2.0]
+    assert together[0].timings == together[1].timings and together[0].timings["encode"] > 0
 
 
 def test_unknown_backend_names_the_choices(bundle_folder):

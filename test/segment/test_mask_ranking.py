@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from evitsam_ros.segment import Prompt, Segmenter
-from evitsam_ros.segment.expected_iou import expected_iou
+from evitsam_ros.segment.mask_ranking import expected_iou
 
 RNG = np.random.default_rng(5)
 
