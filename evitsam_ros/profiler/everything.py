@@ -61,7 +61,7 @@ def segment_anythings_way(
 
 def _full_size(masks: Masks):
     """``(H, W)`` float32 logits of each mask."""
-    rows, columns = masks.transform.picture
+    rows, columns = masks.transform.image_cells
     height, width = masks.image_size
     for logits in masks.logits:
         seen = logits[: int(np.ceil(rows)), : int(np.ceil(columns))]

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..backends import Runtime
 from .prompt import Prompt, PromptError
-from .quadtree_view import looks_at
+from .quadtree_view import focus_point
 from .transform import Transform
 
 #: Prompts a decoder call where the runtime does not say: on a CPU 16 cost the same a prompt as 64, at a
@@ -46,7 +46,7 @@ def batches(
     """
     kinds: dict[tuple[str, int, bool, bool], list[int]] = {}
     for index, prompt in enumerate(prompts):
-        network = "foveal_decoder" if foveal and looks_at(prompt) is not None else "decoder"
+        network = "foveal_decoder" if foveal and focus_point(prompt) is not None else "decoder"
         kind = (network, len(prompt.points), prompt.box is not None, prompt.mask is not None)
         kinds.setdefault(kind, []).append(index)
     for (network, *_), members in kinds.items():

@@ -97,7 +97,7 @@ def box_nms(boxes: np.ndarray, scores: np.ndarray, max_iou: float) -> np.ndarray
 def filter_masks(masks: Masks, thresholds: Thresholds) -> Masks:
     """Return the masks that pass score, stability, area and NMS, best first, with ids 1, 2, 3, …"""
     good = masks.scores >= thresholds.pred_iou_thresh
-    good &= stability(masks.visible) >= thresholds.stability_score_thresh
+    good &= stability(masks.unpadded_logits) >= thresholds.stability_score_thresh
     good &= masks.areas >= thresholds.min_area
     masks = masks.select(good)
     masks = masks.select(box_nms(masks.boxes, masks.scores, thresholds.box_nms_thresh))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures for people: masks over the image, an object's colour stable over frames."""
+"""Drawings for people: masks over the image, an object's colour stable over frames."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def draw_label_map(
     """As :func:`draw_overlay`, from a ``(H, W)`` uint16 label map."""
     inside = labels > 0
     result = image.copy()
-    # Paint inside the box of all objects only: most pictures are mostly background.
+    # Paint inside the box of all objects only: most images are mostly background.
     rows, cols = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
     if len(rows):
         window = np.s_[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
@@ -59,13 +59,13 @@ def draw_label_map(
     return result
 
 
-def _outline(picture: np.ndarray, labels: np.ndarray, painted: np.ndarray) -> None:
+def _outline(image: np.ndarray, labels: np.ndarray, painted: np.ndarray) -> None:
     """Draw the borders between labels in the full colour of the object."""
     border = np.zeros(labels.shape, bool)
     border[:, 1:] |= labels[:, 1:] != labels[:, :-1]
     border[1:] |= labels[1:] != labels[:-1]
     border &= labels > 0
-    np.copyto(picture, painted, where=border[..., None])
+    np.copyto(image, painted, where=border[..., None])
 
 
 def _draw_prompt(image: np.ndarray, prompt: Prompt) -> None:

@@ -13,7 +13,7 @@ from ..deprecation import renamed_keywords, warn_renamed
 
 #: Label of a point that the object does not contain, and of one that it does.
 BACKGROUND, FOREGROUND = 0, 1
-#: More prompts than this (a grid of 32 x 32) in one call are refused: no scene needs them, and they would
+#: More prompts than this (a grid of 32 x 32) in one call are rejected: no scene needs them, and they would
 #: block the node.
 MAX_PROMPTS = 1024
 MAX_POINTS = 64
@@ -29,7 +29,7 @@ class PromptError(ValueError):
 class Prompt:
     """One object to segment. Coordinates are pixels of the original image, (0, 0) its top-left corner.
 
-    :meth:`parse` makes one of lists and tuples, and says so to a type checker.
+    :meth:`parse` makes one of lists and tuples, with types to match.
 
     Attributes:
         points: ``(N, 2)`` float32 x, y.

@@ -53,7 +53,7 @@ def decode_proposals(
     cells = np.array(heat.shape[::-1])
     to_pixels = transform.pixels_per_cell * np.array(transform.mask_size[::-1])
     size = np.array([transform.size[1], transform.size[0]])
-    # A click at the edge of the last cell may fall just outside the picture.
+    # A click at the edge of the last cell may fall just outside the image.
     points = np.minimum(centre * to_pixels, size - 0.5)
     reach = to_pixels / cells
     low = np.clip(np.minimum(low * to_pixels, points - reach / 2), 0, None)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a prompt looks at: closely where it matters, coarsely elsewhere, to the edges of the picture.
+"""Quadtree views: the cells of the embedding that the foveal decoder reads for a prompt.
 
-A view is a quadtree over the embedding: large cells over the whole picture, some of which are split into
-four, and these again, down to the embedding's own. All views of a call have as many cells. A prompt that is
-new looks around its point (:meth:`Views.around`); one whose mask is known looks along the outline of it
+A view is a quadtree over the embedding: large cells over the whole image, some of which are split into
+four, and these again, down to the embedding's own. All views of a call have as many cells. For a new prompt
+cells are split around its point (:meth:`Views.around`), for a known mask along its outline
 (:meth:`Views.along`).
 """
 
@@ -20,19 +20,19 @@ from .prompt import Prompt
 from .transform import Transform
 
 #: Cells along a side of the square around a point that each level but the outermost shows; an even number.
-RING = 4
+RING_CELLS = 4
 #: The outermost level's cells are the first of which no more lie along a side of the embedding.
 OUTERMOST = 5
 #: Cells that a view along an outline splits, at most.
 SPLITS = 48
-#: Share of an outline in large cells from which on it is worth a second look.
+#: Share of an outline in large cells from which on it is refined.
 COARSE = 0.1
 #: Logits along a side of a cell.
-FINE = 4
+LOGITS_PER_CELL = 4
 
 
-def looks_at(prompt: Prompt) -> np.ndarray | None:
-    """The middle ``(2,)`` of a prompt's foreground points, pixels.
+def focus_point(prompt: Prompt) -> np.ndarray | None:
+    """Return the mean ``(2,)`` of a prompt's foreground points, pixels.
 
     None if it has none, or a mask: the foveal decoder takes no masks and has no box prior.
     """
@@ -45,8 +45,8 @@ def looks_at(prompt: Prompt) -> np.ndarray | None:
     return np.asarray(points.mean(0)) if len(points) else None
 
 
-def sees_coarsely(points: np.ndarray, outline: np.ndarray, transform: Transform) -> np.ndarray:
-    """``(M,)`` bool: whether views around ``(M, 2)`` points show :func:`outlines` in large cells."""
+def needs_refinement(points: np.ndarray, outline: np.ndarray, transform: Transform) -> np.ndarray:
+    """Return ``(M,)`` bool: whether views around ``(M, 2)`` points show :func:`outlines` in large cells."""
     closest = Views.around(points, transform).closest
     length = outline[:, : closest.shape[1], : closest.shape[2]]
     return np.asarray((length * ~closest).sum((1, 2)) > COARSE * length.sum((1, 2)))
@@ -54,13 +54,13 @@ def sees_coarsely(points: np.ndarray, outline: np.ndarray, transform: Transform)
 
 @dataclass(frozen=True)
 class Views:
-    """Views of M prompts on one picture.
+    """Views of M prompts on one image.
 
     Attributes:
         strides: of the levels, outermost first, in cells of the embedding; each is half of the one before.
         split: for each level ``(M, h, w)`` bool: which of its cells are split into four. A cell that does not
             exist is not split, and none of the last level.
-        transform: geometry of the picture.
+        transform: geometry of the image.
     """
 
     strides: tuple[int, ...]
@@ -69,14 +69,14 @@ class Views:
 
     @classmethod
     def around(cls, points: np.ndarray, transform: Transform) -> Views:
-        """Around ``(M, 2)`` points x, y in pixels: a square of RING x RING cells at every level."""
+        """Make views around ``(M, 2)`` points x, y in pixels: RING_CELLS squared cells at every level."""
         strides = _strides(transform, OUTERMOST)
         shapes = _shapes(transform, strides)
-        centres = (points / transform.pixels_per_cell / FINE)[:, ::-1]
+        centres = (points / transform.pixels_per_cell / LOGITS_PER_CELL)[:, ::-1]
         corners, sides, split = np.zeros((len(points), 2), int), np.array(shapes[0]), []
         for stride, shape in zip(strides[1:], shapes[:-1], strict=True):
-            low, side = 2 * corners, np.minimum(2 * sides, RING)
-            wanted = 2 * np.rint((centres / stride - RING / 2) / 2).astype(int)
+            low, side = 2 * corners, np.minimum(2 * sides, RING_CELLS)
+            wanted = 2 * np.rint((centres / stride - RING_CELLS / 2) / 2).astype(int)
             corners = np.clip(wanted, low, low + 2 * sides - side)
             sides = side
             within = [
@@ -89,7 +89,7 @@ class Views:
 
     @classmethod
     def along(cls, outline: np.ndarray, transform: Transform) -> Views:
-        """Along :func:`outlines` ``(M, h, w)``, where they are longest first."""
+        """Make views along :func:`outlines` ``(M, h, w)``, where they are longest first."""
         strides = _strides(transform)
         shapes = _shapes(transform, strides)
         height, width = shapes[-1]
@@ -122,8 +122,8 @@ class Views:
         leaves = self._leaves()
         return np.concatenate(numbers).astype(np.int32)[np.nonzero(leaves)[1]].reshape(len(leaves), -1)
 
-    def place(self, masks: np.ndarray) -> np.ndarray:
-        """Masks of the views' cells ``(M, 16 * K)`` -> low-res logits of the picture ``(M, h, w)``.
+    def scatter_to_image(self, masks: np.ndarray) -> np.ndarray:
+        """Place logits of the views' cells ``(M, 16 * K)`` in low-res logits of the image ``(M, h, w)``.
 
         Coarser levels are interpolated bilinearly, between levels too.
         """
@@ -136,7 +136,7 @@ class Views:
             for mask, target in zip(coarse, whole, strict=True):
                 cv2.resize(mask, target.shape[::-1], dst=target)
             there = np.nonzero(parents)
-            _blocks(whole, 2 * FINE)[there] = _blocks(picture, 2 * FINE)[there]
+            _blocks(whole, 2 * LOGITS_PER_CELL)[there] = _blocks(picture, 2 * LOGITS_PER_CELL)[there]
         if whole.shape[1:] == self.transform.mask_size:
             return whole
         # Beyond the last cells the mask goes on: full-size masks are interpolated between these and the ones
@@ -173,19 +173,23 @@ class Views:
         """
         row, cell = np.nonzero(self._leaves())
         # Sixteen logits of a cell come as y, x of its quarters, then y, x within them.
-        values = masks.reshape(-1, 2, 2, 2, 2).transpose(0, 1, 3, 2, 4).reshape(-1, FINE, FINE)
+        values = (
+            masks.reshape(-1, 2, 2, 2, 2)
+            .transpose(0, 1, 3, 2, 4)
+            .reshape(-1, LOGITS_PER_CELL, LOGITS_PER_CELL)
+        )
         end = sum(h * w for h, w in self.shapes)
         pictures: list[np.ndarray] = []
         for split, (h, w) in zip(self.split[::-1], self.shapes[::-1], strict=True):
-            picture = np.empty((len(masks), FINE * h, FINE * w), np.float32)
+            picture = np.empty((len(masks), LOGITS_PER_CELL * h, LOGITS_PER_CELL * w), np.float32)
             own = (cell >= end - h * w) & (cell < end)
             end -= h * w
-            _blocks(picture, FINE)[(row[own], *np.divmod(cell[own] - end, w))] = values[own]
+            _blocks(picture, LOGITS_PER_CELL)[(row[own], *np.divmod(cell[own] - end, w))] = values[own]
             if pictures:
                 there = np.nonzero(split)
-                x = _blocks(pictures[-1], 2 * FINE)[there]
+                x = _blocks(pictures[-1], 2 * LOGITS_PER_CELL)[there]
                 means = (x[:, ::2, ::2] + x[:, 1::2, ::2] + x[:, ::2, 1::2] + x[:, 1::2, 1::2]) / 4
-                _blocks(picture, FINE)[there] = means
+                _blocks(picture, LOGITS_PER_CELL)[there] = means
             pictures.append(picture)
         return pictures[::-1]
 
@@ -198,7 +202,7 @@ def _halved(cells: np.ndarray) -> np.ndarray:
 def _grid(transform: Transform) -> tuple[int, int]:
     """(h, w) of the embedding."""
     height, width = transform.mask_size
-    return height // FINE, width // FINE
+    return height // LOGITS_PER_CELL, width // LOGITS_PER_CELL
 
 
 def _strides(transform: Transform, outermost: int = 0) -> tuple[int, ...]:
@@ -210,9 +214,9 @@ def _strides(transform: Transform, outermost: int = 0) -> tuple[int, ...]:
 
 
 def _shapes(transform: Transform, strides: tuple[int, ...]) -> list[tuple[int, int]]:
-    """(h, w) of each level, in its cells: those that the picture touches, of the first level."""
+    """(h, w) of each level, in its cells: those that the image touches, of the first level."""
     whole = _grid(transform)
-    seen = [-(-cells // (FINE * strides[0])) for cells in transform.visible_cells]
+    seen = [-(-cells // (LOGITS_PER_CELL * strides[0])) for cells in transform.visible_cells]
     height, width = (min(a, side // strides[0]) for a, side in zip(seen, whole, strict=True))
     return [(height * strides[0] // stride, width * strides[0] // stride) for stride in strides]
 
@@ -227,7 +231,7 @@ def outlines(logits: np.ndarray, transform: Transform) -> np.ndarray:
     changes[:, : rows - 1, :columns] |= down
     changes[:, :rows, 1:columns] |= right
     changes[:, :rows, : columns - 1] |= right
-    return _sums(changes, FINE)
+    return _sums(changes, LOGITS_PER_CELL)
 
 
 def _sums(cells: np.ndarray, side: int) -> np.ndarray:

@@ -21,7 +21,7 @@ from .mask_ranking import Selection, rank_masks
 from .masks import Masks
 from .prompt import Prompt, check_prompts
 from .proposals import decode_proposals, grid_prompts
-from .quadtree_view import Views, looks_at
+from .quadtree_view import Views, focus_point
 from .small_regions import clean_masks
 from .timing import StageTimer
 from .transform import Transform, preprocess, resized_shape
@@ -236,11 +236,11 @@ class Segmenter:
             rank = rank_masks(batch[0], iou, low_res, transform, share)
             kept = Selection.choose(iou, rank, multimask, min_score)
             return kept, low_res[kept.prompts, kept.masks]
-        points = [point for point in map(looks_at, batch) if point is not None]
+        points = [point for point in map(focus_point, batch) if point is not None]
         views = Views.around(np.stack(points), transform)
         drawn, iou = self.runtime.decode_foveal(embedding.data, coords, labels, views.cells())
         kept = Selection.choose(iou, iou, multimask, min_score)
-        return kept, views[kept.prompts].place(drawn[kept.prompts, kept.masks])
+        return kept, views[kept.prompts].scatter_to_image(drawn[kept.prompts, kept.masks])
 
     @renamed_keywords(top_n="max_prompts", heat="objectness_thresh")
     def propose(

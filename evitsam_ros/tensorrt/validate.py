@@ -16,7 +16,7 @@ from ..segment import Masks, Prompt, Segmenter
 from ..segment.decoder_inputs import prompt_arrays
 from ..segment.iou import mask_iou, mask_overlap
 from ..segment.mask_filter import stability
-from ..segment.quadtree_view import Views, looks_at
+from ..segment.quadtree_view import Views, focus_point
 from ..segment.transform import Transform, preprocess
 from .rounding import run_as_written
 
@@ -113,7 +113,7 @@ def feeds_for(
             feeds["decoder"].append({**said, "mask_input": mask, "has_mask_input": has_mask})
         for group in proposals_for(image):
             said, *_ = _read(group, encoded, transform)
-            views = Views.around(np.stack([looks_at(prompt) for prompt in group]), transform)
+            views = Views.around(np.stack([focus_point(prompt) for prompt in group]), transform)
             feeds["foveal_decoder"].append({**said, "cells": views.cells()})
     return feeds
 
@@ -176,8 +176,8 @@ def _compare(wanted: Any, found: Any) -> NetworkProof:
 
 
 def _mask_ious(wanted: Masks, found: Masks) -> list[float]:
-    certain = stability(wanted.visible) >= LEAST_STABILITY
-    right, ours = wanted.visible[certain] > 0, found.visible[certain] > 0
+    certain = stability(wanted.unpadded_logits) >= LEAST_STABILITY
+    right, ours = wanted.unpadded_logits[certain] > 0, found.unpadded_logits[certain] > 0
     _, cells = mask_overlap(right, ours)
     return mask_iou(right, ours)[cells >= LEAST_CELLS].tolist()
 

@@ -90,7 +90,7 @@ class FlowEstimator:
 def _in_cells(field: np.ndarray, transform: Transform) -> np.ndarray:
     """Convert displacements in pixels of the small image to positions in cells."""
     rows, columns = transform.visible_cells
-    height, width = transform.picture  # the last cell may be partly padding
+    height, width = transform.image_cells  # the last cell may be partly padding
     per_pixel = np.array([width / field.shape[1], height / field.shape[0]], np.float32)
     x, y = np.meshgrid(np.arange(columns, dtype=np.float32), np.arange(rows, dtype=np.float32))
     place = ((np.stack([x, y], axis=-1) + 0.5) / per_pixel - 0.5).astype(np.float32)

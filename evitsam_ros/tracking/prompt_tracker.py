@@ -138,7 +138,7 @@ class PromptTracker:
             embedding: of the frame, as given to :meth:`predict`.
             masks: decoded from :meth:`prompts`, one each.
         """
-        found = masks.visible > 0
+        found = masks.unpadded_logits > 0
         data, sides = np.asarray(embedding.data.image_embeddings), embedding.transform.mask_size
         looks = appearance_embeddings(data, found, (sides[0] / data.shape[2], sides[1] / data.shape[3]))
         fitting = []
@@ -179,7 +179,7 @@ class PromptTracker:
         followed.score = score if known is None else 0.9 * followed.score + 0.1 * score
         mixed = look if known is None else 0.9 * known + 0.1 * look
         followed.appearance = mixed / max(float(np.linalg.norm(mixed)), 1e-6)
-        followed.mask = mask = masks.visible[index] > 0
+        followed.mask = mask = masks.unpadded_logits[index] > 0
         followed.missed, followed.lost = 0, False
         followed.prompt = _prompt_on_mask(followed.prompt, mask, embedding)
 

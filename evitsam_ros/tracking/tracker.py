@@ -150,8 +150,8 @@ class Tracker:
         Returns:
             The masks of confirmed tracks.
         """
-        asked = masks.prompts or [prompt_from_mask(mask, embedding) for mask in masks.visible > 0]
-        found = masks.visible > 0
+        asked = masks.prompts or [prompt_from_mask(mask, embedding) for mask in masks.unpadded_logits > 0]
+        found = masks.unpadded_logits > 0
         sides = embedding.transform.mask_size
         data = np.asarray(embedding.data.image_embeddings)
         cells = (sides[0] / data.shape[2], sides[1] / data.shape[3])

@@ -41,12 +41,12 @@ def test_a_lone_point_takes_the_mask_that_the_bundle_ranks_first(shipped):
     assert shipped[0].bundle.expected_iou == 0.8
     prompts = [Prompt(points=[xy]) for xy in RNG.uniform(20, 460, (24, 2))]
     three = taken(shipped, 0.0, prompts, multimask=True)
-    predicted, expected = three.scores.reshape(-1, 3), expected_iou(three.visible).reshape(-1, 3)
+    predicted, expected = three.scores.reshape(-1, 3), expected_iou(three.unpadded_logits).reshape(-1, 3)
     choices = set()
     for share in (0.0, 0.8, 1.0):
         best = ((1 - share) * predicted + share * expected).argmax(1)
         masks = taken(shipped, share, prompts)
-        assert (masks.levels == best).all()
+        assert (masks.mask_indices == best).all()
         # What is said of it stays the predicted IoU, which compares with other prompts'.
         assert masks.scores == pytest.approx(predicted[np.arange(len(best)), best], abs=1e-6)
         choices.add(tuple(best))
@@ -60,4 +60,4 @@ def test_a_lone_point_takes_the_mask_that_the_bundle_ranks_first(shipped):
 )
 def test_of_prompts_that_say_more_predicted_iou_alone_takes_the_mask(shipped, prompt):
     three = taken(shipped, 0.0, [prompt], multimask=True)
-    assert taken(shipped, 1.0, [prompt]).levels[0] == three.scores.argmax()
+    assert taken(shipped, 1.0, [prompt]).mask_indices[0] == three.scores.argmax()

@@ -3,13 +3,20 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evitsam_ros.bundle import FOVEAL_STRIDES
 from evitsam_ros.segment import Masks, Prompt, Segmenter
 from evitsam_ros.segment.decoder_inputs import prompt_arrays
-from evitsam_ros.segment.quadtree_view import RING, SPLITS, Views, looks_at, outlines, sees_coarsely
+from evitsam_ros.segment.quadtree_view import (
+    RING_CELLS,
+    SPLITS,
+    Views,
+    focus_point,
+    needs_refinement,
+    outlines,
+)
 from evitsam_ros.segment.transform import Transform
 
 WIDE = Transform((480, 640), 640, 640, (160, 160))
@@ -42,6 +49,7 @@ def test_views_have_as_many_cells_as_counted_by_hand(size, count):
     assert Views.around(np.array([[5.0, 5.0]]), transform).cells().shape == (1, count)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(SIDES, SIDES, st.sampled_from([14, 32, 40, 64]), st.floats(0, 1), st.floats(0, 1))
 def test_views_show_every_place_once_and_the_point_most_closely(height, width, side, right, down):
     transform = Transform((height, width), 16 * side, 1024, (4 * side, 4 * side))
@@ -65,6 +73,7 @@ def disc(radius: float, x: float, y: float) -> np.ndarray:
     return (radius - np.hypot(columns - x, rows - y)).astype(np.float32)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(st.tuples(st.floats(0, 150), st.floats(0, 160), st.floats(0, 160)), min_size=1, max_size=3))
 def test_views_along_outlines_show_every_place_once_and_are_alike(discs):
     views = Views.along(outlines(np.stack([disc(*one) for one in discs]), WIDE), WIDE)
@@ -89,11 +98,11 @@ def test_outlines_are_looked_at_most_closely():
 
 
 def test_what_the_foveal_decoder_cannot_take_looks_nowhere():
-    assert looks_at(Prompt(box=(1, 2, 30, 40))) is None
-    assert looks_at(Prompt(points=[(5, 5)], labels=[0], box=(1, 2, 30, 40))) is None
-    assert looks_at(Prompt(points=[(5, 5)], mask=np.zeros((160, 160), np.float32))) is None
+    assert focus_point(Prompt(box=(1, 2, 30, 40))) is None
+    assert focus_point(Prompt(points=[(5, 5)], labels=[0], box=(1, 2, 30, 40))) is None
+    assert focus_point(Prompt(points=[(5, 5)], mask=np.zeros((160, 160), np.float32))) is None
     prompt = Prompt(points=[(5, 5), (15, 25), (300, 300)], labels=[1, 1, 0])
-    np.testing.assert_array_equal(looks_at(prompt), [10, 15])
+    np.testing.assert_array_equal(focus_point(prompt), [10, 15])
 
 
 def test_a_guess_is_not_told_to_the_decoder():
@@ -120,7 +129,7 @@ def ramps(views: Views, side: int) -> np.ndarray:
 def test_masks_return_to_where_their_cells_are():
     """Bilinear interpolation keeps a plane a plane, but for borders, where there is no neighbour."""
     views = Views.around(np.array([[320.0, 240.0], [3.0, 470.0], [630.0, 100.0]]), WIDE)
-    placed = views.place(ramps(views, 40))
+    placed = views.scatter_to_image(ramps(views, 40))
     y, x = np.mgrid[:160, :160] + 0.5
     inside = np.s_[:, 8:112, 8:152]
     np.testing.assert_allclose(
@@ -129,14 +138,14 @@ def test_masks_return_to_where_their_cells_are():
     assert (placed[:, 128:] == placed[:, 127:128]).all(), "beyond the last cells the mask goes on"
     for halved, mask in zip(views.split[-2], placed, strict=True):
         near = halved.repeat(2 * 4, axis=0).repeat(2 * 4, axis=1)
-        assert near.sum() == (4 * RING) ** 2
+        assert near.sum() == (4 * RING_CELLS) ** 2
         at = np.pad(near, [(0, 160 - side) for side in near.shape])
         np.testing.assert_array_equal(mask[at], (3 * y + 5 * x)[at].astype(np.float32))
 
 
 def test_masks_along_outlines_return_to_where_their_cells_are():
     views = Views.along(outlines(np.stack([disc(20, 70, 50), disc(50, 60, 60)]), WIDE), WIDE)
-    placed = views.place(ramps(views, 40))
+    placed = views.scatter_to_image(ramps(views, 40))
     y, x = np.mgrid[:160, :160] + 0.5
     inside = np.s_[:, 8:112, 8:152]  # large cells at the border have no neighbours beyond
     wanted = np.broadcast_to(3 * y + 5 * x, placed.shape)
@@ -149,7 +158,7 @@ def test_masks_along_outlines_return_to_where_their_cells_are():
 def test_a_small_mask_at_its_point_was_seen_well_and_a_large_one_was_not():
     points = np.array([[328.0, 248.0], [328.0, 248.0], [100.0, 248.0]])
     masks = np.stack([disc(4, 82, 62), disc(40, 82, 62), disc(4, 82, 62)])
-    assert sees_coarsely(points, outlines(masks, WIDE), WIDE).tolist() == [False, True, True]
+    assert needs_refinement(points, outlines(masks, WIDE), WIDE).tolist() == [False, True, True]
 
 
 def test_some_of_the_views_are_those_of_some_of_the_points():
@@ -178,7 +187,7 @@ def test_low_scores_are_left_out_and_nothing_else(photograph, multimask):
 
 
 def agreement(a: Masks, b: Masks) -> np.ndarray:
-    a, b = a.visible > 0, b.visible > 0
+    a, b = a.unpadded_logits > 0, b.unpadded_logits > 0
     return (a & b).sum((1, 2)) / (a | b).sum((1, 2))
 
 
@@ -209,12 +218,12 @@ def test_a_second_look_draws_what_the_decoder_draws(photograph):
     twice = segmenter.everything(embedding, 64)
     np.testing.assert_array_equal(once.scores, twice.scores)
     whole = segmenter.decode(embedding, twice.prompts, multimask=True)
-    whole = whole.select(3 * np.arange(len(twice)) + twice.levels)
+    whole = whole.select(3 * np.arange(len(twice)) + twice.mask_indices)
     before, after = agreement(once, whole), agreement(twice, whole)
     assert after.mean() > before.mean() + 0.02, (before, after)
     again = (once.logits != twice.logits).any((1, 2))
-    points = np.stack([looks_at(prompt) for prompt in once.prompts])
-    coarse = sees_coarsely(points, outlines(once.logits, once.transform), once.transform)
+    points = np.stack([focus_point(prompt) for prompt in once.prompts])
+    coarse = needs_refinement(points, outlines(once.logits, once.transform), once.transform)
     assert again.any() and not (again & ~coarse).any()
 
 
@@ -248,6 +257,6 @@ def test_masks_of_the_whole_image_reach_its_borders(seed):
         transform = Transform((height, width), 640, 640, (160, 160))
         points = rng.uniform(0, (width, height), (3, 2))
         views = Views.around(points, transform)
-        logits = views.place(np.ones((3, 16 * views.cells().shape[1]), np.float32))
+        logits = views.scatter_to_image(np.ones((3, 16 * views.cells().shape[1]), np.float32))
         masks = Masks(logits, np.ones(3, np.float32), np.arange(3) + 1, transform)
         assert masks.full().all(), (height, width)
