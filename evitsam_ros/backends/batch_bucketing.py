@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prompts in portions of few sizes, for a runtime that plans every new shape anew.
+"""Split prompts into batches of few sizes, for a runtime that compiles every new shape.
 
 With OpenVINO a shape's first call takes a tenth of a second longer, and its plan stays in memory; in
 everything mode nearly every frame would bring new ones. Rows of a decoder's batch do not see each other, so

@@ -10,19 +10,19 @@ from dataclasses import dataclass
 
 
 class GpuError(ValueError):
-    """The GPU that was asked for cannot be meant; the message has the remedy."""
+    """``EVITSAM_GPU`` names no GPU of this machine; the message has the remedy."""
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """``name`` as the driver says it, ``target`` its compute capability as ``sm87``."""
+    """``name`` as the driver reports it, ``target`` its compute capability as ``sm87``."""
 
     name: str
     target: str
 
 
 def gpu_index() -> int:
-    """The number of the GPU to use, as CUDA counts them: ``EVITSAM_GPU``, or 0.
+    """Return the number of the GPU to use, as CUDA counts them: ``EVITSAM_GPU``, or 0.
 
     Raises:
         GpuError: ``EVITSAM_GPU`` is not a number.
@@ -34,7 +34,7 @@ def gpu_index() -> int:
 
 
 def find_gpu() -> Gpu | None:
-    """The GPU of this machine that is used, or None without one or without a driver.
+    """Return the GPU of this machine that is used, or None without one or without a driver.
 
     Raises:
         GpuError: ``EVITSAM_GPU`` names a GPU that there is not.

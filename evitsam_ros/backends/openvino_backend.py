@@ -19,8 +19,12 @@ IMAGE = "image"
 
 
 def import_openvino() -> ModuleType:
-    """The module, without its telemetry: that forks the process, which a node with threads must not be, and
-    reports to a server, at every import. ``ImportError`` where it is not installed.
+    """Import OpenVINO without its telemetry.
+
+    At every import that forks the process, which a node with threads must not do, and reports to a server.
+
+    Raises:
+        ImportError: it is not installed.
     """
     sys.modules.setdefault("openvino_telemetry", None)
     import openvino
@@ -36,7 +40,7 @@ class OpenVinoBackend(Backend):
     a backend of its own.
 
     Attributes:
-        hint: the precision that OpenVINO is told.
+        hint: the precision that OpenVINO is configured with.
     """
 
     name = "openvino"
@@ -63,7 +67,7 @@ class OpenVinoBackend(Backend):
             raise BackendError(
                 f"{self.name} needs a CPU with AMX or AVX512-BF16; backend openvino is float32"
             )
-        # It refuses weights beside a link, as those of colcon's symlink install.
+        # OpenVINO rejects weights beside a link, as those of colcon's symlink install.
         path = str(bundle.networks[network].resolve())
 
         def request_for(images: int) -> Any:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which backend runs a bundle, and in one sentence why: nobody shall run on the CPU unnoticed."""
+"""Choose the backend of a bundle, and describe why: a node must not run on the CPU unnoticed."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ class Masks:
         return np.asarray(np.clip(boxes, 0, (width, height, width, height)), np.float32)
 
     def select(self, index: np.ndarray | slice) -> Masks:
-        """The masks at ``index`` (integers, booleans or a slice)."""
+        """Select the masks at ``index`` (integers, booleans or a slice)."""
         prompts = tuple(self.prompts[i] for i in np.arange(len(self))[index]) if self.prompts else ()
         mask_indices = self.mask_indices[index] if self.mask_indices is not None else None
         taken = self.logits[index], self.scores[index], self.object_ids[index]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What to segment: points, a box, an earlier mask, or several of them for one object."""
+"""Prompts: points, a box, an earlier mask, or several of them for one object."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ALL_FOREGROUND = np.zeros(0, np.float32)
 
 
 class PromptError(ValueError):
-    """A prompt that cannot be meant."""
+    """A prompt is invalid; the message names what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Prompt:
             raise PromptError(f"object_id is {self.object_id}; expected 1 to 65535")
 
     def clipped(self, image_size: tuple[int, int]) -> Prompt:
-        """This prompt within an image of (H, W) pixels: a box that sticks out is cut.
+        """Clip the prompt to an image of (H, W) pixels: a box that sticks out is cut.
 
         Raises:
             PromptError: a point or the whole box lies outside.

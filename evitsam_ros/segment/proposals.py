@@ -92,7 +92,7 @@ def grid_points(size: tuple[int, int], per_side: int) -> np.ndarray:
 
 
 def grid_prompts(size: tuple[int, int], per_side: int) -> list[Prompt]:
-    """A foreground point each at the places of :func:`grid_points`."""
+    """Make a prompt of one foreground point for each of :func:`grid_points`."""
     return [Prompt(points=point[None]) for point in grid_points(size, per_side)]
 
 

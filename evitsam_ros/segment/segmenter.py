@@ -70,6 +70,7 @@ class Segmenter:
 
     @property
     def description(self) -> str:
+        """Return which backend runs each network, and why."""
         return self.runtime.description
 
     def close(self) -> None:
@@ -227,7 +228,7 @@ class Segmenter:
         multimask: bool,
         min_score: float,
     ) -> tuple[Selection, np.ndarray]:
-        """What is kept of prompts of one kind, and its low-res logits ``(K, h, w)``."""
+        """Decode prompts of one kind: the kept masks, and their low-res logits ``(K, h, w)``."""
         transform = embedding.transform
         coords, labels, masks, has_mask = prompt_arrays(batch, transform)
         if network == "decoder":

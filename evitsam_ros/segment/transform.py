@@ -105,7 +105,7 @@ def _taps(outputs: int, span: float, cells: int) -> Taps:
 
 @lru_cache(maxsize=16)
 def _bilinear(outputs: int, span: float, cells: int) -> np.ndarray:
-    """``(outputs, cells)`` float32 weights."""
+    """Compute ``(outputs, cells)`` float32 weights."""
     taps, weights, rows = (
         _taps(outputs, span, cells),
         np.zeros((outputs, cells), np.float32),

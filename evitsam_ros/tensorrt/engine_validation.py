@@ -23,7 +23,7 @@ LEAST_COSINE = 0.98
 
 
 def engines_runtime(tensorrt: TensorRt, engines: Mapping[str, bytes | memoryview]) -> Runtime:
-    """A runtime of engines in memory, by network.
+    """Make a runtime of engines in memory, by network.
 
     Raises:
         BackendError: there are no CUDA bindings, or an engine cannot be loaded.
@@ -77,7 +77,7 @@ def first_difference(
 
 
 def _with_outputs(model: ModelProto, names: Sequence[str]) -> ModelProto:
-    """The graph with further values as outputs, float32 whatever they are inside."""
+    """Copy a graph with further values as outputs, float32 whatever they are inside."""
     types = element_types(model, strict=False)
     changed = ModelProto()
     changed.CopyFrom(model)

@@ -24,7 +24,7 @@ from .build import Options, Progress, Report, graphs_in_precision, plan
 from .engine_builder import build_engine
 from .engine_validation import engines_runtime
 from .precision import convert
-from .validate import Proof, ProofError, prove
+from .validate import Proof, ValidationError, prove
 
 INSTEAD = "build through ONNX instead: leave --via out"
 
@@ -34,7 +34,7 @@ DECODERS = {"decoder", "foveal_decoder"}
 
 
 def find_torch2trt(tensorrt: TensorRt, gpu: Gpu | None) -> Any:
-    """The function ``torch2trt``.
+    """Import the function ``torch2trt``.
 
     Raises:
         TensorRtError: it cannot work here; with the reason, and the way that does.
@@ -66,7 +66,7 @@ def build_with_torch2trt(
 
     Raises:
         TensorRtError: torch2trt cannot work here, or the bundle has no ``model.safetensors``.
-        ProofError: the masks differ; nothing is kept.
+        ValidationError: the masks differ; nothing is kept.
     """
     to_trt = find_torch2trt(tensorrt, gpu)
     if options.precision not in ("fp32", "fp16"):
@@ -84,7 +84,7 @@ def build_with_torch2trt(
     with closing(engines_runtime(tensorrt, engines)) as runtime:
         proof = prove(bundle, runtime, images, options.precision, ran=True)
     if problem := proof.problem():
-        raise ProofError(f"{bundle.name} by torch2trt in {options.precision}: {problem}; {INSTEAD}")
+        raise ValidationError(f"{bundle.name} by torch2trt in {options.precision}: {problem}; {INSTEAD}")
     made.proof = proof
     for name, content in engines.items():
         islands = sorted(made.islands.get(name, ()))
@@ -96,7 +96,7 @@ def build_with_torch2trt(
 def decoder_graphs(
     bundle: Bundle, options: Options, images: Sequence[np.ndarray], report: Report, progress: Progress
 ) -> dict[str, ModelProto]:
-    """The decoders' graphs in the precision of the options; errors and islands go into ``report``."""
+    """Make the decoders' graphs in the precision of the options; errors and islands go into ``report``."""
     graphs = graphs_in_precision(bundle, options, images, report, progress, DECODERS)
     return {
         name: convert(graph, options.half, report.islands.get(name, ())) for name, graph in graphs.items()

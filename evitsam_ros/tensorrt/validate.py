@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Are they the same masks? A candidate runtime against float32 ONNX Runtime, on real pictures and prompts."""
+"""Validate a runtime: its masks against those of float32 ONNX Runtime, on real images and prompts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LEAST_CELLS = 12
 LEAST_STABILITY = 0.2
 
 
-class ProofError(ValueError):
+class ValidationError(ValueError):
     """The candidate's masks are not the reference's; the message says what differs first."""
 
 
@@ -98,7 +98,7 @@ def proposals_for(image: np.ndarray) -> list[list[Prompt]]:
 def feeds_for(
     bundle: Bundle, graphs: dict[str, ModelProto], images: Sequence[np.ndarray]
 ) -> dict[str, list[dict]]:
-    """What the networks of a bundle read on real pictures, for measuring."""
+    """Make the inputs of the networks of a bundle on real images, for measuring."""
     runtime = graphs_runtime({"encoder": graphs["encoder"]}, "float32")
     feeds: dict[str, list[dict]] = {name: [] for name in NETWORKS}
     for image in images:
@@ -121,7 +121,7 @@ def feeds_for(
 def _read(
     group: Sequence[Prompt], encoded: Encoded, transform: Transform
 ) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
-    """What both decoders read of prompts of one kind; and the mask prompt, which one of them reads."""
+    """Make what both decoders read of prompts of one kind, and the mask prompt of one of them."""
     coords, labels, mask, has_mask = prompt_arrays(group, transform)
     said = {**encoded.feed(), "point_coords": coords, "point_labels": labels}
     return said, mask, has_mask
@@ -183,7 +183,7 @@ def _mask_ious(wanted: Masks, found: Masks) -> list[float]:
 
 
 def graphs_runtime(graphs: dict[str, ModelProto], description: str, threads: int = 0) -> Runtime:
-    """A runtime of graphs, executed as they are written (see :mod:`~evitsam_ros.tensorrt.rounding`)."""
+    """Make a runtime of graphs, executed as they are written (see :mod:`~evitsam_ros.tensorrt.rounding`)."""
 
     def network(model: ModelProto) -> Network:
         session = run_as_written(model, threads)

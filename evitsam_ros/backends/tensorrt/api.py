@@ -18,7 +18,7 @@ MODULES = (
 
 
 class TensorRtError(ValueError):
-    """TensorRT is missing, too old, or refuses; the message says what to do."""
+    """TensorRT is missing, too old, or fails; the message has the remedy."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def find_tensorrt(kind: str | None = None) -> TensorRt:
 
 
 def describe(module: Any, kind: str) -> TensorRt:
-    """The capabilities of a TensorRT module."""
+    """Describe the capabilities of a TensorRT module."""
     flags = getattr(module, "NetworkDefinitionCreationFlag", None)
     typed = getattr(flags, "STRONGLY_TYPED", None)
     major = int(module.__version__.split(".")[0])

@@ -73,7 +73,7 @@ class TensorRtBackend(Backend):
         return gpu.name if gpu else None
 
     def engine(self, bundle: Bundle, network: str) -> Path:
-        """The engine of a network for this GPU and this TensorRT.
+        """Find the engine of a network for this GPU and this TensorRT.
 
         Raises:
             BackendError: there is none; with the reason and the command that makes it.
@@ -131,7 +131,7 @@ class TensorRtBackend(Backend):
         return self._pool.clock
 
     def preprocess(self, bundle: Bundle) -> DevicePreprocess | None:
-        """The encoder's input made on the GPU; None where NVRTC is missing, and the host makes it."""
+        """Make the encoder's input on the GPU; None where NVRTC is missing, and the host makes it."""
         try:
             cubin = compile_kernel(find_gpu().target)
         except BackendError:

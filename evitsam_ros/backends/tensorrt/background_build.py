@@ -43,12 +43,12 @@ class EngineSwitch(Generic[Opened]):
         self._thread.start()
 
     def _wait(self) -> None:
-        said, _ = self._process.communicate()
+        output, _ = self._process.communicate()
         if self._stopped:
             return
         if self._process.returncode:
-            lines = [line for line in said.replace("\r", "\n").splitlines() if line.strip()]
-            self._failed(f"the engine build failed: {lines[-1] if lines else 'it said nothing'}")
+            lines = [line for line in output.replace("\r", "\n").splitlines() if line.strip()]
+            self._failed(f"the engine build failed: {lines[-1] if lines else 'no output'}")
             return
         try:
             self._ready = self._open()
@@ -58,7 +58,7 @@ class EngineSwitch(Generic[Opened]):
             self._drop_untaken()
 
     def take(self) -> Opened | None:
-        """What was opened, once; None before that and ever after."""
+        """Return what was opened, once; None before that and ever after."""
         ready, self._ready = self._ready, None
         return ready
 

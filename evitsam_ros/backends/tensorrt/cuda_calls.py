@@ -55,14 +55,14 @@ class Cuda(Protocol):
         """Queue a kernel; arguments are addresses (int) and NumPy scalars."""
 
     def record(self, work: Callable[[], None], stream: int) -> Any:
-        """What ``work`` queues, as a CUDA graph; None where these bindings have none."""
+        """Record what ``work`` queues as a CUDA graph; None where these bindings have none."""
 
     def replay(self, graph: Any, stream: int) -> None: ...
 
     def drop_graph(self, graph: Any) -> None: ...
 
     def event(self) -> Any:
-        """An event that takes the time."""
+        """Create an event that takes the time."""
 
     def drop_event(self, event: Any) -> None: ...
 
@@ -99,7 +99,7 @@ class OneGpu:
 
 
 def makes_current(method: Callable) -> Callable:
-    """A method that runs with its GPU current."""
+    """Make a method run with its GPU current."""
 
     @functools.wraps(method)
     def run(self: OneGpu, *arguments: Any) -> Any:

@@ -58,7 +58,7 @@ class DeviceArray:
         return int(np.prod(self.shape)) * self.dtype.itemsize
 
     def __getitem__(self, rows: slice) -> DeviceArray:
-        """Some of the first axis, in the same memory."""
+        """Return some rows of the first axis, in the same memory."""
         start, stop, _ = rows.indices(self.shape[0])
         stride = self.nbytes // self.shape[0]
         shape = (stop - start, *self.shape[1:])
@@ -73,7 +73,7 @@ class DeviceArray:
 
 
 def block_size(size: int) -> int:
-    """The size class of ``size`` bytes: at most an eighth larger, eight classes between powers of two."""
+    """Return the size class of ``size`` bytes: at most 1/8 larger, eight classes between powers of two."""
     step = max(SMALLEST, 1 << max(0, (size - 1).bit_length() - 4))
     return max(1, -(-size // step)) * step
 
@@ -97,11 +97,11 @@ class Pool:
         self._lock = threading.RLock()
 
     def timed(self, name: str) -> AbstractContextManager[None]:
-        """A span of the device's clock, where there is one."""
+        """Open a span of the device's clock, where there is one."""
         return nullcontext() if self.clock is None else self.clock.span(name)
 
     def array(self, shape: tuple[int, ...], dtype: np.dtype) -> DeviceArray:
-        """An array of undefined content.
+        """Return an array of undefined content.
 
         Raises:
             BackendError: the pool is closed, or the GPU's memory is full.
@@ -114,7 +114,7 @@ class Pool:
         return made
 
     def _block(self, size: int) -> tuple[int, int]:
-        """The smallest free block that is large enough, and less than twice as large; else a new one."""
+        """Return the smallest free block of the size to less than twice that; else a new one."""
         with self._lock:
             fitting = [taken for taken, blocks in self.free.items() if blocks and size <= taken < 2 * size]
             taken = min(fitting, default=block_size(size))
@@ -132,7 +132,7 @@ class Pool:
             self.cuda.free(pointer)
 
     def pinned(self, size: int, instead_of: np.ndarray | None = None) -> np.ndarray:
-        """A pinned buffer ``(>= size,)`` uint8; ``instead_of``: one that is freed, as its copies are done."""
+        """Return a pinned buffer ``(>= size,)`` uint8; ``instead_of``: one to free, whose copies are done."""
         self.check_open()
         if instead_of is not None and self._pinned.pop(instead_of.ctypes.data, None) is not None:
             self.cuda.free_pinned(instead_of)

@@ -57,7 +57,7 @@ extern "C" __global__ void prepare(
 
 
 def compile_kernel(target: str) -> bytes:
-    """The kernel as a cubin for a compute capability (``sm87``).
+    """Compile the kernel to a cubin for a compute capability (``sm87``).
 
     Raises:
         BackendError: NVRTC is missing or refuses; with its own words.

@@ -111,7 +111,7 @@ class EngineCache:
         return path
 
     def find(self, key: EngineKey) -> tuple[Path | None, str]:
-        """The engine for exactly this key, or None and the reason in a line."""
+        """Return the engine for exactly this key, or None and the reason in a line."""
         path = self.folder / f"{key.stem}.engine"
         if path.is_file():
             entry = check_entry(path)
@@ -130,7 +130,7 @@ class EngineCache:
         return None, f"the engine of {key.model} {key.network} is of another " + ", ".join(nearest)
 
     def best(self, key: EngineKey, precisions: tuple[str, ...]) -> tuple[Path | None, str]:
-        """The engine for a key whatever its profiles and flags.
+        """Return the engine for a key whatever its profiles and flags.
 
         Proved ones come before those trusted by hand, then the first of ``precisions``, then the newest.
         """

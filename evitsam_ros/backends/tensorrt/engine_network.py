@@ -142,7 +142,7 @@ class EngineNetwork(Network):
             )
 
     def _choose_profile(self, shapes: dict[str, tuple[int, ...]]) -> None:
-        """The first profile that all shapes fit in, the one in use if it does."""
+        """Choose the first profile that all shapes fit in, the one in use if it does."""
         count = self.engine.num_optimization_profiles
         for profile in (self.profile, *(p for p in range(count) if p != self.profile)):
             if all(self._fits(name, profile, shape) for name, shape in shapes.items()):
@@ -216,7 +216,7 @@ class EngineNetwork(Network):
         return host
 
     def _staged(self, key: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """A view of a pinned buffer, which grows to the largest shape that was seen."""
+        """Return a view of a pinned buffer, which grows to the largest shape that was seen."""
         size = int(np.prod(shape)) * dtype.itemsize
         if key not in self.staging or self.staging[key].size < size:
             self.staging[key] = self.pool.pinned(size, instead_of=self.staging.get(key))

@@ -25,7 +25,7 @@ class RuntimeCache:
         self.saved: set[int] = set()
 
     def ran(self, profile: int) -> None:
-        """An execution is done: the first one of a profile has compiled something, so keep it."""
+        """Save what the first execution of a profile has compiled; call it after an execution."""
         if profile in self.saved:
             return
         self.saved.add(profile)

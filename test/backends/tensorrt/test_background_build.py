@@ -38,7 +38,7 @@ def test_engines_are_handed_over_once_when_they_are_ready(tmp_path):
     ("program", "said"),
     [
         ("print('measuring'); print('evitsam build: no GPU found'); raise SystemExit(1)", "no GPU found"),
-        ("raise SystemExit(3)", "it said nothing"),
+        ("raise SystemExit(3)", "no output"),
     ],
 )
 def test_a_build_that_fails_says_why(program, said):
