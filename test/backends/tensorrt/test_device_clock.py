@@ -9,7 +9,7 @@ import pytest
 from evitsam_ros.backends.device_clock import DeviceClock
 from evitsam_ros.backends.tensorrt.device_preprocess import DevicePreprocess
 
-from .test_backend import Memory, network
+from .fake_gpu import Memory, network
 
 
 class TimedMemory(Memory):
