@@ -7,9 +7,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from evitsam_ros.backends import Runtime
+from evitsam_ros.bundle import Bundle
 from evitsam_ros.nodes.health import Health
 from evitsam_ros.profiler.clock import seconds
 from evitsam_ros.segment import Prompt, Segmenter
+from evitsam_ros.segment.timing import StageTimer
 
 from .figures import LESS, Figure, Part, ratio_of
 from .networks import MODEL
@@ -22,16 +25,29 @@ MANY = 1000
 READINGS = 5
 
 
-class Counting(Segmenter):
-    """Notes the stages that are timed."""
+class CountingTimer(StageTimer):
+    """Note the stages that are timed."""
 
-    stages: tuple[str, ...] = ()
+    def __init__(self, stages: list[str]) -> None:
+        super().__init__()
+        self.stages = stages
 
     @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        self.stages += (stage,)
-        with super().timed(stage):
+    def stage(self, name: str) -> Iterator[None]:
+        self.stages.append(name)
+        with super().stage(name):
             yield
+
+
+class Counting(Segmenter):
+    """A segmenter whose timers note their stages."""
+
+    def __init__(self, bundle: Bundle, runtime: Runtime) -> None:
+        super().__init__(bundle, runtime)
+        self.stages: list[str] = []
+
+    def new_timer(self) -> StageTimer:
+        return CountingTimer(self.stages)
 
 
 def timing_calls(segmenter: Segmenter, stages: tuple[str, ...], frames: int) -> float:
@@ -39,13 +55,13 @@ def timing_calls(segmenter: Segmenter, stages: tuple[str, ...], frames: int) -> 
     health = Health()
 
     def one() -> None:
-        segmenter.timings = {}
+        timer = segmenter.new_timer()
         for stage in stages:
-            with segmenter.timed(stage):
+            with timer.stage(stage):
                 pass
         for _ in range(READINGS):
             time.perf_counter()
-        told = {**segmenter.timings, "convert": 0.0, "publish": 0.0, "total": 0.0}
+        told = {**timer.seconds, "convert": 0.0, "publish": 0.0, "total": 0.0}
         health.frame_out(told, 0.01, 0.0)
 
     return seconds(lambda: [one() for _ in range(frames)]) / frames
@@ -60,7 +76,7 @@ def timers(settings: Settings) -> Part:
         counting.decode(counting.embed(image), box).label_map()
 
     frame()
-    stages = counting.stages
+    stages = tuple(counting.stages)
     segmenter = Segmenter(counting.bundle, counting.runtime)
     frames, calls = [], []
     for _ in range(settings.networks):

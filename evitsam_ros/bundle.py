@@ -111,7 +111,7 @@ class Bundle:
         proposals_as: what the decoder is told of AutoPPN's proposals: ``boxes`` beside their points, as in
             the paper, or ``points`` alone, where those are better than the boxes.
         expected_iou: share that what a mask expects of itself has in the rank of a lone point's three masks,
-            beside the IoU that the decoder predicts; see :mod:`~evitsam_ros.segment.expected_iou`.
+            beside the IoU that the decoder predicts; see :mod:`~evitsam_ros.segment.mask_ranking`.
         description: the whole of ``model.yaml``.
     """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What this machine has, what it lacks, and the command that adds it. Imports nothing that it looks for."""
+"""What this machine has, what it lacks, and the command that adds it. No runtime is imported."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
+from .backends import Requirement
+from .backends.registry import requirements
 from .bundle import installed_bundles
 
 
@@ -40,6 +42,12 @@ def _package(module: str, *distributions: str) -> str | None:
         except PackageNotFoundError:
             continue
     return "present"
+
+
+def _found(need: Requirement) -> str | None:
+    """Return the version of a package that a backend needs."""
+    found = (_package(module, *names) for module, names in need.distributions)
+    return next((each for each in found if each), None)
 
 
 def _gpu() -> str | None:
@@ -74,26 +82,8 @@ def findings() -> list[Finding]:
             "pip install opencv-python-headless",
             needed=True,
         ),
-        Finding(
-            "ONNX Runtime",
-            _package("onnxruntime", "onnxruntime", "onnxruntime-gpu"),
-            "pip install onnxruntime",
-            needed=True,
-        ),
-        Finding("OpenVINO", _package("openvino"), "pip install openvino (faster on x86 CPUs)"),
-        Finding("torch", _package("torch"), "pip install torch (export, training, reference backend)"),
+        *(Finding(need.title, _found(need), need.install_hint, need.needed) for need in requirements()),
         Finding("rosbags", _package("rosbags"), "pip install rosbags (evitsam bag; bags as sources)"),
-        Finding("TensorRT", _package("tensorrt"), "comes with JetPack, or: apt install tensorrt"),
-        Finding(
-            "TensorRT-RTX",
-            _package("tensorrt_rtx_bindings", "tensorrt_rtx_cu12_bindings"),
-            "pip install tensorrt-rtx-cu12-bindings tensorrt-rtx-cu12-libs (engines for named GPUs)",
-        ),
-        Finding(
-            "CUDA bindings",
-            _package("cuda", "cuda-bindings") or _package("pycuda"),
-            "pip install cuda-bindings (12.x on JetPack 6), to run engines",
-        ),
         Finding(
             "NVML",
             _package("pynvml", "nvidia-ml-py"),

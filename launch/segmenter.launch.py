@@ -16,16 +16,15 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+from evitsam_ros.backends import backend_choices
 from launch import LaunchDescription
 
 CONFIG = PathJoinSubstitution([FindPackageShare("evitsam_ros"), "config"])
 BOOLEAN = ["true", "false", "True", "False"]
-ENGINES = ["tensorrt", "tensorrt_fp16", "tensorrt_bf16", "tensorrt_fp32", "tensorrt_int8"]
-BACKENDS = ["auto", *ENGINES, "onnxruntime", "openvino", "openvino_bf16", "torch"]
 #: Parameters that have an argument of their own: (type, choices, description). Left out, params_file decides.
 OVERRIDES = {
     "model": (str, [], "bundle: a name or a folder"),
-    "backend": (str, BACKENDS, "runtime of the networks"),
+    "backend": (str, list(backend_choices()), "runtime of the networks"),
     "mode": (str, ["prompt", "everything"], "segment what is prompted, or everything"),
     "top_n": (int, [], "prompts to decode in everything mode"),
     "image_transport": (str, ["raw", "compressed"], "how images come"),

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may import what: ROS stays in nodes/, torch off the robot's path, every dependency is declared."""
+"""Who may import what of this project, of ROS and of torch; and that every dependency is declared."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -16,8 +17,38 @@ ROS = {
     *("visualization_msgs", "rcl_interfaces", "lifecycle_msgs", "launch", "launch_ros"),
 }
 MAY_IMPORT_TORCH = (
-    *("models/", "export.py", "stored_weights.py", "tensorrt/", "backends/torch_", "backends/choice.py"),
+    *("models/", "export.py", "stored_weights.py", "tensorrt/", "backends/torch_"),
 )
+#: Package, or module at the top -> what of this project it imports. A line that is added here is a decision:
+#: data flows from nodes and commands down to values, and what runs an engine knows nothing of what builds it.
+ALLOWED = {
+    "backends": {"bundle", "models"},
+    "bags": {"encodings", "image_files", "natural_order", "segment", "tracking"},
+    "bundle": {"installed"},
+    "bundle_folder": {"bundle"},
+    "cli": {
+        *("backends", "bags", "bundle", "doctor", "export", "image_files", "models", "profiler", "segment"),
+        *("sources", "tensorrt", "tracking", "video_files"),
+    },
+    "compressed": {"intensity", "picture_header", "pixel_layouts", "raw_pixels"},
+    "doctor": {"backends", "bundle"},
+    "encodings": {"compressed", "intensity", "pixel_layouts", "raw_pixels", "segment"},
+    "export": {"bundle", "bundle_folder", "models", "stored_weights", "tensorrt"},
+    "image_files": {"picture_header"},
+    "models": {"bundle"},
+    "nodes": {
+        *("backends", "bundle", "compressed", "encodings", "installed", "malloc", "profiler", "raw_pixels"),
+        *("segment", "sources", "space", "tracking"),
+    },
+    "pixel_layouts": {"intensity", "raw_pixels"},
+    "profiler": {"backends", "bundle", "encodings", "image_files", "segment", "sources"},
+    "segment": {"backends", "bundle", "deprecation"},
+    "sources": {"bags", "image_files", "installed", "natural_order", "video_files"},
+    "space": {"compressed", "raw_pixels"},
+    "stored_weights": {"bundle", "models"},
+    "tensorrt": {"backends", "bundle", "models", "segment", "sources"},
+    "tracking": {"deprecation", "segment"},
+}
 #: Import name -> rosdep key, where they differ.
 KEYS = {
     "numpy": "python3-numpy",
@@ -55,6 +86,57 @@ def imports(path: Path) -> set[str]:
 
 
 FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def parts_imported(path: Path, package: Path = PACKAGE) -> set[str]:
+    """Packages, and modules at the top, of the project that a file imports; its own is none of them."""
+    own = path.relative_to(package).with_suffix("").parts
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            module = (node.module or "").split(".") if node.module else []
+            if node.level:
+                module = [*own[: len(own) - node.level], *module]
+            elif module[:1] == [package.name]:
+                module = module[1:]
+            else:
+                continue
+            found |= {module[0]} if module else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            names = [alias.name.split(".") for alias in node.names]
+            found |= {name[1] for name in names if name[0] == package.name and len(name) > 1}
+    return {name for name in found if name != own[0] and not name.startswith("__")}
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_packages_import_what_the_table_allows(path):
+    added = parts_imported(path) - ALLOWED.get(part_of(path), set())
+    assert not added, f"{path.name} imports {sorted(added)}, which the table does not allow"
+
+
+def test_the_table_allows_what_is_needed_and_has_no_circle():
+    needed: dict[str, set[str]] = {}
+    for path in FILES:
+        needed.setdefault(part_of(path), set()).update(parts_imported(path))
+    assert {part: names for part, names in needed.items() if names} == ALLOWED
+    order = list(graphlib.TopologicalSorter(ALLOWED).static_order())  # CycleError names a circle
+    assert order.index("backends") < order.index("segment") < order.index("tensorrt")
+
+
+def test_every_form_of_an_import_is_seen(tmp_path):
+    package = tmp_path / "evitsam_ros"
+    (package / "segment" / "deep").mkdir(parents=True)
+    path = package / "segment" / "deep" / "module.py"
+    path.write_text(
+        "import numpy, evitsam_ros.bags.files\nfrom evitsam_ros import doctor\n"
+        "from evitsam_ros.nodes.qos import x\nfrom ... import malloc\nfrom ...cli import y\n"
+        "from ..masks import Masks\nfrom . import z\ndef late():\n    from ...tensorrt.build import build\n"
+    )
+    assert parts_imported(path, package) == {"bags", "doctor", "nodes", "malloc", "cli", "tensorrt"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -15,6 +15,7 @@ import numpy as np
 from pycocotools import mask as codec
 
 from evitsam_ros.encodings import MAX_PIXELS, MAX_SIDE
+from evitsam_ros.segment.iou import box_iou
 
 from .records import Unusable, shown
 from .segmentation import check_counts, parse_segmentation
@@ -166,6 +167,4 @@ def _fit_boxes(
 def _ious(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """IoU of ``(N, 4)`` boxes x0, y0, x1, y1, each grown by ``SLACK``."""
     grow = np.array([-SLACK, -SLACK, SLACK, SLACK])
-    a, b = a + grow, b + grow
-    overlap = np.clip(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0, None).prod(1)
-    return overlap / ((a[:, 2:] - a[:, :2]).prod(1) + (b[:, 2:] - b[:, :2]).prod(1) - overlap)
+    return box_iou(a + grow, b + grow)

@@ -1,16 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Inference runtimes behind one protocol, and the choice among them."""
+"""Inference runtimes behind one interface, and the choice among them.
 
-from .base import Backend, BackendError, Network, Runtime
-from .choice import BACKENDS, engines_missing, in_precision, open_runtime
+A backend is a module that registers a subclass of :class:`Backend`, and is imported below.
+"""
+
+from . import onnxruntime_backend, openvino_backend, torch_backend
+from .base import Backend, BackendError, FunctionNetwork, Network, Requirement
+from .registry import BACKENDS, backend_choices, in_precision, register_backend
+from .runtime import Encoded, Runtime
+from .selection import open_runtime
+from .tensorrt.backend import engines_missing
 
 __all__ = [
     "BACKENDS",
     "Backend",
     "BackendError",
+    "Encoded",
+    "FunctionNetwork",
     "Network",
+    "Requirement",
     "Runtime",
+    "backend_choices",
     "engines_missing",
     "in_precision",
+    "onnxruntime_backend",
     "open_runtime",
+    "openvino_backend",
+    "register_backend",
+    "torch_backend",
 ]

@@ -1,161 +1,162 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a runtime has to offer, and what the segmenter sees of it."""
+"""The interface of a backend: everything that the rest of the project uses of an inference runtime."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ..bundle import HIGH_RES, Bundle
-from .device_clock import DeviceClock
+from ..bundle import Bundle
+
+if TYPE_CHECKING:
+    from .device_clock import DeviceClock
 
 #: Where a network computes.
 CPU, GPU = "CPU", "GPU"
+#: From images ``(H, W, 3)`` uint8 RGB and the (h, w) of each in the input: the encoder's ``(N, 3, S, S)``.
+Preprocess = Callable[[Sequence[np.ndarray], Sequence[tuple[int, int]]], Any]
 
 
 class BackendError(ValueError):
-    """A runtime that is unknown, not installed, or that refused a network; the message has the remedy."""
+    """A runtime is unknown, not installed, or rejected a network; the message has the remedy."""
 
 
-class Network(Protocol):
-    """A loaded network. Arrays between networks of one runtime may stay on its device."""
+class Network(ABC):
+    """A loaded network. Arrays between networks of one runtime may stay on its device.
+
+    Attributes:
+        batch: max images of an encoder call, where several cost less together than one by one.
+    """
+
+    batch: int = 1
+
+    @abstractmethod
+    def __call__(self, inputs: dict[str, Any]) -> list[Any]:
+        """Run on named inputs; return the outputs in the order of the ONNX file."""
+
+    def max_prompts_per_call(self, count: int, usual: int, tokens: int | None = None) -> int:
+        """Return how many of ``count`` prompts a decoder takes in a call.
+
+        Args:
+            count: prompts to decode.
+            usual: how many to take where the runtime has no limit of its own.
+            tokens: of each prompt: its points, and two corners or a padding point.
+        """
+        return min(count, usual)
+
+    def token_limits(self) -> tuple[int, int] | None:
+        """Return the min and max tokens of a prompt that a decoder takes; None where it takes any number."""
+        return None
+
+
+class FunctionNetwork(Network):
+    """A network that is a function of named inputs."""
+
+    def __init__(self, run: Callable[[dict[str, Any]], list[Any]]) -> None:
+        self._run = run
 
     def __call__(self, inputs: dict[str, Any]) -> list[Any]:
-        """Run on named inputs; outputs in the order of the ONNX file."""
+        return self._run(inputs)
 
 
-class Backend(Protocol):
-    """A runtime.
+@dataclass(frozen=True)
+class Requirement:
+    """A package that a backend needs, as ``evitsam doctor`` looks for it.
+
+    Attributes:
+        title: its name for people.
+        distributions: import name -> names of the distributions that may provide it; any one will do.
+        install_hint: the command that installs it.
+        needed: camera in, masks out does not work without it.
+    """
+
+    title: str
+    distributions: tuple[tuple[str, tuple[str, ...]], ...]
+    install_hint: str
+    needed: bool = False
+
+
+class Backend(ABC):
+    """An inference runtime. A new one is a subclass with
+    :func:`~evitsam_ros.backends.registry.register_backend`, in a module that ``backends/__init__.py`` names.
 
     Attributes:
         name: as in ``backend=``.
-        remedy: the command that installs it.
+        title: its name for people.
+        install_hint: the command that installs it.
+        requirements: the packages that it needs.
+        auto_rank: its place among the backends that ``auto`` tries, the smallest first; None: only by name.
+        cpu_only: it computes on the CPU whatever this machine has. Networks of everything mode alone are
+            then loaded when they are first called, and after a failure the next such backend takes over.
+        variant_of: the backend that this is a variant of, which keeps to one precision.
+        precision: the precision that a variant keeps to.
     """
 
-    name: str
-    remedy: str
+    name: ClassVar[str]
+    title: ClassVar[str]
+    install_hint: ClassVar[str]
+    requirements: ClassVar[tuple[Requirement, ...]] = ()
+    auto_rank: ClassVar[int | None] = None
+    cpu_only: ClassVar[bool] = False
+    variant_of: ClassVar[str] = ""
+    precision: ClassVar[str] = ""
 
+    @abstractmethod
     def version(self) -> str | None:
-        """Its version, or None when it is not installed."""
+        """Return its version, or None when it is not installed or cannot work on this machine."""
 
+    @abstractmethod
     def load(self, bundle: Bundle, network: str, threads: int) -> Network:
-        """Load a network of a bundle by its name; ``BackendError`` if it cannot."""
+        """Load a network of a bundle.
 
-    def facts(self, bundle: Bundle, network: str, threads: int) -> dict[str, str]:
-        """How it runs: ``device``, ``precision``, and whatever else its speed depends on."""
+        Args:
+            bundle: an opened bundle.
+            network: its name in the bundle.
+            threads: CPU threads; 0: as many as there are cores.
 
+        Raises:
+            BackendError: it cannot be loaded.
+        """
 
-@dataclass(frozen=True)
-class Encoded:
-    """What the encoder gives for N images, on the device of its runtime.
+    @abstractmethod
+    def info(self, bundle: Bundle, network: str, threads: int) -> dict[str, str]:
+        """Describe how a network runs: ``device``, ``precision``, and whatever else its speed depends on."""
 
-    Attributes:
-        image_embeddings: ``(N, 256, h, w)``.
-        high_res: the high-resolution features ``(N, 32, 4h, 4w)`` and ``(N, 64, 2h, 2w)``; empty where the
-            model has none.
-    """
+    def auto_reason(self, bundle: Bundle) -> str:
+        """Return why ``auto`` takes it for a bundle on this machine; empty where it does not."""
+        return "" if self.version() is None else "fastest here on a CPU"
 
-    image_embeddings: Any
-    high_res: tuple[Any, ...] = ()
+    def gpu_name(self) -> str | None:
+        """Return the name of the GPU that loaded networks run on, or None."""
+        return None
 
-    def __getitem__(self, images: slice) -> Encoded:
-        return Encoded(self.image_embeddings[images], tuple(feature[images] for feature in self.high_res))
+    def preprocess(self, bundle: Bundle) -> Preprocess | None:
+        """Return a function that makes the encoder's input on its device; None: the host makes it."""
+        return None
 
-    def feed(self) -> dict[str, Any]:
-        """The decoders' inputs of one image, by name."""
-        names = ("image_embeddings", *HIGH_RES)
-        return dict(zip(names, (self.image_embeddings, *self.high_res), strict=False))
+    def synchronize(self) -> None:
+        """Wait for the work that was queued, where a call does not."""
+        return None
 
-
-@dataclass(frozen=True)
-class Runtime:
-    """The networks of a bundle, each on its runtime.
-
-    Attributes:
-        networks: by name.
-        description: which runtime each network got, and why.
-        backends: the names of these runtimes.
-        preprocess: where the runtime makes the encoder's input itself: images ``(H, W, 3)`` uint8 RGB and the
-            (h, w) of each in it -> its own ``(N, 3, S, S)`` array.
-        batch: most images of an encoder call, where several cost less together than one by one.
-        facts: gathers by network: ``runtime`` with its version, ``device``, ``precision``, and its flags.
-        wait: returns when the work that was queued is done, where a call does not wait for it.
-        device_clock: times the work on the device from then on, where the runtime can.
-        release: frees what the backends hold, for :meth:`close`.
-    """
-
-    networks: dict[str, Network]
-    description: str
-    backends: frozenset[str] = frozenset()
-    preprocess: Callable[[Sequence[np.ndarray], Sequence[tuple[int, int]]], Any] | None = None
-    batch: int = 1
-    facts: Callable[[], dict[str, dict[str, str]]] = dict
-    wait: Callable[[], None] | None = None
-    device_clock: Callable[[], DeviceClock] | None = None
-    release: Callable[[], None] | None = None
+    def device_clock(self) -> DeviceClock | None:
+        """Time the work on the device from now on; None where it cannot."""
+        return None
 
     def close(self) -> None:
-        """Let the networks go and free what they hold; a call of one raises ``BackendError`` from then on.
-
-        No other thread may be in a call. Closing twice is allowed.
-        """
-        self.networks.update(dict.fromkeys(self.networks, _closed))
-        if self.release is not None:
-            self.release()
-
-    def at_once(self, network: str, count: int, usual: int, tokens: int | None = None) -> int:
-        """How many of ``count`` prompts of ``tokens`` tokens a decoder takes in a call.
-
-        ``usual``, or what its engine holds. Tokens are points and two corners, or points and a padding one.
-        """
-        prompts = getattr(self.networks[network], "prompts", None)
-        return prompts(count, tokens) if prompts else min(count, usual)
-
-    def token_limits(self, network: str) -> tuple[int, int] | None:
-        """Fewest and most tokens of a prompt that a decoder takes; None where it takes any number."""
-        limits = getattr(self.networks[network], "token_limits", None)
-        return limits() if limits else None
-
-    def encode(self, blob: Any) -> Encoded:
-        """``(N, 3, S, S)`` float32 -> embeddings and features, on the device of the runtime."""
-        embeddings, *high_res = self.networks["encoder"]({"image": blob})
-        return Encoded(embeddings, tuple(high_res))
-
-    def decode(
-        self,
-        encoded: Encoded,
-        coords: np.ndarray,
-        labels: np.ndarray,
-        masks: np.ndarray,
-        has_mask: np.ndarray,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Prompts as in ``decoder.onnx`` -> low-res logits ``(B, 3, h, w)`` and IoU ``(B, 3)``."""
-        return self._decode("decoder", encoded, coords, labels, mask_input=masks, has_mask_input=has_mask)
-
-    def decode_foveal(
-        self, encoded: Encoded, coords: np.ndarray, labels: np.ndarray, cells: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """As in ``foveal_decoder.onnx`` -> logits of the cells ``(B, 3, 16 * K)`` and IoU ``(B, 3)``."""
-        return self._decode("foveal_decoder", encoded, coords, labels, cells=cells)
-
-    def _decode(
-        self, network: str, encoded: Encoded, coords: np.ndarray, labels: np.ndarray, **rest: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        prompts = {"point_coords": coords, "point_labels": labels, **rest}
-        image = encoded.feed()
-        # The order of the ONNX file, which torch relies on: high-resolution features come last.
-        first = {"image_embeddings": image.pop("image_embeddings")}
-        masks, iou = self.networks[network]({**first, **prompts, **image})
-        return masks, iou
-
-    def propose(self, encoded: Encoded) -> tuple[np.ndarray, np.ndarray]:
-        """AutoPPN's heat ``(1, 1, h, w)`` and distances ``(1, 4, h, w)``."""
-        heat, boxes = self.networks["proposals"]({"image_embeddings": encoded.image_embeddings})
-        return heat, boxes
+        """Free what it holds of a device; networks raise ``BackendError`` from then on."""
+        return None
 
 
-def _closed(inputs: dict[str, Any]) -> list[Any]:
-    raise BackendError("the runtime is closed; open the model again")
+def installed_version(*distributions: str) -> str | None:
+    """Return the version of the first of these distributions that is installed, or None."""
+    for name in distributions:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return None

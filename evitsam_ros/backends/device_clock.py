@@ -45,7 +45,7 @@ class DeviceClock:
         self.taken.append((name, start, self._mark()))
 
     def take(self) -> list[DeviceSpan]:
-        """The spans since the last call, in order; waits until the stream is done."""
+        """Return the spans since the last call, in order; wait until the stream is done."""
         self.cuda.wait(self.stream)
         found = []
         for name, start, end in self.taken:

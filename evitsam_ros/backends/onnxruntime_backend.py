@@ -3,34 +3,41 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from ..bundle import Bundle
-from .base import CPU, BackendError, Network
+from .base import CPU, Backend, BackendError, FunctionNetwork, Network, Requirement, installed_version
+from .registry import register_backend
 
 PROVIDER = "CPUExecutionProvider"
 #: Spinning threads are a little faster and starve everything else that the robot runs.
 ENTRIES = {"session.intra_op.allow_spinning": "0"}
 
 
-class OnnxRuntimeBackend:
+DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu")
+
+
+@register_backend
+class OnnxRuntimeBackend(Backend):
     name = "onnxruntime"
-    remedy = "pip install onnxruntime"
+    title = "ONNX Runtime"
+    install_hint = "pip install onnxruntime"
+    requirements = (
+        Requirement(
+            "ONNX Runtime", (("onnxruntime", DISTRIBUTIONS),), "pip install onnxruntime", needed=True
+        ),
+    )
+    auto_rank = 30
+    cpu_only = True
 
     def version(self) -> str | None:
-        for package in ("onnxruntime", "onnxruntime-gpu"):
-            try:
-                return version(package)
-            except PackageNotFoundError:
-                continue
-        return None
+        return installed_version(*DISTRIBUTIONS)
 
     def load(self, bundle: Bundle, network: str, threads: int) -> Network:
         try:
             import onnxruntime as ort
         except ImportError as error:
-            raise BackendError(f"onnxruntime is not installed ({error}); {self.remedy}") from error
+            raise BackendError(f"onnxruntime is not installed ({error}); {self.install_hint}") from error
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
@@ -45,8 +52,8 @@ class OnnxRuntimeBackend:
         def run(inputs: dict[str, Any]) -> list[Any]:
             return session.run(None, {name: value for name, value in inputs.items() if name in names})
 
-        return run
+        return FunctionNetwork(run)
 
-    def facts(self, bundle: Bundle, network: str, threads: int) -> dict[str, str]:
-        told = {"device": CPU, "precision": "fp32", "provider": PROVIDER, "threads": str(threads)}
-        return told | ENTRIES
+    def info(self, bundle: Bundle, network: str, threads: int) -> dict[str, str]:
+        info = {"device": CPU, "precision": "fp32", "provider": PROVIDER, "threads": str(threads)}
+        return info | ENTRIES

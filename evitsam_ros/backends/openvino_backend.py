@@ -4,23 +4,27 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..bundle import Bundle
-from .base import CPU, BackendError, Network
-from .few_shapes import in_few_shapes
+from .base import CPU, Backend, BackendError, FunctionNetwork, Network, Requirement, installed_version
+from .batch_bucketing import in_buckets
+from .registry import register_backend
 
 #: Input of the encoder, and of no other network.
 IMAGE = "image"
 
 
 def import_openvino() -> ModuleType:
-    """The module, without its telemetry: that forks the process, which a node with threads must not be, and
-    reports to a server, at every import. ``ImportError`` where it is not installed.
+    """Import OpenVINO without its telemetry.
+
+    At every import that forks the process, which a node with threads must not do, and reports to a server.
+
+    Raises:
+        ImportError: it is not installed.
     """
     sys.modules.setdefault("openvino_telemetry", None)
     import openvino
@@ -28,35 +32,42 @@ def import_openvino() -> ModuleType:
     return openvino
 
 
-class OpenVinoBackend:
-    """``precision`` is what OpenVINO computes in.
+@register_backend
+class OpenVinoBackend(Backend):
+    """OpenVINO in float32.
 
-    Left alone it would take bfloat16 unasked on CPUs that have it: other masks than the reference's, on some
-    machines only. So that is a backend of its own.
+    By default it would use bfloat16 on CPUs that have it, whose masks differ from the reference's. So that is
+    a backend of its own.
+
+    Attributes:
+        hint: the precision that OpenVINO is configured with.
     """
 
     name = "openvino"
-    remedy = "pip install openvino"
-    precision = "f32"
+    title = "OpenVINO"
+    install_hint = "pip install openvino"
+    requirements = (
+        Requirement("OpenVINO", (("openvino", ("openvino",)),), "pip install openvino (faster on x86 CPUs)"),
+    )
+    auto_rank = 20
+    cpu_only = True
+    hint: ClassVar[str] = "f32"
 
     def version(self) -> str | None:
-        try:
-            return version("openvino")
-        except PackageNotFoundError:
-            return None
+        return installed_version("openvino")
 
     def load(self, bundle: Bundle, network: str, threads: int) -> Network:
         try:
             ov = import_openvino()
         except ImportError as error:
-            raise BackendError(f"openvino is not installed ({error}); {self.remedy}") from error
+            raise BackendError(f"openvino is not installed ({error}); {self.install_hint}") from error
         config = self._config(threads)
         core = ov.Core()
-        if self.precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        if self.hint == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise BackendError(
                 f"{self.name} needs a CPU with AMX or AVX512-BF16; backend openvino is float32"
             )
-        # It refuses weights beside a link, as those of colcon's symlink install.
+        # OpenVINO rejects weights beside a link, as those of colcon's symlink install.
         path = str(bundle.networks[network].resolve())
 
         def request_for(images: int) -> Any:
@@ -81,23 +92,28 @@ class OpenVinoBackend:
             # The tensors belong to the request and are overwritten by its next call.
             return [np.array(request.get_output_tensor(i).data) for i in outputs]
 
-        return in_few_shapes(run) if "point_coords" in names else run
+        return FunctionNetwork(in_buckets(run) if "point_coords" in names else run)
 
-    def facts(self, bundle: Bundle, network: str, threads: int) -> dict[str, str]:
-        precision = {"f32": "fp32"}.get(self.precision, self.precision)
-        told = {name: str(value) for name, value in self._config(threads).items()}
-        return {"device": CPU, "precision": precision, **told}
+    def info(self, bundle: Bundle, network: str, threads: int) -> dict[str, str]:
+        precision = {"f32": "fp32"}.get(self.hint, self.hint)
+        config = {name: str(value) for name, value in self._config(threads).items()}
+        return {"device": CPU, "precision": precision, **config}
 
     def _config(self, threads: int) -> dict[str, str | int]:
-        config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self.precision}
+        config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self.hint}
         return config | ({"INFERENCE_NUM_THREADS": threads} if threads else {})
 
 
+@register_backend
 class OpenVinoBf16Backend(OpenVinoBackend):
-    """On CPUs with AMX an encoder twice as fast; masks differ from the reference's by cells."""
+    """OpenVINO in bfloat16: on CPUs with AMX the encoder is twice as fast; masks differ by cells."""
 
     name = "openvino_bf16"
+    title = "OpenVINO, bfloat16"
+    auto_rank = None
+    variant_of = "openvino"
     precision = "bf16"
+    hint = "bf16"
 
 
 def _of_batch(model: Any, images: int) -> Any:

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from typing import Any
 
 from ..bundle import CHECKPOINT, Bundle
-from ..tensorrt.api import gpu_index
-from .base import CPU, GPU, BackendError, Network
+from .base import CPU, GPU, Backend, BackendError, FunctionNetwork, Network, Requirement, installed_version
+from .gpu import find_gpu, gpu_index
+from .registry import register_backend
 
 #: Inputs of the decoder that stay float32: coordinates and labels.
 COORDINATES = (1, 2)
@@ -18,24 +19,42 @@ COORDINATES = (1, 2)
 COORDINATES_AND_CELLS = (1, 2, 3)
 
 
-class TorchBackend:
+@register_backend
+class TorchBackend(Backend):
+    """PyTorch; ``auto`` takes it on a GPU only."""
+
     name = "torch"
-    remedy = "pip install torch"
+    title = "torch"
+    install_hint = "pip install torch"
+    requirements = (
+        Requirement(
+            "torch", (("torch", ("torch",)),), "pip install torch (export, training, reference backend)"
+        ),
+    )
+    auto_rank = 10
 
     def __init__(self) -> None:
         self._models: dict[str, Any] = {}
 
     def version(self) -> str | None:
-        try:
-            return version("torch")
-        except PackageNotFoundError:
-            return None
+        return installed_version("torch")
+
+    def auto_reason(self, bundle: Bundle) -> str:
+        # torch is not imported on machines without a GPU.
+        if find_gpu() is None or find_spec("torch") is None or bundle.checkpoint is None:
+            return ""
+        return "on the GPU, fp16" if self.gpu_name() else ""
+
+    def gpu_name(self) -> str | None:
+        import torch
+
+        return torch.cuda.get_device_name(gpu_index()) if torch.cuda.is_available() else None
 
     def load(self, bundle: Bundle, network: str, threads: int) -> Network:
         try:
             import torch
         except ImportError as error:
-            raise BackendError(f"torch is not installed ({error}); {self.remedy}") from error
+            raise BackendError(f"torch is not installed ({error}); {self.install_hint}") from error
         if threads:
             torch.set_num_threads(threads)
         on_gpu = torch.cuda.is_available()
@@ -53,24 +72,24 @@ class TorchBackend:
                 return list(outputs)
             return [output.cpu().numpy() for output in outputs]
 
-        return run
+        return FunctionNetwork(run)
 
-    def facts(self, bundle: Bundle, network: str, threads: int) -> dict[str, str]:
+    def info(self, bundle: Bundle, network: str, threads: int) -> dict[str, str]:
         import torch
 
         if torch.cuda.is_available():
             return {"device": GPU, "precision": "fp16", "form": "channels last, CUDA graphs"}
         return {"device": CPU, "precision": "fp32", "form": "plain", "threads": str(torch.get_num_threads())}
 
-    def wait(self) -> None:
-        """Until the GPU is done: a call only queues its work."""
+    def synchronize(self) -> None:
+        """Wait for the GPU: a call only queues its work."""
         import torch
 
         if torch.cuda.is_available():
             torch.cuda.synchronize(gpu_index())
 
     def close(self) -> None:
-        """Let the models go, and give the GPU's memory back that torch keeps for the next one."""
+        """Drop the models, and return the GPU memory that torch keeps for the next one."""
         import torch
 
         self._models.clear()

@@ -55,8 +55,11 @@ def _segment_image(options: argparse.Namespace, prompts: list) -> int:
     segmenter = Segmenter.open(options.model, options.backend)
     if options.everything:
         masks = segmenter.everything(image, options.top_n)
+        timings = masks.timings
     else:
-        masks = segmenter.decode(segmenter.embed(image), prompts)
+        embedding = segmenter.embed(image)
+        masks = segmenter.decode(embedding, prompts)
+        timings = {**embedding.timings, **masks.timings}
     overlay = draw_overlay(image, masks, prompts=prompts)
     write_image(out, cv2.cvtColor(overlay, cv2.COLOR_RGB2BGR))
     if options.json:
@@ -64,7 +67,7 @@ def _segment_image(options: argparse.Namespace, prompts: list) -> int:
     print(f"{segmenter.description}")
     for box, score, identity in zip(masks.boxes, masks.scores, masks.object_ids, strict=True):
         print(f"{identity:4d}  score {score:.3f}  box {', '.join(f'{v:.1f}' for v in box)}")
-    stages = ", ".join(f"{name} {seconds * 1e3:.1f} ms" for name, seconds in segmenter.timings.items())
+    stages = ", ".join(f"{name} {seconds * 1e3:.1f} ms" for name, seconds in timings.items())
     print(f"{len(masks)} masks ({stages}) -> {out}")
     return 0
 
@@ -72,7 +75,7 @@ def _segment_image(options: argparse.Namespace, prompts: list) -> int:
 def _segment_sequence(options: argparse.Namespace, prompts: list) -> int:
     from ..segment import Segmenter
     from ..sources import open_sequence
-    from ..tracking.sequence import segment_sequence
+    from .sequence import segment_sequence
 
     sequence = open_sequence(options.image)
     out = options.out or _beside(options.image, "_masks.avi")

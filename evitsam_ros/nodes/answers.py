@@ -60,7 +60,7 @@ class Answers:
             job: says when the frame came, and in which session.
         """
         self._keep_up(settings, frame.stamp or job.arrived, job.session)
-        self.segmenter.min_region = self.segmenter.thresholds().but(**settings.thresholds()).min_region
+        self.segmenter.min_region = self.segmenter.thresholds().replace(**settings.thresholds()).min_region
         if settings.mode == "everything":
             masks, names = self._everything(frame, settings, time.monotonic() - job.arrived)
         else:
@@ -84,7 +84,7 @@ class Answers:
     def _everything(
         self, frame: Frame, settings: FrameSettings, waited: float
     ) -> tuple[Masks, dict[int, str]]:
-        limits = self.segmenter.thresholds().but(**settings.thresholds())
+        limits = self.segmenter.thresholds().replace(**settings.thresholds())
         answer = self._camera.everything if settings.track else self.segmenter.everything
         budget = self._latency_budget(settings.latency_budget_ms / 1e3, waited)
         masks = answer(frame, settings.top_n, limits, budget=budget)
@@ -101,13 +101,15 @@ class Answers:
         if not prompts:
             camera.reset()
             self._health.note("objects_lost", [])
-            return self.segmenter.nothing(frame), {}
+            return self.segmenter.empty_result(frame), {}
         if track:
             masks = camera.prompted(frame, prompts)
-            self._health.note("objects_lost", camera.follower.lost)
+            self._health.note("objects_lost", camera.prompt_tracker.lost)
         else:
             clipped = [replace(p.clipped(frame.size), object_id=i) for i, p in prompts.items()]
-            masks = self.segmenter.decode(self.segmenter.embed(frame), clipped)
+            embedding = self.segmenter.embed(frame)
+            masks = self.segmenter.decode(embedding, clipped)
+            masks = replace(masks, timings={**embedding.timings, **masks.timings})
         self._health.count("prompts_answered", len(masks))
         return masks, {item.identity: item.name for item in wanted if item.identity in prompts}
 

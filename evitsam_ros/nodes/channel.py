@@ -198,7 +198,7 @@ class Channel:
         converted = time.perf_counter()
         masks, names = answers.masks(frame, list(work.objects), settings, job)
         segmented = time.perf_counter()
-        ran = "encode" in answers.segmenter.timings
+        ran = "encode" in masks.timings
         if self._is_late(job):
             self.health.count("answers_not_published")
             return "the node was disabled or deactivated meanwhile", ran
@@ -206,7 +206,7 @@ class Channel:
             masks, names = _without_removed(masks, names, self.prompts.wanted(work))
         self._publish(job.message.header, frame, masks, names, settings)
         end = time.perf_counter()
-        stages = {"convert": converted - start, **answers.segmenter.timings}
+        stages = {"convert": converted - start, **masks.timings}
         self.health.frame_out(
             {**stages, "publish": end - segmented, "total": end - start},
             self._age(job.message.header),

@@ -30,9 +30,9 @@ class FrameSettings:
     def thresholds(self) -> dict[str, float | None]:
         """Of everything mode; None for the bundle's own."""
         given = {
-            "score": self.score_threshold,
-            "stability": self.stability_threshold,
-            "nms": self.nms_threshold,
+            "pred_iou_thresh": self.score_threshold,
+            "stability_score_thresh": self.stability_threshold,
+            "box_nms_thresh": self.nms_threshold,
             "min_region": self.min_region,
         }
         return {name: value if value >= 0 else None for name, value in given.items()}

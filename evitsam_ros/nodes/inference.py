@@ -11,8 +11,8 @@ from typing import Any
 
 import rclpy
 
+from ..backends.tensorrt.background_build import EngineSwitch, build_command
 from ..segment import Segmenter
-from ..tensorrt.background import EngineSwitch, build_command
 from .channel import Channel
 from .health import Health
 from .intake import Job

@@ -13,7 +13,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from ..backends import BACKENDS
+from ..backends import backend_choices
 from ..bundle import DEFAULT_MODEL
 
 
@@ -37,7 +37,7 @@ class Spec:
 
 PARAMETERS: dict[str, Spec] = {
     "model": Spec(DEFAULT_MODEL, "Bundle: a name ('evitsam models' lists them) or a folder."),
-    "backend": Spec("auto", "Runtime.", ("auto", *BACKENDS)),
+    "backend": Spec("auto", "Runtime.", backend_choices()),
     "build_engines": Spec(
         False, "On a GPU without engines: build them in the background, and switch when they are ready."
     ),

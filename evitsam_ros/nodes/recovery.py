@@ -6,6 +6,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from ..backends.registry import exclude_failed
+
 #: Failures in a row after which the networks are opened anew, on the next runtime if there is one.
 ENOUGH = 3
 #: Seconds of the first pause and of the longest.
@@ -70,11 +72,5 @@ class Recovery:
         return True
 
     def give_up(self, used: frozenset[str]) -> None:
-        """Choose what to avoid: a GPU's runtimes first, then the CPU's two in turns."""
-        on_gpu = used & {"tensorrt", "torch"}
-        if on_gpu:
-            self.avoid |= on_gpu
-        elif "openvino" in used:
-            self.avoid = self.avoid - {"onnxruntime"} | {"openvino"}
-        else:
-            self.avoid = self.avoid - {"openvino"} | used
+        """Choose what to avoid: a GPU's runtimes first, then the CPU's in turns."""
+        self.avoid = exclude_failed(self.avoid, used)

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..backends import BACKENDS, BackendError
 from ..bundle import HIGH_RES, Bundle, open_bundle
-from ..segment.fovea import Views
+from ..segment.quadtree_view import Views
 from ..segment.transform import Transform
 
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from ..backends import BackendError
 from ..segment import Embedding, Masks, Prompt, Segmenter, Thresholds
-from ..segment.everything import box_nms, grid_prompts
+from ..segment.mask_filter import box_nms
+from ..segment.proposals import grid_prompts
 from .ceilings import Ceilings, cpus
 from .clock import seconds
 
@@ -45,7 +46,8 @@ def segment_anythings_way(
         masks = segmenter.decode(embedding, prompts[start : start + 64], multimask=True)
         for logits, score in zip(_full_size(masks), masks.scores, strict=True):
             inner, outer = np.count_nonzero(logits > 1.0), np.count_nonzero(logits > -1.0)
-            if score < thresholds.score or inner < thresholds.stability * max(outer, 1):
+            stable = inner >= thresholds.stability_score_thresh * max(outer, 1)
+            if score < thresholds.pred_iou_thresh or not stable:
                 continue
             mask = logits > 0
             rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
@@ -54,12 +56,12 @@ def segment_anythings_way(
                 scores.append(score)
     if not boxes:
         return 0
-    return len(box_nms(np.array(boxes, np.float32), np.array(scores), thresholds.nms))
+    return len(box_nms(np.array(boxes, np.float32), np.array(scores), thresholds.box_nms_thresh))
 
 
 def _full_size(masks: Masks):
     """``(H, W)`` float32 logits of each mask."""
-    rows, columns = masks.transform.picture
+    rows, columns = masks.transform.image_cells
     height, width = masks.image_size
     for logits in masks.logits:
         seen = logits[: int(np.ceil(rows)), : int(np.ceil(columns))]
@@ -104,8 +106,8 @@ def measure_everything(
     if grids:
         points = grid_prompts(image.shape[:2], 32)
         slow |= {
-            FOVEAL_GRID: lambda: segmenter.everything(image, len(points), also=points),
-            "grid 32x32, ours": lambda: segmenter.everything(image, grid=32),
+            FOVEAL_GRID: lambda: segmenter.everything(image, len(points), extra_prompts=points),
+            "grid 32x32, ours": lambda: segmenter.everything(image, points_per_side=32),
             "grid 32x32, as segment-anything": lambda: segment_anythings_way(
                 segmenter, segmenter.embed(image), 32
             ),

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backends import FunctionNetwork
 from ..bundle import Bundle
 from ..segment import Masks
 from . import stages
@@ -35,7 +36,7 @@ class Calls:
         finally:
             segmenter.runtime = runtime
 
-    def _tap(self, segmenter: RecordingSegmenter, name: str):
+    def _tap(self, segmenter: RecordingSegmenter, name: str) -> FunctionNetwork:
         network, recorder = segmenter.runtime.networks[name], segmenter.recorder
 
         def call(inputs: dict[str, Any]) -> list[Any]:
@@ -43,7 +44,7 @@ class Calls:
             self.made.append((recorder.stage_now, name, given))
             return network(inputs)
 
-        return call
+        return FunctionNetwork(call)
 
     def prompts(self, stage: str) -> int:
         """How many prompts a stage decoded."""

@@ -57,7 +57,7 @@ def _floors(work: dict[str, Work], ceilings: Ceilings, on_device: set[str]) -> d
 
 def stages_on_device(segmenter: RecordingSegmenter, names: set[str]) -> set[str]:
     """Those of the names of stages that wait for a GPU."""
-    away = {name for name, told in segmenter.runtime.facts().items() if told["device"] != CPU}
+    away = {name for name, told in segmenter.runtime.info().items() if told["device"] != CPU}
     found = {
         name
         for name in names
@@ -89,7 +89,7 @@ def ceilings_of(ceilings: Ceilings) -> list[Ceiling]:
 def model_facts(segmenter: RecordingSegmenter) -> dict[str, Any]:
     """The bundle, and how each of its networks ran."""
     bundle = segmenter.bundle
-    facts = segmenter.runtime.facts()
+    facts = segmenter.runtime.info()
     hashes = bundle.description["networks"]
     return {
         "name": bundle.name,

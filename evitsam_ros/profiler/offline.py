@@ -95,7 +95,7 @@ def _open(options: Options) -> RecordingSegmenter:
     segmenter = RecordingSegmenter.open(
         options.model, in_precision(backend, wanted) if wanted else backend, options.threads
     )
-    for network, told in segmenter.runtime.facts().items() if wanted else ():
+    for network, told in segmenter.runtime.info().items() if wanted else ():
         if told["precision"] != wanted:
             raise ValueError(
                 f"--precision {wanted}: {network} would run in {told['precision']} ({told['runtime']}). "
@@ -146,8 +146,7 @@ def _throughput(
         for _ in range(calls + 1):
             start = time.perf_counter()
             segmenter.runtime.encode(blob)
-            if segmenter.runtime.wait is not None:
-                segmenter.runtime.wait()
+            segmenter.runtime.synchronize()
             times.append(time.perf_counter() - start)
     except Exception as error:  # every runtime refuses a shape in a way of its own
         return Throughput(batch, None, 0, f"refused by the runtime: {str(error).strip().splitlines()[-1]}")

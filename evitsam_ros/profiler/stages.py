@@ -13,6 +13,7 @@ from ..backends import Runtime
 from ..bundle import Bundle
 from ..encodings import byte_array
 from ..segment import Embedding, Masks, Prompt, Segmenter
+from ..segment.timing import StageTimer
 from .pictures import Picture
 from .spans import Recorder
 
@@ -42,26 +43,36 @@ def boxes_stage(count: int) -> str:
     return f"decoder, {count} box{'es' if count > 1 else ''}"
 
 
+class RecordingTimer(StageTimer):
+    """A timer whose stages are recorded as spans, those on a device by its own clock as well."""
+
+    def __init__(self, segmenter: RecordingSegmenter) -> None:
+        super().__init__()
+        self.segmenter = segmenter
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        recording, span_name = self.segmenter, self.segmenter.names[name]
+        with super().stage(name), recording.recorder.stage(span_name):
+            yield
+            recording.runtime.synchronize()
+        # The preprocessing on a GPU is queued; the encoder waits for it.
+        if recording.device is not None and span_name != RESIZE:
+            for span in recording.device.take():
+                recording.recorder.on_device(f"{span_name}: {span.name}", span.start, span.end)
+
+
 class RecordingSegmenter(Segmenter):
-    """A segmenter whose stages are recorded as spans, those on a device by its own clock as well."""
+    """A segmenter whose stages are recorded; see :class:`RecordingTimer`."""
 
     def __init__(self, bundle: Bundle, runtime: Runtime) -> None:
         super().__init__(bundle, runtime)
         self.recorder = Recorder()
-        self.device = runtime.device_clock() if runtime.device_clock else None
+        self.device = runtime.device_clock()
         self.names = dict(NAMES)
 
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        name = self.names[stage]
-        with super().timed(stage), self.recorder.stage(name):
-            yield
-            if self.runtime.wait is not None:
-                self.runtime.wait()
-        # The preprocessing on a GPU is queued; the encoder waits for it.
-        if self.device is not None and name != RESIZE:
-            for span in self.device.take():
-                self.recorder.on_device(f"{name}: {span.name}", span.start, span.end)
+    def new_timer(self) -> StageTimer:
+        return RecordingTimer(self)
 
     def decode_boxes(self, embedding: Embedding, boxes: Sequence[Prompt]) -> Masks:
         """Decode boxes of whoever points at something, each on the whole image."""

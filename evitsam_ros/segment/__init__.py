@@ -2,17 +2,21 @@
 """Image + prompts -> masks. No ROS, no torch."""
 
 from .budget import LatencyBudget
-from .everything import Thresholds
+from .embedding import Embedding
 from .frame import Frame
+from .mask_filter import Thresholds
+from .mask_generator import GeneratorOptions, MaskGenerator
 from .masks import Masks
 from .overlay import draw_label_map, draw_overlay
 from .prompt import Prompt, PromptError
-from .segmenter import Embedding, Segmenter
+from .segmenter import Segmenter
 
 __all__ = [
     "Embedding",
     "Frame",
+    "GeneratorOptions",
     "LatencyBudget",
+    "MaskGenerator",
     "Masks",
     "Prompt",
     "PromptError",

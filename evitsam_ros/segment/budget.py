@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keep everything mode within a time: decode the best prompts, and as many as fit."""
+"""Keep everything mode within a time: decode as many prompts as fit, best first."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class LatencyBudget:
         return kept
 
     def learn(self, prompts: int, decoding: float, afterwards: float) -> None:
-        """What a frame did cost: so many prompts, and the seconds of their decoding and of what followed."""
+        """Learn from a frame: its prompts, and the seconds of their decoding and of what followed."""
         if prompts:
             cost = decoding / prompts
             # Few prompts say little of what many cost each; many say it well.

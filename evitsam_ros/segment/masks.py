@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was segmented: low-res logits and, on demand, everything that is made from them.
+"""Masks: low-res logits and, on demand, everything that is computed from them.
 
-Full-size masks are made for the masks that are asked for, inside their boxes only: most of a label map is
-background, and most masks of everything mode are thrown away before.
+Full-size masks are computed on demand and inside their boxes only: most of a label map is background, and
+everything mode drops most masks before.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
 
+from ..deprecation import warn_renamed
 from .prompt import Prompt
 from .rle import encode_rle
 from .transform import Transform
@@ -28,7 +31,10 @@ class Masks:
         object_ids: ``(M,)`` int; the three masks of one prompt share an id.
         transform: geometry of the image.
         prompts: what each mask answers; empty where that is not known.
-        levels: ``(M,)`` int, which of its prompt's three masks each is; None where that is not known.
+        mask_indices: ``(M,)`` int, which of its prompt's three masks each is (SAM's multimask index); None
+            where that is not known.
+        timings: seconds by stage of the call that returned these masks; an embedding that was given to it has
+            its own.
     """
 
     logits: np.ndarray
@@ -36,7 +42,8 @@ class Masks:
     object_ids: np.ndarray
     transform: Transform
     prompts: tuple[Prompt, ...] = ()
-    levels: np.ndarray | None = None
+    mask_indices: np.ndarray | None = None
+    timings: Mapping[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -47,15 +54,28 @@ class Masks:
         return self.transform.size
 
     @property
+    def levels(self) -> np.ndarray | None:
+        """Return ``mask_indices``; deprecated."""
+        warn_renamed("Masks.levels", "Masks.mask_indices")
+        return self.mask_indices
+
+    @property
     def visible(self) -> np.ndarray:
-        """The logits without the padding's cells, a view ``(M, h', w')``."""
+        """Return ``unpadded_logits``; deprecated."""
+        warn_renamed("Masks.visible", "Masks.unpadded_logits")
+        return self.unpadded_logits
+
+    @property
+    def unpadded_logits(self) -> np.ndarray:
+        """Return the logits without the cells of the padding, a view ``(M, h', w')``."""
         height, width = self.transform.visible_cells
-        return self.logits[:, :height, :width]
+        visible: np.ndarray = self.logits[:, :height, :width]
+        return visible
 
     @cached_property
     def areas(self) -> np.ndarray:
         """``(M,)`` float64 area in pixels of the original image, to the precision of a low-res cell."""
-        return (self.visible > 0).sum((1, 2)) * self.transform.pixels_per_cell.prod()
+        return np.asarray((self.unpadded_logits > 0).sum((1, 2)) * self.transform.pixels_per_cell.prod())
 
     @cached_property
     def boxes(self) -> np.ndarray:
@@ -64,18 +84,18 @@ class Masks:
         Borders lie where the interpolated logits can last be positive, so a box always holds its mask.
         """
         scale = self.transform.pixels_per_cell
-        x0, x1 = _extent(self.visible.max(1) if len(self) else np.zeros((0, 1)))
-        y0, y1 = _extent(self.visible.max(2) if len(self) else np.zeros((0, 1)))
+        x0, x1 = _extent(self.unpadded_logits.max(1) if len(self) else np.zeros((0, 1)))
+        y0, y1 = _extent(self.unpadded_logits.max(2) if len(self) else np.zeros((0, 1)))
         height, width = self.image_size
         boxes = np.stack([x0 * scale[0], y0 * scale[1], x1 * scale[0], y1 * scale[1]], axis=1)
-        return np.clip(boxes, 0, (width, height, width, height)).astype(np.float32)
+        return np.asarray(np.clip(boxes, 0, (width, height, width, height)), np.float32)
 
     def select(self, index: np.ndarray | slice) -> Masks:
-        """The masks at ``index`` (integers, booleans or a slice)."""
+        """Select the masks at ``index`` (integers, booleans or a slice)."""
         prompts = tuple(self.prompts[i] for i in np.arange(len(self))[index]) if self.prompts else ()
-        levels = self.levels[index] if self.levels is not None else None
+        mask_indices = self.mask_indices[index] if self.mask_indices is not None else None
         taken = self.logits[index], self.scores[index], self.object_ids[index]
-        return Masks(*taken, self.transform, prompts, levels)
+        return Masks(*taken, self.transform, prompts, mask_indices, self.timings)
 
     def crop(self, index: int) -> tuple[np.ndarray, tuple[int, int]]:
         """Mask ``index`` at full size inside its box: ``(H', W')`` bool and its top-left (y, x)."""
@@ -99,7 +119,7 @@ class Masks:
         height, width = self.image_size
         grown = np.concatenate([np.floor(boxes[:, :2]) - 1, np.ceil(boxes[:, 2:]) + 1], axis=1)
         grown[(boxes[:, 2:] <= boxes[:, :2]).any(1)] = 0
-        return np.clip(grown, 0, (width, height, width, height)).astype(int)
+        return np.asarray(np.clip(grown, 0, (width, height, width, height)), int)
 
     def full(self) -> np.ndarray:
         """``(M, H, W)`` bool masks of the original image."""
@@ -118,7 +138,7 @@ class Masks:
             window[part] = self.object_ids[index]
         return result
 
-    def rle(self) -> list[dict]:
+    def rle(self) -> list[dict[str, Any]]:
         """COCO run-length encodings, counts as str."""
         return [encode_rle(mask) for mask in self.full()]
 

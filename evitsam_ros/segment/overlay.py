@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures for people: masks over the image, an object's colour stable over frames."""
+"""Drawings for people: masks over the image, an object's colour stable over frames."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 from .masks import Masks
+from .prompt import Prompt
 
 
 def object_colours(ids: np.ndarray) -> np.ndarray:
@@ -21,7 +24,7 @@ def object_colours(ids: np.ndarray) -> np.ndarray:
 
 
 def draw_overlay(
-    image: np.ndarray, masks: Masks, alpha: float = 0.5, prompts: list | None = None
+    image: np.ndarray, masks: Masks, alpha: float = 0.5, prompts: Sequence[Prompt] | None = None
 ) -> np.ndarray:
     """Draw masks, their outlines and, where given, their prompts.
 
@@ -38,12 +41,12 @@ def draw_overlay(
 
 
 def draw_label_map(
-    image: np.ndarray, labels: np.ndarray, alpha: float = 0.5, prompts: list | None = None
+    image: np.ndarray, labels: np.ndarray, alpha: float = 0.5, prompts: Sequence[Prompt] | None = None
 ) -> np.ndarray:
     """As :func:`draw_overlay`, from a ``(H, W)`` uint16 label map."""
     inside = labels > 0
     result = image.copy()
-    # Paint inside the box of all objects only: most pictures are mostly background.
+    # Paint inside the box of all objects only: most images are mostly background.
     rows, cols = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
     if len(rows):
         window = np.s_[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
@@ -56,16 +59,16 @@ def draw_label_map(
     return result
 
 
-def _outline(picture: np.ndarray, labels: np.ndarray, painted: np.ndarray) -> None:
+def _outline(image: np.ndarray, labels: np.ndarray, painted: np.ndarray) -> None:
     """Draw the borders between labels in the full colour of the object."""
     border = np.zeros(labels.shape, bool)
     border[:, 1:] |= labels[:, 1:] != labels[:, :-1]
     border[1:] |= labels[1:] != labels[:-1]
     border &= labels > 0
-    np.copyto(picture, painted, where=border[..., None])
+    np.copyto(image, painted, where=border[..., None])
 
 
-def _draw_prompt(image: np.ndarray, prompt) -> None:
+def _draw_prompt(image: np.ndarray, prompt: Prompt) -> None:
     size = max(3, max(image.shape) // 160)
     if prompt.box is not None:
         x0, y0, x1, y1 = (round(float(v)) for v in prompt.box)

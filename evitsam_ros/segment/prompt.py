@@ -1,57 +1,95 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What to segment: points, a box, an earlier mask, or several of them for one object."""
+"""Prompts: points, a box, an earlier mask, or several of them for one object."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from ..deprecation import renamed_keywords, warn_renamed
 
 #: Label of a point that the object does not contain, and of one that it does.
 BACKGROUND, FOREGROUND = 0, 1
-#: More prompts than this (a grid of 32 x 32) in one call are refused: no scene needs them, and they would
+#: More prompts than this (a grid of 32 x 32) in one call are rejected: no scene needs them, and they would
 #: block the node.
 MAX_PROMPTS = 1024
 MAX_POINTS = 64
+#: The default of a prompt's labels, known by its identity: as many as there are points, all foreground.
+_ALL_FOREGROUND = np.zeros(0, np.float32)
 
 
 class PromptError(ValueError):
-    """A prompt that cannot be meant."""
+    """A prompt is invalid; the message names what is wrong."""
 
 
 @dataclass(frozen=True)
 class Prompt:
     """One object to segment. Coordinates are pixels of the original image, (0, 0) its top-left corner.
 
+    :meth:`parse` makes one of lists and tuples, with types to match.
+
     Attributes:
-        points: ``(N, 2)`` x, y; or None.
-        labels: ``(N,)`` 1 foreground or 0 background; all foreground if left out.
-        box: x0, y0, x1, y1; or None.
-        mask: ``(h, w)`` low-res logits of an earlier answer; or None.
+        points: ``(N, 2)`` float32 x, y.
+        labels: ``(N,)`` float32 1 foreground or 0 background; all foreground if left out.
+        box: ``(4,)`` float32 x0, y0, x1, y1; or None.
+        mask: ``(h, w)`` float32 low-res logits of an earlier answer; or None.
         object_id: number of the object in the results, 1 to 65535; given in order when None.
-        guess: x0, y0, x1, y1 of about where the object is, which the decoder is not told: of proposals whose
-            guesses overlap one is decoded; or None.
+        proposal_box: ``(4,)`` float32 x0, y0, x1, y1 of about where the object is, which the decoder does not
+            get: of proposals whose boxes overlap one is decoded; or None.
 
     Raises:
         PromptError: shapes do not fit, a number is not finite, a label is not 0 or 1, the box is empty,
             or there is neither foreground point nor box nor mask: background points alone name no object.
     """
 
-    points: np.ndarray | Sequence[Sequence[float]] | None = None
-    labels: np.ndarray | Sequence[int] | None = None
-    box: np.ndarray | Sequence[float] | None = None
+    points: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.float32))
+    labels: np.ndarray = field(default_factory=lambda: _ALL_FOREGROUND)
+    box: np.ndarray | None = None
     mask: np.ndarray | None = None
     object_id: int | None = None
-    guess: np.ndarray | None = None
+    proposal_box: np.ndarray | None = None
+
+    @classmethod
+    def parse(
+        cls,
+        points: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+        box: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        object_id: int | None = None,
+    ) -> Prompt:
+        """Make a prompt of lists, tuples or arrays of any numbers; None is what is left out.
+
+        Raises:
+            PromptError: as of the class, or something is no number.
+        """
+        return cls(
+            np.zeros((0, 2), np.float32) if points is None else _array(points, "points"),
+            _ALL_FOREGROUND if labels is None else _array(labels, "labels"),
+            None if box is None else _array(box, "box"),
+            None if mask is None else _array(mask, "mask"),
+            object_id,
+        )
+
+    @property
+    def guess(self) -> np.ndarray | None:
+        """Return ``proposal_box``; deprecated."""
+        warn_renamed("Prompt.guess", "Prompt.proposal_box")
+        return self.proposal_box
 
     def __post_init__(self) -> None:
-        points = np.zeros((0, 2), np.float32) if self.points is None else _array(self.points, "points")
+        # Lists, tuples and None work here too, as they always have.
+        given: object = self.points
+        points = np.zeros((0, 2), np.float32) if given is None else _array(given, "points")
         if points.ndim != 2 or points.shape[1] != 2:
             raise PromptError(f"points have shape {points.shape}; expected (N, 2)")
         if len(points) > MAX_POINTS:
             raise PromptError(f"{len(points)} points for one object; expected at most {MAX_POINTS}")
-        labels = np.ones(len(points), np.float32) if self.labels is None else _array(self.labels, "labels")
+        left_out = self.labels is None or self.labels is _ALL_FOREGROUND
+        labels = np.ones(len(points), np.float32) if left_out else _array(self.labels, "labels")
         if labels.shape != (len(points),):
             raise PromptError(f"{labels.size} labels for {len(points)} points; expected one label a point")
         if not ((labels == BACKGROUND) | (labels == FOREGROUND)).all():
@@ -60,8 +98,9 @@ class Prompt:
         object.__setattr__(self, "labels", labels)
         if self.box is not None:
             object.__setattr__(self, "box", _check_box(_array(self.box, "box")))
-        if self.guess is not None:
-            object.__setattr__(self, "guess", _check_box(_array(self.guess, "guess")))
+        if self.proposal_box is not None:
+            array = _array(self.proposal_box, "proposal_box")
+            object.__setattr__(self, "proposal_box", _check_box(array))
         if self.mask is not None:
             object.__setattr__(self, "mask", _check_mask(_array(self.mask, "mask")))
         if len(points) == 0 and self.box is None and self.mask is None:
@@ -72,7 +111,7 @@ class Prompt:
             raise PromptError(f"object_id is {self.object_id}; expected 1 to 65535")
 
     def clipped(self, image_size: tuple[int, int]) -> Prompt:
-        """This prompt within an image of (H, W) pixels: a box that sticks out is cut.
+        """Clip the prompt to an image of (H, W) pixels: a box that sticks out is cut.
 
         Raises:
             PromptError: a point or the whole box lies outside.
@@ -96,18 +135,23 @@ class Prompt:
     def inside(self, image_size: tuple[int, int]) -> np.ndarray:
         """``(N,)`` bool: which points lie in an image of (H, W) pixels; its edges belong to it."""
         height, width = image_size
-        return ((self.points >= 0) & (self.points <= (width, height))).all(1)
+        fits: np.ndarray = (self.points >= 0) & (self.points <= np.array([width, height]))
+        return np.asarray(fits.all(1))
 
     @property
     def extent(self) -> np.ndarray | None:
-        """Where the object is taken to be: the box, else the guess, else None."""
-        return self.guess if self.box is None else self.box
+        """Where the object is taken to be: the box, else the proposal's box, else None."""
+        return self.proposal_box if self.box is None else self.box
+
+
+# On __init__, as dataclass writes it: a class decorator would hide the class.
+Prompt.__init__ = renamed_keywords(guess="proposal_box")(Prompt.__init__)  # type: ignore[method-assign]
 
 
 def _array(value: object, name: str) -> np.ndarray:
     try:
         with np.errstate(over="ignore"):  # beyond float32: infinity, which is rejected below
-            array = np.asarray(value, np.float32)
+            array: np.ndarray = np.asarray(value, np.float32)
     except (TypeError, ValueError) as error:
         raise PromptError(f"{name} are not numbers: {value!r}") from error
     if not np.isfinite(array).all():

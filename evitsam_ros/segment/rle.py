@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 #: Five bits of a value a character: 7 of them hold 32 bits with the sign, and no run is longer.
@@ -11,7 +13,7 @@ _GROUPS = 7
 _FIRST = 48
 
 
-def encode_rle(mask: np.ndarray) -> dict:
+def encode_rle(mask: np.ndarray) -> dict[str, Any]:
     """Encode a mask as COCO does.
 
     Args:

@@ -9,6 +9,14 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from .transform import Transform
+
+
+def clean_masks(logits: np.ndarray, transform: Transform, share: float) -> None:
+    """Remove small regions of ``(M, h, w)`` logits in place, without looking at the padding."""
+    height, width = transform.visible_cells
+    logits[:, :height, :width] = remove_small_regions(logits[:, :height, :width], share)
+
 
 def remove_small_regions(logits: np.ndarray, share: float) -> np.ndarray:
     """Fill holes and drop specks that are small beside their mask.
@@ -46,4 +54,4 @@ def _small(cells: np.ndarray, limit: float, connectivity: int) -> np.ndarray:
     areas[0] = areas.max() + 1
     small = areas < limit
     small[1 + areas[1:].argmax()] = False
-    return small[labels]
+    return np.asarray(small[labels])

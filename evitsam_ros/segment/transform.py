@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Between the original image, the encoder's input, the prompt frame and the low-res logits.
 
-All four show the same picture: its longest side fills the square, the rest is padding at the bottom and
+All four show the same image: its longest side fills the square, the rest is padding at the bottom and
 at the right. Pixel centres are at +0.5 in every one of them.
 """
 
@@ -50,31 +50,31 @@ class Transform:
         return (points * np.array(scale, np.float32)).astype(np.float32)
 
     @property
-    def picture(self) -> tuple[float, float]:
-        """(h, w) of the part of the low-res logits that shows the picture; the rest is padding."""
+    def image_cells(self) -> tuple[float, float]:
+        """(h, w) of the part of the low-res logits that shows the image; the rest is padding."""
         height, width = resized_shape(self.size, self.prompt_size)
         return height * self.mask_size[0] / self.prompt_size, width * self.mask_size[1] / self.prompt_size
 
     @property
     def pixels_per_cell(self) -> np.ndarray:
         """(x, y) pixels of the original image in a cell of the low-res logits."""
-        height, width = self.picture
+        height, width = self.image_cells
         return np.array([self.size[1] / width, self.size[0] / height])
 
     @property
     def visible_cells(self) -> tuple[int, int]:
-        """(h, w) of the low-res cells that hold any of the picture."""
-        height, width = self.picture
+        """(h, w) of the low-res cells that hold any of the image."""
+        height, width = self.image_cells
         return int(np.ceil(height - 1e-6)), int(np.ceil(width - 1e-6))
 
     def taps(self) -> tuple[Taps, Taps]:
         """Which cells rows and columns of the full-size image lie between."""
-        height, width = self.picture
+        height, width = self.image_cells
         return _taps(self.size[0], height, self.mask_size[0]), _taps(self.size[1], width, self.mask_size[1])
 
     def upsampling(self) -> tuple[np.ndarray, np.ndarray]:
         """Bilinear weights ``(H, h)`` and ``(W, w)``: ``rows @ logits @ cols.T`` is the full-size image."""
-        height, width = self.picture
+        height, width = self.image_cells
         rows = _bilinear(self.size[0], height, self.mask_size[0])
         return rows, _bilinear(self.size[1], width, self.mask_size[1])
 
@@ -105,7 +105,7 @@ def _taps(outputs: int, span: float, cells: int) -> Taps:
 
 @lru_cache(maxsize=16)
 def _bilinear(outputs: int, span: float, cells: int) -> np.ndarray:
-    """``(outputs, cells)`` float32 weights."""
+    """Compute ``(outputs, cells)`` float32 weights."""
     taps, weights, rows = (
         _taps(outputs, span, cells),
         np.zeros((outputs, cells), np.float32),

@@ -16,19 +16,20 @@ from pathlib import Path
 import numpy as np
 from onnx import ModelProto
 
+from ..backends.gpu import Gpu
+from ..backends.tensorrt.api import TensorRt, TensorRtError
+from ..backends.tensorrt.engine_cache import EngineCache, EngineKey
 from ..bundle import NETWORKS, Bundle, sha256
 from ..segment.prompt import MAX_POINTS
-from .api import Gpu, TensorRt, TensorRtError
-from .cache import EngineCache, EngineKey
 from .engine_builder import build_engine
+from .fp32_fallback import choose_islands
 from .int8 import calibrate, quantize
-from .islands import choose_islands
 from .onnx_types import load_graph
 from .precision import convert
 from .profiles import Shapes, profiles_for
-from .prove import Proof, ProofError, feeds_for, graphs_runtime, prove
 from .rewrites import rewrite
 from .rounding import NodeError, emulate, node_errors
+from .validate import Proof, ValidationError, feeds_for, graphs_runtime, prove
 
 #: Told (phase, done, total) as a build goes on.
 Progress = Callable[[str, int, int], None]
@@ -83,7 +84,7 @@ class Report:
 
 
 def resolve_target(target: str, tensorrt: TensorRt, gpu: Gpu | None) -> tuple[str, bool]:
-    """The key's target, and whether this machine can run it.
+    """Return the key's target, and whether this machine can run it.
 
     Raises:
         TensorRtError: there is no such GPU, or this TensorRT cannot build for it.
@@ -105,7 +106,7 @@ def resolve_target(target: str, tensorrt: TensorRt, gpu: Gpu | None) -> tuple[st
 
 
 def plan(bundle: Bundle, options: Options, tensorrt: TensorRt, gpu: Gpu | None) -> list[NetworkPlan]:
-    """What a build of ``bundle`` would make."""
+    """Plan the engines of a bundle."""
     target, _ = resolve_target(options.target, tensorrt, gpu)
     plans = []
     for network, onnx in bundle.networks.items():
@@ -137,7 +138,7 @@ def build(
 
     Raises:
         TensorRtError: the target or the precision cannot be built.
-        ProofError: the masks differ; nothing is kept.
+        ValidationError: the masks differ; nothing is kept.
     """
     plans = plan(bundle, options, tensorrt, gpu)
     report = Report({}, Proof(options.precision, 0, 0.0, 0.0))
@@ -145,8 +146,8 @@ def build(
     progress("proving the masks", 0, 1)
     report.proof = prove_emulated(bundle, graphs, options, report.islands, images)
     if problem := report.proof.problem():
-        raise ProofError(f"{bundle.name} in {options.precision}: {problem}; {_first_difference(report)}")
-    target = _named_target(options, gpu)
+        raise ValidationError(f"{bundle.name} in {options.precision}: {problem}; {_first_difference(report)}")
+    target = _target_or_none(options, gpu)
     converted, engines = {}, {}
     for p in plans:
         converted[p.network] = convert(graphs[p.network], options.half, report.islands.get(p.network, ()))
@@ -168,7 +169,7 @@ def graphs_in_precision(
     progress: Progress = lambda phase, done, total: None,
     networks: Collection[str] | None = None,
 ) -> dict[str, ModelProto]:
-    """The graphs of a bundle by network, measured on images, rewritten or quantised as the options ask.
+    """Make the graphs of a bundle by network, measured on images, rewritten or quantised as the options ask.
 
     ``networks``: those that are wanted, or all.
 
@@ -202,8 +203,8 @@ def _prove_on_device(
     engines: dict[str, memoryview],
     images: Sequence[np.ndarray],
 ) -> Proof:
-    """Run the engines on this machine's GPU; ``ProofError`` names the first layer that differs."""
-    from .on_device import engines_runtime, first_difference
+    """Run the engines on this machine's GPU; ``ValidationError`` names the first layer that differs."""
+    from .engine_validation import engines_runtime, first_difference
 
     with closing(engines_runtime(tensorrt, engines)) as runtime:
         proof = prove(bundle, runtime, images, options.precision, ran=True)
@@ -219,7 +220,7 @@ def _prove_on_device(
     float32 = {name: load_graph(path) for name, path in bundle.networks.items()}
     feed = feeds_for(bundle, float32, images[:1])[worst][0]
     said = first_difference(worst, float32[worst], converted[worst], feed, open_engine)
-    raise ProofError(f"{bundle.name} in {options.precision} on this GPU: {problem}; {said}")
+    raise ValidationError(f"{bundle.name} in {options.precision} on this GPU: {problem}; {said}")
 
 
 def prove_emulated(
@@ -237,7 +238,7 @@ def prove_emulated(
 
 
 def _first_difference(report: Report) -> str:
-    """The first node left in half precision that breaks, else the one that errs most."""
+    """Name the first node left in half precision that breaks, else the one with the largest error."""
     left = [
         (network, error)
         for network in NETWORKS  # in the order in which they run
@@ -256,6 +257,6 @@ def _first_difference(report: Report) -> str:
     return f"most of it comes from {worst.name} ({worst.operator}, {worst.error:.1e}) of the {network}"
 
 
-def _named_target(options: Options, gpu: Gpu | None) -> str | None:
-    """The compute capability to name, or None for the GPU of this machine."""
+def _target_or_none(options: Options, gpu: Gpu | None) -> str | None:
+    """Return the compute capability to name, or None for the GPU of this machine."""
     return None if options.target == "auto" or (gpu and gpu.target == options.target) else options.target

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..backends import backend_choices
 from ..bundle import Bundle, open_bundle, sha256
 from ..segment.prompt import MAX_POINTS
 from ..sources import open_source, spread
@@ -59,7 +60,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     _add_images(build)
     verify = commands.add_parser("verify", help="compare a backend's masks with float32's on real pictures")
     verify.add_argument("bundle", help="a bundle's name or folder")
-    verify.add_argument("--backend", required=True, help="tensorrt, onnxruntime, openvino or torch")
+    verify.add_argument("--backend", required=True, choices=backend_choices(), help="inference runtime")
     verify.add_argument("--precision", choices=("fp32", "fp16", "bf16", "int8"), default="fp32")
     verify.add_argument("--json", type=Path)
     _add_images(verify)
@@ -108,9 +109,10 @@ def _pictures(options: argparse.Namespace) -> list[np.ndarray]:
 
 
 def run_build(options: argparse.Namespace) -> int:
-    from .api import find_gpu, find_tensorrt
+    from ..backends.gpu import find_gpu
+    from ..backends.tensorrt.api import find_tensorrt
+    from ..backends.tensorrt.engine_cache import EngineCache
     from .build import Options, build, plan, resolve_target
-    from .cache import EngineCache
 
     bundle = open_bundle(options.bundle)
     tensorrt, gpu = find_tensorrt(options.tensorrt), find_gpu()
@@ -142,7 +144,7 @@ def run_build(options: argparse.Namespace) -> int:
         return 0
     make = build
     if options.via == "torch2trt":
-        from .torch2trt_way import build_with_torch2trt, find_torch2trt
+        from .torch2trt_builder import build_with_torch2trt, find_torch2trt
 
         find_torch2trt(tensorrt, gpu)
         make = build_with_torch2trt
@@ -200,7 +202,7 @@ def _print_layers(report) -> None:
 
 def run_verify(options: argparse.Namespace) -> int:
     from ..backends import open_runtime
-    from .prove import prove
+    from .validate import prove
 
     bundle: Bundle = open_bundle(options.bundle)
     runtime = open_runtime(bundle, options.backend)
@@ -219,9 +221,10 @@ def run_verify(options: argparse.Namespace) -> int:
 
 def trust(options: argparse.Namespace, cache) -> Path:
     """Keep a foreign engine as if it had been built here; its sidecar says that nobody proved it."""
-    from .api import find_gpu, find_tensorrt
+    from ..backends.gpu import find_gpu
+    from ..backends.tensorrt.api import find_tensorrt
+    from ..backends.tensorrt.engine_cache import TRUSTED, EngineKey
     from .build import resolve_target
-    from .cache import TRUSTED, EngineKey
 
     name, _, network = (options.of or "").rpartition(":")
     if not name:
@@ -237,7 +240,7 @@ def trust(options: argparse.Namespace, cache) -> Path:
 
 
 def run_engines(options: argparse.Namespace) -> int:
-    from .cache import EngineCache
+    from ..backends.tensorrt.engine_cache import EngineCache
 
     cache = EngineCache()
     if options.trust:

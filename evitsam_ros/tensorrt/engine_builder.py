@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from onnx import ModelProto
 
-from ..backends.cuda_memory import open_cuda
-from .api import TensorRt, TensorRtError
+from ..backends.tensorrt.api import TensorRt, TensorRtError
+from ..backends.tensorrt.cuda_memory import open_cuda
 
 if TYPE_CHECKING:
     from .build import NetworkPlan, Progress

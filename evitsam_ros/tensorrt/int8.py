@@ -26,7 +26,7 @@ AT_ONCE = 8
 
 
 def quantizable(model: ModelProto) -> list[NodeProto]:
-    """The convolutions with constant weights, in order.
+    """List the convolutions with constant weights, in order.
 
     The first one, which sees the pixels, stays float. So do depthwise ones: memory bounds them, not
     arithmetic, and their channels differ most in range (with them the shipped model's masks agreed by 0.944,
@@ -42,7 +42,7 @@ def _groups(node: NodeProto) -> int:
 
 
 def calibrate(model: ModelProto, feeds: Iterable[dict[str, np.ndarray]]) -> dict[str, float]:
-    """The range of every convolution's input: the largest of the frames' upper quantiles of its magnitude."""
+    """Measure the range of every convolution's input: the largest upper quantile of its magnitude."""
     wanted = list(dict.fromkeys(node.input[0] for node in quantizable(model)))
     feeds, ranges = list(feeds), dict.fromkeys(wanted, 0.0)
     for start in range(0, len(wanted), AT_ONCE):
@@ -129,7 +129,7 @@ def _pair(graph, source: str, result: str, scale: np.ndarray) -> list[NodeProto]
 
 
 def _weights(graph, tensor: TensorProto) -> list[NodeProto]:
-    """The weights as int8 constants with a scale an output channel."""
+    """Make the weights int8 constants with a scale an output channel."""
     values = numpy_helper.to_array(tensor)
     largest = np.abs(values).reshape(len(values), -1).max(1)
     scale = _scales(largest)

@@ -31,7 +31,7 @@ def is_arithmetic(node: NodeProto, types: dict[str, int]) -> bool:
 
 
 def convert(model: ModelProto, precision: str, islands: Collection[str]) -> ModelProto:
-    """The graph in half precision but for the nodes named in ``islands``; inputs and outputs stay float32.
+    """Convert a graph to half precision except for ``islands``; inputs and outputs stay float32.
 
     Args:
         model: float32, as :func:`~evitsam_ros.tensorrt.onnx_types.load_graph` gives it.
@@ -91,7 +91,7 @@ class _Converter:
         return self.half
 
     def _as(self, name: str, wanted: int) -> str:
-        """The name of a value in the wanted precision; the cast is made once."""
+        """Return the name of a value in the wanted precision; the cast is made once."""
         if self.types.get(name) != TensorProto.FLOAT:
             if name in self.constants:
                 self.initializers[name] = self.constants[name]

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..bundle import HIGH_RES, Bundle
-from ..segment.fovea import Views
+from ..segment.decoder_inputs import FOVEAL_CHUNK
 from ..segment.prompt import MAX_POINTS
-from ..segment.segmenter import FOVEAL_CHUNK
+from ..segment.quadtree_view import Views
 from ..segment.transform import Transform
 
 #: Points a prompt that any number of prompts may have: memory grows with prompts times points.
@@ -82,7 +82,7 @@ def _many_points(points: int) -> list[tuple[Range, Range]]:
 
 
 def _prompt_inputs(counts: Range, tokens: Range) -> Shapes:
-    """What both decoders read of prompts."""
+    """Return the shapes that both decoders read of prompts."""
     return {
         "point_coords": tuple((b, n, 2) for b, n in zip(counts, tokens, strict=True)),
         "point_labels": tuple(zip(counts, tokens, strict=True)),
@@ -90,14 +90,14 @@ def _prompt_inputs(counts: Range, tokens: Range) -> Shapes:
 
 
 def _image_inputs(bundle: Bundle) -> Shapes:
-    """What a decoder reads of the image; its shapes are fixed."""
+    """Return the shapes that a decoder reads of the image; they are fixed."""
     shapes = {"image_embeddings": (1, *bundle.embedding)}
     shapes |= {name: (1, *shape) for name, shape in zip(HIGH_RES, bundle.high_res_feats, strict=False)}
     return {name: (shape,) * 3 for name, shape in shapes.items()}
 
 
 def _foveal_profiles(bundle: Bundle, points: int) -> tuple[Shapes, ...]:
-    """What the segmenter sends: few prompts or many, points with a box or a padding point, any picture.
+    """Make profiles of what the segmenter sends: any number of prompts, points and a box, any image.
 
     Views along outlines have more cells than those around points, at any size.
     """

@@ -62,7 +62,7 @@ class _Graph:
         return name
 
     def scaled(self, name: str, factor: float) -> str:
-        """A node that multiplies a value, in front of everybody who reads it."""
+        """Insert a node that multiplies a value, before all its consumers."""
         output = f"{name}.scaled"
         users = self.users(name)
         node = helper.make_node(

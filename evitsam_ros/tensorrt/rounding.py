@@ -56,7 +56,7 @@ class _Rounder:
 
 
 def emulate(model: ModelProto, precision: str, islands: Collection[str]) -> ModelProto:
-    """A float32 graph that computes what :func:`~evitsam_ros.tensorrt.precision.convert`'s would.
+    """Make a float32 graph that computes what :func:`~evitsam_ros.tensorrt.precision.convert`'s would.
 
     Inside an operator sums are float32, as in TensorRT's and ONNX Runtime's kernels; its inputs, weights and
     outputs are rounded.
@@ -87,7 +87,7 @@ def emulate(model: ModelProto, precision: str, islands: Collection[str]) -> Mode
 
 
 def node_errors(model: ModelProto, precision: str, feeds: Iterable[dict[str, np.ndarray]]) -> list[NodeError]:
-    """The error that each node makes by itself, the worst over the feeds, in the graph's order.
+    """Measure the error that each node makes by itself, the worst over the feeds, in the graph's order.
 
     Beside every node stands a copy whose inputs and outputs are rounded; the network itself runs on in
     float32. Four numbers a node leave the graph, whatever the size of its values.
@@ -159,7 +159,7 @@ def _with_nodes(model: ModelProto, nodes: list[NodeProto]) -> ModelProto:
 
 
 def run_as_written(model: ModelProto, threads: int = 0) -> onnxruntime.InferenceSession:
-    """A session that executes the graph node by node, without rewriting it."""
+    """Open a session that executes the graph node by node, without rewriting it."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = threads

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Identities that last: the same object, the same id, while camera and objects move. No ROS, no torch."""
+"""Stable ids: the same object keeps its id while camera and objects move. No ROS, no torch."""
 
 from .camera import TrackedCamera
-from .follow import Follower, FollowOptions
+from .prompt_tracker import PromptTracker, PromptTrackOptions
 from .tracker import Tracker, TrackOptions
 
-__all__ = ["FollowOptions", "Follower", "TrackOptions", "TrackedCamera", "Tracker"]
+__all__ = ["PromptTrackOptions", "PromptTracker", "TrackOptions", "TrackedCamera", "Tracker"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is who: scores between known and found objects, and the best assignment of one to the other."""
+"""Association: the appearance of objects, and the best assignment of tracks to masks."""
 
 from __future__ import annotations
 
@@ -7,17 +7,8 @@ import cv2
 import numpy as np
 
 
-def mask_ious(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """``(M, h, w)`` and ``(K, h, w)`` bool -> ``(M, K)`` float32 IoU; 0 where both are empty."""
-    a = first.reshape(len(first), -1).astype(np.float32)
-    b = second.reshape(len(second), -1).astype(np.float32)
-    both = a @ b.T
-    either = a.sum(1)[:, None] + b.sum(1)[None] - both
-    return both / np.maximum(either, 1.0)
-
-
-def describe(embedding: np.ndarray, masks: np.ndarray, cells: tuple[float, float]) -> np.ndarray:
-    """What objects look like: the mean embedding under each mask less that of the frame, of length 1.
+def appearance_embeddings(embedding: np.ndarray, masks: np.ndarray, cells: tuple[float, float]) -> np.ndarray:
+    """Compute appearance embeddings: the mean under each mask less that of the frame, of length 1.
 
     Args:
         embedding: ``(1, C, h, w)`` of the image encoder.
@@ -37,25 +28,35 @@ def describe(embedding: np.ndarray, masks: np.ndarray, cells: tuple[float, float
         or [np.zeros(len(seen), np.float32)]
     )[: len(masks)]
     means = shares @ (seen - seen.mean(0)) / np.maximum(shares.sum(1, keepdims=True), 1e-6)
-    return (means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-6)).astype(np.float32)
+    norms = np.linalg.norm(means, axis=1, keepdims=True)
+    return np.asarray(means / np.maximum(norms, 1e-6), np.float32)
 
 
-def alike(first: np.ndarray, second: np.ndarray, likeness: float) -> np.ndarray:
-    """``(M, C)`` and ``(K, C)`` descriptions -> ``(M, K)`` bool: their cosine is ``likeness`` or more.
+def is_similar(first: np.ndarray, second: np.ndarray, min_similarity: float) -> np.ndarray:
+    """Compare appearance embeddings by their cosine.
 
-    Descriptions of length 0, as on a uniform embedding, tell nothing, and are like any other.
+    Args:
+        first: ``(M, C)``.
+        second: ``(K, C)``.
+        min_similarity: min cosine.
+
+    Returns:
+        ``(M, K)`` bool; embeddings of length 0, as on a uniform image, are similar to any other.
     """
-    blank = ~first.any(1)[:, None] | ~second.any(1)[None]
-    return blank | (first @ second.T >= likeness)
+    blank = [~np.any(descriptions, axis=1, keepdims=True) for descriptions in (first, second)]
+    return np.asarray(blank[0] | blank[1].T | (first @ second.T >= min_similarity))
 
 
-def assign(scores: np.ndarray, least: float) -> list[tuple[int, int]]:
-    """Pairs (row, column) of the assignment with the largest sum of scores, those of ``least`` or more."""
+def assign(scores: np.ndarray, min_score: float) -> list[tuple[int, int]]:
+    """Assign rows to columns with the largest sum of scores.
+
+    Returns:
+        Pairs (row, column) whose score is ``min_score`` or more.
+    """
     if not scores.size:
         return []
-    from scipy.optimize import (
-        linear_sum_assignment,
-    )  # a third of the node's imports, needed with objects alone
+    # A third of the node's imports, needed with objects only.
+    from scipy.optimize import linear_sum_assignment
 
-    rows, columns = linear_sum_assignment(np.where(scores >= least, scores, 0.0), maximize=True)
-    return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if scores[r, c] >= least]
+    rows, columns = linear_sum_assignment(np.where(scores >= min_score, scores, 0.0), maximize=True)
+    return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if scores[r, c] >= min_score]

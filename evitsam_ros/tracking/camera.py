@@ -1,44 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One camera and what it has seen: a segmenter whose answers keep their ids from frame to frame."""
+"""A segmenter for the frames of one camera, whose objects keep their ids."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from ..segment import Frame, LatencyBudget, Masks, Prompt, Segmenter, Thresholds
+from ..deprecation import warn_renamed
+from ..segment import (
+    Embedding,
+    Frame,
+    GeneratorOptions,
+    LatencyBudget,
+    MaskGenerator,
+    Masks,
+    Prompt,
+    Segmenter,
+    Thresholds,
+)
 from ..segment.prompt import check_prompts
-from .follow import Follower, FollowOptions
+from ..segment.timing import add_timings
+from .prompt_tracker import PromptTracker, PromptTrackOptions
 from .tracker import Tracker, TrackOptions
 
 
 class TrackedCamera:
-    """Answers for the frames of one camera, in their order. Not thread-safe."""
+    """Segment the frames of one camera, in their order, with stable ids. Not thread-safe."""
 
     def __init__(
-        self, segmenter: Segmenter, track: TrackOptions | None = None, follow: FollowOptions | None = None
+        self,
+        segmenter: Segmenter,
+        track: TrackOptions | None = None,
+        follow: PromptTrackOptions | None = None,
     ) -> None:
         self.segmenter = segmenter
-        self.tracker, self.follower = Tracker(track), Follower(follow)
+        self.tracker, self.prompt_tracker = Tracker(track), PromptTracker(follow)
         self._given: dict[int, Prompt] = {}
 
     @property
     def known(self) -> Mapping[int, Prompt]:
-        """The prompts that are followed, by object id, as they were given."""
+        """Return the prompts that are tracked, by object id, as they were given."""
         return self._given
 
+    @property
+    def follower(self) -> PromptTracker:
+        """Return :attr:`prompt_tracker`; deprecated."""
+        warn_renamed("TrackedCamera.follower", "TrackedCamera.prompt_tracker")
+        return self.prompt_tracker
+
     def reset(self) -> None:
-        """Forget every object."""
+        """Drop all objects."""
         self.tracker.reset()
-        self.follower = Follower(self.follower.options)
+        self.prompt_tracker = PromptTracker(self.prompt_tracker.options)
         self._given = {}
 
     def pause(self) -> None:
-        """The next frame does not follow the last one, and shows another scene, perhaps.
+        """Prepare for a frame that does not follow the last one and may show another scene.
 
-        Objects of everything mode are forgotten. Prompted ones are kept and known by their looks alone.
+        Objects of everything mode are dropped. Prompted ones are found by their appearance only.
         """
         self.tracker.reset()
-        self.follower.pause()
+        self.prompt_tracker.pause()
 
     def everything(
         self,
@@ -46,27 +68,44 @@ class TrackedCamera:
         top_n: int = 64,
         thresholds: Thresholds | None = None,
         budget: LatencyBudget | None = None,
+        embedding: Embedding | None = None,
     ) -> Masks:
-        """As :meth:`Segmenter.everything`, with ids that last.
+        """Generate masks as :class:`~evitsam_ros.segment.MaskGenerator` does, with ids that last.
 
         Up to half of the ``top_n`` prompts go to objects that are known already, so that what the proposals
         miss for a frame is not lost.
-        """
-        embedding = self.segmenter.embed(frame)
-        with self.segmenter.timed("track"):
-            self.tracker.move(frame.image, embedding)
-            known = self.tracker.suggest(embedding)[: top_n // 2]
-        masks = self.segmenter.everything(embedding, top_n, thresholds, also=known, budget=budget)
-        with self.segmenter.timed("track"):
-            return self.tracker.update(embedding, masks)
 
-    def prompted(self, frame: Frame, prompts: Mapping[int, Prompt]) -> Masks:
-        """Masks of prompted objects, which are followed.
+        Args:
+            frame: the camera's next one.
+            top_n: how many prompts to decode at most.
+            thresholds: which masks to keep; None: the bundle's own.
+            budget: decode no more than there is time for.
+            embedding: of the frame, where it was encoded before; its timings are not added to the result's.
+        """
+        given, timer = embedding is not None, self.segmenter.new_timer()
+        if embedding is None:
+            embedding = self.segmenter.embed(frame)
+        with timer.stage("track"):
+            self.tracker.predict(frame.image, embedding)
+            known = self.tracker.propose_prompts(embedding)[: top_n // 2]
+        options = GeneratorOptions(max_prompts=top_n, thresholds=thresholds, budget=budget)
+        found = MaskGenerator(self.segmenter, options).generate(embedding, known, timer.seconds["track"])
+        with timer.stage("track"):
+            masks = self.tracker.update(embedding, found)
+        return replace(
+            masks, timings=add_timings({} if given else embedding.timings, found.timings, timer.seconds)
+        )
+
+    def prompted(
+        self, frame: Frame, prompts: Mapping[int, Prompt], embedding: Embedding | None = None
+    ) -> Masks:
+        """Decode the masks of prompted objects, which are tracked.
 
         Args:
             frame: the camera's next one.
             prompts: by object id, in pixels of the frame on which an id or its prompt is new; the same
-                prompt given again is the object that is followed already.
+                prompt given again is the object that is tracked already.
+            embedding: of the frame, where it was encoded before; its timings are not added to the result's.
 
         Returns:
             One mask for each object that is in sight.
@@ -76,21 +115,26 @@ class TrackedCamera:
         """
         self._check_new(prompts, frame)
         for identity in set(self._given) - set(prompts):
-            self.follower.remove(identity)
-        embedding = self.segmenter.embed(frame)
-        with self.segmenter.timed("track"):
-            self.follower.move(frame.image, embedding)
+            self.prompt_tracker.remove(identity)
+        given, timer = embedding is not None, self.segmenter.new_timer()
+        if embedding is None:
+            embedding = self.segmenter.embed(frame)
+        with timer.stage("track"):
+            self.prompt_tracker.predict(frame.image, embedding)
             for identity, prompt in prompts.items():
                 if self._given.get(identity) is not prompt:
-                    self.follower.add(prompt, identity)
+                    self.prompt_tracker.add(prompt, identity)
             self._given = dict(prompts)
-            wanted = self.follower.prompts(embedding)
-        masks = self.segmenter.decode(embedding, wanted)
-        with self.segmenter.timed("track"):
-            return self.follower.update(embedding, masks)
+            wanted = self.prompt_tracker.prompts(embedding)
+        decoded = self.segmenter.decode(embedding, wanted)
+        with timer.stage("track"):
+            masks = self.prompt_tracker.update(embedding, decoded)
+        return replace(
+            masks, timings=add_timings({} if given else embedding.timings, decoded.timings, timer.seconds)
+        )
 
     def _check_new(self, prompts: Mapping[int, Prompt], frame: Frame) -> None:
-        """Reject a new prompt outside the frame; those that are followed may have left it."""
+        """Reject a new prompt outside the frame; those that are tracked may have left it."""
         for index, (identity, prompt) in enumerate(prompts.items()):
             if self._given.get(identity) is not prompt:
                 check_prompts([prompt], frame.size, first=index)

@@ -9,7 +9,7 @@ import textwrap
 import numpy as np
 import pytest
 
-from evitsam_ros.backends import BACKENDS, BackendError, open_runtime
+from evitsam_ros.backends import BACKENDS, BackendError, Network, open_runtime
 from evitsam_ros.backends.onnxruntime_backend import OnnxRuntimeBackend
 from evitsam_ros.bundle import BundleError, open_bundle
 from evitsam_ros.segment import Frame, Prompt, PromptError, Segmenter
@@ -98,7 +98,7 @@ def test_without_openvino_everything_falls_to_onnxruntime(bundle_folder):
     ],
 )
 def test_a_runtime_tells_how_it_runs(bundle_folder, backend, precision, flag, value):
-    facts = open_runtime(open_bundle(bundle_folder), backend, threads=1).facts()
+    facts = open_runtime(open_bundle(bundle_folder), backend, threads=1).info()
     assert set(facts) == {"encoder", "decoder", "proposals", "foveal_decoder"}
     for told in facts.values():
         assert told["runtime"].startswith(f"{backend} ") and told["device"] == "CPU"
@@ -157,7 +157,7 @@ def test_prompts_that_an_engine_does_not_hold_are_rejected_by_name(bundle_folder
     decode = segmenter.runtime.networks["decoder"]
     at_once = []
 
-    class Engine:
+    class Engine(Network):
         def __call__(self, inputs):
             at_once.append(inputs["point_coords"].shape[:2])
             return decode(inputs)
@@ -165,7 +165,7 @@ def test_prompts_that_an_engine_does_not_hold_are_rejected_by_name(bundle_folder
         def token_limits(self):
             return 2, 12
 
-        def prompts(self, count, tokens):
+        def max_prompts_per_call(self, count, usual, tokens=None):
             return min(count, 4)
 
     segmenter.runtime.networks["decoder"] = Engine()
@@ -195,17 +195,20 @@ def test_frames_embedded_together_are_what_they_are_alone(bundle_folder, photogr
     assert calls == [1]
     for frame, logits in reversed(list(zip(frames, alone, strict=True))):
         embedding = segmenter.embed(frame)
-        assert segmenter.timings["encode"] > 0 and embedding.stamp == frame.stamp
+        assert embedding.timings["encode"] > 0 and embedding.stamp == frame.stamp
         np.testing.assert_allclose(segmenter.decode(embedding, PROMPTS[1:]).logits, logits, atol=1e-3)
     assert calls == [1]
     segmenter.embed(frames[0])
     assert calls == [1, 1]
+    together = segmenter.embed_batch(frames)
+    assert calls == [1, 1, 1] and [e.stamp for e in together] == [1.0, 2.0]
+    assert together[0].timings == together[1].timings and together[0].timings["encode"] > 0
 
 
 def test_unknown_backend_names_the_choices(bundle_folder):
     with pytest.raises(
         BackendError,
-        match=r"'cuda' is unknown; expected auto, tensorrt, .*int8, onnxruntime, openvino, .*_bf16, torch",
+        match=r"'cuda' is unknown; expected auto, onnxruntime, openvino, .*_bf16, .*tensorrt_int8",
     ):
         open_runtime(open_bundle(bundle_folder), "cuda")
 
@@ -219,7 +222,8 @@ def test_torch_backend_says_which_file_it_lacks(bundle_folder, tmp_path):
 
 
 def test_every_backend_is_known_by_its_name():
-    assert all(backend.name == name and backend.remedy for name, backend in BACKENDS.items())
+    for name, backend in BACKENDS.items():
+        assert backend.name == name and backend.install_hint and backend.title and backend.requirements
 
 
 def test_openvino_reports_to_nobody():

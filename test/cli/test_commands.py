@@ -70,9 +70,9 @@ def test_bench_everything_compares_ways_of_one_result(
 
     segmenter = Segmenter.open(ROOT / "engines" / "lite_sam")
     embedding = segmenter.embed(photograph)
-    loose = segmenter.thresholds().but(score=0.2, stability=0.3)
+    loose = segmenter.thresholds().replace(pred_iou_thresh=0.2, stability_score_thresh=0.3)
     theirs = everything.segment_anythings_way(segmenter, embedding, 6, loose)
-    ours = len(segmenter.everything(embedding, thresholds=loose, grid=6))
+    ours = len(segmenter.everything(embedding, thresholds=loose, points_per_side=6))
     assert theirs > 2 and abs(theirs - ours) <= max(2, 0.2 * ours)
     monkeypatch.setattr(everything, "segment_anythings_way", lambda *_: 0)
     picture, out = tmp_path / "p.png", tmp_path / "bench.json"

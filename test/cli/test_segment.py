@@ -78,7 +78,7 @@ def test_segment_everything(picture, bundle_folder, tmp_path):
         (["segment", "PICTURE", "--point", "nan,9"], "points hold NaN"),
         (["segment", "PICTURE", "--point", "9,9,0.7"], "expected 1 (foreground) or 0 (background)"),
         (["segment", "PICTURE", "--point", "9,9,0"], "all points are background"),
-        (["segment", "PICTURE", "--everything", "--top-n", "0", "--model", "BUNDLE"], "top_n is 0"),
+        (["segment", "PICTURE", "--everything", "--top-n", "0", "--model", "BUNDLE"], "max_prompts is 0"),
         (["segment", "drive.mcap", "--everything"], "is a bag; 'evitsam bag' segments it"),
         (
             ["segment", "PICTURE", "--everything", "--model", "BUNDLE", "--backend", "tpu"],

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from evitsam_ros.backends import BACKENDS
+
 from .stand_in import Context, Started
 
 nodes = pytest.importorskip("evitsam_ros.nodes.parameters", reason="ROS 2 is not installed")
@@ -58,6 +60,11 @@ def ours(context: Context) -> list[Started]:
 def test_all_launch_files_are_known_and_installed(share):
     installed = {path.name for path in (share / "launch").iterdir()}
     assert installed == {f"{name}.launch.py" for name in NAMES}
+
+
+def test_backends_are_those_of_the_registry(launched, monkeypatch):
+    monkeypatch.setitem(BACKENDS, "abacus", BACKENDS["openvino"])
+    assert launched("segmenter").declared["backend"].choices == ["", "auto", *BACKENDS]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -83,7 +83,7 @@ def test_a_device_tells_after_each_network_but_not_after_the_queued_preprocessin
     waits, clock = [], Clock()
     facts = {name: {"device": "GPU"} for name in opened.bundle.networks}
     runtime = replace(
-        opened.runtime, device_clock=lambda: clock, wait=lambda: waits.append(1), facts=lambda: facts
+        opened.runtime, device_clock=lambda: clock, synchronize=lambda: waits.append(1), info=lambda: facts
     )
     segmenter = RecordingSegmenter(opened.bundle, runtime)
     run_frame(segmenter, open_pictures(["skimage:astronaut"], (160, 120))[0], 2)

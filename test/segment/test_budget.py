@@ -49,7 +49,7 @@ def test_everything_mode_keeps_to_it_and_is_the_same_without(bundle_folder, phot
         segmenter, "decode", lambda e, p, **more: decoded.append(len(p)) or decode(e, p, **more)
     )
     monkeypatch.setattr(segmenter, "propose", lambda *_: PROMPTS[:48])
-    thresholds = segmenter.thresholds().but(score=0.0, stability=0.0)
+    thresholds = segmenter.thresholds().replace(pred_iou_thresh=0.0, stability_score_thresh=0.0)
     first, second = (segmenter.everything(photograph, 48, thresholds).logits for _ in range(2))
     assert (first == second).all()
     budget = LatencyBudget(1e9, per_prompt=2.25e7)

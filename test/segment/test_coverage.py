@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from evitsam_ros.segment import Prompt
-from evitsam_ros.segment.coverage import PER_SIDE, covering_points
+from evitsam_ros.segment.proposals import PER_SIDE, covering_points
 
 
 def at(*points: tuple[float, float]) -> list[Prompt]:

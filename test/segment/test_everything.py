@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evitsam_ros.segment import Masks, Thresholds
-from evitsam_ros.segment.everything import box_nms, choose, decode_proposals, grid_prompts, stability
+from evitsam_ros.segment.mask_filter import box_nms, filter_masks, stability
+from evitsam_ros.segment.proposals import decode_proposals, grid_prompts
 from evitsam_ros.segment.transform import Transform
 
 
@@ -54,7 +55,7 @@ def test_proposals_are_the_peaks_best_first_with_their_boxes():
     for (row, col), value in peaks.items():
         heat[row, col] = value
     distances = np.full((4, 160, 160), 0.05, np.float32)
-    prompts = decode_proposals(heat[None, None], distances[None], transform, top_n=10, threshold=0.1)
+    prompts = decode_proposals(heat[None, None], distances[None], transform, max_prompts=10, threshold=0.1)
     # (30, 41) is beside a higher peak, (60, 20) too cold, (140, 50) in the padding below the picture.
     points = [prompt.points[0].tolist() for prompt in prompts]
     assert points == [[40.5 * 4, 30.5 * 4], [120.5 * 4, 100.5 * 4]]
@@ -62,7 +63,7 @@ def test_proposals_are_the_peaks_best_first_with_their_boxes():
     assert len(decode_proposals(heat[None, None], distances[None], transform, 1, 0.1)) == 1
     points = decode_proposals(heat[None, None], distances[None], transform, 10, 0.1, boxes=False)
     assert [p.box for p in points] == [None, None]
-    np.testing.assert_array_equal(points[0].guess, prompts[0].box)
+    np.testing.assert_array_equal(points[0].proposal_box, prompts[0].box)
 
 
 def disc(x: float, y: float, radius: float, sharp: float = 20.0) -> np.ndarray:
@@ -81,7 +82,9 @@ def test_choice_drops_low_scores_unstable_masks_duplicates_and_specks():
     scores = np.array([0.9, 0.8, 0.95, 0.3, 0.9], np.float32)
     transform = Transform((480, 640), 640, 640, (160, 160))
     masks = Masks(np.stack(layers), scores, np.arange(5), transform)
-    kept = choose(masks, Thresholds(score=0.5, stability=0.8, nms=0.7, min_area=40))
+    kept = filter_masks(
+        masks, Thresholds(pred_iou_thresh=0.5, stability_score_thresh=0.8, box_nms_thresh=0.7, min_area=40)
+    )
     assert kept.scores.tolist() == pytest.approx([0.9])
     assert kept.object_ids.tolist() == [1]
     truth = np.zeros((480, 640), np.uint8)

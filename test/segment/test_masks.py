@@ -84,3 +84,12 @@ def test_selection_and_emptiness():
     assert none.full().shape == (0, 120, 160)
     assert not none.label_map().any()
     assert none.rle() == [] and none.contours() == []
+
+
+def test_old_names_warn():
+    transform = Transform((4, 4), 4, 4, (4, 4))
+    masks = Masks(np.ones((1, 4, 4), np.float32), np.ones(1), np.ones(1, int), transform)
+    with pytest.warns(DeprecationWarning, match=r"use Masks\.unpadded_logits"):
+        np.testing.assert_array_equal(masks.visible, masks.unpadded_logits)
+    with pytest.warns(DeprecationWarning, match=r"use Masks\.mask_indices"):
+        assert masks.levels is None

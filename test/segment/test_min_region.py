@@ -15,10 +15,10 @@ def test_decoded_masks_lose_what_the_share_says(bundle_folder, photograph):
     segmenter = Segmenter.open(bundle_folder, "onnxruntime")
     embedding = segmenter.embed(photograph)
     plain = segmenter.decode(embedding, BOXES, multimask=True)
-    assert segmenter.min_region == 0.0 and "clean" not in segmenter.timings
+    assert segmenter.min_region == 0.0 and "clean" not in plain.timings
     cleaned = segmenter.decode(embedding, BOXES, multimask=True, min_region=0.2)
-    np.testing.assert_array_equal(cleaned.visible, remove_small_regions(plain.visible, 0.2))
-    assert (cleaned.logits != plain.logits).any() and segmenter.timings["clean"] > 0
+    np.testing.assert_array_equal(cleaned.unpadded_logits, remove_small_regions(plain.unpadded_logits, 0.2))
+    assert (cleaned.logits != plain.logits).any() and cleaned.timings["clean"] > 0
     segmenter.min_region = 0.2
     np.testing.assert_array_equal(segmenter.decode(embedding, BOXES, multimask=True).logits, cleaned.logits)
 
@@ -30,7 +30,9 @@ def test_a_bundle_says_what_is_removed_and_everything_mode_does_so_last(bundle_f
     segmenter = Segmenter(with_share, opened.runtime)
     assert segmenter.min_region == 0.1
     embedding = segmenter.embed(photograph)
-    found = segmenter.everything(embedding, top_n=9)
-    plain = segmenter.everything(embedding, top_n=9, thresholds=segmenter.thresholds().but(min_region=0.0))
+    found = segmenter.everything(embedding, max_prompts=9)
+    plain = segmenter.everything(
+        embedding, max_prompts=9, thresholds=segmenter.thresholds().replace(min_region=0.0)
+    )
     assert len(found) == len(plain) > 0
-    np.testing.assert_array_equal(found.visible, remove_small_regions(plain.visible, 0.1))
+    np.testing.assert_array_equal(found.unpadded_logits, remove_small_regions(plain.unpadded_logits, 0.1))

@@ -84,3 +84,35 @@ def test_too_many_prompts_are_refused():
 def test_frame_refuses_what_is_no_picture(image, text):
     with pytest.raises(ValueError, match=text):
         Frame(image)
+
+
+def test_loose_input_is_parsed_to_arrays():
+    prompt = Prompt.parse(points=[(1, 2), (3, 4)], labels=(1, 0), box=[5, 6, 7, 8], object_id=3)
+    for array, shape in ((prompt.points, (2, 2)), (prompt.labels, (2,)), (prompt.box, (4,))):
+        assert isinstance(array, np.ndarray) and array.dtype == np.float32 and array.shape == shape
+    assert prompt.object_id == 3 and prompt.mask is None
+    assert Prompt.parse(points=[(1, 2)]).labels.tolist() == [1]
+    assert Prompt.parse(box=(1, 2, 3, 4)).points.shape == (0, 2)
+    assert Prompt.parse(mask=np.zeros((4, 4))).mask.dtype == np.float32
+    with pytest.raises(PromptError, match="box are not numbers: 'left'"):
+        Prompt.parse(box="left")
+    with pytest.raises(PromptError, match="the prompt is empty"):
+        Prompt.parse()
+
+
+def test_the_constructor_parses_too_as_it_always_has():
+    loose = Prompt(points=[(1, 2)], labels=[1], box=(0, 1, 3, 4))
+    parsed = Prompt.parse(points=[(1, 2)], labels=[1], box=(0, 1, 3, 4))
+    for name in ("points", "labels", "box"):
+        np.testing.assert_array_equal(getattr(loose, name), getattr(parsed, name))
+    assert Prompt(None, None, (0, 1, 3, 4)).labels.shape == (0,)
+
+
+def test_the_old_name_of_a_proposals_box_warns():
+    with pytest.warns(DeprecationWarning, match=r"guess=….* use proposal_box"):
+        prompt = Prompt(points=[(1, 2)], guess=(0, 1, 3, 4))
+    assert prompt.proposal_box.tolist() == [0, 1, 3, 4]
+    with pytest.warns(DeprecationWarning, match=r"Prompt\.guess"):
+        assert prompt.guess is prompt.proposal_box
+    with pytest.raises(TypeError, match="both 'proposal_box' and 'guess'"):
+        Prompt(points=[(1, 2)], guess=(0, 1, 3, 4), proposal_box=(0, 1, 3, 4))

@@ -13,6 +13,7 @@ from evitsam_ros.segment.transform import Transform, preprocess, resized_shape
 SIDES = st.integers(1, 2000)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(SIDES, SIDES, st.sampled_from([512, 640, 1024]))
 def test_resized_shape_fills_the_longest_side(height, width, longest):
     rows, cols = resized_shape((height, width), longest)
@@ -20,6 +21,7 @@ def test_resized_shape_fills_the_longest_side(height, width, longest):
     assert abs(rows / cols - height / width) * min(rows, cols) <= 1.0 * max(1.0, height / width)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(SIDES, SIDES)
 def test_corners_of_the_image_are_corners_of_the_prompt_frame(height, width):
     transform = Transform((height, width), 512, 1024, (256, 256))

@@ -3,7 +3,7 @@
 
 import pytest
 
-from evitsam_ros.tensorrt.api import find_tensorrt
+from evitsam_ros.backends.tensorrt.api import find_tensorrt
 
 
 @pytest.fixture(scope="session")

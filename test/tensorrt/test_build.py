@@ -11,17 +11,18 @@ import pytest
 import yaml
 from onnx import numpy_helper
 
+from evitsam_ros.backends.gpu import Gpu
+from evitsam_ros.backends.tensorrt.api import TensorRtError, describe, find_tensorrt
+from evitsam_ros.backends.tensorrt.engine_cache import EngineCache
 from evitsam_ros.bundle import open_bundle, sha256
 from evitsam_ros.cli import main
 from evitsam_ros.export import export_bundle
 from evitsam_ros.models import create_model
 from evitsam_ros.segment import Prompt
-from evitsam_ros.segment.decoder_inputs import prompt_arrays, token_count
-from evitsam_ros.segment.fovea import Views
+from evitsam_ros.segment.decoder_inputs import FOVEAL_CHUNK, prompt_arrays, token_count
 from evitsam_ros.segment.prompt import MAX_POINTS, PromptError
-from evitsam_ros.segment.segmenter import FOVEAL_CHUNK
+from evitsam_ros.segment.quadtree_view import Views
 from evitsam_ros.segment.transform import Transform
-from evitsam_ros.tensorrt.api import Gpu, TensorRtError, describe, find_tensorrt
 from evitsam_ros.tensorrt.build import (
     NetworkPlan,
     Options,
@@ -31,13 +32,12 @@ from evitsam_ros.tensorrt.build import (
     prove_emulated,
     resolve_target,
 )
-from evitsam_ros.tensorrt.cache import EngineCache
 from evitsam_ros.tensorrt.engine_builder import build_engine
 from evitsam_ros.tensorrt.onnx_types import element_types, load_graph
 from evitsam_ros.tensorrt.precision import convert
 from evitsam_ros.tensorrt.profiles import profiles_for
-from evitsam_ros.tensorrt.prove import Proof
-from evitsam_ros.tensorrt.torch2trt_way import decoder_graphs, find_torch2trt
+from evitsam_ros.tensorrt.torch2trt_builder import decoder_graphs, find_torch2trt
+from evitsam_ros.tensorrt.validate import Proof
 
 from ..conftest import ROOT, lively
 
@@ -140,7 +140,7 @@ def test_versions_differ_in_a_small_record(version, flags, typed):
 
 
 def test_no_tensorrt_is_an_error_with_the_remedy(monkeypatch):
-    monkeypatch.setattr("evitsam_ros.tensorrt.api.MODULES", (("no_such_module", "tensorrt"),))
+    monkeypatch.setattr("evitsam_ros.backends.tensorrt.api.MODULES", (("no_such_module", "tensorrt"),))
     with pytest.raises(TensorRtError, match=r"no TensorRT here .*JetPack .*pip install tensorrt-rtx"):
         find_tensorrt()
 
@@ -182,7 +182,7 @@ def test_profiles_cover_what_the_segmenter_sends():
     sent = [(count, cells) for count in (1, 17, FOVEAL_CHUNK) for cells in kinds]
     assert all(least[0] <= n <= most[0] and least[1] <= k <= most[1] for n, k in [best, *sent])
     transform = Transform((480, 640), 640, 640, (160, 160))
-    for kind in ("box", "guess"):
+    for kind in ("box", "proposal_box"):
         labels = prompt_arrays([Prompt(points=[(9, 9)], **{kind: (5, 5, 20, 20)})], transform)[1]
         assert views["point_labels"][0][1] <= labels.shape[1] <= views["point_labels"][2][1]
     assert views["point_labels"] == ((1, 2), (64, 2), (64, 12))

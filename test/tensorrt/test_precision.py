@@ -6,7 +6,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from evitsam_ros.tensorrt.islands import choose_islands
+from evitsam_ros.tensorrt.fp32_fallback import choose_islands
 from evitsam_ros.tensorrt.onnx_types import element_types, load_graph
 from evitsam_ros.tensorrt.precision import HALF, convert, is_arithmetic
 from evitsam_ros.tensorrt.rounding import emulate, node_errors, run_as_written

@@ -57,7 +57,7 @@ def test_masks_move_and_a_similarity_is_found(photograph):
     full = cv2.resize(mask, (512, 512), interpolation=cv2.INTER_NEAREST)
     moved_full = cv2.warpAffine(full, matrix, (512, 512), flags=cv2.INTER_NEAREST)
     wanted = cv2.resize(moved_full, (160, 160), interpolation=cv2.INTER_AREA) > 0
-    found = flow.move(mask[None] > 0)[0]
+    found = flow.warp_masks(mask[None] > 0)[0]
     assert (found & wanted).sum() / (found | wanted).sum() > 0.9
     fitted = flow.similarity(found)
     np.testing.assert_allclose(fitted[:, :2], matrix[:, :2], atol=0.02)

@@ -20,7 +20,7 @@ def test_a_click_keeps_its_object_while_nothing_moves(photograph):
     for _ in range(12):
         masks = camera.prompted(Frame(photograph), prompts)
         answers = dict(zip(masks.object_ids.tolist(), masks.full(), strict=True))
-        assert list(answers) == [1, 2] and not camera.follower.lost
+        assert list(answers) == [1, 2] and not camera.prompt_tracker.lost
         first = first or answers
         for identity, mask in answers.items():
             assert (
@@ -54,4 +54,4 @@ def test_an_object_that_leaves_quickly_is_lost_and_not_found_on_the_background(p
         if x > -90:
             frame[60:180, left : x + 90] = head[:, left - x :]
         answered.append(camera.prompted(Frame(frame), prompts).object_ids.tolist())
-    assert answered[:2] == [[1], [1]] and not any(answered[7:]) and camera.follower.lost == [1]
+    assert answered[:2] == [[1], [1]] and not any(answered[7:]) and camera.prompt_tracker.lost == [1]

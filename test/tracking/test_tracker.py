@@ -7,11 +7,14 @@ import cv2
 import numpy as np
 import pytest
 
-from evitsam_ros.backends.base import Encoded
+from evitsam_ros.backends import Encoded
 from evitsam_ros.segment import Embedding, Frame, Masks, Prompt, PromptError
+from evitsam_ros.segment.iou import mask_iou_matrix
+from evitsam_ros.segment.timing import StageTimer
 from evitsam_ros.segment.transform import Transform
-from evitsam_ros.tracking import Follower, TrackedCamera, Tracker, TrackOptions
-from evitsam_ros.tracking.association import assign, describe, mask_ious
+from evitsam_ros.tracking import PromptTracker, PromptTrackOptions, TrackedCamera, Tracker, TrackOptions
+from evitsam_ros.tracking import camera as camera_module
+from evitsam_ros.tracking.association import appearance_embeddings, assign
 
 SIDE = 256
 TRANSFORM = Transform((SIDE, SIDE), 640, 640, (160, 160))
@@ -35,20 +38,17 @@ class Eyes:
     """A segmenter that sees colours: every square is a mask, and the embedding is the picture itself."""
 
     image: np.ndarray | None = None
-    timings: dict = field(default_factory=dict)
     blind_to: set = field(default_factory=set)
 
-    def timed(self, stage):
-        from contextlib import nullcontext
-
-        return nullcontext()
+    def new_timer(self) -> StageTimer:
+        return StageTimer()
 
     def embed(self, frame: Frame) -> Embedding:
         self.image = frame.image
         small = cv2.resize(frame.image, (40, 40), interpolation=cv2.INTER_AREA)
         return Embedding(Encoded(small.transpose(2, 0, 1)[None].astype(np.float32)), TRANSFORM)
 
-    def everything(self, embedding, top_n=64, thresholds=None, also=(), budget=None) -> Masks:
+    def everything(self) -> Masks:
         found = []
         for name, colour in COLOURS.items():
             near = np.abs(self.image.astype(int) - colour).max(-1) < 60
@@ -58,7 +58,7 @@ class Eyes:
 
     def decode(self, embedding, prompts) -> Masks:
         """The square that the prompt's middle lies on, or nothing."""
-        everything = self.everything(embedding)
+        everything = self.everything()
         found = []
         for prompt in prompts:
             x, y = (prompt.box[:2] + prompt.box[2:]) / 2 if prompt.box is not None else prompt.points[0]
@@ -89,6 +89,21 @@ def at(camera: TrackedCamera, **where) -> dict[int, tuple[int, int]]:
     return places(camera.everything(Frame(scene(**where))))
 
 
+class EyesGenerator:
+    """Everything mode of :class:`Eyes`."""
+
+    def __init__(self, eyes: Eyes, options) -> None:
+        self.eyes = eyes
+
+    def generate(self, embedding, extra_prompts, elapsed) -> Masks:
+        return self.eyes.everything()
+
+
+@pytest.fixture(autouse=True)
+def generator(monkeypatch) -> None:
+    monkeypatch.setattr(camera_module, "MaskGenerator", EyesGenerator)
+
+
 @pytest.fixture
 def eyes() -> Eyes:
     return Eyes()
@@ -96,7 +111,7 @@ def eyes() -> Eyes:
 
 @pytest.fixture
 def camera(eyes) -> TrackedCamera:
-    return TrackedCamera(eyes, TrackOptions(birth=2, patience=5))
+    return TrackedCamera(eyes, TrackOptions(min_hits=2, max_lost_frames=5))
 
 
 def test_ids_stay_with_what_moves(camera):
@@ -156,7 +171,7 @@ def test_ids_wrap_and_skip_those_in_use():
 
 
 def test_memory_is_bounded(eyes):
-    camera = TrackedCamera(eyes, TrackOptions(birth=1, patience=1000, most=2))
+    camera = TrackedCamera(eyes, TrackOptions(min_hits=1, max_lost_frames=1000, max_tracks=2))
     for name in "abc":
         at(camera, **{name: (16 + 40 * ord(name) % 160, 16)})
     assert len(camera.tracker.tracks) == 2
@@ -181,10 +196,10 @@ def test_a_prompt_follows_its_object_is_lost_with_it_and_finds_it_again(camera, 
     for _ in range(6):
         masks = camera.prompted(Frame(scene(a=(x, 30), b=(160, 160))), prompts)
         assert not len(masks), "nothing is better than something wrong"
-    assert camera.follower.lost == [7]
+    assert camera.prompt_tracker.lost == [7]
     eyes.blind_to = set()
     masks = camera.prompted(Frame(scene(a=(x, 30), b=(160, 160))), prompts)
-    assert masks.object_ids.tolist() == [7] and camera.follower.lost == []
+    assert masks.object_ids.tolist() == [7] and camera.prompt_tracker.lost == []
 
 
 def test_another_object_in_its_place_is_not_taken_for_it(camera):
@@ -211,9 +226,13 @@ def test_objects_are_added_and_removed_while_it_runs(camera):
     assert camera.prompted(image, {1: first}).object_ids.tolist() == [1]
     assert camera.prompted(image, {1: first, 2: second}).object_ids.tolist() == [1, 2]
     assert camera.prompted(image, {2: second}).object_ids.tolist() == [2]
-    assert dict(camera.known) == {2: second} and list(camera.follower.objects) == [2]
+    assert dict(camera.known) == {2: second} and list(camera.prompt_tracker.objects) == [2]
     camera.reset()
-    assert not camera.known and isinstance(camera.follower, Follower) and not camera.follower.objects
+    assert (
+        not camera.known
+        and isinstance(camera.prompt_tracker, PromptTracker)
+        and not camera.prompt_tracker.objects
+    )
 
 
 def test_scores_and_assignment_against_hand_made_cases():
@@ -221,7 +240,7 @@ def test_scores_and_assignment_against_hand_made_cases():
     a[0, :2], a[1, :, :1] = True, True
     b = np.zeros((3, 4, 4), bool)
     b[0, :2], b[1, :, :2] = True, True
-    np.testing.assert_allclose(mask_ious(a, b), [[1, 4 / 12, 0], [2 / 10, 0.5, 0]])
+    np.testing.assert_allclose(mask_iou_matrix(a, b), [[1, 4 / 12, 0], [2 / 10, 0.5, 0]])
     # Greedy would take 0.9 and be left with 0; the best sum is 0.8 + 0.7.
     assert assign(np.array([[0.9, 0.8], [0.7, 0.0]]), 0.1) == [(0, 1), (1, 0)]
     assert assign(np.array([[0.9, 0.8], [0.7, 0.0]]), 0.75) == [(0, 0)]
@@ -233,10 +252,10 @@ def test_descriptions_tell_what_is_under_a_mask():
     data[0, 0, :, :2], data[0, 1, :, 2:] = 1, 1
     masks = np.zeros((3, 16, 16), bool)
     masks[0, :, :8], masks[1, :, 8:], masks[2, :4, :8] = True, True, True
-    looks = describe(data, masks, (4, 4))
+    looks = appearance_embeddings(data, masks, (4, 4))
     similar = looks @ looks.T
     np.testing.assert_allclose(similar, [[1, -1, 1], [-1, 1, -1], [1, -1, 1]], atol=1e-5)
-    assert describe(data, masks[:0], (4, 4)).shape == (0, 2)
+    assert appearance_embeddings(data, masks[:0], (4, 4)).shape == (0, 2)
 
 
 def test_after_a_pause_an_object_is_known_by_its_looks_alone(camera):
@@ -255,3 +274,13 @@ def test_after_a_pause_everything_mode_gives_new_ids(camera):
     camera.pause()
     after = at(camera, a=(16, 16), b=(120, 120))
     assert len(before) == len(after) == 2 and not set(before) & set(after)
+
+
+def test_old_names_of_options_warn(eyes):
+    with pytest.warns(DeprecationWarning, match=r"birth=….* use min_hits=…"):
+        assert TrackOptions(birth=3) == TrackOptions(min_hits=3)
+    with pytest.warns(DeprecationWarning, match=r"patience=….* use max_missed_frames=…"):
+        assert PromptTrackOptions(patience=3) == PromptTrackOptions(max_missed_frames=3)
+    camera = TrackedCamera(eyes)
+    with pytest.warns(DeprecationWarning, match="use TrackedCamera.prompt_tracker"):
+        assert camera.follower is camera.prompt_tracker

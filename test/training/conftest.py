@@ -12,7 +12,7 @@ from pycocotools import mask as codec
 @pytest.fixture(autouse=True)
 def one_runtime_beside_torch(monkeypatch):
     """OpenVINO's native code crashed in the process in which torch had trained."""
-    monkeypatch.setattr("evitsam_ros.backends.choice.PREFERENCE", ("onnxruntime", "openvino"))
+    monkeypatch.setattr("evitsam_ros.backends.openvino_backend.OpenVinoBackend.auto_rank", 40)
 
 
 def shapes(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, list[np.ndarray]]:

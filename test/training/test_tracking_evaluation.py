@@ -124,7 +124,7 @@ def test_identity_measures_of_a_perfect_and_of_a_forgetful_segmenter(shapes_data
 
     monkeypatch.setattr(tracking, "TrackedCamera", Perfect)
     for forgetful in (False, True):
-        segmenter = type("Fake", (), {"timings": {}, "forgetful": forgetful})()
+        segmenter = type("Fake", (), {"forgetful": forgetful})()
         scores = tracking.score_everything(segmenter, records, 4, 64)
         assert scores["recall"] == 1.0
         if forgetful:

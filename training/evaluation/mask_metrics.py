@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from evitsam_ros.segment import iou
+
 #: COCO's area limits in pixels: small below the first, large from the second on.
 COCO_AREAS = (32**2, 96**2)
 #: Groups of masks that scores are given for.
@@ -20,9 +22,8 @@ BOUNDARY = 0.02
 
 
 def mask_iou(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over union of two ``(H, W)`` bool masks; 1 for two empty ones."""
-    union = np.count_nonzero(a | b)
-    return np.count_nonzero(a & b) / union if union else 1.0
+    """Compute the IoU of two ``(H, W)`` bool masks; 1 for two empty ones."""
+    return float(iou.mask_iou(a, b, empty=1.0))
 
 
 def boundary_iou(a: np.ndarray, b: np.ndarray) -> float:

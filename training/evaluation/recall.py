@@ -21,7 +21,9 @@ from .mask_metrics import GROUPS
 
 def keep_all(segmenter: Segmenter) -> Thresholds:
     """Prompts as the bundle makes them; everything that is drawn counts: recall is what was found at all."""
-    return segmenter.thresholds().but(score=0.0, stability=0.0, nms=0.95, min_area=1.0)
+    return segmenter.thresholds().replace(
+        pred_iou_thresh=0.0, stability_score_thresh=0.0, box_nms_thresh=0.95, min_area=1.0
+    )
 
 
 def check_exhaustive(annotations: Path) -> None:
@@ -103,7 +105,9 @@ def everything_recall(
     thresholds = keep_all(segmenter)
     for record in tqdm(records, desc="everything", unit="image", mininterval=2):
         chosen = one_annotator(record)
-        masks = segmenter.everything(record.read_image(), top_n, thresholds, grid=grid, foveal=foveal)
+        masks = segmenter.everything(
+            record.read_image(), top_n, thresholds, points_per_side=grid, foveal=foveal
+        )
         truths.append([record.rles[index] for index in chosen])
         found.append(masks.rle())
         scores.append(masks.scores)

@@ -14,8 +14,9 @@ import numpy as np
 from tqdm import tqdm
 
 from evitsam_ros.segment import Frame, Prompt, Segmenter
+from evitsam_ros.segment.iou import mask_iou, mask_iou_matrix
 from evitsam_ros.tracking import TrackedCamera
-from evitsam_ros.tracking.association import assign, mask_ious
+from evitsam_ros.tracking.association import assign
 
 #: Least mask IoU at which an object of the last frame is one of the first.
 MATCH = 0.5
@@ -55,7 +56,7 @@ def _everything(
     camera: TrackedCamera, trip: list[Frame], top_n: int, numbers: dict[str, list[float]]
 ) -> None:
     first, *_, last = [camera.everything(frame, top_n) for frame in trip]
-    pairs = assign(mask_ious(first.full(), last.full()), MATCH)
+    pairs = assign(mask_iou_matrix(first.full(), last.full()), MATCH)
     numbers["found"] += [1.0] * len(pairs) + [0.0] * (len(first) - len(pairs))
     numbers["same_id"] += [float(first.object_ids[a] == last.object_ids[b]) for a, b in pairs]
 
@@ -70,5 +71,5 @@ def _followed(camera: TrackedCamera, trip: list[Frame], top_n: int, numbers: dic
     for identity, mask in zip(first.object_ids.tolist(), first.full(), strict=True):
         back = answers.get(identity)
         numbers["lost"].append(float(back is None))
-        iou = 0.0 if back is None else float(mask_ious(mask[None], back[None])[0, 0])
+        iou = 0.0 if back is None else float(mask_iou(mask, back))
         numbers["followed_iou"].append(iou)

@@ -11,8 +11,8 @@ import numpy as np
 from tqdm import tqdm
 
 from evitsam_ros.segment import Frame, Masks, Prompt, Segmenter
+from evitsam_ros.segment.iou import mask_iou, mask_iou_matrix
 from evitsam_ros.tracking import TrackedCamera
-from evitsam_ros.tracking.association import mask_ious
 
 from ..records import Record
 from .motion import move_camera
@@ -39,10 +39,12 @@ def score_everything(
         for view, truths in move_camera(record, frames, seed=number):
             start = time.perf_counter()
             masks = camera.everything(Frame(view), top_n) if track else segmenter.everything(view, top_n)
-            shares.append(segmenter.timings.get("track", 0.0) / (time.perf_counter() - start))
+            shares.append(masks.timings.get("track", 0.0) / (time.perf_counter() - start))
             there = [index for index, truth in enumerate(truths) if truth.sum() >= 100]
             ious = (
-                mask_ious(np.stack([truths[i] for i in there]), masks.full()) if there else np.zeros((0, 0))
+                mask_iou_matrix(np.stack([truths[i] for i in there]), masks.full())
+                if there
+                else np.zeros((0, 0))
             )
             distances = np.where(ious >= MATCH, 1 - ious, np.nan)
             accumulator.update(there, masks.object_ids.tolist(), distances.reshape(len(there), len(masks)))
@@ -79,7 +81,7 @@ def score_followed(
                 truth = truths[identity - 1]
                 if truth.sum() < 100:
                     continue
-                iou = _iou(answers[identity], truth) if identity in answers else 0.0
+                iou = float(mask_iou(answers[identity] > 0, truth > 0)) if identity in answers else 0.0
                 numbers["first" if step == 0 else "later"].append(iou)
                 if step:
                     numbers["absent"].append(float(identity not in answers))
@@ -99,8 +101,3 @@ def _prompt(record: Record, index: int, truth: np.ndarray, kind: str) -> Prompt:
 def _still(segmenter: Segmenter, view: np.ndarray, prompts: dict[int, Prompt]) -> Masks:
     wanted = [replace(prompt, object_id=identity) for identity, prompt in prompts.items()]
     return segmenter.decode(segmenter.embed(view), wanted)
-
-
-def _iou(a: np.ndarray, b: np.ndarray) -> float:
-    either = np.count_nonzero(a | b)
-    return np.count_nonzero(a & b) / either if either else 0.0

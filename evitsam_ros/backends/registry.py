@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All backends, by name. Whoever lists, chooses or avoids backends asks here."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from .base import Backend, BackendError, Requirement
+
+#: By name, in the order of registration.
+BACKENDS: dict[str, type[Backend]] = {}
+
+Registered = TypeVar("Registered", bound=type[Backend])
+
+
+def register_backend(backend: Registered) -> Registered:
+    """Register a backend by its name; a class decorator.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+    if backend.name == "auto" or backend.name in BACKENDS:
+        raise ValueError(f"backend {backend.name!r} is registered already; expected another name")
+    BACKENDS[backend.name] = backend
+    return backend
+
+
+def backend_choices() -> tuple[str, ...]:
+    """Return the values that ``backend`` may have."""
+    return ("auto", *BACKENDS)
+
+
+def find_backend(name: str) -> type[Backend]:
+    """Return a backend by its name.
+
+    Raises:
+        BackendError: it is unknown.
+    """
+    if name not in BACKENDS:
+        raise BackendError(f"backend {name!r} is unknown; expected {', '.join(backend_choices())}")
+    return BACKENDS[name]
+
+
+def auto_backends() -> list[type[Backend]]:
+    """Return the backends that ``auto`` tries, in their order."""
+    ranked = [(backend.auto_rank, backend) for backend in BACKENDS.values() if backend.auto_rank is not None]
+    return [backend for _, backend in sorted(ranked, key=lambda pair: pair[0])]
+
+
+def requirements() -> list[Requirement]:
+    """Return the packages that backends need, each once."""
+    return list(dict.fromkeys(each for backend in BACKENDS.values() for each in backend.requirements))
+
+
+def in_precision(name: str, precision: str) -> str:
+    """Return the variant of a backend that keeps to a precision, where it is there.
+
+    Args:
+        name: a backend, or ``auto`` for any.
+        precision: ``fp32``, ``fp16``, ``bf16`` or ``int8``.
+
+    Returns:
+        The variant's name, as ``openvino_bf16``; elsewhere ``name`` itself, whose info says what it
+        computes in.
+    """
+    for variant in BACKENDS.values():
+        fits = variant.variant_of and name in ("auto", variant.variant_of)
+        if fits and variant.precision == precision and variant().version():
+            return variant.name
+    return name
+
+
+def exclude_failed(excluded: frozenset[str], failed: frozenset[str]) -> frozenset[str]:
+    """Return which backends ``auto`` passes over after a failure.
+
+    One that uses a GPU stays excluded. Those of the CPU take turns: one of them is always left.
+
+    Args:
+        excluded: those that are passed over already.
+        failed: those that have failed now.
+    """
+    on_cpu = [kind.name for kind in auto_backends() if kind.cpu_only and kind().version() is not None]
+    on_gpu = (excluded | failed) - set(on_cpu)
+    passed_over = (excluded | failed) & set(on_cpu)
+    if len(passed_over) == len(on_cpu):
+        passed_over = failed if failed < passed_over else frozenset(on_cpu[:-1][:1])
+    return on_gpu | passed_over

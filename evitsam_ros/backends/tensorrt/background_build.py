@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Engines built beside a running node: it serves on what there is, and takes them when they are ready."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from ..threads import join_os_thread
+
+Opened = TypeVar("Opened")
+
+
+def build_command(bundle: Path) -> list[str]:
+    """``evitsam build`` for the GPU of this machine, in a process of its own."""
+    return [sys.executable, "-m", "evitsam_ros.cli", "build", str(bundle)]
+
+
+class EngineSwitch(Generic[Opened]):
+    """Runs a build, then opens what it made, both away from the inference thread.
+
+    Args:
+        command: the build.
+        open_: called when the build succeeded; what it returns is handed over by :meth:`take`.
+        failed: called with a line that says why there will be no engines.
+        drop: closes what was opened and not taken before :meth:`stop`.
+    """
+
+    def __init__(
+        self,
+        command: list[str],
+        open_: Callable[[], Opened],
+        failed: Callable[[str], None],
+        drop: Callable[[Opened], None] = lambda opened: None,
+    ) -> None:
+        self._open, self._failed, self._drop = open_, failed, drop
+        self._ready: Opened | None = None
+        self._stopped = False
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self._thread = threading.Thread(target=self._wait, name="engine build", daemon=True)
+        self._thread.start()
+
+    def _wait(self) -> None:
+        output, _ = self._process.communicate()
+        if self._stopped:
+            return
+        if self._process.returncode:
+            lines = [line for line in output.replace("\r", "\n").splitlines() if line.strip()]
+            self._failed(f"the engine build failed: {lines[-1] if lines else 'no output'}")
+            return
+        try:
+            self._ready = self._open()
+        except ValueError as error:
+            self._failed(f"the engines were built but cannot be opened: {error}")
+        if self._stopped:
+            self._drop_untaken()
+
+    def take(self) -> Opened | None:
+        """Return what was opened, once; None before that and ever after."""
+        ready, self._ready = self._ready, None
+        return ready
+
+    def stop(self) -> None:
+        """End the build, if it runs, and close what was not taken."""
+        self._stopped = True
+        if self._process.poll() is None:
+            self._process.terminate()
+        join_os_thread(self._thread, 10.0)
+        self._drop_untaken()
+
+    def _drop_untaken(self) -> None:
+        if (opened := self.take()) is not None:
+            self._drop(opened)

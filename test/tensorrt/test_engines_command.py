@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``evitsam engines``: what it takes into the cache."""
+
+from evitsam_ros.backends.tensorrt.engine_cache import EngineCache, EngineKey
+from evitsam_ros.bundle import open_bundle, sha256
+from evitsam_ros.cli import main
+
+
+def test_a_foreign_engine_is_taken_when_somebody_insists(rtx, cache_home, tmp_path, bundle_folder, capsys):
+    foreign = tmp_path / "from_elsewhere.engine"
+    foreign.write_bytes(b"code")
+    arguments = ["engines", "--trust", str(foreign), "--target", "sm86"]
+    assert main(arguments) == 1
+    assert main([*arguments, "--of", f"{bundle_folder}:iris"]) == 1
+    assert "--of BUNDLE:NETWORK" in (said := capsys.readouterr().err) and "no network 'iris'" in said
+    assert main([*arguments, "--of", f"{bundle_folder}:encoder"]) == 0
+    network = open_bundle(bundle_folder).networks["encoder"]
+    key = EngineKey("lite_sam", "encoder", sha256(network), rtx.name, "sm86", "", ())
+    path, _ = EngineCache().best(key, ("fp16",))
+    assert path.read_bytes() == b"code"
+    assert "by hand" in EngineCache().entries()[0].report["proof"]
