@@ -9,7 +9,7 @@ from setuptools import find_packages, setup
 
 NAME = "evitsam_ros"
 ROOT = Path(__file__).parent
-# `colcon test` runs pytest for a package with this extra. Ubuntu 22.04's setuptools does not read pyproject.toml.
+# `colcon test` runs pytest for a package with this extra. setuptools of Ubuntu 22.04 reads no pyproject.toml.
 EXTRAS = {} if int(setuptools.__version__.split(".")[0]) >= 61 else {"test": ["pytest"]}
 
 
