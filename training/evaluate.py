@@ -16,8 +16,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from evitsam_ros.io.sources import open_source
 from evitsam_ros.segment import Segmenter
-from evitsam_ros.sources import open_source
 
 from .annotations import read_folder
 from .evaluation.baselines import BASELINES

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from evitsam_ros.picture_header import HeaderError, picture_size
+from evitsam_ros.io.image_header import HeaderError, picture_size
 
 #: Bytes of a file that is still read.
 MAX_BYTES = 2**29

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as codec
 
-from evitsam_ros.encodings import MAX_PIXELS, MAX_SIDE
+from evitsam_ros.io.encodings import MAX_PIXELS, MAX_SIDE
 
 from .records import Unusable, shown
 from .segmentation import check_counts, parse_segmentation

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..compressed import CompressedFormat, decode_bytes
-from ..raw_pixels import ImageError, check_size
+from ..io.compressed_image import CompressedFormat, decode_bytes
+from ..io.raw_pixels import ImageError, check_size
 from .depth import METRES, DepthError, valid_metres
 from .rvl import RvlError, decode
 

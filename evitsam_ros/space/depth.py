@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..raw_pixels import ImageError, packed_pixels
+from ..io.raw_pixels import ImageError, packed_pixels
 
 #: Encoding -> (type, metres to a unit).
 METRES = {"32FC1": ("f4", 1.0), "16UC1": ("u2", 0.001), "mono16": ("u2", 0.001)}

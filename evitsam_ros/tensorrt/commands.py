@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from ..bundle import Bundle, open_bundle, sha256
+from ..io.sources import open_source, spread
 from ..segment.prompt import MAX_POINTS
-from ..sources import open_source, spread
 
 PHOTOGRAPHS = "example:astronaut,coffee"
 

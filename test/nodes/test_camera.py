@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import CompressedImage, Image
 
-from evitsam_ros.sources import SourceError, open_source, wander
+from evitsam_ros.io.sources import SourceError, open_source, wander
 
 from .conftest import _DOMAINS, Peer, Process, pixels
 
@@ -95,7 +95,7 @@ def test_the_default_source_needs_nothing_but_the_package(tmp_path):
         "import sys\n"
         "sys.modules['skimage'] = None\n"
         "from evitsam_ros.nodes.camera import PARAMETERS\n"
-        "from evitsam_ros.sources import open_source\n"
+        "from evitsam_ros.io.sources import open_source\n"
         "frame = next(open_source(PARAMETERS['source'][0]))\n"
         "print(*frame.shape, frame.dtype, frame.std() > 30)"
     )

@@ -14,11 +14,11 @@ import pytest
 from PIL import Image as Pillow
 from sensor_msgs.msg import CompressedImage, Image
 
-from evitsam_ros.compressed import image_size
-from evitsam_ros.encodings import MAX_PIXELS, ImageError, compressed_to_frame
-from evitsam_ros.picture_header import MOST_SCANS, HeaderError, picture_size
+from evitsam_ros.io.compressed_image import image_size
+from evitsam_ros.io.encodings import MAX_PIXELS, ImageError, compressed_to_frame
+from evitsam_ros.io.image_header import MOST_SCANS, HeaderError, picture_size
 
-from .damaged_pictures import damage_picture, jpeg_of_many_scans, jpeg_of_size, png, turned_jpeg
+from ..io.damaged_images import damage_picture, jpeg_of_many_scans, jpeg_of_size, png, turned_jpeg
 from .test_encodings import bayer
 
 

@@ -8,8 +8,8 @@ import pytest
 from rosbags.rosbag1 import Writer as Writer1
 from rosbags.typesys import Stores, get_typestore
 
-from evitsam_ros.bags import BagError, is_bag, open_bag, read_frames
-from evitsam_ros.sources import SourceError, open_source
+from evitsam_ros.io.bags import BagError, is_bag, open_bag, read_frames
+from evitsam_ros.io.sources import SourceError, open_source
 
 from .recordings import (
     DB3,

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .picture_header import HeaderError, picture_size
+from .image_header import HeaderError, picture_size
 
 #: Endings of the images that OpenCV decodes.
 IMAGES = (

@@ -105,7 +105,7 @@ def packed_encoding(encoding: str) -> Packed:
 
 
 def message_to_rgb(message: Any, limits: Limits | None = None) -> np.ndarray:
-    """Convert an Image to ``(H, W, 3)`` uint8 RGB; see :func:`~evitsam_ros.encodings.image_to_frame`."""
+    """Convert an Image to ``(H, W, 3)`` uint8 RGB; see :func:`~evitsam_ros.io.encodings.image_to_frame`."""
     if message.encoding in PLANAR:
         return _planar_to_rgb(message)
     layout = packed_encoding(message.encoding)

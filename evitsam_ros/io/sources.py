@@ -12,9 +12,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ..installed import CHECKOUT, installed_folders
 from .bags import BagError, is_bag, read_frames
 from .image_files import IMAGES, ImageFileError, read_image
-from .installed import CHECKOUT, installed_folders
 from .natural_order import natural_order
 from .video_files import DEFAULT_RATE, Video, VideoError, is_video
 
@@ -35,7 +35,7 @@ class Sequence:
     """The frames of a folder or of a video, in their order.
 
     Attributes:
-        rate: frames a second; of a folder :data:`~evitsam_ros.video_files.DEFAULT_RATE`.
+        rate: frames a second; of a folder :data:`~evitsam_ros.io.video_files.DEFAULT_RATE`.
         frames: names and ``(H, W, 3)`` uint8 BGR, once; named by the file, or by the number in the video.
     """
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from .compressed import CompressedFormat, decode_file, file_to_rgb
+from ..segment import Frame
+from .compressed_image import CompressedFormat, decode_file, file_to_rgb
 from .intensity import Limits
 from .pixel_layouts import message_to_rgb
 from .raw_pixels import MAX_PIXELS, MAX_SIDE, ImageError
-from .segment import Frame
 
 __all__ = [
     "MAX_PIXELS",
@@ -37,7 +37,7 @@ def image_to_frame(message: Any, limits: Limits | None = None) -> Frame:
 
     Args:
         message: a sensor_msgs/Image, or what has its fields.
-        limits: black and white of encodings that fix no white, see :func:`~evitsam_ros.intensity.to_uint8`.
+        limits: black and white of encodings that fix no white, see :func:`.intensity.to_uint8`.
 
     Raises:
         ImageError: naming what is wrong with size, step, data or encoding.
@@ -50,7 +50,7 @@ def compressed_to_frame(message: Any, limits: Limits | None = None) -> Frame:
 
     Args:
         message: a sensor_msgs/CompressedImage, or what has its fields.
-        limits: black and white of 16-bit and float images, see :func:`~evitsam_ros.intensity.to_uint8`.
+        limits: black and white of 16-bit and float images, see :func:`.intensity.to_uint8`.
 
     Raises:
         ImageError: the data is no image, or one that is too large; that is found out before it is decoded.

@@ -6,9 +6,9 @@ import numpy as np
 import PIL.Image as Pillow
 import pytest
 
-from evitsam_ros.image_files import MAX_PIXELS, ImageFileError, check_image_ending, read_image, write_image
+from evitsam_ros.io.image_files import MAX_PIXELS, ImageFileError, check_image_ending, read_image, write_image
 
-from .nodes.damaged_pictures import png
+from .damaged_images import png
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ...segment import Frame
 from ..encodings import ImageError, compressed_to_frame, image_to_frame
-from ..segment import Frame
 from .channel import IMAGE, BagError, Channel
 from .files import BagFile, files_of, read_metadata
 

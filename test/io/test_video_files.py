@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from evitsam_ros.video_files import DEFAULT_RATE, Video, VideoError, VideoWriter, fitted, is_video
+from evitsam_ros.io.video_files import DEFAULT_RATE, Video, VideoError, VideoWriter, fitted, is_video
 
-from .conftest import ROOT
+from ..conftest import ROOT
 
 SIZE = (320, 240)
 
@@ -125,7 +125,7 @@ def test_a_rate_that_is_none_is_replaced(tmp_path, monkeypatch):
         def get(self, what):
             return float("nan") if what == cv2.CAP_PROP_FPS else self.capture.get(what)
 
-    monkeypatch.setattr("evitsam_ros.video_files.cv2.VideoCapture", WithoutRate)
+    monkeypatch.setattr("evitsam_ros.io.video_files.cv2.VideoCapture", WithoutRate)
     assert Video(tmp_path / "a.avi").rate == DEFAULT_RATE
 
 
@@ -152,7 +152,7 @@ def test_a_full_disk_is_noticed(tmp_path):
     code = f"""
         import resource, numpy as np
         from pathlib import Path
-        from evitsam_ros.video_files import VideoError, VideoWriter
+        from evitsam_ros.io.video_files import VideoError, VideoWriter
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
         writer = VideoWriter(Path({str(tmp_path / "a.avi")!r}), 30.0)
         noise = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)

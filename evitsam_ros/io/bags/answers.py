@@ -15,9 +15,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ...segment import Frame, Masks, Prompt, Segmenter
+from ...tracking import TrackedCamera
 from ..encodings import ImageError
-from ..segment import Frame, Masks, Prompt, Segmenter
-from ..tracking import TrackedCamera
 from .channel import BagError, Channel
 from .files import SUFFIXES, plain_name
 from .reader import ANSWERS, Bag, decode, open_bag

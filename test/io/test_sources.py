@@ -5,8 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
-from evitsam_ros.sources import SourceError, is_device, is_sequence, open_sequence, open_source
-from evitsam_ros.video_files import DEFAULT_RATE
+from evitsam_ros.io.sources import SourceError, is_device, is_sequence, open_sequence, open_source
+from evitsam_ros.io.video_files import DEFAULT_RATE
 
 
 def picture(path, value: int, shape=(24, 32)) -> None:

@@ -14,6 +14,7 @@ from rosbags.rosbag2.storage_mcap import McapWriter, Schema, write_schema
 from rosbags.rosbag2.storage_sqlite3 import Sqlite3Writer
 from rosbags.typesys import Stores, TypesysError, get_types_from_msg, get_typestore
 
+from ...installed import CHECKOUT
 from .channel import Channel
 
 #: Stands for a hash or a definition that nobody knows; files get an empty one, as ``ros2 bag`` writes it.
@@ -98,8 +99,7 @@ class BagWriter:
 def _register(store: Any, package: str) -> None:
     """Take over the message definitions of a package that is installed or in the checkout."""
     prefixes = [Path(p) / "share" for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
-    checkout = Path(__file__).resolve().parent.parent.parent / "interfaces"
-    for base in [*prefixes, checkout]:
+    for base in [*prefixes, CHECKOUT / "interfaces"]:
         types: dict = {}
         for file in sorted((base / package / "msg").glob("*.msg")):
             with suppress(TypesysError):

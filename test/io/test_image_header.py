@@ -8,7 +8,7 @@ import numpy as np
 import PIL.Image as Pillow
 import pytest
 
-from evitsam_ros.picture_header import HeaderError, picture_size
+from evitsam_ros.io.image_header import HeaderError, picture_size
 
 
 def encoded(kind: str, size: tuple[int, int] = (96, 64), **options) -> bytes:

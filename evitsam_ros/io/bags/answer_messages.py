@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..segment import Frame, Masks, draw_overlay
+from ...segment import Frame, Masks, draw_overlay
 from .channel import COMPRESSED, IMAGE
 from .writer import BagWriter
 

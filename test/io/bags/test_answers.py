@@ -10,13 +10,13 @@ from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import get_types_from_msg
 
-from evitsam_ros.bags import BagError
-from evitsam_ros.bags import answers as module
-from evitsam_ros.bags.answers import DETECTIONS, LABEL_MAP, OVERLAY, answer_bag
 from evitsam_ros.cli import main
+from evitsam_ros.io.bags import BagError
+from evitsam_ros.io.bags import answers as module
+from evitsam_ros.io.bags.answers import DETECTIONS, LABEL_MAP, OVERLAY, answer_bag
 from evitsam_ros.segment import Prompt, PromptError, Segmenter
 
-from ..conftest import ROOT
+from ...conftest import ROOT
 from .recordings import (
     DB3,
     IMAGE,

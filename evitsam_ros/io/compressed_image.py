@@ -14,8 +14,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from .image_header import HeaderError, picture_size
 from .intensity import Limits
-from .picture_header import HeaderError, picture_size
 from .pixel_layouts import Packed, mosaic_to_rgb, packed_to_rgb
 from .raw_pixels import ImageError, check_size
 

@@ -7,8 +7,8 @@ import sqlite3
 import numpy as np
 import pytest
 
-from evitsam_ros.bags import is_bag, open_bag, read_frames
-from evitsam_ros.bags.mcap_scan import McapScan, has_chunk_index
+from evitsam_ros.io.bags import is_bag, open_bag, read_frames
+from evitsam_ros.io.bags.mcap_scan import McapScan, has_chunk_index
 
 from .recordings import DB3, MCAP, PICTURES, Recording, file_of, messages, raw, record, text
 
