@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from evitsam_ros.space import CalibrationError, CameraModel
+from evitsam_ros.geometry3d import CalibrationError, CameraModel
 
 #: What drivers publish: name, coefficients.
 DRIVERS = {

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from skimage import data
 
-from evitsam_ros.space import CalibrationError, CameraModel, DepthError, box_around, labelled_points, metres
+from evitsam_ros.geometry3d import (
+    CalibrationError,
+    CameraModel,
+    DepthError,
+    box_around,
+    labelled_points,
+    metres,
+)
 
 #: Of scikit-image's (Middlebury's) motorcycle: focal length and principal points in pixels, metres between.
 FOCAL, LEFT, RIGHT, ROW, BASELINE = 994.978, 311.193, 342.279, 254.877, 0.193001

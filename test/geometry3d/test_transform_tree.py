@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from evitsam_ros.space import TransformError, TransformTree
-from evitsam_ros.space.transform_tree import MOST_FRAMES
+from evitsam_ros.geometry3d import TransformError, TransformTree
+from evitsam_ros.geometry3d.transform_tree import MOST_FRAMES
 
 NO_TURN = np.array([0.0, 0, 0, 1])
 

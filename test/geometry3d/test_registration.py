@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from evitsam_ros.space import CalibrationError, CameraModel, registered
+from evitsam_ros.geometry3d import CalibrationError, CameraModel, registered
 
 
 def camera(size: tuple[int, int], focal: float, d=(), model: str = "plumb_bob") -> CameraModel:
