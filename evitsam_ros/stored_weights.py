@@ -12,6 +12,7 @@ import copy
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import onnx
@@ -39,7 +40,7 @@ def save_checkpoint(model: Sam, path: Path, storage: str) -> None:
     """
     if isinstance(model.image_encoder, BackboneEncoder):
         model = copy.deepcopy(model)
-        model.image_encoder.fold_()
+        model.image_encoder = cast(BackboneEncoder, model.image_encoder).fold_()
     state = model.state_dict()
     if storage == "fp16":
         state = {name: _as_fp16(tensor) for name, tensor in state.items()}

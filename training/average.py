@@ -43,8 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="safetensors to write")
     options = parser.parse_args(arguments)
     try:
-        states = (read_checkpoint(path) for path in (options.before, options.after))
-        save_weights(average(*states, options.share), options.out)
+        before, after = read_checkpoint(options.before), read_checkpoint(options.after)
+        save_weights(average(before, after, options.share), options.out)
     except (ValueError, OSError) as error:
         print(f"average: {error}", file=sys.stderr)
         return 2

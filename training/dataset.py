@@ -60,7 +60,7 @@ class Batch:
     jitter: float = 0.0
 
     def to(self, device: torch.device) -> Batch:
-        moved = {
+        moved: dict[str, Any] = {
             f.name: v.to(device, non_blocking=True) if isinstance(v := getattr(self, f.name), Tensor) else v
             for f in fields(self)
         }
@@ -141,7 +141,7 @@ class Choice:
         """The record of ``index``; another one at every attempt."""
         if self.sampling == "sources":
             source = self.sources[self.names[rng.choice(len(self.names), p=self.probabilities)]]
-            return source[rng.integers(len(source))]
+            return source[int(rng.integers(len(source)))]
         number = int(_permutation(self.seed, index // len(self), len(self))[index % len(self)])
         if attempt:
             number = int(rng.integers(len(self)))
@@ -258,7 +258,7 @@ def _no_mask_in_view(reason: str) -> str:
 def collate(samples: list[dict[str, Any]]) -> Batch:
     columns = {name: [sample[name] for sample in samples] for name in samples[0]}
     names, skipped = columns.pop("names"), [line for lines in columns.pop("skipped") for line in lines]
-    tensors = {name: torch.from_numpy(np.stack(rows)) for name, rows in columns.items()}
+    tensors: dict[str, Any] = {name: torch.from_numpy(np.stack(rows)) for name, rows in columns.items()}
     return Batch(**tensors, names=names, skipped=skipped)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins import Precision
 from torch import nn
 from tqdm import tqdm
 
@@ -26,8 +27,9 @@ from .dataset import Batch
 from .feed import Feed
 from .geometry import axis_frequencies, warm_up
 from .heads import take_heads
+from .inputs import channels_last
 from .previews import write_preview
-from .recipe import Optimiser, Recipe, Stage
+from .recipe import Optimiser, PrecisionName, Recipe, Stage
 from .records import Skipped
 from .runlog import RunLog
 from .tasks import build_task
@@ -37,7 +39,7 @@ log = logging.getLogger(__name__)
 LOG_EVERY = 50
 
 
-def make_fabric(precision: str) -> Fabric:
+def make_fabric(precision: PrecisionName) -> Fabric:
     """One process, or what torchrun started: DDP, with gloo on CPUs and nccl on GPUs."""
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
@@ -70,7 +72,8 @@ class Engine:
             high_res=recipe.high_res,
             gather=recipe.gather,
             top_down=recipe.top_down,
-        ).to(memory_format=torch.channels_last)
+        )
+        model = channels_last(model)
         if recipe.heads is not None and recipe.init is None:
             take_heads(model, recipe.heads)
         task = build_task(model, recipe)
@@ -216,7 +219,7 @@ class Engine:
         return [(name, p) for name, p in named if p.requires_grad and not name.startswith("model.")]
 
     @property
-    def _precision(self) -> nn.Module:
+    def _precision(self) -> Precision:
         return self.fabric.strategy.precision
 
     def _scaler_state(self) -> dict[str, dict]:

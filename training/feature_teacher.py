@@ -7,10 +7,16 @@ together; a classifier's features say it at every cell of every view, and need n
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from evitsam_ros.models.layers import bias_of
+
+from .inputs import channels_last
 
 #: Blocks of EfficientNet-Lite2 whose outputs are followed, the two widths of stride 16. What the deeper ones
 #: tell could not be learnt by an encoder of a million weights (R2 on other pictures below 0).
@@ -40,7 +46,7 @@ class FeatureTeacher(nn.Module):
         network.load_state_dict(weights)
         self.stem = _fused(network._conv_stem, network._bn0)
         self.blocks = nn.ModuleList(_FusedBlock(block) for block in network._blocks[: BLOCKS[-1] + 1])
-        self.requires_grad_(False).to(memory_format=torch.channels_last)
+        channels_last(self.requires_grad_(False))
 
     def train(self, mode: bool = True) -> FeatureTeacher:
         """A teacher does not learn."""
@@ -60,7 +66,7 @@ class FeatureTeacher(nn.Module):
 class _FusedBlock(nn.Module):
     """An inverted residual block with its normalisations in its convolutions."""
 
-    def __init__(self, block: nn.Module) -> None:
+    def __init__(self, block: Any) -> None:
         super().__init__()
         arguments = block._block_args
         self.expand = _fused(block._expand_conv, block._bn0) if arguments.expand_ratio != 1 else None
@@ -75,14 +81,17 @@ class _FusedBlock(nn.Module):
         return x + out if self.adds else out
 
 
-def _fused(conv: nn.Module, norm: nn.BatchNorm2d) -> nn.Module:
+def _fused(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Module:
     """The convolution with the normalisation folded in; its own padding, where it has one, comes first."""
     padding = getattr(conv, "static_padding", None)
     fused = fuse_conv_bn_eval(conv, norm)
-    plain = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, groups=conv.groups)
+    (height, width), (down, across) = conv.kernel_size, conv.stride
+    plain = nn.Conv2d(
+        conv.in_channels, conv.out_channels, (height, width), (down, across), groups=conv.groups
+    )
     with torch.no_grad():
         plain.weight.copy_(fused.weight)
-        plain.bias.copy_(fused.bias)
+        bias_of(plain).copy_(bias_of(fused))
     return plain if padding is None or isinstance(padding, nn.Identity) else nn.Sequential(padding, plain)
 
 

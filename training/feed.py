@@ -32,7 +32,7 @@ class Feed:
         """The stage's length in steps of the optimiser."""
         if stage.steps is not None:
             return stage.steps
-        if self.choice is None:
+        if self.choice is None or stage.epochs is None:
             raise ValueError("tar shards are a stream without an end: give the stage's steps, not epochs")
         return max(1, math.ceil(stage.epochs * len(self.choice) / self._pictures(stage)))
 
@@ -48,9 +48,11 @@ class Feed:
         # Every stage draws anew, so that its samples do not depend on the batch sizes of those before it.
         seed = self.recipe.seed * 1_000_003 + first
         start, stop = (step - first) * stage.accumulate, (last - first) * stage.accumulate
+        stream: ShardSet | TrainingSet
         if self.shards is not None:
             stream = ShardSet(self.shards, view, sample, stage.batch, seed, start, self.rank, self.ranks)
         else:
+            assert self.choice is not None, "a recipe has either shards or sources"
             stream = TrainingSet(self.choice, view, sample, seed, data.copy_paste)
         scale = spec.prompt_size / stage.size
         try:
@@ -77,4 +79,4 @@ def read_sources(data: Data, root: Path) -> dict[str, Sequence[Record]]:
     sources: dict[str, list[Record]] = {}
     for record in read_folder(root, list(data.train)):
         sources.setdefault(record.source, []).append(record)
-    return sources
+    return {**sources}

@@ -92,7 +92,7 @@ def check_instances(
         annotators.append(annotator)
     rles = check_counts(masks, lambda index, fault: report(places[index], fault))
     right = [index for index, found in enumerate(rles) if found is not None]
-    kept = [rles[index] for index in right]
+    kept = [found for found in rles if found is not None]
     at, numbers = np.array(places, int)[right], np.array(annotators, int)[right]
     boxes, fits = _fit_boxes(
         np.array(rows, np.float32).reshape(-1, 4)[right],

@@ -61,7 +61,7 @@ class MaskTeacher(ModelTeacher):
         """
         with torch.no_grad():
             model, embedding = self.model, lesson.embedding
-            model.prompt_encoder.embedding_size = tuple(embedding.shape[-2:])
+            model.prompt_encoder.embedding_size = embedding.shape[-2], embedding.shape[-1]
             per_prompt = embedding.repeat_interleave(len(logits) // len(embedding), 0)
             coords, labels = prompts.in_frame(model.spec.prompt_size / view)
             cells = 4 * embedding.shape[-1]

@@ -11,9 +11,10 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
-from torch.utils.data import ConcatDataset
+from torch.utils.data import ConcatDataset, Dataset
 from tqdm import tqdm
 
 from .dataset import Batch
@@ -31,14 +32,21 @@ def picture_batch(record: Record, size: int) -> Batch:
     return Batch(
         torch.from_numpy(image)[None],
         torch.tensor([valid]),
-        *[nothing] * 6,
+        coverage=nothing,
+        boxes=nothing,
+        points=nothing,
+        heat=nothing,
+        distances=nothing,
+        group=nothing,
         names=[record.name],
         skipped=[],
     )
 
 
 @torch.no_grad()
-def precompute(teacher: TeacherModel, records: Sequence[Record], size: int, out: Path) -> Skipped:
+def precompute(
+    teacher: TeacherModel, records: Sequence[Record] | ConcatDataset[Record], size: int, out: Path
+) -> Skipped:
     """Embed every record that has no file yet; what cannot be read is skipped and counted."""
     skipped = Skipped()
     device = next(teacher.parameters()).device
@@ -77,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"precompute: {error}", file=sys.stderr)
         return 1 if isinstance(error, DataError) else 2
     opened.to("cuda" if torch.cuda.is_available() else "cpu")
-    records = ConcatDataset(list(sources.values()))
+    records: ConcatDataset[Record] = ConcatDataset(cast("list[Dataset[Record]]", list(sources.values())))
     skipped = precompute(opened, records, options.size, options.out)
     done = len(records) - sum(skipped.counts.values())
     print(f"{done} images; skipped {skipped}")

@@ -39,7 +39,7 @@ def _drawn(model: Sam, batch: Batch, index: int) -> list[np.ndarray]:
     mean, std = (torch.tensor(v, device=batch.image.device) * 255 for v in (model.spec.mean, model.spec.std))
     embedding, high_res = model.embed(normalise(batch, mean, std)[one])
     before = model.prompt_encoder.embedding_size
-    model.prompt_encoder.embedding_size = tuple(embedding.shape[-2:])
+    model.prompt_encoder.embedding_size = embedding.shape[-2], embedding.shape[-1]
     coords, labels = box_prompts(batch.boxes[index]).in_frame(batch.prompt_scale)
     cells = batch.coverage.shape[-1]
     no_mask = embedding.new_zeros(1, 1, cells, cells)

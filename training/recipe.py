@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 Range = tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
+PrecisionName = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
 class _Strict(BaseModel):
@@ -172,7 +173,7 @@ class Recipe(_Strict):
         None, description="context for its high-resolution features; none: as in init, or with it"
     )
     seed: int = 0
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
+    precision: PrecisionName = "bf16-mixed"
     data: Data = Data()
     geometry: Geometry = Geometry()
     stages: tuple[Stage, ...] = Field(min_length=1)

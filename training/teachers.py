@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -37,6 +38,9 @@ class TeacherModel(nn.Module):
 class SamTeacher(TeacherModel):
     """SAM ViT-B, L or H from a folder in the layout of transformers; nothing is downloaded."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, folder: Path) -> None:
         super().__init__()
         import_torchvision()
@@ -53,12 +57,15 @@ class SamTeacher(TeacherModel):
         self.register_buffer("std", std, persistent=False)
 
     def embed(self, batch: Batch) -> Tensor:
-        side = self.sam.config.vision_config.image_size
-        return self.sam.get_image_embeddings(normalised(batch, self.mean, self.std, side))
+        vision: Any = self.sam.config.vision_config
+        return self.sam.get_image_embeddings(normalised(batch, self.mean, self.std, vision.image_size))
 
 
 class ModelTeacher(TeacherModel):
     """Any model of the registry with a checkpoint."""
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, name: str, checkpoint: Path) -> None:
         super().__init__()
@@ -97,6 +104,8 @@ def open_teacher(options: Teacher) -> TeacherModel:
         return SamTeacher(path).eval()
     if options.kind == "files":
         return FileTeacher(path)
+    if options.model is None:
+        raise ValueError("a teacher of the kind 'model' needs the name of a model of the registry")
     return ModelTeacher(options.model, path).eval()
 
 

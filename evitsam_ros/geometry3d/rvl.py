@@ -38,7 +38,9 @@ def decode(data: bytes, count: int) -> np.ndarray:
 
 def _runs(numbers: list[int], count: int) -> tuple[list[int], list[int]]:
     """Places of the pairs that say how many zeros and values follow, and these, one after the other."""
-    heads, runs, place, done = [], [], 0, 0
+    heads: list[int] = []
+    runs: list[int] = []
+    place = done = 0
     while done < count:
         if place + 2 > len(numbers):
             raise RvlError("is cut off")

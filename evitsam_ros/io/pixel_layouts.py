@@ -95,7 +95,7 @@ def packed_encoding(encoding: str) -> Packed:
         return ENCODINGS[encoding]
     found = _CV_TYPE.fullmatch(encoding)
     kind = _CV_KINDS.get(found[1] + found[2]) if found else None
-    if kind is None:
+    if found is None or kind is None:
         known = ", ".join([*ENCODINGS, *PLANAR])
         raise ImageError(
             f"encoding is {encoding!r}; expected one of {known}, or a type of OpenCV with 1, 3 or 4 channels"

@@ -117,8 +117,8 @@ def split_topic(path: Path) -> tuple[Path, str]:
         bag = Path(text[:place])
         if bag.exists() and is_bag(bag):
             return bag, text[place + 1 :]
-    bag, _, topic = text.partition(":")
-    return Path(bag), topic
+    name, _, topic = text.partition(":")
+    return Path(name), topic
 
 
 def _expanded(source: str) -> Path:
@@ -241,8 +241,9 @@ def wander(image: np.ndarray, phase: float, motion: float) -> np.ndarray:
         return image
     height, width = image.shape[:2]
     angle = 2 * np.pi * phase
-    shift = np.float32(
-        [[1, 0, motion * width * np.sin(angle)], [0, 1, motion * height * (np.cos(angle) - 1) / 2]]
+    shift = np.array(
+        [[1, 0, motion * width * np.sin(angle)], [0, 1, motion * height * (np.cos(angle) - 1) / 2]],
+        np.float32,
     )
     return cv2.warpAffine(image, shift, (width, height), borderMode=cv2.BORDER_REFLECT_101)
 

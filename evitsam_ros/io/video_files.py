@@ -118,7 +118,7 @@ class VideoWriter:
         """Append ``(H, W, 3)`` uint8 BGR; a frame of another size than the first is fitted into it."""
         if self._writer is None:
             self._size = frame.shape[1], frame.shape[0]
-            code = cv2.VideoWriter_fourcc(*CODECS[self._file.suffix])
+            code = cv2.VideoWriter.fourcc(*CODECS[self._file.suffix])
             self._writer = cv2.VideoWriter(native_name(self._file), code, self._rate, self._size)
             if not self._writer.isOpened():
                 width, height = self._size

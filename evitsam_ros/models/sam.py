@@ -102,8 +102,9 @@ class Sam(nn.Module):
     def deploy(self) -> Sam:
         """A copy with everything foldable folded: the same outputs in evaluation mode, fewer operations."""
         deployed = copy.deepcopy(self).eval()
-        if hasattr(deployed.image_encoder, "fold_"):
-            deployed.image_encoder.fold_()
+        fold = getattr(deployed.image_encoder, "fold_", None)
+        if callable(fold):
+            fold()
         if deployed.auto_ppn is not None:
             deployed.auto_ppn.fold_()
         return deployed.requires_grad_(False)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +48,7 @@ def _count(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
-def _macs(call: nn.Module, *inputs: torch.Tensor) -> int:
+def _macs(call: Callable[..., object], *inputs: torch.Tensor | tuple[torch.Tensor, ...]) -> int:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         call(*inputs)
     return counter.get_total_flops() // 2

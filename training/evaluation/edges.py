@@ -70,7 +70,7 @@ def boundaries(record: Record) -> list[np.ndarray]:
     found = []
     for annotator in np.unique(record.annotators):
         indices = np.flatnonzero(record.annotators == annotator)
-        masks = [record.read_mask(index).astype(bool) for index in indices]
+        masks = [record.read_mask(index).astype(bool) for index in indices.tolist()]
         labels = np.zeros((record.height, record.width), int)
         for number, mask in sorted(enumerate(masks, 1), key=lambda entry: -entry[1].sum()):
             labels[mask] = number
@@ -170,7 +170,7 @@ def graph_segments(image: np.ndarray) -> np.ndarray:
     """Felzenszwalb's segments at several scales; a border that more of them have is stronger (baseline)."""
     scales = (50, 100, 200, 400, 800, 1600)
     votes = [label_boundaries(felzenszwalb(image, scale=s, sigma=0.8, min_size=40)) for s in scales]
-    return np.mean(votes, axis=0, dtype=np.float32)
+    return np.asarray(np.mean(votes, axis=0, dtype=np.float32))
 
 
 EDGE_BASELINES: dict[str, Callable[[np.ndarray], np.ndarray]] = {

@@ -31,7 +31,8 @@ def move_camera(
     for step in range(frames):
         angle = 2 * np.pi * step / frames
         x, y, turned, nearer = (np.sin(angle + phases) - np.sin(phases)) / 2
-        matrix = cv2.getRotationMatrix2D((width / 2, height / 2), turn * turned, 1 + zoom * nearer)
+        centre, scale = (width / 2, height / 2), 1 + zoom * nearer
+        matrix: np.ndarray = cv2.getRotationMatrix2D(centre, turn * turned, scale)
         matrix[:, 2] += pan * np.array([width * x, height * y])
         size = (width, height)
         view = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)

@@ -37,11 +37,11 @@ def check_exhaustive(annotations: Path) -> None:
 
 def one_annotator(record: Record) -> np.ndarray:
     """Indices of the masks of the annotator who covered most of the picture."""
-    best, most = None, -1.0
+    best, most = np.zeros(0, int), -1.0
     for annotator in np.unique(record.annotators):
         indices = np.flatnonzero(record.annotators == annotator)
         covered = np.zeros((record.height, record.width), bool)
-        for index in indices:
+        for index in indices.tolist():
             covered |= record.read_mask(index).astype(bool)
         share = float(covered.mean())
         if share > most:
@@ -58,7 +58,9 @@ def average_recall(
         truths, found: RLE masks of every picture.
         scores: of the found masks, best first when there are too many.
     """
-    images, annotations, results = [], [], []
+    images: list[dict] = []
+    annotations: list[dict] = []
+    results: list[dict] = []
     for number, (wanted, masks, ranks) in enumerate(zip(truths, found, scores, strict=True), start=1):
         height, width = (int(n) for n in wanted[0]["size"])
         images.append({"id": number, "height": height, "width": width})

@@ -18,13 +18,13 @@ class AutoPpnTask(Task):
     def __init__(self, model: Sam, recipe: Recipe) -> None:
         super().__init__(model, recipe)
         model.requires_grad_(False)
-        model.auto_ppn.requires_grad_(True)
+        self.auto_ppn.requires_grad_(True)
 
     def train(self, mode: bool = True) -> AutoPpnTask:
         """The frozen part keeps its batch statistics."""
         super().train(mode)
         self.model.eval()
-        self.model.auto_ppn.train(mode)
+        self.auto_ppn.train(mode)
         return self
 
     def forward(self, batch: Batch, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:

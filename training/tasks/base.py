@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
+from evitsam_ros.models.auto_ppn import AutoPPN
 from evitsam_ros.models.backbone_encoder import BackboneEncoder
 from evitsam_ros.models.lite_vit import LiteViT
 from evitsam_ros.models.sam import Sam
 
 from ..dataset import Batch
-from ..inputs import normalise
+from ..inputs import channels_last, normalise
 from ..recipe import Recipe, Stage
 
 
@@ -21,6 +24,9 @@ class Task(nn.Module):
     All randomness of a step is a function of the recipe's seed, the step and the rank: a resumed run repeats
     what the uninterrupted one would have drawn.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, model: Sam, recipe: Recipe) -> None:
         super().__init__()
@@ -49,7 +55,7 @@ class Task(nn.Module):
                 raise ValueError(f"first_stage_fixed is for LiteViT, not for {self.recipe.model}")
             encoder.merges[0].requires_grad_(False)
             encoder.stages[0].requires_grad_(False)
-            self.first_stage = encoder.folded_first_stage().to(memory_format=torch.channels_last)
+            self.first_stage = channels_last(encoder.folded_first_stage())
 
     def train(self, mode: bool = True) -> Task:
         super().train(mode)
@@ -66,7 +72,18 @@ class Task(nn.Module):
                 return self.model.embed(self.normalised(batch))
             with torch.no_grad():
                 fixed = self.first_stage(self.normalised(batch))
-            return self.model.image_encoder.after_first_stage(fixed), ()
+            return cast("LiteViT", self.model.image_encoder).after_first_stage(fixed), ()
+
+    @property
+    def auto_ppn(self) -> AutoPPN:
+        """The model's proposal network.
+
+        Raises:
+            ValueError: The model has none.
+        """
+        if self.model.auto_ppn is None:
+            raise ValueError(f"the task {self.recipe.task!r} needs a model with AutoPPN; this one has none")
+        return self.model.auto_ppn
 
     def normalised(self, batch: Batch) -> Tensor:
         """What the model's encoder reads, ``(B, 3, S, S)`` float32."""

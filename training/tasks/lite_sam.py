@@ -8,6 +8,7 @@ from torch import Tensor
 from ..dataset import Batch
 from ..geometry import KINDS, geometry_loss
 from ..losses import proposal_loss
+from .base import Task
 from .sam import SamTask
 
 
@@ -28,10 +29,10 @@ class LiteSamTask(SamTask):
         return loss, numbers
 
 
-def proposals_of(task: SamTask, embedding: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+def proposals_of(task: Task, embedding: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
     """Equation 1 on an embedding ``(B, 256, h, w)``: the weighted loss, and its two parts."""
     losses = task.recipe.losses
-    heat, box = task.model.auto_ppn.logits(embedding)
+    heat, box = task.auto_ppn.logits(embedding)
     targets = (batch.heat, batch.distances, batch.group)
     heat_loss, box_loss = proposal_loss(
         heat.float(), box.float(), *targets, kind=losses.heat, grouping=losses.grouping

@@ -64,14 +64,14 @@ class SamTask(Task):
 
     def embedding_loss(self, encoded: Encoded) -> tuple[Tensor, dict[str, Tensor]]:
         """The distance to the embedding of the recipe's teacher; 0 without one."""
-        if encoded.lesson is None:
+        if encoded.lesson is None or self.mask_teacher is None:
             return encoded.embedding.new_zeros(()), {}
         distance = self.mask_teacher.embedding_loss(encoded.lesson, encoded.embedding)
-        return self.recipe.teacher.embedding_weight * distance, {"distance": distance}
+        return self.mask_teacher.options.embedding_weight * distance, {"distance": distance}
 
     def feature_loss(self, embedding: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """How far the embedding is from telling the classifier's features; 0 without such a teacher."""
-        if self.feature_teacher is None or self.heads_only:
+        if self.feature_teacher is None or self.feature_head is None or self.heads_only:
             return embedding.new_zeros(()), {}
         wanted = self.feature_teacher(self.normalised(batch))
         cells = wanted.shape[-1]
@@ -108,7 +108,7 @@ class SamTask(Task):
         """The mean loss over the rounds, and the ``(N,)`` IoU after the last one."""
         truth, embedding = batch.coverage[:, part].flatten(0, 1), encoded.embedding
         prompts = self._first_prompts(batch, part, kind, step, rank)
-        self.model.prompt_encoder.embedding_size = tuple(embedding.shape[-2:])
+        self.model.prompt_encoder.embedding_size = embedding.shape[-2], embedding.shape[-1]
         per_prompt = embedding.repeat_interleave(len(truth) // len(embedding), 0)
         cells = truth.shape[-1]
         mask, has_mask = truth.new_zeros(1, 1, cells, cells), truth.new_zeros(1)
@@ -132,10 +132,10 @@ class SamTask(Task):
             logits, iou = self.model.decode(per_prompt, coords, labels, mask, has_mask, encoded.high_res)
             logits, iou = logits[:, 1:].float(), iou[:, 1:].float()
             loss, ranked = mask_loss(logits, iou, truth, certain.to(truth.device), weights, outside)
-            if encoded.lesson is not None and turn == 0:
+            if encoded.lesson is not None and self.mask_teacher is not None and turn == 0:
                 view = batch.image.shape[1]
                 taught = self.mask_teacher.mask_loss(encoded.lesson, prompts, view, logits)
-                loss = loss + self.recipe.teacher.masks_weight * taught
+                loss = loss + self.mask_teacher.options.masks_weight * taught
             total = total + loss
             best = iou.detach().argmax(1)
             last = logits.detach()[torch.arange(len(best)), best][:, None]

@@ -23,7 +23,7 @@ from .db3_scan import Db3Scan
 from .mcap_scan import McapScan, has_chunk_index, zstd
 
 SUFFIXES = (".mcap", ".db3")
-_SCANS = {".mcap": McapScan, ".db3": Db3Scan}
+_SCANS: dict[str, type[McapScan] | type[Db3Scan]] = {".mcap": McapScan, ".db3": Db3Scan}
 _ROS1, _ZSTD, _ZSTD_MAGIC = ".bag", ".zstd", b"\x28\xb5\x2f\xfd"
 
 log = logging.getLogger(__name__)
@@ -105,11 +105,11 @@ class BagFile:
                 self.channels = [_channel(connection) for connection in reader.connections]
         except Exception:  # whatever a damaged file makes of the parsers behind rosbags
             try:
-                self._scan = _SCANS[self._file.suffix](self._file)
+                self._scan = scan = _SCANS[self._file.suffix](self._file)
             except BagError as error:
                 raise BagError(f"bag {path} cannot be read: {error}; {_mend(path)}") from error
-            self.channels = list(self._scan.channels.values())
-            if not self._scan.closed:
+            self.channels = list(scan.channels.values())
+            if not scan.closed:
                 log.warning("bag %s was cut off: it is read up to there; %s", path, _mend(path))
 
     def messages(self, wanted: Channel | None = None) -> Iterator[tuple[Channel, int, bytes]]:

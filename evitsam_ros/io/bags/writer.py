@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from rosbags.interfaces import Connection
@@ -51,8 +52,13 @@ class BagWriter:
         self._bag.open()
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self._bag.__exit__(*error)
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bag.__exit__(kind, error, traceback)
 
     def add_copy(self, channel: Channel) -> None:
         """A channel for :meth:`copy`, with the definition that was recorded, else with this machine's."""
