@@ -4,10 +4,13 @@
 from collections import defaultdict
 from pathlib import Path
 
+import setuptools
 from setuptools import find_packages, setup
 
 NAME = "evitsam_ros"
 ROOT = Path(__file__).parent
+# `colcon test` runs pytest for a package with this extra. setuptools of Ubuntu 22.04 reads no pyproject.toml.
+EXTRAS = {} if int(setuptools.__version__.split(".")[0]) >= 61 else {"test": ["pytest"]}
 
 
 def share_files() -> list[tuple[str, list[str]]]:
@@ -24,14 +27,14 @@ setup(
     name=NAME,
     version="0.1.0",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
+    package_data={NAME: ["py.typed"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
         *share_files(),
     ],
     install_requires=["setuptools"],
-    extras_require={"test": ["pytest"]},  # what makes `colcon test` run pytest
-    python_requires=">=3.10",
+    extras_require=EXTRAS,
     zip_safe=True,
     maintainer="evitsam_ros maintainers",
     maintainer_email="maintainers@evitsam-ros.example",

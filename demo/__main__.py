@@ -33,10 +33,12 @@ class DemoError(RuntimeError):
 def wait_for_answer(client: Client, what: str) -> Answer:
     """Return the first answer with a mask whose image was taken after this call."""
     asked = client.seconds()
-    if not client.spin_until(lambda: client.answer is not None and client.answer.stamp > asked, LIMIT):
+    client.spin_until(lambda: client.answer is not None and client.answer.stamp > asked, LIMIT)
+    answer = client.answer
+    if answer is None or answer.stamp <= asked:
         raise DemoError(f"no mask for {what} within {LIMIT:.0f} s")
-    print(f"  {what}: {len(set(client.answer.labels.ravel().tolist()) - {0})} mask(s)", flush=True)
-    return client.answer
+    print(f"  {what}: {len(set(answer.labels.ravel().tolist()) - {0})} mask(s)", flush=True)
+    return answer
 
 
 def save(name: str, answer: Answer) -> None:

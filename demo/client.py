@@ -31,7 +31,7 @@ class Answer:
 
 
 def pixels(message: Image, dtype: type, channels: int) -> np.ndarray:
-    flat = np.frombuffer(message.data, dtype)
+    flat: np.ndarray = np.frombuffer(message.data, dtype)
     shape = (message.height, message.width) if channels == 1 else (message.height, message.width, channels)
     return flat.reshape(shape)
 
@@ -60,7 +60,7 @@ class Client(Node):
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 5)
         self.point = self.create_publisher(PointStamped, "segmenter/point", 5)
         self.boxes = self._box_publisher()
-        self._parameters = self.create_client(SetParameters, "segmenter/set_parameters")
+        self._parameter_client = self.create_client(SetParameters, "segmenter/set_parameters")
         self._clear = self.create_client(Trigger, "segmenter/clear_prompts")
 
     def _box_publisher(self):
@@ -136,7 +136,7 @@ class Client(Node):
     def set_mode(self, mode: str) -> bool:
         value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=mode)
         return self._call(
-            self._parameters, SetParameters.Request(parameters=[Parameter(name="mode", value=value)])
+            self._parameter_client, SetParameters.Request(parameters=[Parameter(name="mode", value=value)])
         )
 
     def _call(self, client, request) -> bool:

@@ -36,6 +36,6 @@ def renamed_keywords(**names: str) -> Callable[[Function], Function]:
                 given[names[old]] = given.pop(old)
             return function(*args, **given)
 
-        return cast(Function, call)
+        return cast("Function", call)
 
     return decorate

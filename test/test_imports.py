@@ -16,9 +16,7 @@ ROS = {
     *("rclpy", "sensor_msgs", "std_msgs", "std_srvs", "geometry_msgs", "vision_msgs", "diagnostic_msgs"),
     *("visualization_msgs", "rcl_interfaces", "lifecycle_msgs", "launch", "launch_ros"),
 }
-MAY_IMPORT_TORCH = (
-    *("models/", "export.py", "stored_weights.py", "tensorrt/", "backends/torch_"),
-)
+MAY_IMPORT_TORCH = (*("models/", "export.py", "stored_weights.py", "tensorrt/", "backends/torch_"),)
 #: Package, or module at the top -> what of this project it imports. A line that is added here is a decision:
 #: data flows from nodes and commands down to values, and what runs an engine knows nothing of what builds it.
 ALLOWED = {

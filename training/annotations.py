@@ -158,7 +158,8 @@ def check_images(entries: list, folder: Path | None, report: Report) -> tuple[di
     Returns:
         The usable images by id, and the ids of the others.
     """
-    listing, found, rejected = _Listing(folder), {}, set()
+    listing, rejected = _Listing(folder), set()
+    found: dict[Any, ImageEntry] = {}
     for number, entry in enumerate(entries):
         if not isinstance(entry, dict) or not _is_id(entry.get("id")):
             fault = Unusable("malformed images", f"{shown(entry)}; expected an object with an id")
@@ -237,16 +238,16 @@ class _Listing:
                 "file names outside the folder",
                 f"file_name is {shown(name)}; expected a relative path without ..",
             )
-        if self.root is not None and base not in self._listed(folder):
+        if self.root is not None and base not in self._listed(self.root, folder):
             raise Unusable(
                 "missing images", f"{shown(name)} is no file in {self.root}, which file_name is relative to"
             )
         return name if "." not in parts and "" not in parts[1:] else str(PurePosixPath(name))
 
-    def _listed(self, folder: str) -> frozenset[str]:
+    def _listed(self, root: Path, folder: str) -> frozenset[str]:
         if folder not in self._files:
             try:
-                with os.scandir(self.root / folder) as entries:
+                with os.scandir(root / folder) as entries:
                     names = [entry.name for entry in entries if not entry.is_dir(follow_symlinks=False)]
             except (OSError, ValueError):
                 names = []

@@ -11,12 +11,14 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from evitsam_ros.models.registry import read_checkpoint
 
 from .checkpoint import save_weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def average(before: dict[str, Tensor], after: dict[str, Tensor], share: float = 0.5) -> dict[str, Tensor]:
@@ -36,6 +38,7 @@ def average(before: dict[str, Tensor], after: dict[str, Tensor], share: float = 
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("before", type=Path, help="safetensors that the training started from")
     parser.add_argument("after", type=Path, help="safetensors that it ended with")
@@ -43,8 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="safetensors to write")
     options = parser.parse_args(arguments)
     try:
-        states = (read_checkpoint(path) for path in (options.before, options.after))
-        save_weights(average(*states, options.share), options.out)
+        before, after = read_checkpoint(options.before), read_checkpoint(options.after)
+        save_weights(average(before, after, options.share), options.out)
     except (ValueError, OSError) as error:
         print(f"average: {error}", file=sys.stderr)
         return 2

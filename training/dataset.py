@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache, partial
 from itertools import count, islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -20,9 +20,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, get_worker_info
 
 from .records import DataError, Record, Skipped
-from .sa1b import Shards
 from .targets import proposal_targets
 from .views import View, ViewOptions, draw_view, paste_objects
+
+if TYPE_CHECKING:
+    from .sa1b import Shards
 
 MAX_POINTS = 10
 #: Records in a row that give no view with a mask, before the data are given up.
@@ -35,12 +37,12 @@ class Batch:
 
     Attributes:
         image: ``(B, S, S, 3)`` uint8 RGB.
-        valid: ``(B, 2)`` height and width of the picture in the view.
+        valid: ``(B, 2)`` height and width of the image in the view.
         coverage: ``(B, P, h, w)`` float32 on the grid of the low-res logits.
         boxes: ``(B, P, 4)`` pixels of the view.
         points: ``(B, P, 10, 2)`` foreground points, pixels of the view.
         heat, distances, group: AutoPPN's targets, see :func:`training.targets.proposal_targets`.
-        names: the pictures' names.
+        names: the images' names.
         skipped: why records were passed over on the way, one line each.
         prompt_scale: pixels of the prompt frame to a pixel of the view.
         jitter: how far boxes are moved, see :class:`training.recipe.Stage`.
@@ -60,7 +62,8 @@ class Batch:
     jitter: float = 0.0
 
     def to(self, device: torch.device) -> Batch:
-        moved = {
+        """Return the batch with its tensors on a device."""
+        moved: dict[str, Any] = {
             f.name: v.to(device, non_blocking=True) if isinstance(v := getattr(self, f.name), Tensor) else v
             for f in fields(self)
         }
@@ -118,8 +121,8 @@ def sample_points(coverage: np.ndarray, stride: int, rng: np.random.Generator) -
 class Choice:
     """Which record comes at an index: by source, or every record once an epoch.
 
-    Sources are weighted by the square root of their number of pictures times ``weights``, so that many
-    masks on few pictures do not drown the rest.
+    Sources are weighted by the square root of their number of images times ``weights``, so that many
+    masks on few images do not drown the rest.
     """
 
     def __init__(
@@ -141,7 +144,7 @@ class Choice:
         """The record of ``index``; another one at every attempt."""
         if self.sampling == "sources":
             source = self.sources[self.names[rng.choice(len(self.names), p=self.probabilities)]]
-            return source[rng.integers(len(source))]
+            return source[int(rng.integers(len(source)))]
         number = int(_permutation(self.seed, index // len(self), len(self))[index % len(self)])
         if attempt:
             number = int(rng.integers(len(self)))
@@ -256,9 +259,10 @@ def _no_mask_in_view(reason: str) -> str:
 
 
 def collate(samples: list[dict[str, Any]]) -> Batch:
+    """Stack samples to a batch; the lists of names and of skipped records are joined."""
     columns = {name: [sample[name] for sample in samples] for name in samples[0]}
     names, skipped = columns.pop("names"), [line for lines in columns.pop("skipped") for line in lines]
-    tensors = {name: torch.from_numpy(np.stack(rows)) for name, rows in columns.items()}
+    tensors: dict[str, Any] = {name: torch.from_numpy(np.stack(rows)) for name, rows in columns.items()}
     return Batch(**tensors, names=names, skipped=skipped)
 
 

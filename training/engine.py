@@ -13,6 +13,7 @@ import os
 import time
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from lightning_fabric import Fabric
@@ -22,22 +23,27 @@ from tqdm import tqdm
 from evitsam_ros.models import create_model
 
 from .checkpoint import load_progress, save_progress, save_weights
-from .dataset import Batch
 from .feed import Feed
 from .geometry import axis_frequencies, warm_up
 from .heads import take_heads
+from .inputs import channels_last
 from .previews import write_preview
-from .recipe import Optimiser, Recipe, Stage
 from .records import Skipped
 from .runlog import RunLog
 from .tasks import build_task
+
+if TYPE_CHECKING:
+    from lightning_fabric.plugins import Precision
+
+    from .dataset import Batch
+    from .recipe import Optimiser, PrecisionName, Recipe, Stage
 
 log = logging.getLogger(__name__)
 
 LOG_EVERY = 50
 
 
-def make_fabric(precision: str) -> Fabric:
+def make_fabric(precision: PrecisionName) -> Fabric:
     """One process, or what torchrun started: DDP, with gloo on CPUs and nccl on GPUs."""
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
@@ -70,7 +76,8 @@ class Engine:
             high_res=recipe.high_res,
             gather=recipe.gather,
             top_down=recipe.top_down,
-        ).to(memory_format=torch.channels_last)
+        )
+        model = channels_last(model)
         if recipe.heads is not None and recipe.init is None:
             take_heads(model, recipe.heads)
         task = build_task(model, recipe)
@@ -86,7 +93,7 @@ class Engine:
         if not self.resume() and self.recipe.geometry.steps:
             self._warm_up()
         first = 0
-        log_file = RunLog(self.out, self.fabric.is_global_zero)
+        log_file = RunLog(self.out, enabled=self.fabric.is_global_zero)
         for stage in self.recipe.stages:
             last = first + self.feed.steps(stage)
             if self.step < last:
@@ -216,7 +223,7 @@ class Engine:
         return [(name, p) for name, p in named if p.requires_grad and not name.startswith("model.")]
 
     @property
-    def _precision(self) -> nn.Module:
+    def _precision(self) -> Precision:
         return self.fabric.strategy.precision
 
     def _scaler_state(self) -> dict[str, dict]:

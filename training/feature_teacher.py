@@ -1,19 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a classifier trained on ImageNet sees, as a second thing for an image embedding to tell.
 
-Not in the papers. A few thousand pictures with masks teach a small encoder little about what belongs
+Not in the papers. A few thousand images with masks teach a small encoder little about what belongs
 together; a classifier's features say it at every cell of every view, and need no labels.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from evitsam_ros.models.layers import bias_of
+
+from .inputs import channels_last
+
 #: Blocks of EfficientNet-Lite2 whose outputs are followed, the two widths of stride 16. What the deeper ones
-#: tell could not be learnt by an encoder of a million weights (R2 on other pictures below 0).
+#: tell could not be learnt by an encoder of a million weights (R2 on other images below 0).
 BLOCKS = (10, 14)
 CHANNELS = 88 + 120
 
@@ -40,14 +46,15 @@ class FeatureTeacher(nn.Module):
         network.load_state_dict(weights)
         self.stem = _fused(network._conv_stem, network._bn0)
         self.blocks = nn.ModuleList(_FusedBlock(block) for block in network._blocks[: BLOCKS[-1] + 1])
-        self.requires_grad_(False).to(memory_format=torch.channels_last)
+        channels_last(self.requires_grad_(False))
 
-    def train(self, mode: bool = True) -> FeatureTeacher:
+    def train(self, mode: bool = True) -> FeatureTeacher:  # noqa: FBT001, FBT002 (torch's signature)
         """A teacher does not learn."""
         return super().train(False)
 
     @torch.no_grad()
     def forward(self, image: Tensor) -> Tensor:
+        """Compute the features of normalised images, see the class."""
         x = F.relu6(self.stem(image))
         found = []
         for index, block in enumerate(self.blocks):
@@ -60,7 +67,7 @@ class FeatureTeacher(nn.Module):
 class _FusedBlock(nn.Module):
     """An inverted residual block with its normalisations in its convolutions."""
 
-    def __init__(self, block: nn.Module) -> None:
+    def __init__(self, block: Any) -> None:
         super().__init__()
         arguments = block._block_args
         self.expand = _fused(block._expand_conv, block._bn0) if arguments.expand_ratio != 1 else None
@@ -75,14 +82,17 @@ class _FusedBlock(nn.Module):
         return x + out if self.adds else out
 
 
-def _fused(conv: nn.Module, norm: nn.BatchNorm2d) -> nn.Module:
+def _fused(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Module:
     """The convolution with the normalisation folded in; its own padding, where it has one, comes first."""
     padding = getattr(conv, "static_padding", None)
     fused = fuse_conv_bn_eval(conv, norm)
-    plain = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, groups=conv.groups)
+    (height, width), (down, across) = conv.kernel_size, conv.stride
+    plain = nn.Conv2d(
+        conv.in_channels, conv.out_channels, (height, width), (down, across), groups=conv.groups
+    )
     with torch.no_grad():
         plain.weight.copy_(fused.weight)
-        plain.bias.copy_(fused.bias)
+        bias_of(plain).copy_(bias_of(fused))
     return plain if padding is None or isinstance(padding, nn.Identity) else nn.Sequential(padding, plain)
 
 
@@ -90,7 +100,7 @@ class FeatureHead(nn.Module):
     """Tells a teacher's features from an embedding, in training only.
 
     ``loss(embedding (B, 256, h, w), wanted (B, 208, h, w), valid (B, 2))`` is the mean squared distance over
-    the cells inside the pictures, ``()`` float32; ``valid`` holds rows and columns in cells.
+    the cells inside the images, ``()`` float32; ``valid`` holds rows and columns in cells.
     """
 
     def __init__(self, width: int = 256) -> None:
@@ -98,6 +108,7 @@ class FeatureHead(nn.Module):
         self.tell = nn.Conv2d(width, CHANNELS, 1)
 
     def loss(self, embedding: Tensor, wanted: Tensor, valid: Tensor) -> Tensor:
+        """Return the mean squared distance of the predicted features, see the class."""
         along = torch.arange(embedding.shape[-1], device=embedding.device)
         rows, columns = valid[:, 0, None, None], valid[:, 1, None, None]
         inside = ((along[None, :, None] < rows) & (along[None, None] < columns))[:, None]

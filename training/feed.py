@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-
-from evitsam_ros.models.specs import ModelSpec
+from typing import TYPE_CHECKING
 
 from . import sa1b
 from .annotations import read_folder
 from .dataset import Batch, Choice, SampleOptions, ShardSet, TrainingSet, loader
-from .recipe import Data, Recipe, Stage
 from .records import DataError, Record
 from .views import ViewOptions
+
+if TYPE_CHECKING:
+    from evitsam_ros.models.specs import ModelSpec
+
+    from .recipe import Data, Recipe, Stage
 
 
 class Feed:
@@ -32,11 +35,11 @@ class Feed:
         """The stage's length in steps of the optimiser."""
         if stage.steps is not None:
             return stage.steps
-        if self.choice is None:
+        if self.choice is None or stage.epochs is None:
             raise ValueError("tar shards are a stream without an end: give the stage's steps, not epochs")
-        return max(1, math.ceil(stage.epochs * len(self.choice) / self._pictures(stage)))
+        return max(1, math.ceil(stage.epochs * len(self.choice) / self._images_per_step(stage)))
 
-    def _pictures(self, stage: Stage) -> int:
+    def _images_per_step(self, stage: Stage) -> int:
         return stage.batch * stage.accumulate * self.ranks
 
     def batches(self, stage: Stage, spec: ModelSpec, step: int, first: int, last: int) -> Iterator[Batch]:
@@ -48,9 +51,11 @@ class Feed:
         # Every stage draws anew, so that its samples do not depend on the batch sizes of those before it.
         seed = self.recipe.seed * 1_000_003 + first
         start, stop = (step - first) * stage.accumulate, (last - first) * stage.accumulate
+        stream: ShardSet | TrainingSet
         if self.shards is not None:
             stream = ShardSet(self.shards, view, sample, stage.batch, seed, start, self.rank, self.ranks)
         else:
+            assert self.choice is not None, "a recipe has either shards or sources"
             stream = TrainingSet(self.choice, view, sample, seed, data.copy_paste)
         scale = spec.prompt_size / stage.size
         try:
@@ -70,11 +75,32 @@ def cells_of(spec: ModelSpec, size: int) -> int:
     return size // 4 if spec.scales else spec.mask_size[0]
 
 
-def read_sources(data: Data, root: Path) -> dict[str, Sequence[Record]]:
-    """The records of every source of the recipe."""
-    if data.kind == "sa1b":
-        return {sa1b.SOURCE: sa1b.Folder(root)}
+def _read_coco(data: Data, root: Path) -> dict[str, Sequence[Record]]:
     sources: dict[str, list[Record]] = {}
     for record in read_folder(root, list(data.train)):
         sources.setdefault(record.source, []).append(record)
-    return sources
+    return {**sources}
+
+
+def _read_sa1b(data: Data, root: Path) -> dict[str, Sequence[Record]]:
+    return {sa1b.SOURCE: sa1b.Folder(root)}
+
+
+#: Kinds of data that are read by index -> the records of every source below a root. A new kind is added here
+#: and to :class:`training.recipe.Data`.
+READERS: dict[str, Callable[[Data, Path], dict[str, Sequence[Record]]]] = {
+    "coco": _read_coco,
+    "sa1b": _read_sa1b,
+}
+
+
+def read_sources(data: Data, root: Path) -> dict[str, Sequence[Record]]:
+    """Read the records of every source of the recipe.
+
+    Raises:
+        DataError: The data cannot be read.
+        ValueError: Data of this kind are a stream, which has no index.
+    """
+    if data.kind not in READERS:
+        raise ValueError(f"data of the kind {data.kind!r} are a stream; expected one of {', '.join(READERS)}")
+    return READERS[data.kind](data, root)

@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypeVar
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .dataset import Batch
+if TYPE_CHECKING:
+    from .dataset import Batch
+
+M = TypeVar("M", bound=nn.Module)
 
 
 def normalise(batch: Batch, mean: Tensor, std: Tensor) -> Tensor:
@@ -17,6 +22,11 @@ def normalise(batch: Batch, mean: Tensor, std: Tensor) -> Tensor:
     rows, columns = batch.valid[:, 0, None, None], batch.valid[:, 1, None, None]
     inside = (along[None, :, None] < rows) & (along[None, None] < columns)
     return (x * inside[..., None]).permute(0, 3, 1, 2)
+
+
+def channels_last(module: M) -> M:
+    """Bring a module's convolution weights into the channels-last memory format, in place, and return it."""
+    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # no overload has it
 
 
 def resized(x: Tensor, side: int) -> Tensor:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as codec
 
-from evitsam_ros.encodings import MAX_PIXELS, MAX_SIDE
+from evitsam_ros.io.encodings import MAX_PIXELS, MAX_SIDE
 from evitsam_ros.segment.iou import box_iou
 
 from .records import Unusable, shown
@@ -93,7 +93,7 @@ def check_instances(
         annotators.append(annotator)
     rles = check_counts(masks, lambda index, fault: report(places[index], fault))
     right = [index for index, found in enumerate(rles) if found is not None]
-    kept = [rles[index] for index in right]
+    kept = [found for found in rles if found is not None]
     at, numbers = np.array(places, int)[right], np.array(annotators, int)[right]
     boxes, fits = _fit_boxes(
         np.array(rows, np.float32).reshape(-1, 4)[right],

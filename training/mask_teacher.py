@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .dataset import Batch
 from .inputs import resized
-from .prompting import PromptSet
-from .recipe import Teacher
 from .teachers import ModelTeacher, normalised
+
+if TYPE_CHECKING:
+    from .dataset import Batch
+    from .prompting import PromptSet
+    from .recipe import Teacher
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class MaskTeacher(ModelTeacher):
         """
         with torch.no_grad():
             model, embedding = self.model, lesson.embedding
-            model.prompt_encoder.embedding_size = tuple(embedding.shape[-2:])
+            model.prompt_encoder.embedding_size = embedding.shape[-2], embedding.shape[-1]
             per_prompt = embedding.repeat_interleave(len(logits) // len(embedding), 0)
             coords, labels = prompts.in_frame(model.spec.prompt_size / view)
             cells = 4 * embedding.shape[-1]

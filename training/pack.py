@@ -25,7 +25,7 @@ MIN_PIXELS = 12
 
 
 def shrink(record: Record, size: int) -> tuple[np.ndarray, list[dict]]:
-    """The picture as BGR with the longest side at most ``size``, and annotations that fit it."""
+    """The image as BGR with the longest side at most ``size``, and annotations that fit it."""
     scale = min(1.0, size / max(record.height, record.width))
     width, height = max(1, round(record.width * scale)), max(1, round(record.height * scale))
     image = cv2.cvtColor(record.read_image(), cv2.COLOR_RGB2BGR)
@@ -82,6 +82,7 @@ def pack_file(file: Path, images: Path, out: Path, size: int, quality: int, skip
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with images/ and annotations/")
     parser.add_argument("--out", type=Path, required=True)

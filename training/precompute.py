@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write a teacher's embeddings of whole pictures, once, for many students.
+"""Write a teacher's embeddings of whole images, once, for many students.
 
 ``python -m training.precompute --teacher sam:FOLDER --data DATA --out EMBEDDINGS``; what is there is kept.
 """
@@ -11,34 +11,42 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
-from torch.utils.data import ConcatDataset
+from torch.utils.data import ConcatDataset, Dataset
 from tqdm import tqdm
 
 from .dataset import Batch
-from .feed import read_sources
+from .feed import READERS, read_sources
 from .recipe import Data, Teacher
 from .records import DataError, Record, Skipped
 from .teachers import TeacherModel, embedding_file, open_teacher, write_embedding
-from .views import ViewOptions, place_picture
+from .views import ViewOptions, place_image
 
 
-def picture_batch(record: Record, size: int) -> Batch:
-    """The whole picture as a batch of one, without masks."""
-    image, valid = place_picture(record.read_image(), ViewOptions(size))
+def image_batch(record: Record, size: int) -> Batch:
+    """The whole image as a batch of one, without masks."""
+    image, valid = place_image(record.read_image(), ViewOptions(size))
     nothing = torch.zeros(0)
     return Batch(
         torch.from_numpy(image)[None],
         torch.tensor([valid]),
-        *[nothing] * 6,
+        coverage=nothing,
+        boxes=nothing,
+        points=nothing,
+        heat=nothing,
+        distances=nothing,
+        group=nothing,
         names=[record.name],
         skipped=[],
     )
 
 
 @torch.no_grad()
-def precompute(teacher: TeacherModel, records: Sequence[Record], size: int, out: Path) -> Skipped:
+def precompute(
+    teacher: TeacherModel, records: Sequence[Record] | ConcatDataset[Record], size: int, out: Path
+) -> Skipped:
     """Embed every record that has no file yet; what cannot be read is skipped and counted."""
     skipped = Skipped()
     device = next(teacher.parameters()).device
@@ -48,7 +56,7 @@ def precompute(teacher: TeacherModel, records: Sequence[Record], size: int, out:
             record = records[index]
             if embedding_file(out, record.name).is_file():
                 continue
-            batch = picture_batch(record, size)
+            batch = image_batch(record, size)
         except ValueError as error:
             skipped.add("unusable records", str(error))
             continue
@@ -57,12 +65,13 @@ def precompute(teacher: TeacherModel, records: Sequence[Record], size: int, out:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--teacher", required=True, help="sam:FOLDER or NAME:CHECKPOINT, a model of ours")
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--kind", choices=["coco", "sa1b"], default="coco")
+    parser.add_argument("--kind", choices=list(READERS), default="coco")
     parser.add_argument("--train", nargs="+", default=["*_train"], help="annotation files, without .json")
-    parser.add_argument("--size", type=int, default=1024, help="side that pictures are drawn at, in pixels")
+    parser.add_argument("--size", type=int, default=1024, help="side that images are drawn at, in pixels")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -77,7 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"precompute: {error}", file=sys.stderr)
         return 1 if isinstance(error, DataError) else 2
     opened.to("cuda" if torch.cuda.is_available() else "cpu")
-    records = ConcatDataset(list(sources.values()))
+    records: ConcatDataset[Record] = ConcatDataset(cast("list[Dataset[Record]]", list(sources.values())))
     skipped = precompute(opened, records, options.size, options.out)
     done = len(records) - sum(skipped.counts.values())
     print(f"{done} images; skipped {skipped}")

@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the averaged weights draw, as a picture to look at while a run goes on."""
+"""What the averaged weights draw, as an image for monitoring a run."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import torch
 
-from evitsam_ros.models.sam import Sam
-
-from .dataset import Batch
 from .inputs import normalise, resized
 from .prompting import box_prompts
+
+if TYPE_CHECKING:
+    from evitsam_ros.models.sam import Sam
+
+    from .dataset import Batch
 
 ROWS, SIDE = 4, 320
 COLOURS = np.array([[66, 135, 245], [245, 130, 48], [60, 180, 75], [230, 25, 75], [145, 30, 180]], np.uint8)
@@ -39,7 +42,7 @@ def _drawn(model: Sam, batch: Batch, index: int) -> list[np.ndarray]:
     mean, std = (torch.tensor(v, device=batch.image.device) * 255 for v in (model.spec.mean, model.spec.std))
     embedding, high_res = model.embed(normalise(batch, mean, std)[one])
     before = model.prompt_encoder.embedding_size
-    model.prompt_encoder.embedding_size = tuple(embedding.shape[-2:])
+    model.prompt_encoder.embedding_size = embedding.shape[-2], embedding.shape[-1]
     coords, labels = box_prompts(batch.boxes[index]).in_frame(batch.prompt_scale)
     cells = batch.coverage.shape[-1]
     no_mask = embedding.new_zeros(1, 1, cells, cells)

@@ -8,11 +8,14 @@ import reprlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 from pycocotools import mask as rle_codec
 
 from .image_file import read_rgb
+
+if TYPE_CHECKING:
+    import numpy as np
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +95,7 @@ class Skipped:
     _lines: list[str] = field(default_factory=list)
 
     def add(self, reason: str, example: str) -> None:
+        """Count a skipped record by its reason, and log the first example of each reason."""
         if reason not in self.counts:
             log.warning("skipping %s: %s", reason, example)
             self.examples[reason] = example

@@ -49,7 +49,7 @@ def find_faults(strings: Sequence[bytes], pixels: Sequence[int]) -> np.ndarray:
         part = np.flatnonzero((turns == turn) & (lengths > 0) & (lengths <= MAX_LENGTH))
         if not len(part):
             continue
-        data = np.frombuffer(b"".join([strings[i] for i in part]), np.uint8) - np.uint8(48)
+        data = np.frombuffer(b"".join([strings[i] for i in part.tolist()]), np.uint8) - np.uint8(48)
         stops = np.cumsum(lengths[part])
         starts = stops - lengths[part]
         right = (np.maximum.reduceat(data, starts) < 64) & (data[stops - 1] < 32)

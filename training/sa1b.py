@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import webdataset as wds
@@ -55,7 +55,7 @@ def _record(entry: dict[str, Any], image: Path | bytes, name: str) -> Record:
     return Record(name, image, SOURCE, *size, found.rles, found.boxes, found.annotators, tuple(left_out))
 
 
-class Folder(Sequence):
+class Folder(Sequence[Record]):
     """The records of a folder tree, read when they are asked for."""
 
     name = SOURCE
@@ -68,8 +68,20 @@ class Folder(Sequence):
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, index: int) -> Record:
-        """Raises ``ValueError`` for a damaged record."""
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Record]: ...
+
+    def __getitem__(self, index: int | slice) -> Record | list[Record]:
+        """Read a record, or those of a slice.
+
+        Raises:
+            ValueError: A record is damaged.
+        """
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
         file = self.files[index]
         return _record(read_json(file, EXPECTED), file.with_suffix(".jpg"), file.stem)
 

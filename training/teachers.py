@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load_file
@@ -14,9 +15,11 @@ from evitsam_ros.models import create_model
 from evitsam_ros.models.timm_backbone import import_torchvision
 
 from .checkpoint import save_weights
-from .dataset import Batch
 from .inputs import normalise, resized
-from .recipe import Teacher
+
+if TYPE_CHECKING:
+    from .dataset import Batch
+    from .recipe import Teacher
 
 
 class TeacherModel(nn.Module):
@@ -27,15 +30,19 @@ class TeacherModel(nn.Module):
         self.auto_ppn: nn.Module | None = None
 
     def embed(self, batch: Batch) -> Tensor:
+        """Return the embedding of a batch, ``(B, 256, h, w)`` float32."""
         raise NotImplementedError
 
-    def train(self, mode: bool = True) -> TeacherModel:
+    def train(self, mode: bool = True) -> TeacherModel:  # noqa: FBT001, FBT002 (torch's signature)
         """A teacher does not learn: its batch statistics stay."""
         return super().train(False)
 
 
 class SamTeacher(TeacherModel):
     """SAM ViT-B, L or H from a folder in the layout of transformers; nothing is downloaded."""
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -53,12 +60,16 @@ class SamTeacher(TeacherModel):
         self.register_buffer("std", std, persistent=False)
 
     def embed(self, batch: Batch) -> Tensor:
-        side = self.sam.config.vision_config.image_size
-        return self.sam.get_image_embeddings(normalised(batch, self.mean, self.std, side))
+        """Return SAM's embedding of a batch."""
+        vision: Any = self.sam.config.vision_config
+        return self.sam.get_image_embeddings(normalised(batch, self.mean, self.std, vision.image_size))
 
 
 class ModelTeacher(TeacherModel):
     """Any model of the registry with a checkpoint."""
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, name: str, checkpoint: Path) -> None:
         super().__init__()
@@ -68,12 +79,13 @@ class ModelTeacher(TeacherModel):
         self.register_buffer("std", torch.tensor(self.model.spec.std) * 255, persistent=False)
 
     def embed(self, batch: Batch) -> Tensor:
+        """Return the model's embedding of a batch."""
         side = min(batch.image.shape[1], self.model.spec.image_size)
         return self.model.embed(normalised(batch, self.mean, self.std, side))[0]
 
 
 class FileTeacher(TeacherModel):
-    """Embeddings of whole pictures that ``python -m training.precompute`` wrote."""
+    """Embeddings of whole images that ``python -m training.precompute`` wrote."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -82,6 +94,11 @@ class FileTeacher(TeacherModel):
         self.folder = folder
 
     def embed(self, batch: Batch) -> Tensor:
+        """Read the embeddings of a batch's images.
+
+        Raises:
+            ValueError: An image has no file.
+        """
         rows = [read_embedding(self.folder, name) for name in batch.names]
         return torch.stack(rows).to(batch.image.device)
 
@@ -97,16 +114,18 @@ def open_teacher(options: Teacher) -> TeacherModel:
         return SamTeacher(path).eval()
     if options.kind == "files":
         return FileTeacher(path)
+    if options.model is None:
+        raise ValueError("a teacher of the kind 'model' needs the name of a model of the registry")
     return ModelTeacher(options.model, path).eval()
 
 
 def normalised(batch: Batch, mean: Tensor, std: Tensor, side: int) -> Tensor:
-    """The views as ``(B, 3, side, side)`` float32 with 0 where there is no picture."""
+    """The views as ``(B, 3, side, side)`` float32 with 0 where there is no image."""
     return resized(normalise(batch, mean, std), side)
 
 
 def embedding_file(folder: Path, name: str) -> Path:
-    """Where the embedding of a picture lies: 256 folders, so that none grows too long."""
+    """Where the embedding of an image lies: 256 folders, so that none grows too long."""
     digest = hashlib.sha256(name.encode()).hexdigest()
     return folder / digest[:2] / f"{digest[2:18]}.safetensors"
 

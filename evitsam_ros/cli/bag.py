@@ -22,7 +22,7 @@ def add(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from ..bags.answers import DETECTIONS, LABEL_MAP, OVERLAY, answer_bag, check_bag_out
+    from ..io.bags.answers import DETECTIONS, LABEL_MAP, OVERLAY, answer_bag, check_bag_out
     from ..segment import Segmenter
 
     numbered = dict(enumerate(prompts_of(options), start=1)) or None

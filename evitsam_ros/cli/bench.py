@@ -35,7 +35,7 @@ def _bench_everything(options: argparse.Namespace) -> int:
     import cv2
 
     from ..bundle import open_bundle
-    from ..image_files import read_image
+    from ..io.image_files import read_image
     from ..models.specs import model_spec
     from ..profiler.everything import bench_everything
 

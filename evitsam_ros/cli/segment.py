@@ -29,8 +29,8 @@ def add(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from ..bags import is_bag
-    from ..sources import is_sequence
+    from ..io.bags import is_bag
+    from ..io.sources import is_sequence
 
     prompts = prompts_of(options)
     if is_bag(options.image):
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
 def _segment_image(options: argparse.Namespace, prompts: list) -> int:
     import cv2
 
-    from ..image_files import check_image_ending, read_image, write_image
+    from ..io.image_files import check_image_ending, read_image, write_image
     from ..segment import Segmenter, draw_overlay
 
     image = cv2.cvtColor(read_image(options.image), cv2.COLOR_BGR2RGB)
@@ -73,8 +73,8 @@ def _segment_image(options: argparse.Namespace, prompts: list) -> int:
 
 
 def _segment_sequence(options: argparse.Namespace, prompts: list) -> int:
+    from ..io.sources import open_sequence
     from ..segment import Segmenter
-    from ..sources import open_sequence
     from .sequence import segment_sequence
 
     sequence = open_sequence(options.image)
@@ -96,7 +96,7 @@ def _segment_sequence(options: argparse.Namespace, prompts: list) -> int:
 
 def _check_sequence_out(out: Path) -> None:
     """A video of a kind that is written, or a folder: a new one has no ending."""
-    from ..video_files import CODECS, native_name
+    from ..io.video_files import CODECS, native_name
 
     if out.suffix.lower() in CODECS:
         native_name(out)

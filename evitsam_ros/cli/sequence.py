@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ..image_files import write_image
+from ..io.image_files import write_image
+from ..io.sources import Sequence
+from ..io.video_files import CODECS, VideoWriter
 from ..segment import Frame, Masks, Prompt, PromptError, Segmenter, draw_overlay
-from ..sources import Sequence
 from ..tracking import TrackedCamera
-from ..video_files import CODECS, VideoWriter
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ def segment_sequence(
 
     Args:
         segmenter: an opened bundle.
-        sequence: see :func:`~evitsam_ros.sources.open_sequence`.
+        sequence: see :func:`~evitsam_ros.io.sources.open_sequence`.
         out: a video file (.avi, .mp4, .mkv, .mov), of the sequence's rate and its first frame's size, or a
             folder.
         prompts: by object id, on the first frame; everything if None.

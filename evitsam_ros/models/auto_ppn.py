@@ -8,14 +8,16 @@ gives one (the paper's table 3 attaches it to SAM-B and MobileSAM).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .layers import NORM_EPS, bn_affine, conv_bn, fold_conv_bn
+from .layers import NORM_EPS, bias_of, bn_affine, conv_bn, fold_conv_bn
 from .multi_scale_pooling import MultiScalePooling
 
-STEMS = {
+STEMS: dict[str, Callable[[int], nn.Module]] = {
     "mspm": lambda width: MultiScalePooling(width, (3, 7, 11)),
     "conv": lambda width: nn.Conv2d(width, width, 3, padding=1, bias=False),
 }
@@ -33,16 +35,16 @@ class AutoPPN(nn.Module):
 
     def __init__(self, embedding: int = 256, width: int = 64, stem: str = "mspm") -> None:
         super().__init__()
-        self.reduce = conv_bn(embedding, width, 1)
-        self.stem = STEMS[stem](width)
-        self.stem_norm = nn.BatchNorm2d(width, eps=NORM_EPS)
-        self.body = conv_bn(width, width, 3, padding=1)
+        self.reduce: nn.Module = conv_bn(embedding, width, 1)
+        self.stem: nn.Module = STEMS[stem](width)
+        self.stem_norm: nn.Module = nn.BatchNorm2d(width, eps=NORM_EPS)
+        self.body: nn.Module = conv_bn(width, width, 3, padding=1)
         self.heat = nn.Conv2d(width, 1, 1)
         self.box = nn.Conv2d(width, 4, 1)
         # A prior of 0.1 for the heat and of about 0.13 of the image for a side: the first steps of
         # training need not unlearn a half-hot map.
-        nn.init.constant_(self.heat.bias, -2.2)
-        nn.init.constant_(self.box.bias, -2.0)
+        nn.init.constant_(bias_of(self.heat), -2.2)
+        nn.init.constant_(bias_of(self.box), -2.0)
 
     def logits(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
         """Heat before the sigmoid and boxes before the softplus, both at stride 4; for the losses."""
@@ -63,7 +65,7 @@ class AutoPPN(nn.Module):
             size, channels = max(self.stem.kernels), self.stem.channels
             stem = nn.Conv2d(channels, channels, size, padding=size // 2, groups=channels)
             stem.weight.copy_(self.stem.kernel() * scale[:, None, None, None])
-            stem.bias.copy_(shift)
+            bias_of(stem).copy_(shift)
         else:
             stem = fold_conv_bn(nn.Sequential(self.stem, self.stem_norm))
         self.stem, self.stem_norm = stem, nn.Identity()

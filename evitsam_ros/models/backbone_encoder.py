@@ -10,7 +10,8 @@ top-down path (Lin et al. 2017, "Feature Pyramid Networks") brings them the cont
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -30,8 +31,8 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.spatial = conv_bn(width, width, 3, padding=1)
-        self.point = conv_bn(width, width, 1)
+        self.spatial: nn.Module = conv_bn(width, width, 3, padding=1)
+        self.point: nn.Module = conv_bn(width, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.point(F.gelu(self.spatial(x)))
@@ -83,7 +84,7 @@ class BackboneNeck(nn.Module):
 
     def fold_(self) -> None:
         self.laterals = nn.ModuleList(_folded(lateral) for lateral in self.laterals)
-        for block in self.blocks:
+        for block in cast("Iterable[ResidualBlock]", self.blocks):
             block.fold_()
 
 
@@ -101,14 +102,14 @@ class TopDown(nn.Module):
     def __init__(self, channels: Sequence[int], width: int = NECK_WIDTH) -> None:
         super().__init__()
         fine, coarse = HIGH_RES_CHANNELS
-        self.lateral4, self.lateral8 = conv_bn(channels[0], fine, 1), conv_bn(channels[1], coarse, 1)
+        self.lateral4: nn.Module = conv_bn(channels[0], fine, 1)
+        self.lateral8: nn.Module = conv_bn(channels[1], coarse, 1)
         self.down16, self.down8 = nn.Conv2d(width, coarse, 1), nn.Conv2d(coarse, fine, 1)
         self.smooth8 = nn.Conv2d(coarse, coarse, 3, padding=1)
         self.smooth4 = nn.Conv2d(fine, fine, 3, padding=1)
         self.output4, self.output8 = nn.Conv2d(fine, fine, 1), nn.Conv2d(coarse, coarse, 1)
         for output in (self.output4, self.output8):
-            nn.init.zeros_(output.weight)
-            nn.init.zeros_(output.bias)
+            _zero(output)
 
     def forward(self, stride4: Tensor, stride8: Tensor, fused: Tensor) -> tuple[Tensor, Tensor]:
         """Compute what is added to the features of strides 4 and 8.
@@ -134,7 +135,12 @@ def _doubled(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
-def _folded(layer: nn.Sequential | nn.Conv2d) -> nn.Conv2d:
+def _zero(layer: nn.Module) -> None:
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+
+
+def _folded(layer: nn.Module) -> nn.Conv2d:
     """The convolution of :func:`.layers.conv_bn` with its norm in it; one without a norm as it is."""
     return layer if isinstance(layer, nn.Conv2d) else fold_conv_bn(layer)
 
@@ -168,8 +174,7 @@ class BackboneEncoder(nn.Module):
         for inputs, outputs in zip(channels, HIGH_RES_CHANNELS if high_res else (), strict=False):
             convolution = nn.Conv2d(inputs, outputs, 1)
             # At zero the decoder is the one that it was: a decoder trained without can be gone on with.
-            nn.init.zeros_(convolution.weight)
-            nn.init.zeros_(convolution.bias)
+            _zero(convolution)
             self.high_res.append(convolution)
         self.top_down = TopDown(channels) if high_res and top_down else None
 

@@ -11,18 +11,23 @@ Both rewrites are exact:
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
 
-from .mask_decoder import MaskDecoder
-from .sam import Sam
 from .static_reshape import reshape
 from .two_way_transformer import Attention, TwoWayBlock, TwoWayTransformer, flatten_image
 
+if TYPE_CHECKING:
+    from .mask_decoder import MaskDecoder
+    from .sam import Sam
+
 Form = Literal["plain", "shared", "folded"]
 FORMS: tuple[Form, ...] = ("plain", "shared", "folded")
+#: How tokens and image attend to each other.
+CrossAttention: TypeAlias = "type[PlainAttention] | type[FoldedAttention]"
 
 
 class DeployedDecoder(nn.Module):
@@ -36,6 +41,8 @@ class DeployedDecoder(nn.Module):
     ``low_res_masks (B, 3, 4h, 4w)`` and ``iou_predictions (B, 3)``, SAM's output tokens 1 to 3: the ones
     that EfficientViT-SAM trains.
     """
+
+    position: Tensor
 
     def __init__(self, sam: Sam, form: Form = "folded") -> None:
         super().__init__()
@@ -71,11 +78,11 @@ class DeployedDecoder(nn.Module):
 
     def _transform(self, tokens: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
         transformer = self.sam.mask_decoder.transformer
-        attend = FoldedAttention if self.form == "folded" else PlainAttention
+        attend: CrossAttention = FoldedAttention if self.form == "folded" else PlainAttention
         token_pe, position = tokens, self.position
-        for index, layer in enumerate(transformer.layers):
+        for index, layer in enumerate(cast("Iterable[TwoWayBlock]", transformer.layers)):
             # In the first block the image has one row for all prompts: its projections are cheap already.
-            look = PlainAttention if index == 0 else attend
+            look: CrossAttention = PlainAttention if index == 0 else attend
             placed = image + position
             tokens = tokens_after(layer, tokens, token_pe, placed, image, look)
             image = image_after(layer, tokens, token_pe, placed, image, look)
@@ -104,7 +111,7 @@ def three_masks(decoder: MaskDecoder, tokens: Tensor) -> Tensor:
 
 
 def tokens_after(
-    layer: TwoWayBlock, tokens: Tensor, token_pe: Tensor, placed: Tensor, image: Tensor, look: type
+    layer: TwoWayBlock, tokens: Tensor, token_pe: Tensor, placed: Tensor, image: Tensor, look: CrossAttention
 ) -> Tensor:
     """The block's first half: the tokens look at each other and at the image; ``placed`` has positions."""
     tokens = layer.attend_self(tokens, token_pe)
@@ -115,7 +122,7 @@ def tokens_after(
 
 
 def image_after(
-    layer: TwoWayBlock, tokens: Tensor, token_pe: Tensor, placed: Tensor, image: Tensor, look: type
+    layer: TwoWayBlock, tokens: Tensor, token_pe: Tensor, placed: Tensor, image: Tensor, look: CrossAttention
 ) -> Tensor:
     """The block's second half: the image looks at the tokens."""
     update = look.to_tokens(layer.cross_attn_image_to_token, placed, tokens + token_pe, tokens)
@@ -128,7 +135,7 @@ def final_tokens(
     token_pe: Tensor,
     placed: Tensor,
     image: Tensor,
-    look: type,
+    look: CrossAttention,
 ) -> Tensor:
     """The last look of the tokens at the image."""
     update = look.to_image(transformer.final_attn_token_to_image, tokens + token_pe, placed, image)

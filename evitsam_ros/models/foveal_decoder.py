@@ -10,6 +10,9 @@ it is the decoder itself; with fewer and larger ones an approximation (README, "
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -24,9 +27,11 @@ from .decoder_rewrites import (
     tokens_after,
 )
 from .mask_decoder import cell_rows
-from .sam import Sam
 from .static_reshape import reshape
-from .two_way_transformer import flatten_image
+from .two_way_transformer import TwoWayBlock, flatten_image
+
+if TYPE_CHECKING:
+    from .sam import Sam
 
 
 class FovealDecoder(nn.Module):
@@ -40,6 +45,8 @@ class FovealDecoder(nn.Module):
     them, and ``iou_predictions (B, 3)``. It takes no mask prompt and adds no box prior. A model with
     high-resolution features takes them too, ``(1, 32, 4h, 4w)`` and ``(1, 64, 2h, 2w)``.
     """
+
+    position: Tensor
 
     def __init__(self, sam: Sam) -> None:
         super().__init__()
@@ -60,7 +67,7 @@ class FovealDecoder(nn.Module):
         *high_res: Tensor,
     ) -> tuple[Tensor, Tensor]:
         encoder, decoder = self.sam.prompt_encoder, self.sam.mask_decoder
-        first, second = decoder.transformer.layers
+        first, second = cast("Iterable[TwoWayBlock]", decoder.transformer.layers)
         prompt = encoder.embed_points(point_coords, point_labels)
         output = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])[None]
         # Broadcasting by adding zero: expand() would need the batch as a shape tensor.

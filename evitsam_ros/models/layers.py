@@ -61,20 +61,54 @@ def conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1, padding: in
     return nn.Sequential(conv, nn.BatchNorm2d(outputs, eps=NORM_EPS))
 
 
-def bn_affine(bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """The ``(scale, shift)`` that a batch normalisation applies in evaluation mode, each ``(C,)``."""
+def bias_of(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear) -> Tensor:
+    """Return the bias of a layer.
+
+    Raises:
+        ValueError: The layer was built without a bias.
+    """
+    if layer.bias is None:
+        raise ValueError(f"{layer} has no bias; expected a layer that was built with one")
+    return layer.bias
+
+
+def bn_affine(bn: nn.Module) -> tuple[Tensor, Tensor]:
+    """Return the ``(scale, shift)`` that a batch normalisation applies in evaluation mode, each ``(C,)``.
+
+    Raises:
+        TypeError: The module is not a ``BatchNorm2d`` with running statistics.
+    """
+    if not isinstance(bn, nn.BatchNorm2d) or bn.running_mean is None or bn.running_var is None:
+        raise TypeError(f"{bn} cannot be folded; expected a BatchNorm2d with running statistics")
     scale = bn.weight / torch.sqrt(bn.running_var + bn.eps)
     return scale.detach(), (bn.bias - bn.running_mean * scale).detach()
 
 
 @torch.no_grad()
-def fold_conv_bn(block: nn.Sequential) -> nn.Conv2d:
-    """Fold the batch normalisation of :func:`conv_bn` into its convolution (exact in evaluation mode)."""
-    conv, bn = block
+def fold_conv_bn(block: nn.Module) -> nn.Conv2d:
+    """Fold the batch normalisation of :func:`conv_bn` into its convolution (exact in evaluation mode).
+
+    Raises:
+        TypeError: The block is not a convolution without bias followed by a batch normalisation.
+    """
+    conv, bn = block if isinstance(block, nn.Sequential) and len(block) == 2 else (block, None)
+    if bn is None or not isinstance(conv, nn.Conv2d) or conv.bias is not None:
+        raise TypeError(f"{block} cannot be folded; expected a convolution without bias and its BatchNorm2d")
     scale, shift = bn_affine(bn)
-    folded = nn.Conv2d(
-        conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, groups=conv.groups
-    )
+    folded = conv_like(conv)
     folded.weight.copy_(conv.weight * scale[:, None, None, None])
-    folded.bias.copy_(shift)
+    bias_of(folded).copy_(shift)
     return folded
+
+
+def conv_like(conv: nn.Conv2d) -> nn.Conv2d:
+    """Return a new convolution with a bias and the shape, stride, padding and groups of another one."""
+    height, width = conv.kernel_size
+    return nn.Conv2d(
+        conv.in_channels,
+        conv.out_channels,
+        (height, width),
+        (conv.stride[0], conv.stride[1]),
+        conv.padding if isinstance(conv.padding, str) else (conv.padding[0], conv.padding[1]),
+        groups=conv.groups,
+    )

@@ -11,13 +11,14 @@ a block is one 7x7 depthwise and two 1x1 convolutions.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .layers import NORM_EPS, LayerNorm2d, bn_affine, conv_bn, fold_conv_bn
+from .layers import NORM_EPS, LayerNorm2d, bias_of, bn_affine, conv_bn, fold_conv_bn
 from .multi_scale_pooling import MultiScalePooling
 
 #: Stage widths of the published sizes (table 1).
@@ -48,14 +49,14 @@ class LiteViTBlock(nn.Module):
         x = x + self._scaled_mix_norm(self.mix(x))
         hidden = F.gelu(self.expand(self.mlp_norm(x)))
         weight = self.project.weight * self.mlp_scale[:, None, None, None]
-        return x + F.conv2d(hidden, weight, self.project.bias * self.mlp_scale)
+        return x + F.conv2d(hidden, weight, bias_of(self.project) * self.mlp_scale)
 
     def _scaled_mix_norm(self, x: Tensor) -> Tensor:
         # The layer scale rides on the affine part of the normalisation: one pass over the map less.
         norm = self.mix_norm
         weight, bias = norm.weight * self.mix_scale, norm.bias * self.mix_scale
         mean, variance = norm.running_mean, norm.running_var
-        return F.batch_norm(x, mean, variance, weight, bias, norm.training, norm.momentum, norm.eps)
+        return F.batch_norm(x, mean, variance, weight, bias, norm.training, norm.momentum or 0.0, norm.eps)
 
     @torch.no_grad()
     def fold(self) -> FoldedLiteViTBlock:
@@ -66,12 +67,12 @@ class LiteViTBlock(nn.Module):
         centre = kernel.shape[-1] // 2
         kernel[:, 0, centre, centre] += 1.0
         folded.mix.weight.copy_(kernel)
-        folded.mix.bias.copy_(self.mix_scale * shift)
+        bias_of(folded.mix).copy_(self.mix_scale * shift)
         scale, shift = bn_affine(self.mlp_norm)
         folded.expand.weight.copy_(self.expand.weight * scale[None, :, None, None])
-        folded.expand.bias.copy_(self.expand.bias + self.expand.weight[:, :, 0, 0] @ shift)
+        bias_of(folded.expand).copy_(bias_of(self.expand) + self.expand.weight[:, :, 0, 0] @ shift)
         folded.project.weight.copy_(self.project.weight * self.mlp_scale[:, None, None, None])
-        folded.project.bias.copy_(self.project.bias * self.mlp_scale)
+        bias_of(folded.project).copy_(bias_of(self.project) * self.mlp_scale)
         return folded
 
 
@@ -99,8 +100,8 @@ class LiteViTNeck(nn.Module):
     def __init__(self, widths: Sequence[int], inner: int = NECK_WIDTH, outputs: int = 256) -> None:
         super().__init__()
         self.laterals = nn.ModuleList(conv_bn(width, inner, 1) for width in widths)
-        self.spatial = conv_bn(inner, inner, 3, padding=1)
-        self.point = conv_bn(inner, inner, 1)
+        self.spatial: nn.Module = conv_bn(inner, inner, 3, padding=1)
+        self.point: nn.Module = conv_bn(inner, inner, 1)
         self.output = nn.Conv2d(inner, outputs, 1)
         self.norm = LayerNorm2d(outputs)
 
@@ -148,15 +149,15 @@ class LiteViT(nn.Module):
 
     def folded_first_stage(self) -> nn.Sequential:
         """A copy of the first stage in its deployed form, without gradients."""
-        blocks = [copy.deepcopy(block).eval().fold() for block in self.stages[0]]
+        stage = copy.deepcopy(self.stages[0]).eval()
+        blocks = [block.fold() for block in cast("Iterable[LiteViTBlock]", stage)]
         merge = fold_conv_bn(copy.deepcopy(self.merges[0]).eval())
         return nn.Sequential(merge, *blocks).requires_grad_(False)
 
     def fold_(self) -> LiteViT:
         """Turn this encoder into its deployed form in place and return it (evaluation mode only)."""
         self.merges = nn.ModuleList(fold_conv_bn(merge) for merge in self.merges)
-        self.stages = nn.ModuleList(
-            nn.Sequential(*(block.fold() for block in stage)) for stage in self.stages
-        )
+        stages = cast("Iterable[Iterable[LiteViTBlock]]", self.stages)
+        self.stages = nn.ModuleList(nn.Sequential(*(block.fold() for block in stage)) for stage in stages)
         self.neck.fold_()
         return self

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .layers import LayerNorm2d, Mlp
+from .layers import LayerNorm2d, Mlp, bias_of
 from .static_reshape import reshape
 from .two_way_transformer import TwoWayTransformer, flatten_image
 
@@ -68,7 +69,8 @@ class MaskDecoder(nn.Module):
         weights = torch.stack(
             [mlp(tokens[:, 1 + i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1
         )
-        masks = self.draw(source, weights, *image.shape[-2:], high_res_rows(high_res))
+        height, width = image.shape[-2:]
+        masks = self.draw(source, weights, height, width, high_res_rows(high_res))
         return masks, self.iou_prediction_head(tokens[:, 0])
 
     def draw(
@@ -90,7 +92,7 @@ class MaskDecoder(nn.Module):
         first, norm, _, second, _ = self.output_upscaling
         stride4, stride8 = high_res or (None, None)
         x = _added(_cells(first, source), stride8)
-        x = norm.rows(x)
+        x = cast("LayerNorm2d", norm).rows(x)
         return F.gelu(_added(_cells(second, F.gelu(x)), stride4))
 
 
@@ -120,8 +122,13 @@ def _added(x: Tensor, feature: Tensor | None) -> Tensor:
     return (x.unflatten(0, (len(feature), -1)) + feature[:, None]).flatten(0, 1)
 
 
-def _cells(conv: nn.ConvTranspose2d, x: Tensor) -> Tensor:
-    """A 2 x 2 transposed convolution of stride 2 on rows: ``(B, P, C)`` -> ``(B, 4 * P, C')``, cells y, x."""
+def _cells(layer: nn.Module, x: Tensor) -> Tensor:
+    """Apply a 2 x 2 ``ConvTranspose2d`` of stride 2 to rows.
+
+    Returns:
+        ``(B, 4 * P, C')`` for ``(B, P, C)``; the cells go by y, then x.
+    """
+    conv = cast("nn.ConvTranspose2d", layer)
     weight = conv.weight.permute(2, 3, 1, 0).flatten(0, 2)
-    bias = torch.cat([conv.bias] * 4)  # repeat() would leave a Tile in the graph
+    bias = torch.cat([bias_of(conv)] * 4)  # repeat() would leave a Tile in the graph
     return reshape(F.linear(x, weight, bias), 0, -1, conv.out_channels)

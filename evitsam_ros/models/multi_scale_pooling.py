@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.grad import conv2d_weight
 
 
 class MultiScalePooling(nn.Module):
@@ -78,5 +79,5 @@ class _MergedConvolution(torch.autograd.Function):
             box = torch.full((channels, 1, k, k), 1.0 / (k * k), dtype=x.dtype, device=x.device)
             pooled = F.conv2d(x, box, padding=k // 2, groups=channels)
             pools.append((pooled * grad).sum((0, 2, 3)))
-        local = torch.nn.grad.conv2d_weight(x, (channels, 1, 3, 3), grad, padding=1, groups=channels)
+        local = conv2d_weight(x, (channels, 1, 3, 3), grad, padding=1, groups=channels)
         return grad_x, None, torch.stack(pools), local, None

@@ -9,6 +9,8 @@ there is no box.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +20,8 @@ from .layers import LayerNorm2d
 
 class RandomPositionEmbedding(nn.Module):
     """Random Fourier features of positions in 0..1; the matrix is a buffer of the checkpoint."""
+
+    positional_encoding_gaussian_matrix: Tensor
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -75,7 +79,7 @@ class PromptEncoder(nn.Module):
         labels = labels[..., None]
         tokens = tokens * (labels != -1).to(tokens.dtype)
         tokens = tokens + (labels == -1).to(tokens.dtype) * self.not_a_point_embed.weight
-        for value, embedding in enumerate(self.point_embeddings):
+        for value, embedding in enumerate(cast("Iterable[nn.Embedding]", self.point_embeddings)):
             tokens = tokens + (labels == value).to(tokens.dtype) * embedding.weight
         return tokens
 

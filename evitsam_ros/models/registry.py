@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -13,6 +14,9 @@ from .auto_ppn import AutoPPN
 from .lite_vit import LiteViT
 from .sam import Sam
 from .specs import ModelSpec, model_spec
+
+if TYPE_CHECKING:
+    from .backbone_encoder import BackboneEncoder
 
 #: Hidden width of the two-way transformer's MLP that the published 4.2 M of Lite-SAM imply.
 LITE_SAM_DECODER_MLP = 1024
@@ -74,8 +78,9 @@ def create_model(
     hidden = state[DECODER_MLP].shape[0] if DECODER_MLP in state else _decoder_mlp(spec)
     prior = BOX_PRIOR in state if box_prior is None else box_prior
     if spec.family == "backbone_sam":
-        encoder = _backbone_encoder(spec, state, backbone_weights, high_res, gather, top_down)
-        if not len(encoder.high_res):
+        built = _backbone_encoder(spec, state, backbone_weights, high_res, gather, top_down)
+        encoder: torch.nn.Module = built
+        if not len(built.high_res):
             spec = replace(spec, high_res=())
     else:
         encoder = _encoder(spec)
@@ -106,7 +111,7 @@ def _backbone_encoder(
     high_res: bool | None,
     gather: str | None,
     top_down: bool | None,
-) -> torch.nn.Module:
+) -> BackboneEncoder:
     """The encoder of a ``timm`` backbone; what is not given is as in the checkpoint's ``state``."""
     from .backbone_encoder import BackboneEncoder
     from .timm_backbone import pretrained_weights

@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from .auto_ppn import AutoPPN
 from .box_prior import BoxPrior
 from .mask_decoder import MaskDecoder
 from .prompt_encoder import PromptEncoder
-from .specs import ModelSpec
+
+if TYPE_CHECKING:
+    from .auto_ppn import AutoPPN
+    from .specs import ModelSpec
 
 
 class Sam(nn.Module):
@@ -102,8 +105,9 @@ class Sam(nn.Module):
     def deploy(self) -> Sam:
         """A copy with everything foldable folded: the same outputs in evaluation mode, fewer operations."""
         deployed = copy.deepcopy(self).eval()
-        if hasattr(deployed.image_encoder, "fold_"):
-            deployed.image_encoder.fold_()
+        fold = getattr(deployed.image_encoder, "fold_", None)
+        if callable(fold):
+            fold()
         if deployed.auto_ppn is not None:
             deployed.auto_ppn.fold_()
         return deployed.requires_grad_(False)

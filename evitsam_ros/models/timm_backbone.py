@@ -199,12 +199,16 @@ def _write_padding_out(trunk: nn.Module) -> None:
     """Replace convolutions that compute their padding from their input: exported, these are shape tensors."""
     for parent in list(trunk.modules()):
         for name, child in list(parent.named_children()):
-            if type(child).__name__ != "Conv2dSame":
+            if type(child).__name__ != "Conv2dSame" or not isinstance(child, nn.Conv2d):
                 continue
             strided = child.stride != (1, 1)
-            padding = 0 if strided else tuple(size // 2 for size in child.kernel_size)
+            height, width = child.kernel_size
             plain = (SameConv2d if strided else nn.Conv2d)(
-                *(child.in_channels, child.out_channels, child.kernel_size, child.stride, padding),
+                child.in_channels,
+                child.out_channels,
+                (height, width),
+                (child.stride[0], child.stride[1]),
+                0 if strided else (height // 2, width // 2),
                 groups=child.groups,
                 bias=child.bias is not None,
             )
@@ -240,6 +244,8 @@ def fold_batch_norms_(network: nn.Module) -> None:
         hook.remove()
     instead = {}
     for conv, norm in pairs:
+        if norm.running_mean is None or norm.running_var is None:
+            continue
         weight, bias = fuse_conv_bn_weights(
             conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
         )

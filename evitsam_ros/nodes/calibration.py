@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from sensor_msgs.msg import CameraInfo
 
-from ..space import CameraModel
+from ..geometry3d import CameraModel
 from .entities import Entities
 from .qos import newest_only
 

@@ -15,9 +15,9 @@ from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
+from ..io.raw_pixels import MAX_SIDE
+from ..io.sources import EXAMPLE, SourceError, open_source
 from ..malloc import tune_malloc
-from ..raw_pixels import MAX_SIDE
-from ..sources import EXAMPLE, SourceError, open_source
 from .fastdds import use_profile
 from .image_transport import transport_topic
 from .lifetime import ros, shut_down, started

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
-from ..encodings import ImageError, compressed_to_frame, image_to_frame
+from ..io.encodings import ImageError, compressed_to_frame, image_to_frame
 from ..segment import Frame, Masks, Segmenter
 from .answers import Answers
 from .calibration import Calibration

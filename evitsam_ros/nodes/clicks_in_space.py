@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from geometry_msgs.msg import PointStamped
 
-from ..compressed import image_size
+from ..io.compressed_image import image_size
 from .channel import Channel
 from .entities import Entities
 from .recent_images import stamp_ns

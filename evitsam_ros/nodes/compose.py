@@ -14,8 +14,8 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.utilities import remove_ros_args
 
+from ..io.sources import SourceError
 from ..malloc import tune_malloc
-from ..sources import SourceError
 from .camera import CameraNode
 from .fastdds import use_profile
 from .lifetime import ros, spin, started

@@ -13,7 +13,7 @@ import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from ..space import CameraModel, TransformError, compressed_metres, metres, registered
+from ..geometry3d import CameraModel, TransformError, compressed_metres, metres, registered
 from .calibration import Calibration
 from .entities import Entities
 from .image_transport import transport_topic

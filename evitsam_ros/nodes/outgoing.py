@@ -11,7 +11,7 @@ import numpy as np
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from ..encodings import byte_array
+from ..io.encodings import byte_array
 from ..segment import Masks
 
 

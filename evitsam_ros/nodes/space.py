@@ -11,8 +11,8 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
+from ..geometry3d import Box3D, CameraModel, box_around, check_aligned, labelled_points, no_points
 from ..segment import Masks
-from ..space import Box3D, CameraModel, box_around, check_aligned, labelled_points, no_points
 from .calibration import Calibration
 from .depth_input import DepthInput, NoDepthError
 from .entities import Entities

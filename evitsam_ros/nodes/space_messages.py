@@ -11,8 +11,8 @@ from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker
 
+from ..geometry3d import FIELDS, Box3D
 from ..segment.overlay import object_colours
-from ..space import FIELDS, Box3D
 from .outgoing import byte_array
 
 #: Thinnest side of a box in RViz, metres: a flat one would not be drawn.
@@ -21,7 +21,7 @@ _KINDS = {"f4": PointField.FLOAT32, "u2": PointField.UINT16}
 
 
 def points_message(header: Header, cloud: np.ndarray) -> PointCloud2:
-    """An array of :data:`~evitsam_ros.space.FIELDS`, ``(N,)`` or ``(H, W)`` organised."""
+    """An array of :data:`~evitsam_ros.geometry3d.FIELDS`, ``(N,)`` or ``(H, W)`` organised."""
     height, width = cloud.shape if cloud.ndim == 2 else (1, len(cloud))
     message = PointCloud2(header=header, height=height, width=width)
     for name in FIELDS.names:

@@ -13,7 +13,7 @@ from rclpy.duration import Duration
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from rclpy.time import Time
 
-from ..space import TransformError, TransformTree, pose_matrix
+from ..geometry3d import TransformError, TransformTree, pose_matrix
 from .entities import Entities
 
 try:

@@ -13,10 +13,10 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 
-from ..encodings import compressed_to_frame
-from ..image_files import IMAGES, ImageFileError, read_image
+from ..io.encodings import compressed_to_frame
+from ..io.image_files import IMAGES, ImageFileError, read_image
+from ..io.sources import SourceError, is_device, open_source, spread
 from ..segment import Frame
-from ..sources import SourceError, is_device, open_source, spread
 
 #: As most camera drivers encode.
 QUALITY = 90
@@ -52,7 +52,7 @@ def open_pictures(sources: Sequence[str], size: tuple[int, int] | None) -> list[
     """The pictures of all sources, equal ones once.
 
     Args:
-        sources: as :func:`~evitsam_ros.sources.open_source` takes them; a JPEG file keeps its own bytes if
+        sources: as :func:`~evitsam_ros.io.sources.open_source` takes them; a JPEG file keeps its own bytes if
             it has the size asked for.
         size: (W, H) to bring them to; None: as they are.
 

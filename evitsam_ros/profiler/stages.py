@@ -11,7 +11,7 @@ import numpy as np
 
 from ..backends import Runtime
 from ..bundle import Bundle
-from ..encodings import byte_array
+from ..io.encodings import byte_array
 from ..segment import Embedding, Masks, Prompt, Segmenter
 from ..segment.timing import StageTimer
 from .pictures import Picture

@@ -12,8 +12,8 @@ import numpy as np
 
 from ..backends import backend_choices
 from ..bundle import Bundle, open_bundle, sha256
+from ..io.sources import open_source, spread
 from ..segment.prompt import MAX_POINTS
-from ..sources import open_source, spread
 
 PHOTOGRAPHS = "example:astronaut,coffee"
 

@@ -9,7 +9,7 @@ import pytest
 from pycocotools import mask as codec
 
 from evitsam_ros.cli import main
-from evitsam_ros.video_files import Video
+from evitsam_ros.io.video_files import Video
 
 
 @pytest.fixture(scope="module")

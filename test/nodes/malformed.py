@@ -13,9 +13,9 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header, UInt32
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
-from evitsam_ros.pixel_layouts import ENCODINGS, PLANAR, packed_encoding
+from evitsam_ros.io.pixel_layouts import ENCODINGS, PLANAR, packed_encoding
 
-from .damaged_pictures import SIDES, Rng, damage_picture, pick, sound_picture
+from ..io.damaged_images import SIDES, Rng, damage_picture, pick, sound_picture
 
 NUMBERS = (
     float("nan"),

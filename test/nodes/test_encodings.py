@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import Image
 
-from evitsam_ros.encodings import ImageError, image_to_frame
+from evitsam_ros.io.encodings import ImageError, image_to_frame
+from evitsam_ros.io.pixel_layouts import ENCODINGS, PLANAR
 from evitsam_ros.nodes.outgoing import image_message
-from evitsam_ros.pixel_layouts import ENCODINGS, PLANAR
 
 HEIGHT, WIDTH = 36, 50
 GREYS = {"mono8": "u1", "8UC1": "u1", "8U": "u1"}

@@ -12,10 +12,10 @@ from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 from sensor_msgs.msg import Image
 
-from evitsam_ros.encodings import MAX_PIXELS, ImageError, compressed_to_frame, image_to_frame
+from evitsam_ros.geometry3d import CameraModel, DepthError, box_around, check_aligned, labelled_points, metres
+from evitsam_ros.io.encodings import MAX_PIXELS, ImageError, compressed_to_frame, image_to_frame
 from evitsam_ros.nodes.incoming_prompts import MAX_OBJECTS, prompt_from_click, prompts_from_detections
 from evitsam_ros.segment import PromptError
-from evitsam_ros.space import CameraModel, DepthError, box_around, check_aligned, labelled_points, metres
 
 from . import malformed
 from .test_compressed import forget_peak, peak_mb

@@ -13,7 +13,7 @@ from std_msgs.msg import Header
 from evitsam_ros.nodes.outgoing import image_message
 from evitsam_ros.nodes.recent_depths import RecentDepths
 
-from ..space.test_compressed_depth import with_header
+from ..geometry3d.depth_encoders import with_header
 from .wires import Wired
 
 WIDTH, HEIGHT = 160, 120

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 KEPT = ("evitsam_ros", "launch", "config", "engines", "resource", "interfaces", "test", "training")
 KEPT += ("demo", "bench")
-FILES = ("package.xml", "setup.py", "setup.cfg", "pytest.ini", "README.md", "LICENSE")
+FILES = ("package.xml", "setup.py", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
 
 pytestmark = pytest.mark.skipif(shutil.which("colcon") is None, reason="colcon is not installed")
 
@@ -97,11 +97,13 @@ def test_installed_package_is_the_one_that_runs(built):
         "import evitsam_ros, evitsam_ros.bundle as bundle",
         "print(evitsam_ros.__file__)",
         "print(bundle.find_bundle('lite_sam'))",
+        "print(bundle.Path(evitsam_ros.__file__).with_name('py.typed').is_file())",
     )
     (workspace / "where.py").write_text("\n".join(lines))
     result = installed(workspace, base, sys.executable, str(workspace / "where.py"))
-    package, bundle = result.stdout.split()
+    package, bundle, typed = result.stdout.split()
     assert str(workspace) in package and str(workspace) in bundle, result.stdout + result.stderr
+    assert typed == "True"
 
 
 def test_colcon_test_runs_tests(built):

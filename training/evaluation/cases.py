@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A picture of the best, the median and the worst masks, for a look at what a mean hides."""
+"""Draw the best, the median and the worst masks, for a look at what a mean hides."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from ..records import Record
+if TYPE_CHECKING:
+    from ..records import Record
 
 SIDE, COLUMNS = 220, 6
 
@@ -31,11 +33,12 @@ class Cases:
         self.all: list[tuple[float, Record, int, np.ndarray]] = []
 
     def add(self, case: Case) -> None:
+        """Keep a case, with its mask packed to bits."""
         # Packed: a thousand full-size masks are a few megabytes then.
         self.all.append((case.iou, case.record, case.index, np.packbits(case.mask, axis=1)))
 
     def write(self, path: Path) -> None:
-        """Three rows; in each picture the human outline is green, the drawn one red."""
+        """Three rows; in each image the human outline is green, the drawn one red."""
         ranked = sorted(self.all, key=lambda entry: -entry[0])
         middle = max(0, len(ranked) // 2 - COLUMNS // 2)
         parts = [ranked[:COLUMNS], ranked[middle : middle + COLUMNS], ranked[-COLUMNS:]]

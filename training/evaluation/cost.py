@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,14 +48,14 @@ def _count(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
-def _macs(call: nn.Module, *inputs: torch.Tensor) -> int:
+def _macs(call: Callable[..., object], *inputs: torch.Tensor | tuple[torch.Tensor, ...]) -> int:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         call(*inputs)
     return counter.get_total_flops() // 2
 
 
 def seconds(segmenter: Segmenter, image: np.ndarray, top_n: int, repeats: int = 5) -> dict[str, float]:
-    """Median seconds of a box and of everything on one picture, after a warm-up; `make bench` has more."""
+    """Median seconds of a box and of everything on one image, after a warm-up; `make bench` has more."""
     height, width = image.shape[:2]
     box = Prompt(box=(width / 4, height / 4, width * 3 / 4, height * 3 / 4))
     jobs = {

@@ -8,6 +8,7 @@ import io
 import json
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -28,11 +29,11 @@ def segment_detections(
     A box of less than a pixel within its image has no mask and is left out.
 
     Args:
-        images: folder of the pictures.
+        images: folder of the images.
         names: their files by image id.
 
     Raises:
-        ValueError: a detection is not in this form, or its picture is missing.
+        ValueError: a detection is not in this form, or its image is missing.
     """
     by_image: dict[int, list[dict]] = defaultdict(list)
     for number, detection in enumerate(detections):
@@ -47,10 +48,10 @@ def segment_detections(
         boxes[:, 2:] += boxes[:, :2]
         size = image.shape[1], image.shape[0]
         boxes = np.clip(boxes, 0, [*size, *size])
-        wide = (boxes[:, 2:] - boxes[:, :2] >= 1).all(1)
+        wide = np.all(boxes[:, 2:] - boxes[:, :2] >= 1, axis=1)
         if not wide.any():
             continue
-        found = [d for d, good in zip(found, wide, strict=True) if good]
+        found = [d for d, good in zip(found, wide.tolist(), strict=True) if good]
         embedding = segmenter.embed(np.ascontiguousarray(image[..., ::-1]))
         masks = segmenter.decode(embedding, [Prompt(box=box) for box in boxes[wide]])
         for detection, rle in zip(found, masks.rle(), strict=True):
@@ -109,7 +110,7 @@ def _coco_results(truth: COCO, results: list[dict]) -> COCO:
 def lvis_average_precision(annotations: Path, results: list[dict]) -> dict[str, float]:
     """LVIS's numbers of masks (AP, by size and by frequency), in 0..1."""
     if not hasattr(np, "float"):
-        np.float = float  # lvis 0.5.3 still names what numpy 1.24 removed
+        vars(np)["float"] = float  # lvis 0.5.3 uses np.float, which numpy 1.24 removed
     try:
         from lvis import LVISEval
     except ImportError as error:
@@ -147,7 +148,7 @@ def _image_files(annotations: Path) -> dict[int, str]:
         raise ValueError(f"{annotations}: expected COCO or LVIS instances ({error!r})") from error
 
 
-def _read_json(file: Path) -> object:
+def _read_json(file: Path) -> Any:
     try:
         return json.loads(file.read_text())
     except (OSError, ValueError) as error:

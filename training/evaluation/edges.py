@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -21,12 +22,14 @@ from skimage.morphology import thin
 from skimage.segmentation import felzenszwalb
 from tqdm import tqdm
 
-from evitsam_ros.segment import Masks, Segmenter
-
-from ..records import Record
 from .recall import keep_all
 
-#: Largest distance of a match, as a share of the picture's diagonal.
+if TYPE_CHECKING:
+    from evitsam_ros.segment import Masks, Segmenter
+
+    from ..records import Record
+
+#: Largest distance of a match, as a share of the image's diagonal.
 TOLERANCE = 0.0075
 
 
@@ -70,7 +73,7 @@ def boundaries(record: Record) -> list[np.ndarray]:
     found = []
     for annotator in np.unique(record.annotators):
         indices = np.flatnonzero(record.annotators == annotator)
-        masks = [record.read_mask(index).astype(bool) for index in indices]
+        masks = [record.read_mask(index).astype(bool) for index in indices.tolist()]
         labels = np.zeros((record.height, record.width), int)
         for number, mask in sorted(enumerate(masks, 1), key=lambda entry: -entry[1].sum()):
             labels[mask] = number
@@ -117,7 +120,7 @@ def edge_counts(edges: np.ndarray, truths: list[np.ndarray], thresholds: np.ndar
 
 @dataclass(frozen=True)
 class EdgeScore:
-    """In 0..1; ``thresholds`` with their ``precision`` and ``recall`` over all pictures."""
+    """In 0..1; ``thresholds`` with their ``precision`` and ``recall`` over all images."""
 
     ods: float
     ois: float
@@ -129,7 +132,7 @@ class EdgeScore:
 
 
 def score_counts(counts: np.ndarray, thresholds: np.ndarray) -> EdgeScore:
-    """From ``(N, T, 4)`` counts: the best threshold for all, the best of every picture, and the curve."""
+    """From ``(N, T, 4)`` counts: the best threshold for all, the best of every image, and the curve."""
     recall, precision = _rates(counts.sum(0))
     best = _f_measure(*_rates(counts)).argmax(1)
     chosen = counts[np.arange(len(counts)), best].sum(0)
@@ -170,7 +173,7 @@ def graph_segments(image: np.ndarray) -> np.ndarray:
     """Felzenszwalb's segments at several scales; a border that more of them have is stronger (baseline)."""
     scales = (50, 100, 200, 400, 800, 1600)
     votes = [label_boundaries(felzenszwalb(image, scale=s, sigma=0.8, min_size=40)) for s in scales]
-    return np.mean(votes, axis=0, dtype=np.float32)
+    return np.asarray(np.mean(votes, axis=0, dtype=np.float32))
 
 
 EDGE_BASELINES: dict[str, Callable[[np.ndarray], np.ndarray]] = {

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from evitsam_ros.segment import Segmenter
-
 from ..empty_images import KINDS
+
+if TYPE_CHECKING:
+    from evitsam_ros.segment import Segmenter
 
 #: (H, W) of the images, as cameras have them and as a portrait.
 SIZES = ((480, 640), (720, 1280), (640, 480))

@@ -99,7 +99,8 @@ def _with_identity(
 
 def _fill(annotation: dict[str, Any], rle: dict[str, Any], box: list[float]) -> bool:
     """Give an annotation the box, area and crowd flag that it lacks; return whether it lacked one."""
-    area, changed = annotation.get("area"), False
+    area: Any = annotation.get("area")
+    changed = False
     if type(area) not in (int, float) or not 0 <= area < float("inf"):
         annotation["area"], changed = float(codec.area(rle)), True
     if not annotation.get("bbox"):

@@ -94,14 +94,15 @@ def _deepest(region: np.ndarray, clicked: Sequence[tuple[float, float]]) -> tupl
     padded = np.pad(region[y : y + height, x : x + width].astype(np.uint8), 1)
     depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
     depth = np.rint(depth**2)  # OpenCV's last bit varies from pixel to pixel, and equal depths are common
-    for column, row in clicked:
-        column, row = int(column) - x, int(row) - y
+    for click in clicked:
+        column, row = int(click[0]) - x, int(click[1]) - y
         if 0 <= column < width and 0 <= row < height:
             depth[row, column] = 0
-    row, column = np.unravel_index(depth.argmax(), depth.shape)
+    row, column = (int(place) for place in np.unravel_index(depth.argmax(), depth.shape))
     return float(depth[row, column]), (float(x + column), float(y + row))
 
 
 def _extent(mask: np.ndarray) -> tuple[int, int, int, int]:
     """x, y, width and height of the box of a ``(H, W)`` bool mask; zeros for an empty one."""
-    return cv2.boundingRect(mask.view(np.uint8))
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    return x, y, width, height

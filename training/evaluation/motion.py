@@ -4,20 +4,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from ..records import Record
+if TYPE_CHECKING:
+    from ..records import Record
 
 
 def move_camera(
     record: Record, frames: int, seed: int = 0, pan: float = 0.25, turn: float = 6.0, zoom: float = 0.15
 ) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
-    """Views of a picture along a smooth path: ``(H, W, 3)`` uint8 RGB and its masks ``(H, W)`` bool.
+    """Views of an image along a smooth path: ``(H, W, 3)`` uint8 RGB and its masks ``(H, W)`` bool.
 
     Args:
-        record: a picture with masks.
+        record: an image with masks.
         frames: how many views.
         seed: of the path.
         pan: how far the view wanders, as a share of its size.
@@ -31,7 +33,8 @@ def move_camera(
     for step in range(frames):
         angle = 2 * np.pi * step / frames
         x, y, turned, nearer = (np.sin(angle + phases) - np.sin(phases)) / 2
-        matrix = cv2.getRotationMatrix2D((width / 2, height / 2), turn * turned, 1 + zoom * nearer)
+        centre, scale = (width / 2, height / 2), 1 + zoom * nearer
+        matrix: np.ndarray = cv2.getRotationMatrix2D(centre, turn * turned, scale)
         matrix[:, 2] += pan * np.array([width * x, height * y])
         size = (width, height)
         view = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)

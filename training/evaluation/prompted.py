@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
 
 from evitsam_ros.segment import Embedding, Prompt, Segmenter
 
-from ..records import Record
 from .baselines import BASELINES
 from .cases import Case, Cases
 from .clicks import click_objects
 from .mask_metrics import GROUPS, boundary_iou, mask_iou, size_group
+
+if TYPE_CHECKING:
+    from ..records import Record
 
 #: Columns of boundary IoU beside those of IoU.
 BOUNDARY_GROUPS = {group: f"BIoU {group}" for group in GROUPS}
@@ -34,6 +37,7 @@ class Score:
             self.values[method][BOUNDARY_GROUPS[group]].append(boundary)
 
     def means(self) -> dict[str, dict[str, float]]:
+        """Return the mean by method and size group; groups without objects are left out."""
         columns = (*GROUPS, *BOUNDARY_GROUPS.values())
         return {
             method: {column: float(np.mean(groups[column])) for column in columns if groups[column]}

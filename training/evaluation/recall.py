@@ -6,17 +6,20 @@ from __future__ import annotations
 import contextlib
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from tqdm import tqdm
 
-from evitsam_ros.segment import Segmenter, Thresholds
-
 from ..annotations import read_info
-from ..records import Record
 from .mask_metrics import GROUPS
+
+if TYPE_CHECKING:
+    from evitsam_ros.segment import Segmenter, Thresholds
+
+    from ..records import Record
 
 
 def keep_all(segmenter: Segmenter) -> Thresholds:
@@ -27,23 +30,23 @@ def keep_all(segmenter: Segmenter) -> Thresholds:
 
 
 def check_exhaustive(annotations: Path) -> None:
-    """Raise ``ValueError`` unless everything in the pictures has a mask: what has none would be missed."""
+    """Raise ``ValueError`` unless everything in the images has a mask: what has none would be missed."""
     info = read_info(annotations)
     if info.get("exhaustive") is not True:
         said = info.get("exhaustive", "nothing")
         raise ValueError(
-            f"{annotations.name}: mask AR needs pictures in which everything has a mask; its info says "
+            f"{annotations.name}: mask AR needs images in which everything has a mask; its info says "
             f"exhaustive: {said}"
         )
 
 
 def one_annotator(record: Record) -> np.ndarray:
-    """Indices of the masks of the annotator who covered most of the picture."""
-    best, most = None, -1.0
+    """Indices of the masks of the annotator who covered most of the image."""
+    best, most = np.zeros(0, int), -1.0
     for annotator in np.unique(record.annotators):
         indices = np.flatnonzero(record.annotators == annotator)
         covered = np.zeros((record.height, record.width), bool)
-        for index in indices:
+        for index in indices.tolist():
             covered |= record.read_mask(index).astype(bool)
         share = float(covered.mean())
         if share > most:
@@ -54,13 +57,15 @@ def one_annotator(record: Record) -> np.ndarray:
 def average_recall(
     truths: list[list[dict]], found: list[list[dict]], scores: list[np.ndarray], most: int = 1000
 ) -> dict[str, float]:
-    """AR over IoU 0.5 to 0.95 with at most ``most`` masks a picture, by COCO's sizes.
+    """AR over IoU 0.5 to 0.95 with at most ``most`` masks per image, by COCO's sizes.
 
     Args:
-        truths, found: RLE masks of every picture.
+        truths, found: RLE masks of every image.
         scores: of the found masks, best first when there are too many.
     """
-    images, annotations, results = [], [], []
+    images: list[dict] = []
+    annotations: list[dict] = []
+    results: list[dict] = []
     for number, (wanted, masks, ranks) in enumerate(zip(truths, found, scores, strict=True), start=1):
         height, width = (int(n) for n in wanted[0]["size"])
         images.append({"id": number, "height": height, "width": width})
@@ -95,7 +100,7 @@ def _area(rle: dict) -> int:
 
 
 def everything_recall(
-    segmenter: Segmenter, records: list[Record], top_n: int, grid: int | None = None, foveal: bool = True
+    segmenter: Segmenter, records: list[Record], top_n: int, grid: int | None = None, *, foveal: bool = True
 ) -> dict[str, float]:
     """AR of everything mode: AutoPPN with ``top_n`` prompts, or ``grid`` squared points.
 

@@ -4,37 +4,43 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from evitsam_ros.models.sam import Sam
-
-from ..dataset import Batch
 from ..empty_images import KINDS
-from ..recipe import Recipe
 from .base import Task
 from .lite_sam import proposals_of
+
+if TYPE_CHECKING:
+    from evitsam_ros.models.sam import Sam
+
+    from ..dataset import Batch
+    from ..recipe import Recipe
 
 #: Group of the largest objects, see :func:`training.targets.proposal_targets`.
 LARGE = 2
 
 
 class AutoPpnTask(Task):
+    """Train AutoPPN alone."""
+
     def __init__(self, model: Sam, recipe: Recipe) -> None:
         super().__init__(model, recipe)
         model.requires_grad_(False)
-        model.auto_ppn.requires_grad_(True)
+        self.auto_ppn.requires_grad_(True)
 
-    def train(self, mode: bool = True) -> AutoPpnTask:
+    def train(self, mode: bool = True) -> AutoPpnTask:  # noqa: FBT001, FBT002 (torch's signature)
         """The frozen part keeps its batch statistics."""
         super().train(mode)
         self.model.eval()
-        self.model.auto_ppn.train(mode)
+        self.auto_ppn.train(mode)
         return self
 
     def forward(self, batch: Batch, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss of a batch, ``()`` float32, and numbers to log; see :class:`.base.Task`."""
         batch = self._with_empty_images(batch, step, rank)
         with torch.no_grad():
             embedding, _ = self.model.embed(self.normalised(batch))

@@ -3,16 +3,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 import torch
 from torch import Tensor, nn
 
 from evitsam_ros.models.backbone_encoder import BackboneEncoder
 from evitsam_ros.models.lite_vit import LiteViT
-from evitsam_ros.models.sam import Sam
 
-from ..dataset import Batch
-from ..inputs import normalise
-from ..recipe import Recipe, Stage
+from ..inputs import channels_last, normalise
+
+if TYPE_CHECKING:
+    from evitsam_ros.models.auto_ppn import AutoPPN
+    from evitsam_ros.models.sam import Sam
+
+    from ..dataset import Batch
+    from ..recipe import Recipe, Stage
 
 
 class Task(nn.Module):
@@ -21,6 +27,9 @@ class Task(nn.Module):
     All randomness of a step is a function of the recipe's seed, the step and the rank: a resumed run repeats
     what the uninterrupted one would have drawn.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, model: Sam, recipe: Recipe) -> None:
         super().__init__()
@@ -32,6 +41,7 @@ class Task(nn.Module):
             self.register_buffer(name, torch.tensor(value) * 255, persistent=False)
 
     def forward(self, batch: Batch, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss of a batch and numbers to log, see the class."""
         raise NotImplementedError
 
     def fix_parts(self, stage: Stage) -> None:
@@ -49,9 +59,10 @@ class Task(nn.Module):
                 raise ValueError(f"first_stage_fixed is for LiteViT, not for {self.recipe.model}")
             encoder.merges[0].requires_grad_(False)
             encoder.stages[0].requires_grad_(False)
-            self.first_stage = encoder.folded_first_stage().to(memory_format=torch.channels_last)
+            self.first_stage = channels_last(encoder.folded_first_stage())
 
-    def train(self, mode: bool = True) -> Task:
+    def train(self, mode: bool = True) -> Task:  # noqa: FBT001, FBT002 (torch's signature)
+        """Set training mode; parts that do not learn stay in evaluation mode."""
         super().train(mode)
         if self.heads_only:
             self.model.image_encoder.eval()
@@ -66,12 +77,24 @@ class Task(nn.Module):
                 return self.model.embed(self.normalised(batch))
             with torch.no_grad():
                 fixed = self.first_stage(self.normalised(batch))
-            return self.model.image_encoder.after_first_stage(fixed), ()
+            return cast("LiteViT", self.model.image_encoder).after_first_stage(fixed), ()
+
+    @property
+    def auto_ppn(self) -> AutoPPN:
+        """The model's proposal network.
+
+        Raises:
+            ValueError: The model has none.
+        """
+        if self.model.auto_ppn is None:
+            raise ValueError(f"the task {self.recipe.task!r} needs a model with AutoPPN; this one has none")
+        return self.model.auto_ppn
 
     def normalised(self, batch: Batch) -> Tensor:
         """What the model's encoder reads, ``(B, 3, S, S)`` float32."""
         return normalise(batch, self.mean, self.std)
 
     def generator(self, step: int, rank: int, purpose: int) -> torch.Generator:
+        """Return the random generator of a step, a rank and a purpose."""
         seed = ((self.recipe.seed * 1_000_003 + step) * 1009 + rank) * 8 + purpose
         return torch.Generator().manual_seed(seed)

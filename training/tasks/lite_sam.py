@@ -3,16 +3,24 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING
 
-from ..dataset import Batch
 from ..geometry import KINDS, geometry_loss
 from ..losses import proposal_loss
 from .sam import SamTask
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..dataset import Batch
+    from .base import Task
+
 
 class LiteSamTask(SamTask):
+    """Train masks and proposals jointly."""
+
     def forward(self, batch: Batch, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss of a batch, ``()`` float32, and numbers to log; see :class:`.base.Task`."""
         encoded = self.encode(batch)
         embedding = encoded.embedding
         loss, numbers = self.losses_of(encoded, batch, step, rank)
@@ -21,17 +29,17 @@ class LiteSamTask(SamTask):
             loss, numbers = loss + proposals, numbers | more
         geometry = self.recipe.geometry
         if geometry.rehearse:
-            # Small boxes are rare in pictures: keep what the warm-up taught.
+            # Small boxes are rare in images: keep what the warm-up taught.
             kind, generator = KINDS[step % len(KINDS)], self.generator(step, rank, 3)
             rehearsal, _ = geometry_loss(self.model, geometry.rehearse, embedding.shape[-1], kind, generator)
             loss = loss + geometry.rehearse_weight * rehearsal
         return loss, numbers
 
 
-def proposals_of(task: SamTask, embedding: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+def proposals_of(task: Task, embedding: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
     """Equation 1 on an embedding ``(B, 256, h, w)``: the weighted loss, and its two parts."""
     losses = task.recipe.losses
-    heat, box = task.model.auto_ppn.logits(embedding)
+    heat, box = task.auto_ppn.logits(embedding)
     targets = (batch.heat, batch.distances, batch.group)
     heat_loss, box_loss = proposal_loss(
         heat.float(), box.float(), *targets, kind=losses.heat, grouping=losses.grouping

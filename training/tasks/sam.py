@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from evitsam_ros.models.sam import Sam
-
-from ..dataset import Batch
 from ..feature_teacher import FeatureHead, FeatureTeacher
 from ..inputs import resized
 from ..losses import MaskLossWeights, mask_loss
@@ -24,8 +22,13 @@ from ..prompting import (
     point_in_box_prompts,
     point_prompts,
 )
-from ..recipe import Recipe
 from .base import Task
+
+if TYPE_CHECKING:
+    from evitsam_ros.models.sam import Sam
+
+    from ..dataset import Batch
+    from ..recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Encoded:
 
 
 class SamTask(Task):
+    """Train encoder and heads with boxes and points."""
+
     def __init__(self, model: Sam, recipe: Recipe) -> None:
         super().__init__(model, recipe)
         self.feature_teacher = self.feature_head = None
@@ -46,6 +51,7 @@ class SamTask(Task):
         self.mask_teacher = MaskTeacher(recipe.teacher) if recipe.teacher else None
 
     def forward(self, batch: Batch, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss of a batch, ``()`` float32, and numbers to log; see :class:`.base.Task`."""
         return self.losses_of(self.encode(batch), batch, step, rank)
 
     def losses_of(
@@ -64,14 +70,14 @@ class SamTask(Task):
 
     def embedding_loss(self, encoded: Encoded) -> tuple[Tensor, dict[str, Tensor]]:
         """The distance to the embedding of the recipe's teacher; 0 without one."""
-        if encoded.lesson is None:
+        if encoded.lesson is None or self.mask_teacher is None:
             return encoded.embedding.new_zeros(()), {}
         distance = self.mask_teacher.embedding_loss(encoded.lesson, encoded.embedding)
-        return self.recipe.teacher.embedding_weight * distance, {"distance": distance}
+        return self.mask_teacher.options.embedding_weight * distance, {"distance": distance}
 
     def feature_loss(self, embedding: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """How far the embedding is from telling the classifier's features; 0 without such a teacher."""
-        if self.feature_teacher is None or self.heads_only:
+        if self.feature_teacher is None or self.feature_head is None or self.heads_only:
             return embedding.new_zeros(()), {}
         wanted = self.feature_teacher(self.normalised(batch))
         cells = wanted.shape[-1]
@@ -108,7 +114,7 @@ class SamTask(Task):
         """The mean loss over the rounds, and the ``(N,)`` IoU after the last one."""
         truth, embedding = batch.coverage[:, part].flatten(0, 1), encoded.embedding
         prompts = self._first_prompts(batch, part, kind, step, rank)
-        self.model.prompt_encoder.embedding_size = tuple(embedding.shape[-2:])
+        self.model.prompt_encoder.embedding_size = embedding.shape[-2], embedding.shape[-1]
         per_prompt = embedding.repeat_interleave(len(truth) // len(embedding), 0)
         cells = truth.shape[-1]
         mask, has_mask = truth.new_zeros(1, 1, cells, cells), truth.new_zeros(1)
@@ -132,10 +138,10 @@ class SamTask(Task):
             logits, iou = self.model.decode(per_prompt, coords, labels, mask, has_mask, encoded.high_res)
             logits, iou = logits[:, 1:].float(), iou[:, 1:].float()
             loss, ranked = mask_loss(logits, iou, truth, certain.to(truth.device), weights, outside)
-            if encoded.lesson is not None and turn == 0:
+            if encoded.lesson is not None and self.mask_teacher is not None and turn == 0:
                 view = batch.image.shape[1]
                 taught = self.mask_teacher.mask_loss(encoded.lesson, prompts, view, logits)
-                loss = loss + self.recipe.teacher.masks_weight * taught
+                loss = loss + self.mask_teacher.options.masks_weight * taught
             total = total + loss
             best = iou.detach().argmax(1)
             last = logits.detach()[torch.arange(len(best)), best][:, None]
@@ -158,6 +164,7 @@ class SamTask(Task):
         return point_prompts(points, int(most))
 
     def mask_weights(self) -> MaskLossWeights:
+        """Return the weights of the mask loss from the recipe."""
         losses = self.recipe.losses
         return MaskLossWeights(
             pixel=losses.pixel,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from ..threads import join_os_thread
+from ...threads import join_os_thread
 
 Opened = TypeVar("Opened")
 

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Segment an image topic of a bag into a new bag, by rosbags; no ROS has to be installed.
+
+All recorded messages are copied unchanged. The masks of a frame follow it, with its header and time.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...tracking import TrackedCamera
+from ..encodings import ImageError
+from .channel import BagError, Channel
+from .files import SUFFIXES, plain_name
+from .reader import ANSWERS, Bag, decode, open_bag
+
+if TYPE_CHECKING:
+    from ...segment import Frame, Masks, Prompt, Segmenter
+
+#: Topics of the answers, as the node names them.
+LABEL_MAP, DETECTIONS = f"{ANSWERS}label_map", f"{ANSWERS}detections"
+OVERLAY = f"{ANSWERS}overlay/compressed"
+TOPICS = (LABEL_MAP, OVERLAY, DETECTIONS)
+#: Damaged images that are named one by one; the others are counted.
+NAMED = 5
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Summary:
+    """Counts of a processed bag.
+
+    Attributes:
+        frames, masks: Number of segmented frames, and of their masks.
+        ids: Distinct object ids.
+        damaged: Number of images that could not be decoded; they are copied, and have no masks.
+        detections: Whether detections were written, which needs the definition of vision_msgs.
+    """
+
+    frames: int = 0
+    masks: int = 0
+    ids: set[int] = field(default_factory=set)
+    damaged: int = 0
+    detections: bool = True
+
+
+def check_bag_out(out: Path) -> None:
+    """Check the name of a new bag, before any work is done.
+
+    Raises:
+        BagError: The name exists, its folder does not, or its ending is that of another format.
+    """
+    if os.path.lexists(out):
+        raise BagError(f"{out} exists already; expected a new name, because a bag is never overwritten")
+    if out.suffix == ".bag":
+        raise BagError(f"{out} has the ending of ROS 1; expected .mcap, .db3, or a folder without an ending")
+    if not out.parent.is_dir():
+        raise BagError(f"{out} cannot be written: there is no folder {out.parent}")
+
+
+def answer_bag(
+    segmenter: Segmenter,
+    source: Path,
+    out: Path,
+    topic: str = "",
+    *,
+    prompts: Mapping[int, Prompt] | None = None,
+    top_n: int = 64,
+) -> Summary:
+    """Segment an image topic of a bag.
+
+    Messages that cannot be copied are skipped with a warning: earlier results on the topics of the new ones,
+    and messages that are not serialized in CDR.
+
+    Args:
+        segmenter: Segmenter of an opened bundle.
+        source: The bag's folder or file.
+        out: ``.mcap`` or ``.db3`` for a single file, else a folder; it must not exist.
+        topic: The image topic; by default the only one.
+        prompts: Prompts on the first frame, by object id; they follow their objects. None: everything mode.
+        top_n: Maximum number of prompts per frame in everything mode.
+
+    Raises:
+        BagError: The bag cannot be read, has no such topic, or none of its images can be decoded; or ``out``
+            exists or does not fit on the disk.
+        PromptError: A prompt lies outside the first frame.
+    """
+    check_bag_out(out)
+    if topic in TOPICS:
+        raise BagError(f"{topic} is a topic of the answers; expected a camera's")
+    with open_bag(source) as bag, ExitStack() as stack:
+        chosen = bag.image_channel(topic)
+        _check_space(bag, out)
+        folder = Path(tempfile.mkdtemp(prefix=".evitsam-", dir=out.parent))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        summary = _write(
+            segmenter, bag, chosen, plain_name(folder, stack) / "bag", out.suffix, prompts, top_n
+        )
+        if not summary.frames:
+            raise BagError(f"bag {source} has no image on {chosen.topic} that can be decoded")
+        _put(folder / "bag", out)
+    return summary
+
+
+def _check_space(bag: Bag, out: Path) -> None:
+    needed, free = bag.size, shutil.disk_usage(out.parent).free
+    if free < needed:
+        raise BagError(
+            f"{out} does not fit on the disk: it takes at least {needed / 1e9:.3g} GB, "
+            f"{free / 1e9:.3g} GB are free"
+        )
+
+
+def _write(
+    segmenter: Segmenter,
+    bag: Bag,
+    chosen: Channel,
+    folder: Path,
+    storage: str,
+    prompts: Mapping[int, Prompt] | None,
+    top_n: int,
+) -> Summary:
+    from .answer_messages import AnswerMessages
+    from .writer import BagWriter
+
+    camera, summary = TrackedCamera(segmenter), Summary()
+    with BagWriter(folder, storage, bag.custom_data) as writer:
+        copied = {channel.key for channel in bag.channels if _is_copied(channel)}
+        for channel in bag.channels:
+            if channel.key in copied:
+                writer.add_copy(channel)
+        answers = AnswerMessages(writer, LABEL_MAP, OVERLAY, DETECTIONS)
+        summary.detections = answers.has_detections
+        for channel, time, raw in bag.messages():
+            if channel.key in copied:
+                writer.copy(channel, time, raw)
+            if channel.key != chosen.key:
+                continue
+            try:
+                frame, header = decode(raw, chosen)
+            except ImageError as error:
+                _note_damaged(summary, bag, chosen, error)
+                continue
+            masks = _answer(camera, frame, prompts, top_n)
+            answers.write(time, header, frame, masks)
+            summary.frames += 1
+            summary.masks += len(masks)
+            summary.ids.update(masks.object_ids.tolist())
+    if summary.damaged > NAMED:
+        log.warning("%d images of %s are damaged and have no masks", summary.damaged, chosen.topic)
+    return summary
+
+
+def _is_copied(channel: Channel) -> bool:
+    """Return whether a channel is copied; if not, log a warning with the reason."""
+    if channel.topic in TOPICS:
+        log.warning("left out: %s (%d messages): earlier answers", channel.topic, channel.count)
+    elif channel.serialization != "cdr":
+        log.warning(
+            "left out: %s (%d messages): serialized as %r, which a ROS 2 bag cannot hold beside 'cdr'",
+            *(channel.topic, channel.count, channel.serialization),
+        )
+    else:
+        return True
+    return False
+
+
+def _note_damaged(summary: Summary, bag: Bag, channel: Channel, error: ImageError) -> None:
+    number = summary.frames + summary.damaged
+    summary.damaged += 1
+    if summary.damaged <= NAMED:
+        log.warning("without masks: %s, %s, message %d: %s", bag.path, channel.topic, number, error)
+
+
+def _answer(camera: TrackedCamera, frame: Frame, prompts: Mapping[int, Prompt] | None, top_n: int) -> Masks:
+    return camera.everything(frame, top_n) if prompts is None else camera.prompted(frame, prompts)
+
+
+def _put(bag: Path, out: Path) -> None:
+    """Move the bag's only file, or its folder, to ``out``."""
+    if out.suffix not in SUFFIXES:
+        bag.replace(out)
+        return
+    (content,) = (file for file in bag.iterdir() if file.suffix == out.suffix)
+    content.replace(out)

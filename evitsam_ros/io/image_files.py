@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read and write image files; a damaged file is rejected by its name.
+
+The bytes are read in Python: native code gets no file name, and cannot fill missing pixels with grey.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from .image_header import HeaderError, encoded_image_size
+
+#: Endings of the images that OpenCV decodes.
+IMAGES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".gif"),
+    *(".jp2", ".avif", ".ppm", ".pgm", ".pbm", ".pnm"),
+)
+#: A larger image does not fit into the memory of a small computer together with its masks.
+MAX_PIXELS = 2**28
+
+
+class ImageFileError(ValueError):
+    """A file that cannot be read or written as an image."""
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Read an image for display: rotated by its EXIF orientation, without alpha, 16 bits scaled to 8.
+
+    Returns:
+        ``(H, W, 3)`` uint8 BGR.
+
+    Raises:
+        ImageFileError: The file is missing, empty, cut off, too large, or no image; the message names both.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ImageFileError(f"{path} cannot be read: {error.strerror}") from error
+    if not data:
+        raise ImageFileError(f"{path} is empty: it has 0 bytes")
+    _check_header(path, data)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    except cv2.error as error:
+        raise ImageFileError(f"{path} cannot be decoded: {error.err}") from error
+    if image is None or image.dtype not in (np.uint8, np.uint16):
+        raise ImageFileError(f"{path} cannot be decoded; expected a complete image of 8 or 16 bits")
+    return image if image.dtype == np.uint8 else _to_8_bits(image)
+
+
+def _check_header(path: Path, data: bytes) -> None:
+    """Reject a JPEG or PNG by its header, before a decoder allocates memory for it."""
+    if not data.startswith((b"\xff\xd8", b"\x89PNG\r\n\x1a\n")):
+        return
+    try:
+        height, width = encoded_image_size(data)
+    except HeaderError as error:
+        raise ImageFileError(f"{path} {error}; expected a complete image") from error
+    if height * width > MAX_PIXELS:
+        raise ImageFileError(f"{path} is {width}x{height}; expected at most {MAX_PIXELS} pixels")
+
+
+def _to_8_bits(image: np.ndarray) -> np.ndarray:
+    """Stretch grey values from their range, colours from 0 to their maximum.
+
+    Thermal and infrared cameras use a small part of 16 bits: the upper 8 alone would be nearly black.
+    """
+    low = int(image.min()) if (image == image[..., :1]).all() else 0
+    scale = 255.0 / max(int(image.max()) - low, 1)
+    return cv2.convertScaleAbs(image.astype(np.float32) - low, alpha=scale)
+
+
+def check_image_ending(path: Path) -> None:
+    """Raise ``ImageFileError`` when OpenCV has no encoder for a file's ending."""
+    try:
+        path.suffix.encode()
+        known = bool(path.suffix) and cv2.imencode(path.suffix, np.zeros((2, 2, 3), np.uint8))[0]
+    except (UnicodeError, cv2.error):
+        known = False
+    if not known:
+        has = f"the ending {path.suffix!r}" if path.suffix else "no ending"
+        raise ImageFileError(f"{path} has {has}; expected one that OpenCV writes, as .png or .jpg")
+
+
+def write_image(path: Path, image: np.ndarray) -> None:
+    """Write ``(H, W, 3)`` uint8 BGR in the format of the file's ending.
+
+    Raises:
+        ImageFileError: there is no encoder for the ending, or for an image of this size.
+        OSError: the file cannot be written.
+    """
+    check_image_ending(path)
+    try:
+        good, encoded = cv2.imencode(path.suffix, image)
+    except cv2.error as error:
+        raise ImageFileError(f"{path} cannot be encoded: {error.err}") from error
+    if not good:
+        height, width = image.shape[:2]
+        raise ImageFileError(f"{path} cannot be encoded: {width}x{height} pixels do not fit; try .png")
+    path.write_bytes(encoded.tobytes())

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recordings that lost something are read as far as they go; what is lost is named."""
+
+import shutil
+import sqlite3
+
+import numpy as np
+import pytest
+
+from evitsam_ros.io.bags import is_bag, open_bag, read_frames
+from evitsam_ros.io.bags.mcap_scan import McapScan, has_chunk_index
+
+from .recordings import DB3, MCAP, PICTURES, Recording, file_of, messages, raw, record, text
+
+#: Large enough that each takes a chunk of its own.
+LARGE = [np.random.default_rng(i).integers(0, 255, (640, 640, 3), dtype=np.uint8) for i in range(5)]
+
+
+def all_messages(path) -> dict[str, list[tuple[int, bytes]]]:
+    found: dict[str, list[tuple[int, bytes]]] = {}
+    with open_bag(path) as bag:
+        for channel, time, data in bag.messages():
+            found.setdefault(channel.topic, []).append((time, bytes(data)))
+    return found
+
+
+@pytest.mark.parametrize("compression", ["NONE", "STORAGE"])
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
+@pytest.mark.parametrize("tail", [b"", b"\0" * 5000], ids=["cut", "zeros"])
+def test_an_mcap_is_read_up_to_where_it_was_cut_off(tmp_path, compression, share, tail, caplog):
+    whole = file_of(record(tmp_path / "bag", LARGE, compression=compression))
+    data = whole.read_bytes()
+    cut = tmp_path / "cut.mcap"
+    cut.write_bytes(data[: int(share * len(data))] + tail)
+    found, expected = all_messages(cut), messages(whole)
+    assert "was cut off: it is read up to there; to mend it: mcap recover" in caplog.text
+    for topic in expected:
+        assert found[topic] == expected[topic][: len(found[topic])]
+    assert len(found["/front"]) >= int(share * len(LARGE)) - (compression != "NONE")
+
+
+def test_a_scan_finds_what_the_index_says(tmp_path):
+    whole = file_of(record(tmp_path / "bag", LARGE, compression="STORAGE"))
+    assert has_chunk_index(whole)
+    scan = McapScan(whole)
+    assert scan.closed and {channel.topic: channel.count for channel in scan.channels.values()} == {
+        "/front": 5,
+        "/chatter": 5,
+    }
+    found: dict[str, list[tuple[int, bytes]]] = {}
+    for channel, time, data in scan.messages():
+        found.setdefault(channel.topic, []).append((time, data))
+    assert found == messages(whole)
+
+
+def test_a_damaged_chunk_costs_its_own_messages(tmp_path, caplog):
+    whole = file_of(record(tmp_path / "bag", LARGE, compression="STORAGE"))
+    data = bytearray(whole.read_bytes())
+    chunk = data.index(b"\x28\xb5\x2f\xfd", len(data) // 2)  # where zstd begins
+    data[chunk : chunk + 100] = bytes(100)
+    (tmp_path / "hurt.mcap").write_bytes(data)
+    found, expected = all_messages(tmp_path / "hurt.mcap"), messages(whole)
+    assert "is damaged" in caplog.text
+    assert 3 <= len(found["/front"]) < 5 and set(found["/front"]) < set(expected["/front"])
+    assert found["/front"][-1] == expected["/front"][-1], "what follows the damage is read"
+
+
+def test_a_foreign_profile_does_not_matter(tmp_path):
+    """Other programs write other profiles into the header of a good file."""
+    whole = file_of(record(tmp_path / "bag"))
+    foreign = tmp_path / "foreign.mcap"
+    foreign.write_bytes(whole.read_bytes().replace(b"\4\0\0\0ros2", b"\4\0\0\0rosX", 1))
+    assert all_messages(foreign) == messages(whole)
+
+
+@pytest.mark.parametrize("content", [None, "", "{{{", "rosbag2_bagfile_information: 5"])
+@pytest.mark.parametrize("compression", ["NONE", "FILE"])
+def test_metadata_may_be_missing_or_broken(tmp_path, content, compression, caplog):
+    bag = record(tmp_path / "bag", compression=compression)
+    if content is None:
+        (bag / "metadata.yaml").unlink()
+    else:
+        (bag / "metadata.yaml").write_text(content)
+    assert is_bag(bag) and len(list(read_frames(bag))) == 3
+    assert "has no usable metadata.yaml" in caplog.text
+
+
+@pytest.mark.parametrize("compression", ["FILE", "MESSAGE"])
+def test_a_file_of_a_compressed_bag_can_be_given_alone(tmp_path, compression):
+    file = file_of(record(tmp_path / "bag", compression=compression))
+    assert is_bag(file) and len(list(read_frames(file))) == 3
+
+
+def test_split_files_are_read_in_the_order_of_their_numbers(tmp_path, caplog):
+    split = tmp_path / "split"
+    split.mkdir()
+    for number, picture in zip((1, 2, 10), PICTURES, strict=True):
+        with Recording(tmp_path / "part") as recording:
+            recording.put("/front", number, raw(number, picture))
+        shutil.move(file_of(tmp_path / "part"), split / f"part_{number}.mcap")
+        shutil.rmtree(tmp_path / "part")
+    assert [frame.stamp for frame in read_frames(split)] == [1.5, 2.5, 10.5]
+    (split / "part_11.mcap").touch()
+    assert len(list(read_frames(split))) == 3
+    assert "left out: bag" in caplog.text and "part_11.mcap cannot be read" in caplog.text
+
+
+def test_a_split_file_that_is_missing_is_named(tmp_path, caplog):
+    bag = record(tmp_path / "bag")
+    listed = (bag / "metadata.yaml").read_text()
+    (bag / "metadata.yaml").write_text(listed.replace("- bag.mcap\n", "- bag.mcap\n  - gone.mcap\n", 1))
+    assert len(list(read_frames(bag))) == 3
+    assert "gone.mcap, which the bag's metadata.yaml lists, is missing" in caplog.text
+
+
+def test_what_a_killed_recorder_left_in_its_journal_is_read(tmp_path):
+    file = file_of(record(tmp_path / "bag", plugin=DB3))
+    database = sqlite3.connect(file)
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("PRAGMA wal_autocheckpoint=0")
+    database.execute(
+        "INSERT INTO messages(topic_id, timestamp, data) "
+        "SELECT topic_id, timestamp + 9000000000, data FROM messages"
+    )
+    database.commit()
+    left = tmp_path / "left.db3"
+    shutil.copy(file, left)
+    shutil.copy(f"{file}-wal", f"{left}-wal")
+    database.close()
+    before = left.read_bytes()
+    assert len(list(read_frames(left))) == 6
+    assert left.read_bytes() == before, "the recording itself stays as it is"
+
+
+def test_a_definition_that_the_recorder_did_not_find_does_not_matter(tmp_path):
+    """ros2 bag writes the encoding 'unknown' for it."""
+    file = file_of(record(tmp_path / "bag", plugin=DB3))
+    expected = messages(file)
+    with sqlite3.connect(file) as database:
+        database.execute(
+            "UPDATE message_definitions SET encoding = 'unknown', encoded_message_definition = '' "
+            "WHERE topic_type = 'std_msgs/msg/String'"
+        )
+    database.close()
+    assert all_messages(file) == expected
+    with open_bag(file) as bag:
+        definitions = {channel.topic: channel.definition for channel in bag.channels}
+    assert definitions["/chatter"] is None and "uint32 height" in definitions["/front"]
+
+
+def test_damaged_images_are_left_out_by_their_number(tmp_path, caplog):
+    with Recording(tmp_path / "bag", MCAP) as recording:
+        for index, picture in enumerate(PICTURES):
+            message = raw(index, picture)
+            message.step = 1 if index == 1 else message.step
+            recording.put("/front", index, message)
+        recording.bytes("/front", 3, b"\0\1\0\0" + b"\1" * 40)
+        recording.put("/chatter", 0, text("hello"))
+    assert [frame.stamp for frame in read_frames(tmp_path / "bag")] == [0.5, 2.5]
+    assert "message 1: step is 1" in caplog.text
+    assert "message 3: the message cannot be read" in caplog.text
