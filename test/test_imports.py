@@ -25,6 +25,7 @@ KEYS = {
     "yaml": "python3-yaml",
     "jsonschema": "python3-jsonschema",
     "scipy": "python3-scipy",
+    "argcomplete": "python3-argcomplete",
     "tf2_ros": "tf2_ros_py",
 }
 #: Without a rosdep key (README: pip), or needed off the robot only.

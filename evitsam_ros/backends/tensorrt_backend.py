@@ -25,7 +25,7 @@ class TensorRtBackend:
 
     name = "tensorrt"
     precisions = PRECISIONS
-    remedy = "TensorRT comes with JetPack, or by apt from NVIDIA; then: evitsam build BUNDLE"
+    remedy = "TensorRT comes with JetPack, or by apt from NVIDIA; then: evitsam build --model BUNDLE"
 
     def __init__(self) -> None:
         self._pool: Pool | None = None
@@ -65,7 +65,7 @@ class TensorRtBackend:
         )
         if path is None:
             only = f" --precision {self.precisions[0]}" if len(self.precisions) == 1 else ""
-            raise BackendError(f"{reason}; build it: evitsam build {bundle.name}{only}")
+            raise BackendError(f"{reason}; build it: evitsam build --model {bundle.name}{only}")
         return path
 
     def load(self, bundle: Bundle, network: str, threads: int) -> Network:

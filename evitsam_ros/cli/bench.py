@@ -4,23 +4,19 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from ..bundle import DEFAULT_MODEL
+from .options import add_everything, add_images, add_json, add_model, add_runs, add_threads
 
 
 def add(commands) -> None:
-    parser = commands.add_parser("bench", help="latency by stage and runtime on this machine")
-    parser.add_argument("--model", default=DEFAULT_MODEL)
-    parser.add_argument("--repeats", type=int, default=20)
-    parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument(
-        "--everything",
-        type=Path,
-        metavar="IMAGE",
-        help="everything mode against grids, a box against its floor",
-    )
-    parser.add_argument("--json", type=Path)
+    parser = commands.add_parser("bench", help="compare the installed runtimes on this machine")
+    add_model(parser)
+    add_everything(parser, ": compare it with grids of prompts, and a box prompt with its lower bound")
+    add_images(parser, "example", "a photograph of the package; bench takes the first image")
+    add_runs(parser, 20)
+    add_threads(parser)
+    add_json(parser)
+    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -28,18 +24,19 @@ def run(options: argparse.Namespace) -> int:
 
     if options.everything:
         return _bench_everything(options)
-    return bench(options.model, options.repeats, options.threads, options.json)
+    return bench(options.model, options.runs, options.threads, options.json)
 
 
 def _bench_everything(options: argparse.Namespace) -> int:
-    import cv2
+    import numpy as np
 
     from ..bundle import open_bundle
-    from ..image_files import read_image
     from ..models.specs import model_spec
     from ..profiler.everything import bench_everything
+    from ..sources import open_source
 
-    image = cv2.cvtColor(read_image(options.everything), cv2.COLOR_BGR2RGB)
-    # A decoded prompt is some 5 % of the encoder's work: the floor leaves it out.
+    frame = next(open_source(options.images[0], loop=False))
+    image = np.ascontiguousarray(frame[..., ::-1])
+    # Decoding one prompt adds about 5 % to the work of the encoder; the lower bound leaves it out.
     macs = model_spec(open_bundle(options.model).name).macs
-    return bench_everything(options.model, image, max(options.repeats, 1), macs, options.json)
+    return bench_everything(options.model, image, options.runs, macs, options.json)

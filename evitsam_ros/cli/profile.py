@@ -8,68 +8,57 @@ import shlex
 import sys
 from pathlib import Path
 
-from ..bundle import DEFAULT_MODEL
-from .figures import ENOUGH_RUNS
+from ..profiler.figures import ENOUGH_RUNS
+from .options import (
+    Number,
+    Ranges,
+    add_backend,
+    add_batch,
+    add_images,
+    add_json,
+    add_max_prompts,
+    add_model,
+    add_precision,
+    add_prompt_ranges,
+    add_runs,
+    add_threads,
+)
 
-PHOTOGRAPH = "example"
 
-
-def add_profile(commands: argparse._SubParsersAction) -> None:
+def add(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
-        "profile", help="where every millisecond goes, against this machine's own ceilings"
+        "profile", help="measure the latency of every stage, beside what this machine can reach"
+    )
+    add_model(parser)
+    add_backend(parser)
+    add_precision(parser, None, "; profile fails if a network would run in another one")
+    add_threads(parser)
+    parser.add_argument(
+        "--size", type=_size, metavar="WxH", help="resize the images to the size of your camera's"
+    )
+    add_prompt_ranges(parser, "profile measures both ends of each range, with boxes on the whole image")
+    add_max_prompts(parser)
+    add_images(parser, "example", "a photograph of the package")
+    add_runs(parser, ENOUGH_RUNS)
+    parser.add_argument(
+        "--warmup", type=Number(0, 100_000), default=10, metavar="N", help="runs before them (default: 10)"
+    )
+    add_batch(parser, (1, 2, 4, 8, 16), "profile measures the throughput of each")
+    add_json(parser, "; --compare reads the file")
+    parser.add_argument(
+        "--html", type=Path, metavar="PATH", help="write the report as one self-contained HTML page"
     )
     parser.add_argument(
-        "--model", default=DEFAULT_MODEL, help="a bundle's name or folder (default: %(default)s)"
+        "--trace", type=Path, metavar="PATH", help="write all spans for ui.perfetto.dev or chrome://tracing"
     )
-    parser.add_argument("--backend", default="auto", help="auto, tensorrt, onnxruntime, openvino or torch")
-    parser.add_argument(
-        "--precision",
-        choices=("fp32", "fp16", "bf16", "int8"),
-        help="nothing but networks in this precision: engines of it, or a CPU runtime that has it",
-    )
-    parser.add_argument(
-        "--threads", type=int, default=0, help="CPU threads for a network; 0: as many as cores"
-    )
-    parser.add_argument("--size", type=_size, metavar="WxH", help="bring the pictures to the camera's size")
-    parser.add_argument(
-        "--prompts",
-        type=_counts(1024),
-        default=(1, 16, 64, 256),
-        metavar="N,N,…",
-        help="boxes decoded on the whole image (default 1,16,64,256)",
-    )
-    parser.add_argument(
-        "--everything", type=int, default=64, metavar="N", help="prompts of everything mode (default 64)"
-    )
-    parser.add_argument(
-        "--images",
-        nargs="+",
-        default=[PHOTOGRAPH],
-        metavar="PATH",
-        help="pictures, folders, videos or bags (BAG:TOPIC); your own camera's are best (default: a "
-        "photograph that comes with the package)",
-    )
-    parser.add_argument(
-        "--runs", type=int, default=ENOUGH_RUNS, help=f"timed frames (default {ENOUGH_RUNS}; fewer is said)"
-    )
-    parser.add_argument("--warmup", type=int, default=10, help="frames before them (default 10)")
-    parser.add_argument(
-        "--batch",
-        type=_counts(16),
-        default=(1, 2, 4, 8, 16),
-        metavar="N,N,…",
-        help="images an encoder call, for its throughput (default 1,2,4,8,16)",
-    )
-    parser.add_argument("--json", type=Path, help="the report with all samples; --compare reads it")
-    parser.add_argument("--html", type=Path, help="the report as a page, complete in itself")
-    parser.add_argument("--trace", type=Path, help="every span, for ui.perfetto.dev or chrome://tracing")
     parser.add_argument(
         "--compare",
         type=Path,
         nargs=2,
         metavar=("A", "B"),
-        help="two reports: is B faster, slower, or cannot one tell; measures nothing",
+        help="compare two reports stage by stage instead of measuring: faster, slower or undecided",
     )
+    parser.set_defaults(run=run)
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -82,17 +71,9 @@ def _size(text: str) -> tuple[int, int]:
     return width, height
 
 
-def _counts(most: int):
-    def parse(text: str) -> tuple[int, ...]:
-        try:
-            counts = tuple(int(part) for part in text.split(","))
-        except ValueError:
-            counts = ()
-        if not counts or not all(1 <= count <= most for count in counts) or len(set(counts)) < len(counts):
-            raise argparse.ArgumentTypeError(f"{text!r}: expected different numbers from 1 to {most}, as 1,4")
-        return counts
-
-    return parse
+def ends(ranges: Ranges) -> tuple[int, ...]:
+    """Return the first and last number of each range, each once, in ascending order."""
+    return tuple(sorted({number for both in ranges for number in both}))
 
 
 def repeating_command(options: argparse.Namespace) -> str:
@@ -101,25 +82,22 @@ def repeating_command(options: argparse.Namespace) -> str:
     words += ["--precision", options.precision] if options.precision else []
     words += ["--threads", str(options.threads)]
     words += ["--size", "{}x{}".format(*options.size)] if options.size else []
-    for name, counts in (("--prompts", options.prompts), ("--batch", options.batch)):
+    for name, counts in (("--prompts", ends(options.prompts)), ("--batch", options.batch)):
         words += [name, ",".join(str(count) for count in counts)]
-    words += ["--everything", str(options.everything), "--runs", str(options.runs)]
+    words += ["--max-prompts", str(options.max_prompts), "--runs", str(options.runs)]
     words += ["--warmup", str(options.warmup), "--images", *options.images]
     return shlex.join(words)
 
 
-def run_profile(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     if options.compare:
         return _compare(options)
-    for name, least, most in (("runs", 1, 100_000), ("warmup", 0, 100_000), ("everything", 1, 1024)):
-        if not least <= getattr(options, name) <= most:
-            raise ValueError(f"--{name} is {getattr(options, name)}; expected {least} to {most}")
-    from .offline import Options, profile
-    from .page import report_page
-    from .page_parts import write_page
-    from .schema import write_report
-    from .table import render
-    from .trace import write_trace
+    from ..profiler.offline import Options, profile
+    from ..profiler.page import report_page
+    from ..profiler.page_parts import write_page
+    from ..profiler.schema import as_json
+    from ..profiler.table import render
+    from ..profiler.trace import write_trace
 
     report, spans = profile(
         Options(
@@ -129,8 +107,8 @@ def run_profile(options: argparse.Namespace) -> int:
             precision=options.precision,
             threads=options.threads,
             size=options.size,
-            prompts=options.prompts,
-            top_n=options.everything,
+            prompts=ends(options.prompts),
+            top_n=options.max_prompts,
             images=tuple(options.images),
             runs=options.runs,
             warmup=options.warmup,
@@ -140,7 +118,7 @@ def run_profile(options: argparse.Namespace) -> int:
     )
     print(render(report))
     if options.json:
-        write_report(report, options.json)
+        options.json.write(as_json(report))
     if options.html:
         write_page(report_page(report), options.html)
     if options.trace:
@@ -149,10 +127,10 @@ def run_profile(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from .compare import compare, render_comparison
-    from .comparison_page import comparison_page
-    from .page_parts import write_page
-    from .schema import read_report
+    from ..profiler.compare import compare, render_comparison
+    from ..profiler.comparison_page import comparison_page
+    from ..profiler.page_parts import write_page
+    from ..profiler.schema import read_report
 
     if options.json or options.trace:
         raise ValueError("--compare measures nothing: expected no --json and no --trace, or --html alone")

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import statistics
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +14,9 @@ from ..backends import BACKENDS, BackendError
 from ..bundle import HIGH_RES, Bundle, open_bundle
 from ..segment.fovea import Views
 from ..segment.transform import Transform
+
+if TYPE_CHECKING:
+    from ..cli.options import JsonOutput
 
 
 def cases_of(bundle: Bundle) -> dict[str, list[tuple[str, dict[str, np.ndarray]]]]:
@@ -80,7 +82,7 @@ def measure(bundle: Bundle, repeats: int, threads: int) -> list[dict]:
     return rows
 
 
-def bench(model: str, repeats: int, threads: int, out: Path | None) -> int:
+def bench(model: str, repeats: int, threads: int, out: JsonOutput | None) -> int:
     """Print the table, and write it as JSON where asked."""
     bundle = open_bundle(model)
     rows = measure(bundle, max(repeats, 4), threads)
@@ -89,5 +91,5 @@ def bench(model: str, repeats: int, threads: int, out: Path | None) -> int:
         low, high = row["quartiles"]
         print(f"{row['case']:22} {row['runtime']:12} {row['ms']:8.1f} ms  [{low:.1f}, {high:.1f}]")
     if out:
-        out.write_text(json.dumps({"model": bundle.name, "rows": rows}, indent=2))
+        out.write({"model": bundle.name, "rows": rows})
     return 0

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -16,6 +15,9 @@ from ..segment import Embedding, Masks, Prompt, Segmenter, Thresholds
 from ..segment.everything import box_nms, grid_prompts
 from .ceilings import Ceilings, cpus
 from .clock import seconds
+
+if TYPE_CHECKING:
+    from ..cli.options import JsonOutput
 
 FOVEAL_GRID = "grid 32x32, foveal"
 BOX, FLOOR, BFLOAT16 = "image -> box mask", "matrix product of its multiply-adds", ", bfloat16"
@@ -127,7 +129,7 @@ def measure_everything(
     return times
 
 
-def bench_everything(model: str, image: np.ndarray, repeats: int, macs: float, out: Path | None) -> int:
+def bench_everything(model: str, image: np.ndarray, repeats: int, macs: float, out: JsonOutput | None) -> int:
     """Print the table, and write it as JSON where asked; see :func:`measure_everything`."""
     segmenter = Segmenter.open(model)
     rows = {
@@ -144,5 +146,5 @@ def bench_everything(model: str, image: np.ndarray, repeats: int, macs: float, o
     print(f"Median of {repeats} turns, [least, most].")
     if out:
         report = {"model": segmenter.bundle.name, "turns": repeats, "rows": rows}
-        out.write_text(json.dumps(report, indent=2))
+        out.write(report)
     return 0

@@ -285,7 +285,7 @@ class Segmenter:
             raise PromptError(
                 f"{len(prompt.points)} points and {'a' if prompt.box is not None else 'no'} box are {tokens} "
                 f"tokens; the engine of the {network} takes {limits[0]} to {limits[1]}. One that takes every "
-                f"prompt: evitsam build {self.bundle.name}"
+                f"prompt: evitsam build --model {self.bundle.name}"
             )
 
     def _decode_batch(

@@ -50,7 +50,7 @@ def profiled(tmp_path_factory):
         "1",
         "--prompts",
         "1,3",
-        "--everything",
+        "--max-prompts",
         "32",
         "--batch",
         "1,2",
