@@ -1,20 +1,27 @@
 # Two commands: `make demo` and `make test`. Both set everything up first.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
+# One environment, .venv, in two steps: what the demo needs, and on top of it what tests and training need.
+DEMO_STAMP := .venv/.ready-demo
 STAMP := .venv/.ready
-INPUTS := $(wildcard requirements/*.txt) $(wildcard interfaces/*/*) $(wildcard interfaces/*/msg/*) tools/setup.sh \
-	tools/build_interfaces.py setup.py setup.cfg
+DEMO_INPUTS := $(addprefix requirements/,ros.txt runtime.txt interfaces.txt cmake.txt) \
+	$(wildcard interfaces/*/*) $(wildcard interfaces/*/msg/*) tools/setup.sh tools/build_interfaces.py setup.py setup.cfg
+INPUTS := $(filter-out $(DEMO_INPUTS),$(wildcard requirements/*.txt))
 
-.PHONY: help setup demo test lint bench soak clean
+.PHONY: help setup setup-demo demo test lint bench soak clean
 
 help:            ## this list
-	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
 
-setup: $(STAMP)  ## make .venv: ROS 2, runtimes, torch (CPU), messages
-$(STAMP): $(INPUTS)
+setup-demo: $(DEMO_STAMP)  ## make .venv with what the demo needs: ROS 2, ONNX Runtime, messages
+$(DEMO_STAMP): $(DEMO_INPUTS)
+	@tools/setup.sh demo
+
+setup: $(STAMP)  ## make .venv with everything: also OpenVINO, torch (CPU), TensorRT, tests, training
+$(STAMP): $(DEMO_STAMP) $(INPUTS)
 	@tools/setup.sh
 
-demo: setup      ## a camera topic in, masks out, over real ROS 2, on this CPU; pictures in out/demo
+demo: setup-demo  ## a camera topic in, masks out, over real ROS 2, on this CPU; pictures in out/demo
 	@./env.sh python -m demo
 
 # One process a folder: with ROS, OpenVINO, TensorRT-RTX and torch's training in a single one, native code crashed.
