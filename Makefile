@@ -43,7 +43,7 @@ lint: setup      ## ruff
 
 bench: setup     ## the project's own figures as ratios, with their floors (out/bench.json; ARGS="--quick": a minute)
 	@mkdir -p out
-	@./env.sh python -m bench --out out/bench.json --gate bench/ratios.yaml $(ARGS)
+	@./env.sh python -m bench --json out/bench.json --gate bench/ratios.yaml $(ARGS)
 
 clean:           ## remove what setup, tests and demo made
 	rm -rf .venv .venv-peer build install log out .pytest_cache .ruff_cache .hypothesis *.egg-info

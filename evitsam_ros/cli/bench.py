@@ -4,8 +4,13 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+from typing import TYPE_CHECKING
 
 from .options import add_everything, add_images, add_json, add_model, add_runs, add_threads
+
+if TYPE_CHECKING:
+    from ..profiler.measurements import Part
 
 
 def add(commands) -> None:
@@ -15,28 +20,46 @@ def add(commands) -> None:
     add_images(parser, "example", "a photograph of the package; bench takes the first image")
     add_runs(parser, 20)
     add_threads(parser)
-    add_json(parser)
+    add_json(parser, "; 'evitsam profile --compare' reads the file")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    from ..profiler.cpu import bench
+    from ..profiler.ceilings import cpus
+    from ..profiler.gather import report_of
+    from ..profiler.schema import as_json
+    from ..profiler.sensors import Watch
+    from ..profiler.table import render
 
-    if options.everything:
-        return _bench_everything(options)
-    return bench(options.model, options.runs, options.threads, options.json)
+    with Watch(cpus()) as watch:
+        name, part = _measure(options)
+        watch.sample()
+    report = report_of(_repeating_command(options), watch, parts={name: part})
+    print(render(report))
+    if options.json:
+        options.json.write(as_json(report))
+    return 0
 
 
-def _bench_everything(options: argparse.Namespace) -> int:
+def _measure(options: argparse.Namespace) -> tuple[str, Part]:
+    """Return the name and the figures of what was asked for."""
+    if not options.everything:
+        from ..profiler.networks import measure_networks
+
+        return "networks", measure_networks(options.model, options.runs, options.threads)
     import numpy as np
 
-    from ..bundle import open_bundle
-    from ..models.specs import model_spec
-    from ..profiler.everything import bench_everything
+    from ..profiler.everything import everything_part
+    from ..segment import Segmenter
     from ..sources import open_source
 
     frame = next(open_source(options.images[0], loop=False))
-    image = np.ascontiguousarray(frame[..., ::-1])
-    # Decoding one prompt adds about 5 % to the work of the encoder; the lower bound leaves it out.
-    macs = model_spec(open_bundle(options.model).name).macs
-    return bench_everything(options.model, image, options.runs, macs, options.json)
+    segmenter = Segmenter.open(options.model, threads=options.threads)
+    return "everything", everything_part(segmenter, np.ascontiguousarray(frame[..., ::-1]), options.runs)
+
+
+def _repeating_command(options: argparse.Namespace) -> str:
+    words = ["evitsam", "bench", "--model", options.model, "--runs", str(options.runs)]
+    words += ["--threads", str(options.threads)]
+    words += ["--everything", "--images", options.images[0]] if options.everything else []
+    return shlex.join(words)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rivals take turns, each in a process of its own: all see the same machine, none the other's threads.
+"""Measure contenders in turns, each in a process of its own.
 
-With several runtimes in one process the threads of one go on spinning into the next one's time.
+All see the same machine and none the threads of another. With several runtimes in one process the threads of
+one keep spinning while the next one is timed.
 """
 
 from __future__ import annotations
@@ -13,21 +14,22 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
-from evitsam_ros.profiler.ceilings import Ceilings, cpus
-from evitsam_ros.profiler.clock import seconds
+from .ceilings import Ceilings, cpus
+from .clock import seconds
 
-Ways = dict[str, Callable[[], object]]
+Variants = dict[str, Callable[[], object]]
 
 
-class Rival:
-    """A process that can do several things, one at a time, when it is told.
+class Contender:
+    """A process that runs one of its variants on request.
 
     Args:
         module: run as ``python -m``; it calls :func:`serve`.
         arguments: of it.
 
     Attributes:
-        ways: the names of what it can do.
+        variants: their names.
+        facts: what the process reported about itself.
 
     Raises:
         RuntimeError: it ended before it was ready; what it said is on stderr.
@@ -42,12 +44,12 @@ class Rival:
         except RuntimeError:
             self.close()
             raise
-        self.ways: list[str] = ready["ways"]
+        self.variants: list[str] = ready["variants"]
         self.facts: dict = ready["facts"]
 
-    def seconds(self, way: str) -> float:
-        """Do it once; how long it took by the process's own monotonic clock."""
-        print(way, file=self._process.stdin, flush=True)
+    def seconds(self, variant: str) -> float:
+        """Run a variant once; return its time by the monotonic clock of the process."""
+        print(variant, file=self._process.stdin, flush=True)
         return self._answer()["seconds"]
 
     def _answer(self) -> dict:
@@ -61,7 +63,7 @@ class Rival:
         self._process.wait(timeout=60)
         self._process.stdout.close()
 
-    def __enter__(self) -> Rival:
+    def __enter__(self) -> Contender:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -69,34 +71,34 @@ class Rival:
 
 
 def own_stdout() -> TextIO:
-    """The real stdout for answers; whatever libraries print goes to stderr from now on."""
+    """Return the real stdout for answers, and send what libraries print to stderr from now on."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     return answers
 
 
-def serve(ways: Ways, answers: TextIO, facts: dict | None = None) -> None:
-    """In the rival's process: do what each line of stdin names, until it ends."""
-    print(json.dumps({"ways": list(ways), "facts": facts or {}}), file=answers, flush=True)
+def serve(variants: Variants, answers: TextIO, facts: dict | None = None) -> None:
+    """Run, in the process of a contender, the variant that each line of stdin names."""
+    print(json.dumps({"variants": list(variants), "facts": facts or {}}), file=answers, flush=True)
     for line in sys.stdin:
-        print(json.dumps({"seconds": seconds(ways[line.strip()])}), file=answers, flush=True)
+        print(json.dumps({"seconds": seconds(variants[line.strip()])}), file=answers, flush=True)
 
 
-def take_turns(
-    rivals: Sequence[Rival], ways: Sequence[str], turns: int, warmup: int = 2
+def interleave(
+    contenders: Sequence[Contender], variants: Sequence[str], turns: int, warmup: int = 2
 ) -> tuple[dict[tuple[int, str], list[float]], list[float]]:
-    """Every rival does every way in every turn, and a matrix product is measured after each.
+    """Run every variant of every contender once a turn, and a matrix product after each turn.
 
     Returns:
-        Seconds by (number of the rival, way), a value a turn; and the product's multiply-adds a second of
-        each turn. Without those of the turns that warm up.
+        Seconds by (number of the contender, variant), a value for each turn, and the multiply-adds per second
+        of the product in each turn. The warm-up turns are left out.
     """
     times: dict[tuple[int, str], list[float]] = {}
     with Ceilings(cpus()) as ceilings:
         for _ in range(turns + warmup):
-            for way in ways:
-                for number, rival in enumerate(rivals):
-                    if way in rival.ways:
-                        times.setdefault((number, way), []).append(rival.seconds(way))
+            for variant in variants:
+                for number, contender in enumerate(contenders):
+                    if variant in contender.variants:
+                        times.setdefault((number, variant), []).append(contender.seconds(variant))
             ceilings.measure()
     return {key: taken[warmup:] for key, taken in times.items()}, ceilings.macs_per_s[warmup:]

@@ -8,10 +8,10 @@ import sys
 import textwrap
 
 import cv2
-import numpy as np
 import pytest
 
 from evitsam_ros.cli import main
+from evitsam_ros.profiler.schema import read_report
 from evitsam_ros.segment import Segmenter
 
 from ..conftest import ROOT
@@ -51,9 +51,10 @@ def test_doctor_fails_without_bundles(tmp_path, monkeypatch, capsys):
 def test_bench_measures_every_installed_runtime(bundle_folder, tmp_path, capsys):
     out = tmp_path / "bench.json"
     assert main(["bench", "--model", str(bundle_folder), "--runs", "4", "--json", str(out)]) == 0
-    rows = json.loads(out.read_text())["rows"]
-    assert {row["runtime"] for row in rows} - {"openvino_bf16"} == {"onnxruntime", "openvino", "torch"}
-    assert {row["case"] for row in rows} == {
+    report = read_report(out)
+    keys = [figure.key.split("/") for figure in report.all_figures]
+    assert {runtime for *_, runtime in keys} - {"openvino_bf16"} == {"onnxruntime", "openvino", "torch"}
+    assert {case for _, case, _ in keys} == {
         "encoder",
         "decoder, 1 prompt",
         "decoder, 16 prompts",
@@ -61,7 +62,9 @@ def test_bench_measures_every_installed_runtime(bundle_folder, tmp_path, capsys)
         "foveal decoder, 16 prompts",
         "foveal decoder, 64 prompts",
     }
-    assert all(np.isfinite(row["ms"]) and row["ms"] > 0 for row in rows)
+    assert all(len(f.samples) == 4 and min(f.samples) > 0 for f in report.all_figures)
+    assert report.ratio("networks/encoder/onnxruntime: speed").value > 0
+    assert "repeat it with:\n  evitsam bench --model" in capsys.readouterr().out
 
 
 def test_bench_everything_compares_ways_of_one_result(
@@ -81,10 +84,11 @@ def test_bench_everything_compares_ways_of_one_result(
     cv2.imwrite(str(picture), photograph[:64, :64])
     arguments = ["--everything", "--images", str(picture), "--runs", "1", "--json", str(out)]
     assert main(["bench", "--model", str(bundle_folder), *arguments]) == 0
-    assert "grid 32x32, ours / AutoPPN, 256 prompts: " in capsys.readouterr().out
-    rows = json.loads(out.read_text())["rows"]
+    assert "grid 32x32, ours / AutoPPN, 256 prompts" in capsys.readouterr().out
+    report = read_report(out)
     for name in ("AutoPPN, 64 prompts", everything.FLOOR):
-        assert 0 < rows[name]["least"] == rows[name]["seconds"] == rows[name]["most"]
+        (taken,) = report.figure(f"everything/{name}").samples
+        assert taken > 0
 
 
 def test_json_goes_to_stdout_and_the_text_to_stderr(photograph, bundle_folder, tmp_path, capsys):

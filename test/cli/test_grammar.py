@@ -8,6 +8,7 @@ from collections import defaultdict
 
 import pytest
 
+from bench.__main__ import build_parser as benchmark_parser
 from evitsam_ros.backends import BACKENDS
 from evitsam_ros.cli import build_parser
 from evitsam_ros.cli.program import COMMANDS
@@ -74,3 +75,10 @@ def test_a_range_and_a_number_of_prompts_are_the_same_type():
     for command in ("build", "profile"):
         options = build_parser().parse_args([command, "--prompts", "1..16,64"])
         assert options.prompts == ((1, 16), (64, 64))
+
+
+def test_the_benchmark_of_the_project_has_the_same_grammar():
+    (json,) = (a for a in benchmark_parser()._actions if "--json" in a.option_strings)
+    assert grammar_of(json) == grammar_of(uses()["--json"]["profile"])
+    shared = {o for a in benchmark_parser()._actions for o in a.option_strings} & set(uses())
+    assert shared == {"-h", "--help", "--json"}
