@@ -97,6 +97,9 @@ def findings() -> list[Finding]:
             _package("pynvml", "nvidia-ml-py"),
             "pip install nvidia-ml-py (a GPU's power and clocks in 'evitsam profile')",
         ),
+        Finding("Jinja", _package("jinja2"), "pip install jinja2 (HTML pages of 'evitsam profile')"),
+        Finding("matplotlib", _package("matplotlib"), "pip install matplotlib (charts of the HTML pages)"),
+        Finding("argcomplete", _package("argcomplete"), "pip install argcomplete (shell completion)"),
         Finding("GPU", _gpu(), "none needed: the CPU works"),
         Finding(
             "bundles",

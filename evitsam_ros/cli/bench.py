@@ -7,7 +7,7 @@ import argparse
 import shlex
 from typing import TYPE_CHECKING
 
-from .options import add_everything, add_images, add_json, add_model, add_runs, add_threads
+from .options import add_everything, add_html, add_images, add_json, add_model, add_runs, add_threads
 
 if TYPE_CHECKING:
     from ..profiler.measurements import Part
@@ -21,16 +21,20 @@ def add(commands) -> None:
     add_runs(parser, 20)
     add_threads(parser)
     add_json(parser, "; 'evitsam profile --compare' reads the file")
+    add_html(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     from ..profiler.ceilings import cpus
     from ..profiler.gather import report_of
+    from ..profiler.page import check_libraries, report_page, write_page
     from ..profiler.schema import as_json
     from ..profiler.sensors import Watch
     from ..profiler.table import render
 
+    if options.html:  # before a measurement of minutes
+        check_libraries()
     with Watch(cpus()) as watch:
         name, part = _measure(options)
         watch.sample()
@@ -38,6 +42,8 @@ def run(options: argparse.Namespace) -> int:
     print(render(report))
     if options.json:
         options.json.write(as_json(report))
+    if options.html:
+        write_page(report_page(report), options.html)
     return 0
 
 

@@ -152,6 +152,15 @@ def add_json(parser: argparse.ArgumentParser, details: str = "") -> None:
     )
 
 
+def add_html(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--html",
+        type=Path,
+        metavar="PATH",
+        help="write the report as one self-contained HTML page; needs jinja2 and matplotlib",
+    )
+
+
 def add_out(parser: argparse.ArgumentParser, details: str, required: bool = False) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="PATH", required=required, help=f"where the result is written; {details}"

@@ -14,6 +14,7 @@ from .options import (
     Ranges,
     add_backend,
     add_batch,
+    add_html,
     add_images,
     add_json,
     add_max_prompts,
@@ -45,9 +46,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     add_batch(parser, (1, 2, 4, 8, 16), "profile measures the throughput of each")
     add_json(parser, "; --compare reads the file")
-    parser.add_argument(
-        "--html", type=Path, metavar="PATH", help="write the report as one self-contained HTML page"
-    )
+    add_html(parser)
     parser.add_argument(
         "--trace", type=Path, metavar="PATH", help="write all spans for ui.perfetto.dev or chrome://tracing"
     )
@@ -93,12 +92,13 @@ def run(options: argparse.Namespace) -> int:
     if options.compare:
         return _compare(options)
     from ..profiler.offline import Options, profile
-    from ..profiler.page import report_page
-    from ..profiler.page_parts import write_page
+    from ..profiler.page import check_libraries, report_page, write_page
     from ..profiler.schema import as_json
     from ..profiler.table import render
     from ..profiler.trace import write_trace
 
+    if options.html:  # before a measurement of minutes
+        check_libraries()
     report, spans = profile(
         Options(
             command=repeating_command(options),
@@ -128,8 +128,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _compare(options: argparse.Namespace) -> int:
     from ..profiler.compare import compare, render_comparison
-    from ..profiler.comparison_page import comparison_page
-    from ..profiler.page_parts import write_page
+    from ..profiler.page import comparison_page, write_page
     from ..profiler.schema import read_report
 
     if options.json or options.trace:

@@ -87,7 +87,7 @@ def show(value: float | None, unit: str) -> str:
 
 
 def _part_lines(name: str, part: Part) -> list[str]:
-    rows = [[name, "median", "p95", "floor", "", "lost"], *(_figure_cells(f) for f in part.figures)]
+    rows = [[name, "median", "p95", "floor", "", "lost"], *(figure_cells(f) for f in part.figures)]
     lines = [*aligned(rows), ""]
     if part.ratios:
         ratios = [["ratio", "median", "better"]]
@@ -96,7 +96,8 @@ def _part_lines(name: str, part: Part) -> list[str]:
     return lines
 
 
-def _figure_cells(figure: Figure) -> list[str]:
+def figure_cells(figure: Figure) -> list[str]:
+    """Return title, median, p95, floor, multiple of the floor and lost samples of a figure."""
     floor, details = figure.floor_value, figure.details
     lost = f"{details['lost']} of {details['sent']}" if "lost" in details else ""
     times = f"x {figure.value / floor:.2f}" if floor else ""
