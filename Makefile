@@ -1,14 +1,15 @@
 # Two commands: `make demo` and `make test`. Both set everything up first.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-# One environment, .venv, in two steps: what the demo needs, and on top of it what tests and training need.
+# One environment, .venv, in steps: what unit tests need, what the demo needs, and on top of both the rest.
+UNIT_STAMP := .venv/.ready-unit
 DEMO_STAMP := .venv/.ready-demo
 STAMP := .venv/.ready
 DEMO_INPUTS := $(addprefix requirements/,ros.txt runtime.txt interfaces.txt cmake.txt) \
 	$(wildcard interfaces/*/*) $(wildcard interfaces/*/msg/*) tools/setup.sh tools/build_interfaces.py setup.py setup.cfg
 INPUTS := $(filter-out $(DEMO_INPUTS),$(wildcard requirements/*.txt))
 
-.PHONY: help setup setup-demo demo test lint bench soak clean
+.PHONY: help setup setup-demo setup-unit demo test test-unit lint bench soak clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -16,6 +17,10 @@ help:            ## this list
 setup-demo: $(DEMO_STAMP)  ## make .venv with what the demo needs: ROS 2, ONNX Runtime, messages
 $(DEMO_STAMP): $(DEMO_INPUTS)
 	@tools/setup.sh demo
+
+setup-unit: $(UNIT_STAMP)  ## make .venv with what the unit tests need: no ROS, no torch
+$(UNIT_STAMP): requirements/runtime.txt requirements/unit.txt tools/setup.sh
+	@tools/setup.sh unit
 
 setup: $(STAMP)  ## make .venv with everything: also OpenVINO, torch (CPU), TensorRT, tests, training
 $(STAMP): $(DEMO_STAMP) $(INPUTS)
@@ -32,6 +37,9 @@ ifeq ($(ARGS),)
 else
 	@./env.sh python -m pytest $(ARGS)
 endif
+
+test-unit: setup-unit  ## tests that need neither ROS, torch nor an inference runtime, in a minute
+	@./env.sh python -m pytest -p test.unit -m "not slow and not ros" $(or $(ARGS),-q test)
 
 SECONDS ?= 600
 soak: setup      ## a camera for SECONDS=600, 200 cycles, 10,000 malformed messages over DDS; prints figures

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Make .venv.  tools/setup.sh demo: what the demo needs.  tools/setup.sh: tests, export and training as well.
+# Make .venv.  tools/setup.sh unit: what the unit tests need.  tools/setup.sh demo: what the demo needs.
+# tools/setup.sh: all tests, export and training as well.
 # Safe to run again.
 #
 # Sizes on x86_64 with Python 3.11: see requirements/README.md.
@@ -13,7 +14,7 @@ export HOME="${HOME:-/tmp}"
 say() { printf '== %s\n' "$*"; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
-[ "$level" = demo ] || [ "$level" = all ] || die "unknown level '$level': expected demo or all"
+case "$level" in unit | demo | all) ;; *) die "unknown level '$level': expected unit, demo or all" ;; esac
 command -v "$python" >/dev/null || die "$python not found; install it: sudo apt-get install python3 python3-venv"
 "$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' ||
   die "$("$python" --version) is not supported: Python 3.10 to 3.13 is; name one with PYTHON=python3.12 make setup"
@@ -24,6 +25,13 @@ command -v "$python" >/dev/null || die "$python not found; install it: sudo apt-
 
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 pip="$PWD/.venv/bin/python -m pip --disable-pip-version-check"
+
+# The package, without ROS, and pytest.
+setup_unit() {
+  say "ONNX Runtime, OpenCV and pytest (once)"
+  $pip install -q -r requirements/runtime.txt -r requirements/unit.txt
+  touch .venv/.ready-unit
+}
 
 # ROS 2, ONNX Runtime, the package and the messages that the Python index lacks.
 setup_demo() {
@@ -48,7 +56,7 @@ setup_demo() {
 # Tests, export, training and evaluation, on top of the demo.
 setup_all() {
   say "runtimes and tools of the tests"
-  $pip install -q -r requirements/dev.txt -r requirements/cmake.txt -r requirements/page.txt
+  $pip install -q -r requirements/unit.txt -r requirements/dev.txt -r requirements/cmake.txt -r requirements/page.txt
   if ! .venv/bin/python -c 'import importlib.metadata as m; m.version("torch"), m.version("torchvision")' 2>/dev/null; then
     say "torch, CPU build"
     # Where the index would answer with the CUDA build (gigabytes), take the CPU build from PyTorch's own index.
@@ -70,6 +78,11 @@ setup_all() {
   touch .venv/.ready
 }
 
-[ "$level" = demo ] && { setup_demo; exit; }
-[ -e .venv/.ready-demo ] || setup_demo
-setup_all
+case "$level" in
+  unit) setup_unit ;;
+  demo) setup_demo ;;
+  all)
+    [ -e .venv/.ready-demo ] || setup_demo
+    setup_all
+    ;;
+esac

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -74,3 +76,14 @@ def test_the_demo_asks_for_no_package_of_the_tests():
     """Its photographs come with the package, not from scikit-image."""
     for file in (ROOT / "demo").glob("*.py"):
         assert not re.search(r"skimage|torch|openvino", file.read_text()), file
+
+
+def test_the_processes_of_the_demo_import_nothing_else():
+    pytest.importorskip("rclpy")
+    code = (
+        "import sys, demo.__main__, evitsam_ros.nodes.segmenter, evitsam_ros.nodes.camera\n"
+        "heavy = {'torch', 'skimage', 'matplotlib', 'jinja2', 'pytest', 'onnx'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
