@@ -27,7 +27,7 @@ def rewrite(words: list[str], commands: tuple[str, ...]) -> list[str]:
     if at is None:
         return words
     command, rest = words[at], words[at + 1 :]
-    rest = _renamed(rest, RENAMED["*"] | RENAMED.get(command, {}))
+    rest = rename_options(rest, RENAMED["*"] | RENAMED.get(command, {}))
     if command in JSON_FLAG:
         rest = _json_paths(rest)
     if command == "bench":
@@ -62,7 +62,8 @@ def _warn(old: str, new: str) -> None:
     _log.warning("'%s' is deprecated: write '%s'", old, new)
 
 
-def _renamed(words: list[str], names: dict[str, str]) -> list[str]:
+def rename_options(words: list[str], names: dict[str, str]) -> list[str]:
+    """Return the words with the options of ``names`` replaced by their new names; warn about each."""
     found = []
     for word in words:
         name, separator, value = word.partition("=")
