@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from evitsam_ros.profiler.ceilings import cpus
-from evitsam_ros.profiler.gather import report_of
+from evitsam_ros.profiler.collect import report_of
 from evitsam_ros.profiler.measurements import Part
 from evitsam_ros.profiler.report import Report
 from evitsam_ros.profiler.schema import part_from_json

@@ -27,7 +27,7 @@ def add(commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from ..profiler.ceilings import cpus
-    from ..profiler.gather import report_of
+    from ..profiler.collect import report_of
     from ..profiler.page import check_libraries, report_page, write_page
     from ..profiler.schema import as_json
     from ..profiler.sensors import Watch

@@ -8,7 +8,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from ..profiler.figures import ENOUGH_RUNS
+from ..profiler.statistics import ENOUGH_RUNS
 from .options import (
     Number,
     Ranges,

@@ -13,8 +13,8 @@ import numpy as np
 from ..bundle import Bundle
 from ..segment import Masks
 from . import stages
+from .inputs import Picture
 from .macs import Work, graph_work
-from .pictures import Picture
 from .stages import RecordingSegmenter, boxes, run_frame
 
 

@@ -15,10 +15,10 @@ from ..backends import in_precision
 from ..bundle import DEFAULT_MODEL
 from ..segment.transform import preprocess
 from .ceilings import Ceilings, cpus
+from .collect import ceilings_of, model_facts, report_of, stages_of, stages_on_device
 from .floors import count_work
-from .gather import ceilings_of, model_facts, report_of, stages_of, stages_on_device
+from .inputs import Picture, open_pictures
 from .macs import Work
-from .pictures import Picture, open_pictures
 from .report import Report, Run, Throughput
 from .sensors import Watch, resident_mib
 from .spans import Span

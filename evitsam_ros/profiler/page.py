@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from .compare import Comparison, Row, side
-from .figures import best
 from .report import NOT_TOLD, Report
 from .stages import FRAME
+from .statistics import best
 from .table import COLUMNS, JITTER, figure_cells, milliseconds, percent, show_value
 
 TEMPLATES = Path(__file__).with_name("templates")

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from .figures import ENOUGH_RUNS, summary
 from .measurements import Figure, Part, Ratio
 from .spans import HOST
+from .statistics import ENOUGH_RUNS, summary
 
 #: What is printed in place of what a machine does not tell.
 NOT_TOLD = "not told by this machine"

@@ -13,7 +13,7 @@ from ..backends import Runtime
 from ..bundle import Bundle
 from ..encodings import byte_array
 from ..segment import Embedding, Masks, Prompt, Segmenter
-from .pictures import Picture
+from .inputs import Picture
 from .spans import Recorder
 
 FRAME, REST = "whole frame", "in between"

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .figures import best
 from .measurements import Figure, Part
 from .report import NOT_TOLD, Report, Stage
+from .statistics import best
 
 JITTER = "Jitter: mean absolute difference between a run and the one before it of the same picture."
 COLUMNS = ("p50", "p90", "p95", "p99", "max", "jitter")

@@ -8,7 +8,7 @@ import pytest
 
 from evitsam_ros.profiler import products
 from evitsam_ros.profiler.ceilings import Ceilings
-from evitsam_ros.profiler.products import Product, fastest
+from evitsam_ros.profiler.gemm_peak import Product, fastest
 
 
 def test_measures_in_a_process_that_ends():

@@ -12,7 +12,7 @@ from evitsam_ros.bundle import DEFAULT_MODEL, open_bundle
 from evitsam_ros.cli import build_parser, main
 from evitsam_ros.cli.profile import repeating_command
 from evitsam_ros.models.specs import model_spec
-from evitsam_ros.profiler.pictures import open_pictures
+from evitsam_ros.profiler.inputs import open_pictures
 from evitsam_ros.profiler.schema import read_report
 from evitsam_ros.profiler.stages import FRAME, STAGES, boxes
 from evitsam_ros.profiler.table import render

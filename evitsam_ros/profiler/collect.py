@@ -9,7 +9,6 @@ from typing import Any
 from ..backends.base import CPU
 from ..bundle import DESCRIPTION, sha256
 from .ceilings import Ceilings
-from .figures import best
 from .floors import floor_ms
 from .machine import machine_facts, made_by
 from .macs import Work
@@ -17,6 +16,7 @@ from .report import Ceiling, Report, Stage
 from .sensors import Watch
 from .spans import DEVICE, HOST, Span, samples_of
 from .stages import DECODER, ENCODER, FRAME, RESIZE, REST, STAGES, RecordingSegmenter
+from .statistics import best
 
 #: Networks that the stages of these names wait for; a stage that waits for none runs on the host.
 NETWORKS_OF = {"encoder": {"encoder"}, "proposals": {"proposals"}, "decoder": {"decoder", "foveal_decoder"}}
