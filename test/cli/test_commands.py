@@ -50,7 +50,7 @@ def test_doctor_fails_without_bundles(tmp_path, monkeypatch, capsys):
 
 def test_bench_measures_every_installed_runtime(bundle_folder, tmp_path, capsys):
     out = tmp_path / "bench.json"
-    assert main(["bench", "--model", str(bundle_folder), "--runs", "4", "--json", str(out)]) == 0
+    assert main(["bench", "--model", str(bundle_folder), "--runs", "1", "--json", str(out)]) == 0
     report = read_report(out)
     keys = [figure.key.split("/") for figure in report.all_figures]
     assert {runtime for *_, runtime in keys} - {"openvino_bf16"} == {"onnxruntime", "openvino", "torch"}
@@ -62,7 +62,7 @@ def test_bench_measures_every_installed_runtime(bundle_folder, tmp_path, capsys)
         "foveal decoder, 16 prompts",
         "foveal decoder, 64 prompts",
     }
-    assert all(len(f.samples) == 4 and min(f.samples) > 0 for f in report.all_figures)
+    assert all(len(f.samples) == 1 and min(f.samples) > 0 for f in report.all_figures)
     assert report.ratio("networks/encoder/onnxruntime: speed").value > 0
     assert "repeat it with:\n  evitsam bench --model" in capsys.readouterr().out
 

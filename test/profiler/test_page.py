@@ -116,7 +116,7 @@ def test_the_drawn_bars_have_the_lengths_of_the_medians(made_up):
 
 
 def test_many_runs_are_drawn_as_areas(made_up):
-    runs = 4_000
+    runs = 5_000
     page = report_page(made_up({"encoder": [1.0, 2.0] * (runs // 2), FRAME: [2.0, 3.0] * (runs // 2)}))
     assert "<title>run " not in page and len(page) < 5_000_000
 
