@@ -27,7 +27,8 @@ def check_libraries() -> None:
         packages = " ".join(f"python3-{name}" for name in missing)
         raise ImportError(
             f"an HTML page needs {' and '.join(missing)}: pip install {' '.join(missing)}, "
-            f"or apt install {packages}"
+            f"or apt install {packages}",
+            name=missing[0],
         )
 
 
