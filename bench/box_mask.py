@@ -10,15 +10,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from evitsam_ros.bundle import open_bundle
-from evitsam_ros.profiler.cpu import cases_of
+from evitsam_ros.profiler.interleaving import Contender, interleave
 from evitsam_ros.profiler.macs import graph_work
+from evitsam_ros.profiler.measurements import MORE, Figure, Part, ratio_of
+from evitsam_ros.profiler.network_inputs import cases_of
+from evitsam_ros.profiler.networks import PRODUCT
 
-from .box_rival import ENCODER, MASK
+from .box_contender import ENCODER, MASK
 from .cache import cached_bundle
-from .figures import MORE, Figure, Part, ratio_of
-from .networks import PRODUCT
 from .settings import Settings
-from .turns import Rival, take_turns
 
 MODEL = "efficientvit_sam_l0"
 
@@ -36,10 +36,10 @@ def box_mask(settings: Settings) -> Part:
     (_, inputs), *_ = cases_of(bundle)["encoder"]
     work = graph_work(bundle.networks["encoder"], inputs)
     with (
-        Rival("bench.box_rival", "ours", str(folder)) as ours,
-        Rival("bench.box_rival", "reference", str(folder)) as theirs,
+        Contender("bench.box_contender", "ours", str(folder)) as ours,
+        Contender("bench.box_contender", "reference", str(folder)) as theirs,
     ):
-        times, rates = take_turns([ours, theirs], [MASK, ENCODER], settings.l0)
+        times, rates = interleave([ours, theirs], [MASK, ENCODER], settings.l0)
         facts = [ours.facts, theirs.facts]
     floor = [work.macs / rate for rate in rates] if work else []
     part = Part()

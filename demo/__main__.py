@@ -18,10 +18,10 @@ from .client import Answer, Client
 from .processes import NodeProcess
 
 OUT = Path("out/demo")
-#: Photographs of scikit-image: the astronaut (Eileen Collins, NASA), and what to point at in it.
-SOURCE, SIZE = "skimage:astronaut", 512
+#: Photographs of demo/pictures: the astronaut (Eileen Collins, NASA), and what to point at in it.
+SOURCE, SIZE = "example:astronaut", 512
 POINT, BOX = (225.0, 120.0), (28.0, 4.0, 370.0, 508.0)
-EVERYTHING_SOURCE = "skimage:coffee"
+EVERYTHING_SOURCE = "example:coffee"
 #: Seconds to wait for anything: far more than a busy machine takes, so that a fault ends the demo.
 LIMIT = 200.0
 

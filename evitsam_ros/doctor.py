@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shutil
 import subprocess
-import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -99,33 +97,34 @@ def findings() -> list[Finding]:
             _package("pynvml", "nvidia-ml-py"),
             "pip install nvidia-ml-py (a GPU's power and clocks in 'evitsam profile')",
         ),
+        Finding("Jinja", _package("jinja2"), "pip install jinja2 (HTML pages of 'evitsam profile')"),
+        Finding("matplotlib", _package("matplotlib"), "pip install matplotlib (charts of the HTML pages)"),
+        Finding("argcomplete", _package("argcomplete"), "pip install argcomplete (shell completion)"),
         Finding("GPU", _gpu(), "none needed: the CPU works"),
         Finding(
             "bundles",
             ", ".join(sorted(bundles)) or None,
-            "evitsam export MODEL --checkpoint F --out DIR",
+            "evitsam export --model NAME --checkpoint FILE --out FOLDER",
             needed=True,
         ),
     ]
 
 
-def main(*, as_json: bool = False) -> int:
-    """Print the findings.
+def is_ready(found: list[Finding]) -> bool:
+    """Return whether the main job (camera in, masks out) can run."""
+    return all(item.found for item in found if item.needed)
 
-    Returns:
-        The exit code: 0 if everything that is needed was found, else 1.
-    """
-    found = findings()
-    ready = all(item.found for item in found if item.needed)
-    if as_json:
-        print(json.dumps({"ready": ready, "findings": [asdict(item) for item in found]}, indent=2))
-        return 0 if ready else 1
+
+def as_dict(found: list[Finding]) -> dict[str, object]:
+    """Return the findings for JSON."""
+    return {"ready": is_ready(found), "findings": [asdict(item) for item in found]}
+
+
+def as_text(found: list[Finding]) -> str:
+    """Return the findings as a table, one line each."""
+    lines = []
     for item in found:
         mark = "ok  " if item.found else ("MISSING" if item.needed else "-   ")
-        print(f"{mark:8}{item.name:15}{item.found or item.remedy}")
-    print("ready: camera in, masks out" if ready else "not ready: see MISSING above")
-    return 0 if ready else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        lines.append(f"{mark:8}{item.name:15}{item.found or item.remedy}")
+    lines.append("ready: camera in, masks out" if is_ready(found) else "not ready: see MISSING above")
+    return "\n".join(lines)

@@ -3,8 +3,8 @@
 
 import pytest
 
-from bench.figures import LESS, MORE, Figure, Part, Ratio, ratio_of
 from bench.goals import GOALS, verdicts
+from evitsam_ros.profiler.measurements import LESS, MORE, Figure, Part, Ratio, ratio_of
 
 
 def test_a_ratio_is_of_the_turns_and_not_of_the_medians():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is measured: figures with their floors, and ratios of figures that took turns."""
+"""The values of a report: figures with their floors, and ratios of figures that were measured in turns."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def times_floor(figure: Figure) -> Ratio:
 
 @dataclass
 class Part:
-    """What one part of the benchmark found."""
+    """The figures of one part of a report, as of all networks or of everything mode."""
 
     figures: list[Figure] = field(default_factory=list)
     ratios: list[Ratio] = field(default_factory=list)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rivals in processes of their own."""
+"""Contenders in processes of their own."""
 
 import sys
 import textwrap
 
 import pytest
 
-from bench.turns import Rival, take_turns
+from evitsam_ros.profiler.interleaving import Contender, interleave
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def sleeper(tmp_path, monkeypatch) -> str:
     (tmp_path / "sleeper.py").write_text(
         textwrap.dedent("""
         import sys, time
-        from bench.turns import own_stdout, serve
+        from evitsam_ros.profiler.interleaving import own_stdout, serve
 
         answers = own_stdout()
         print("a library says hello")
@@ -28,16 +28,16 @@ def sleeper(tmp_path, monkeypatch) -> str:
     return "sleeper"
 
 
-def test_times_are_the_rivals_own_and_belong_to_the_turns(sleeper):
-    with Rival(sleeper, "1") as one, Rival(sleeper, "2") as two:
-        assert one.facts == {"factor": 1.0} and two.ways == ["short"]
-        times, rates = take_turns([one, two], ["short", "long"], turns=3, warmup=1)
+def test_times_are_their_own_and_belong_to_the_turns(sleeper):
+    with Contender(sleeper, "1") as one, Contender(sleeper, "2") as two:
+        assert one.facts == {"factor": 1.0} and two.variants == ["short"]
+        times, rates = interleave([one, two], ["short", "long"], turns=3, warmup=1)
     assert set(times) == {(0, "short"), (0, "long"), (1, "short")}
     assert all(len(taken) == 3 for taken in times.values()) and len(rates) == 3
     assert min(times[0, "short"]) >= 0.1 and min(times[0, "long"]) >= 0.3
     assert min(times[1, "short"]) >= 0.2 and min(rates) > 0
 
 
-def test_a_rival_that_cannot_start_is_an_error_that_names_it():
-    with pytest.raises(RuntimeError, match=r"bench\.network_rival onnxruntime no_such_model"):
-        Rival("bench.network_rival", "onnxruntime", "no_such_model")
+def test_a_contender_that_cannot_start_is_an_error_that_names_it():
+    with pytest.raises(RuntimeError, match=r"network_contender onnxruntime no_such_model 0"):
+        Contender("evitsam_ros.profiler.network_contender", "onnxruntime", "no_such_model", "0")

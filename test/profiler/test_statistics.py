@@ -3,7 +3,7 @@
 
 import pytest
 
-from evitsam_ros.profiler.figures import best, jitter, summary
+from evitsam_ros.profiler.statistics import best, jitter, summary
 
 
 def test_percentiles_of_0_to_100():

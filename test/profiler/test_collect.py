@@ -7,9 +7,9 @@ import pytest
 
 from evitsam_ros.backends.device_clock import DeviceSpan
 from evitsam_ros.profiler.ceilings import Ceilings
-from evitsam_ros.profiler.gather import stages_of, stages_on_device
+from evitsam_ros.profiler.collect import stages_of, stages_on_device
+from evitsam_ros.profiler.inputs import open_pictures
 from evitsam_ros.profiler.macs import Work
-from evitsam_ros.profiler.pictures import open_pictures
 from evitsam_ros.profiler.spans import DEVICE, HOST, Span
 from evitsam_ros.profiler.stages import (
     AGAIN,

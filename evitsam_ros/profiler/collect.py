@@ -1,22 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From what was recorded to the parts of a report."""
+"""Collect what was recorded into a report."""
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import Any
 
 from ..backends.base import CPU
 from ..bundle import DESCRIPTION, sha256
 from .ceilings import Ceilings
-from .figures import best
 from .floors import floor_ms
+from .machine import machine_facts, made_by
 from .macs import Work
-from .report import Ceiling, Stage
+from .report import Ceiling, Report, Stage
+from .sensors import Watch
 from .spans import DEVICE, HOST, Span, samples_of
 from .stages import DECODER, ENCODER, FRAME, RESIZE, REST, STAGES, RecordingSegmenter
+from .statistics import best
 
 #: Networks that the stages of these names wait for; a stage that waits for none runs on the host.
 NETWORKS_OF = {"encoder": {"encoder"}, "proposals": {"proposals"}, "decoder": {"decoder", "foveal_decoder"}}
+
+
+def report_of(command: str, watch: Watch, **content: Any) -> Report:
+    """Return a report of now and of this machine.
+
+    Args:
+        command: repeats it.
+        watch: watched the machine meanwhile.
+        content: the other fields of the report.
+    """
+    date = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return Report(command, date, made_by(), machine_facts(), watch.facts(), **content)
 
 
 def stages_of(
