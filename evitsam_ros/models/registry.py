@@ -92,6 +92,10 @@ def create_model(
 
 def _encoder(spec: ModelSpec) -> torch.nn.Module:
     size = spec.name.removeprefix(spec.family).lstrip("_")
+    if spec.family == "sam":
+        from .sam_vit import SamVit
+
+        return SamVit(size)
     if spec.family == "lite_sam":
         return LiteViT(size or "x1")
     from .efficientvit import build_encoder
@@ -124,7 +128,8 @@ def _backbone_encoder(
 
 
 def _decoder_mlp(spec: ModelSpec) -> int:
-    return 2048 if spec.family == "efficientvit_sam" else LITE_SAM_DECODER_MLP
+    stock = spec.family == "efficientvit_sam" or spec.is_sam_family
+    return 2048 if stock else LITE_SAM_DECODER_MLP
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:

@@ -39,7 +39,7 @@ class Sam(nn.Module):
         self.spec = spec
         self.image_encoder = image_encoder
         self.prompt_encoder = PromptEncoder(spec.prompt_size, spec.embedding[1:])
-        self.mask_decoder = MaskDecoder(mlp=decoder_mlp)
+        self.mask_decoder = MaskDecoder(mlp=decoder_mlp, eps=spec.decoder_eps)
         self.auto_ppn = auto_ppn
         self.box_prior = BoxPrior() if box_prior else None
 
