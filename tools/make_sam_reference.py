@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Record what the official code of SAM's family computes, for test/models/test_sam_family_parity.py.
 
-``python -m tools.make_sam_reference NAME CHECKOUT``: a name of the registry and a checkout of its project, see
-:data:`PROJECTS`. The weights are drawn by test/models/deterministic.py from the names in the official state
-dict. Only numbers are kept: names and shapes, and samples of the embedding, of logits and of IoU.
+``python -m tools.make_sam_reference NAME CHECKOUT``: a name of the registry and a checkout of its project,
+see :data:`PROJECTS`. The weights are drawn by test/models/deterministic.py from the names in the official
+state dict. Only numbers are kept: names and shapes, and samples of the embedding, of logits and of IoU.
 """
 
 from __future__ import annotations
@@ -23,12 +23,16 @@ from test.models.deterministic import weights
 from test.models.make_reference import record
 
 DATA = Path(__file__).parent.parent / "test" / "models" / "data"
-#: By registry name: project on GitHub, folder in it, package, and the function of ``build_sam`` that builds it.
+#: By registry name: project on GitHub, folder in it, package, and the function of its ``build_sam``.
 PROJECTS = {
     "sam_vit_b": ("facebookresearch/segment-anything", ".", "segment_anything", "build_sam_vit_b"),
     "sam_vit_l": ("facebookresearch/segment-anything", ".", "segment_anything", "build_sam_vit_l"),
     "sam_vit_h": ("facebookresearch/segment-anything", ".", "segment_anything", "build_sam_vit_h"),
+    "mobile_sam": ("ChaoningZhang/MobileSAM", ".", "mobile_sam", "build_sam_vit_t"),
+    "tiny_sam": ("xinghaochen/TinySAM", ".", "tinysam", "build_sam_vit_t"),
 }
+#: Arguments with which a mask decoder gives one mask or three, where they are not SAM's.
+OUTPUTS = {"tiny_sam": {3: {}}}
 #: Of these, names and shapes only: they take minutes on a CPU, and the code is that of the small one.
 LARGE = ("sam_vit_l", "sam_vit_h")
 
@@ -72,7 +76,7 @@ def main(name: str, checkout: str) -> None:
     if name not in LARGE:
         model.load_state_dict(weights(shapes))
         model.train().eval()  # TinyViT caches its biases here
-        numbers = record(model, 1024, heads=True)
+        numbers = record(model, 1024, heads=True, outputs=OUTPUTS.get(name))
     keys = np.array(sorted(f"{key} {shape}" for key, shape in shapes.items()))
     np.savez_compressed(DATA / f"official_{name}.npz", keys=keys, **numbers)
     print(name, len(keys), {key: value.shape for key, value in numbers.items()})

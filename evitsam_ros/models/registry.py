@@ -12,6 +12,7 @@ from torch import Tensor
 from .auto_ppn import AutoPPN
 from .lite_vit import LiteViT
 from .sam import Sam
+from .sam_family import our_state, sam_encoder
 from .specs import ModelSpec, model_spec
 
 #: Hidden width of the two-way transformer's MLP that the published 4.2 M of Lite-SAM imply.
@@ -81,6 +82,7 @@ def create_model(
         encoder = _encoder(spec)
     model = Sam(spec, encoder, decoder_mlp or hidden, proposals, prior)
     if checkpoint is not None:
+        state = our_state(encoder, state)
         added = ["auto_ppn."] * bool(auto_ppn) + ["box_prior."] * bool(box_prior)
         added += ["image_encoder.top_down."] * bool(top_down)
         for prefix in added:
@@ -92,10 +94,8 @@ def create_model(
 
 def _encoder(spec: ModelSpec) -> torch.nn.Module:
     size = spec.name.removeprefix(spec.family).lstrip("_")
-    if spec.family == "sam":
-        from .sam_vit import SamVit
-
-        return SamVit(size)
+    if spec.is_sam_family:
+        return sam_encoder(spec)
     if spec.family == "lite_sam":
         return LiteViT(size or "x1")
     from .efficientvit import build_encoder

@@ -9,7 +9,7 @@ from .layers import LayerNorm2d
 
 
 def sam_neck(inputs: int, outputs: int = 256) -> nn.Sequential:
-    """Build the neck: ``(B, inputs, h, w)`` -> ``(B, outputs, h, w)``, keys as in the official checkpoints."""
+    """Build the neck with its official keys: ``(B, inputs, h, w)`` -> ``(B, outputs, h, w)``."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 1, bias=False),
         LayerNorm2d(outputs, eps=1e-6),

@@ -126,15 +126,18 @@ class PatchEmbedding(nn.Module):
 class SamVit(nn.Module):
     """``(B, 3, 1024, 1024)`` normalised float32 RGB -> ``(B, 256, 64, 64)``.
 
+    Args:
+        size: a name of :data:`SIZES`, or another size.
+
     Raises:
-        ValueError: the size is none of SAM's.
+        ValueError: the name is none of these.
     """
 
-    def __init__(self, size: str) -> None:
+    def __init__(self, size: str | VitSize) -> None:
         super().__init__()
-        if size not in SIZES:
+        if isinstance(size, str) and size not in SIZES:
             raise ValueError(f"SAM's ViT has no size {size!r}; expected one of {sorted(SIZES)}")
-        shape = SIZES[size]
+        shape = SIZES[size] if isinstance(size, str) else size
         self.patch_embed = PatchEmbedding(shape.width)
         self.pos_embed = nn.Parameter(torch.zeros(1, GRID, GRID, shape.width))
         self.blocks = nn.ModuleList(
@@ -147,3 +150,11 @@ class SamVit(nn.Module):
         for block in self.blocks:
             x = block(x)
         return self.neck(x.permute(0, 3, 1, 2))
+
+    def fold_(self) -> SamVit:
+        """Turn this encoder into its deployed form in place and return it (evaluation mode only)."""
+        from .deployed_sam_vit import DeployedAttention
+
+        for block in self.blocks:
+            block.attn = DeployedAttention(block.attn)
+        return self

@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 MEAN = (123.675 / 255, 116.28 / 255, 103.53 / 255)
 STD = (58.395 / 255, 57.12 / 255, 57.375 / 255)
 #: SAM, and the families that keep its frame of 1024 pixels and the numbers of its heads.
-SAM_FAMILIES = ("sam",)
+SAM_FAMILIES = ("sam", "mobile_sam", "tiny_sam")
 APACHE = "Apache-2.0"
+#: ``timm`` names of backbones whose layers are those of official image encoders.
+TINY_VIT = "tiny_vit_5m_224"
 #: Before the ``timm`` name of a backbone: the name of the model around it.
 TIMM_PREFIX = "timm_sam_"
 
@@ -58,7 +60,7 @@ class ModelSpec:
     def scales(self) -> bool:
         """Whether embedding and masks grow with the image.
 
-        EfficientViT-SAM's neck gives 64 x 64 always, and SAM's ViT has a position for each of 64 x 64 patches.
+        EfficientViT-SAM's neck gives 64 x 64 always; SAM's ViT has a position for each of 64 x 64 patches.
         """
         return self.family not in ("efficientvit_sam", "sam")
 
@@ -170,9 +172,11 @@ SPECS: dict[str, ModelSpec] = {
         _efficientvit_sam("l2", 512, 61.33, 68.4),
         _efficientvit_sam("xl0", 1024, 116.96, 184.5),
         _efficientvit_sam("xl1", 1024, 203.35, 321.2),
-        _sam_family("sam_vit_b", "sam", 93.74, 371.0),
-        _sam_family("sam_vit_l", "sam", 312.34, 1300.0),
-        _sam_family("sam_vit_h", "sam", 641.09, 2700.0),
+        _sam_family("sam_vit_b", "sam", 93.74, 487.0),
+        _sam_family("sam_vit_l", "sam", 312.34, 1491.0),
+        _sam_family("sam_vit_h", "sam", 641.09, 2976.0),
+        _sam_family("mobile_sam", "mobile_sam", 9.81, 38.8, TINY_VIT),
+        _sam_family("tiny_sam", "tiny_sam", 9.81, 38.8, TINY_VIT),
         _lite_sam("lite_sam", 1.16 + _LITE_SAM_HEADS, 10.9),
         _lite_sam("lite_sam_x2", 2.19 + _LITE_SAM_HEADS, 22.3),
         _lite_sam("lite_sam_x3", 3.63 + _LITE_SAM_HEADS, 38.0),

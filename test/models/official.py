@@ -47,6 +47,9 @@ def check_heads(model, embedding: torch.Tensor, reference: dict[str, np.ndarray]
         )
         for masks, tokens in ((1, slice(0, 1)), (3, slice(1, None))):
             key = f"{kind}_{masks}"
+            if f"{key}_iou" not in reference:  # TinySAM's code gives three masks only
+                assert masks == 1
+                continue
             found = difference(sample(logits[:, tokens]), reference[f"{key}_logits"], reference[f"{key}_std"])
             assert found < TOLERANCE, key
             np.testing.assert_allclose(iou[0, tokens].numpy(), reference[f"{key}_iou"], rtol=1e-4, atol=1e-5)
