@@ -20,7 +20,7 @@ import torch
 
 from evitsam_ros.models.timm_backbone import import_timm
 from test.models.deterministic import weights
-from test.models.make_reference import record
+from test.models.make_reference import Absent, record
 
 DATA = Path(__file__).parent.parent / "test" / "models" / "data"
 #: By registry name: project on GitHub, folder in it, package, and the function of its ``build_sam``.
@@ -30,9 +30,21 @@ PROJECTS = {
     "sam_vit_h": ("facebookresearch/segment-anything", ".", "segment_anything", "build_sam_vit_h"),
     "mobile_sam": ("ChaoningZhang/MobileSAM", ".", "mobile_sam", "build_sam_vit_t"),
     "tiny_sam": ("xinghaochen/TinySAM", ".", "tinysam", "build_sam_vit_t"),
+    "repvit_sam": ("THU-MIG/RepViT", "sam", "repvit_sam", "build_sam_repvit"),
+    "edge_sam": ("chongzhou96/EdgeSAM", ".", "edge_sam", "build_edge_sam"),
 }
 #: Arguments with which a mask decoder gives one mask or three, where they are not SAM's.
-OUTPUTS = {"tiny_sam": {3: {}}}
+OUTPUTS = {
+    "tiny_sam": {3: {}},
+    "edge_sam": {1: {"num_multimask_outputs": 1}, 3: {"num_multimask_outputs": 3}},
+}
+#: What a project imports for parts that are not built here.
+ABSENT = {
+    "edge_sam": (
+        *("mmdet", "mmdet.models", "mmdet.models.dense_heads", "mmdet.models.necks", "mmengine"),
+        *("projects", "projects.EfficientDet", "loralib", "yacs", "yacs.config"),
+    )
+}
 #: Of these, names and shapes only: they take minutes on a CPU, and the code is that of the small one.
 LARGE = ("sam_vit_l", "sam_vit_h")
 
@@ -55,6 +67,8 @@ def import_builders(folder: Path, package: str) -> types.ModuleType:
     stub("timm.models.layers", DropPath=DropPath, to_2tuple=to_2tuple, trunc_normal_=trunc_normal_)
     sys.modules["timm.models.layers"].SqueezeExcite = SqueezeExcite
     stub("timm.models.registry", register_model=register_model)
+    for name in ABSENT.get(package, ()):
+        sys.modules[name] = Absent(name)
     stub(package, __path__=[str(folder / package)])
     return importlib.import_module(f"{package}.build_sam")
 

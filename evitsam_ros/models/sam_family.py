@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from .specs import ModelSpec
 
 ENCODER = "image_encoder."
+#: Parts of some of EdgeSAM's checkpoints: its region proposals, which nothing here uses.
+UNUSED_PARTS = ("rpn_head.", "fpn.")
 _log = logging.getLogger(__name__)
 
 
@@ -19,6 +21,10 @@ def sam_encoder(spec: ModelSpec) -> nn.Module:
         from .sam_vit import SamVit
 
         return SamVit(spec.name.removeprefix("sam_"))
+    if spec.family in ("repvit_sam", "edge_sam"):
+        from .repvit import RepVitEncoder
+
+        return RepVitEncoder(spec.backbone, pyramid=spec.family == "edge_sam")
     from .tiny_vit import TinyVitEncoder
 
     return TinyVitEncoder(spec.backbone)
@@ -36,6 +42,8 @@ def our_state(encoder: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]
     for name, tensor in state.items():
         inner = name.removeprefix(ENCODER)
         translated = encoder.our_name(inner) if inner != name else inner
+        if name.startswith(UNUSED_PARTS):
+            translated = None
         if translated is None:
             unused.append(name)
         else:

@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 MEAN = (123.675 / 255, 116.28 / 255, 103.53 / 255)
 STD = (58.395 / 255, 57.12 / 255, 57.375 / 255)
 #: SAM, and the families that keep its frame of 1024 pixels and the numbers of its heads.
-SAM_FAMILIES = ("sam", "mobile_sam", "tiny_sam")
+SAM_FAMILIES = ("sam", "mobile_sam", "tiny_sam", "repvit_sam", "edge_sam")
 APACHE = "Apache-2.0"
 #: ``timm`` names of backbones whose layers are those of official image encoders.
 TINY_VIT = "tiny_vit_5m_224"
+#: The licence of EdgeSAM's code and weights.
+S_LAB = "S-Lab-1.0 (non-commercial)"
 #: Before the ``timm`` name of a backbone: the name of the model around it.
 TIMM_PREFIX = "timm_sam_"
 
@@ -177,6 +179,8 @@ SPECS: dict[str, ModelSpec] = {
         _sam_family("sam_vit_h", "sam", 641.09, 2976.0),
         _sam_family("mobile_sam", "mobile_sam", 9.81, 38.8, TINY_VIT),
         _sam_family("tiny_sam", "tiny_sam", 9.81, 38.8, TINY_VIT),
+        _sam_family("repvit_sam", "repvit_sam", 27.22, 113.3, "repvit_m2_3"),
+        _sam_family("edge_sam", "edge_sam", 9.58, 20.0, "repvit_m1", S_LAB),
         _lite_sam("lite_sam", 1.16 + _LITE_SAM_HEADS, 10.9),
         _lite_sam("lite_sam_x2", 2.19 + _LITE_SAM_HEADS, 22.3),
         _lite_sam("lite_sam_x3", 3.63 + _LITE_SAM_HEADS, 38.0),

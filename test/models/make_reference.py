@@ -19,7 +19,7 @@ DATA = Path(__file__).parent / "data"
 SIZES = {"l0": 512, "l1": 512, "l2": 512, "xl0": 1024, "xl1": 1024}
 
 
-class _Absent(types.ModuleType):
+class Absent(types.ModuleType):
     """Stands for an import that the networks do not need."""
 
     __all__ = ()
@@ -43,9 +43,9 @@ def import_official(checkout: Path):
         *("efficientvit.apps.trainer.run_config", "efficientvit.models.nn.triton_rms_norm"),
     )
     for name in absent:
-        sys.modules[name] = _Absent(name)
+        sys.modules[name] = Absent(name)
         parent, _, child = name.rpartition(".")
-        if parent in sys.modules and isinstance(sys.modules[parent], _Absent):
+        if parent in sys.modules and isinstance(sys.modules[parent], Absent):
             setattr(sys.modules[parent], child, sys.modules[name])
     package = types.ModuleType("efficientvit.models.efficientvit")
     package.__path__ = [str(checkout / "efficientvit/models/efficientvit")]

@@ -2,10 +2,12 @@
 """The deployed forms of the encoders of SAM's family compute what the plain ones do."""
 
 import copy
+from functools import partial
 
 import pytest
 import torch
 
+from evitsam_ros.models.repvit import RepVitEncoder
 from evitsam_ros.models.sam_vit import SamVit, VitSize
 from evitsam_ros.models.tiny_vit import TinyVitEncoder
 
@@ -22,7 +24,12 @@ def small_vit() -> SamVit:
 
 
 #: Encoders and the side of an image that makes no map a multiple of its windows.
-ENCODERS = {"sam_vit": (small_vit, 1024), "tiny_vit": (TinyVitEncoder, 320)}
+ENCODERS = {
+    "sam_vit": (small_vit, 1024),
+    "tiny_vit": (TinyVitEncoder, 160),
+    "repvit": (partial(RepVitEncoder, "repvit_m1", pyramid=False), 160),
+    "edge": (partial(RepVitEncoder, "repvit_m1", pyramid=True), 160),
+}
 
 
 @pytest.mark.parametrize("name", ENCODERS)

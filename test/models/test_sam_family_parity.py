@@ -42,6 +42,21 @@ def test_large_models_have_the_official_keys_and_shapes(name):
     assert ours == shapes_of(reference_of(name))
 
 
+def test_what_nothing_uses_is_named_and_left_out(tmp_path, caplog):
+    """MobileSAM's classifier and EdgeSAM's region proposals; any other name is an error."""
+    unused = {"mobile_sam": "image_encoder.norm_head.weight", "edge_sam": "rpn_head.rpn_cls.weight"}
+    path = tmp_path / "official.pt"
+    for name, key in unused.items():
+        state = create_model(name).state_dict()
+        torch.save({**state, key: torch.ones(3)}, path)
+        with caplog.at_level("INFO"):
+            create_model(name, path)
+        assert key in caplog.text
+        torch.save({**state, f"image_encoder.extra.{key}": torch.ones(3)}, path)
+        with pytest.raises(ValueError, match=rf"official\.pt is not one of {name}: .*image_encoder\.extra"):
+            create_model(name, path)
+
+
 @pytest.mark.parametrize("name", FAMILY)
 def test_norms_have_the_official_epsilons(name):
     """1e-6 in the ViT, the neck and the decoder's upscaling, torch's own 1e-5 everywhere else."""
