@@ -50,6 +50,8 @@ class FovealDecoder(nn.Module):
         position = torch.cat([flatten_image(grid(height // s, width // s)) for s in self.strides], dim=1)
         position = position.to(sam.prompt_encoder.no_mask_embed.weight.dtype)
         self.register_buffer("position", position, persistent=False)
+        areas = torch.cat([torch.full(((height // s) * (width // s),), float(s * s)) for s in self.strides])
+        self.register_buffer("areas", areas, persistent=False)
 
     def forward(
         self,
@@ -78,7 +80,8 @@ class FovealDecoder(nn.Module):
         tokens = final_tokens(decoder.transformer, tokens, token_pe, image + position, image, FoldedAttention)
         upscaled = decoder.upscaled_rows(image, self._high_res_of(cells, high_res))
         masks = three_masks(decoder, tokens) @ upscaled.transpose(1, 2)
-        return masks, decoder.iou_prediction_head(tokens[:, 0])[:, 1:]
+        iou = decoder.iou_prediction_head(tokens[:, 0])[:, 1:]
+        return masks, self.sam.rate(masks, iou, self.areas[cells])
 
     def _levels(self, image: Tensor) -> list[Tensor]:
         """Rows of cells ``(1, h / s * w / s, C)`` of every stride s."""

@@ -99,6 +99,29 @@ class Sam(nn.Module):
         prior = self.box_prior(places, labels, (4 * height, 4 * width))
         return logits + prior[:, -int(logits.shape[1]) :]  # a plain integer: no shape tensor in the graph
 
+    def rate(self, logits: Tensor, iou: Tensor, areas: Tensor | None = None) -> Tensor:
+        """Rate masks for a robot: by predicted IoU, or by stability where the model does not predict it.
+
+        Stability is the IoU between the masks cut at +1 and at -1, as SAM's mask generator has it.
+
+        Args:
+            logits: ``(B, M, ...)`` of the masks.
+            iou: ``(B, M)`` predicted.
+            areas: ``(B, K)`` of the cells whose logits ``(B, M, 16 * K)`` are; None: all logits are alike.
+
+        Returns:
+            ``(B, M)`` in 0..1.
+        """
+        if self.spec.rates_itself:
+            return iou
+        inner, outer = ((logits > offset).to(iou.dtype).flatten(2) for offset in (1.0, -1.0))
+        if areas is None:
+            inner, outer = inner.sum(2), outer.sum(2)
+        else:
+            areas = areas.to(iou.dtype).repeat_interleave(16, dim=1)[..., None]
+            inner, outer = (inner @ areas)[..., 0], (outer @ areas)[..., 0]
+        return inner / outer.clamp(min=1)
+
     def deploy(self) -> Sam:
         """A copy with everything foldable folded: the same outputs in evaluation mode, fewer operations."""
         deployed = copy.deepcopy(self).eval()

@@ -146,6 +146,9 @@ class SamVit(nn.Module):
         self.neck = sam_neck(shape.width)
 
     def forward(self, image: Tensor) -> Tensor:
+        sides = tuple(int(side) for side in image.shape[2:])
+        if sides != (GRID * PATCH, GRID * PATCH):
+            raise ValueError(f"SAM's ViT takes images of {GRID * PATCH} x {GRID * PATCH} pixels, not {sides}")
         x = self.patch_embed(image) + self.pos_embed
         for block in self.blocks:
             x = block(x)

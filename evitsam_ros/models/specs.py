@@ -40,6 +40,7 @@ class ModelSpec:
             strides 4 and 8; empty where there are none.
         decoder_eps: epsilon of the layer norms of the decoder's transformer.
         licence: of the published weights, or of ours.
+        rates_itself: whether the decoder predicts the IoU of its masks; else their stability stands for it.
     """
 
     name: str
@@ -57,6 +58,7 @@ class ModelSpec:
     high_res: tuple[tuple[int, int, int], ...] = ()
     decoder_eps: float = 1e-6
     licence: str = APACHE
+    rates_itself: bool = True
 
     @property
     def scales(self) -> bool:
@@ -70,6 +72,11 @@ class ModelSpec:
     def is_sam_family(self) -> bool:
         """Whether this is SAM, or a model that replaces SAM's image encoder alone."""
         return self.family in SAM_FAMILIES
+
+    @property
+    def is_official(self) -> bool:
+        """Whether others published weights of this model, under :attr:`licence`."""
+        return self.is_sam_family or self.family == "efficientvit_sam"
 
     def at(self, image_size: int) -> ModelSpec:
         """The same model for another input size; the same weights fit.
@@ -132,6 +139,7 @@ def _sam_family(
         backbone=backbone,
         decoder_eps=1e-5,
         licence=licence,
+        rates_itself=family != "edge_sam",  # EdgeSAM's IoU head is not trained
     )
 
 

@@ -17,18 +17,27 @@ from evitsam_ros.backends import BackendError, open_runtime
 from evitsam_ros.bundle import HIGH_RES, BundleError, open_bundle, sha256
 from evitsam_ros.bundle_folder import replace_bundle
 from evitsam_ros.export import export_bundle
-from evitsam_ros.models import create_model
+from evitsam_ros.models import create_model, model_spec
 from evitsam_ros.models.decoder_rewrites import DeployedDecoder
 from evitsam_ros.models.foveal_decoder import FovealDecoder
+from evitsam_ros.models.sam import Sam
 from evitsam_ros.segment import Prompt, Segmenter
+from evitsam_ros.segment.everything import Thresholds
 from test.conftest import lively
+from test.models.small_vit import small_vit
+
+#: SAM's ViT-B is small here; MobileSAM and EdgeSAM have all kinds of layers of the others of the family.
+MODELS = ["lite_sam", "efficientvit_sam_l0", "efficientnet_sam_lite0", "sam_vit_b", "mobile_sam", "edge_sam"]
 
 
-@pytest.fixture(scope="module", params=["lite_sam", "efficientvit_sam_l0", "efficientnet_sam_lite0"])
+@pytest.fixture(scope="module", params=MODELS)
 def exported(request, tmp_path_factory):
     torch.manual_seed(0)
-    # The shipped Lite-SAM has a box prior, official checkpoints have none.
-    model = lively(create_model(request.param, box_prior=request.param == "lite_sam"))
+    if request.param == "sam_vit_b":
+        model = lively(Sam(model_spec("sam_vit_b"), small_vit()))
+    else:
+        # The shipped Lite-SAM has a box prior, official checkpoints have none.
+        model = lively(create_model(request.param, box_prior=request.param == "lite_sam"))
     folder = tmp_path_factory.mktemp("exported") / request.param
     return model, open_bundle(export_bundle(model, folder))
 
@@ -121,6 +130,29 @@ def test_weights_of_both_decoders_are_stored_once(exported):
     # Beside it the positions of all strides, which the decoder has of the finest only.
     assert shared.stat().st_size < 1.25 * large
     assert {p.key: p.value for p in decoder.metadata_props} == {"weights_sha256": sha256(shared)}
+
+
+def test_sam_family_segments_on_every_cpu_runtime(exported, photograph):
+    """A box, and everything mode by a grid, whole and foveal."""
+    model, bundle = exported
+    if not model.spec.is_sam_family:
+        pytest.skip("other tests segment with these")
+    assert bundle.has_foveal and not bundle.has_proposals
+    drawn, found = {}, {}
+    none = Thresholds(score=-np.inf, stability=0.0, nms=1.0)
+    for backend in ("onnxruntime", "openvino"):
+        segmenter = Segmenter.open(bundle.folder, backend)
+        embedding = segmenter.embed(photograph)
+        drawn[backend] = segmenter.decode(embedding, [Prompt(box=(100, 30, 300, 400))]).logits
+        foveal = segmenter.everything(embedding, 16, none, look_again=False)
+        grid = segmenter.everything(embedding, thresholds=none, grid=2)
+        assert grid.logits.shape[1:] == foveal.logits.shape[1:] == bundle.mask_size
+        found[backend] = len(foveal), len(grid)
+        assert min(found[backend]) > 0
+        segmenter.close()
+    assert found["onnxruntime"] == found["openvino"]
+    scale = drawn["onnxruntime"].std()
+    assert np.abs(drawn["openvino"] - drawn["onnxruntime"]).max() < 1e-2 * scale
 
 
 @pytest.mark.parametrize("storage", ["fp32", "fp16"])

@@ -8,20 +8,10 @@ import pytest
 import torch
 
 from evitsam_ros.models.repvit import RepVitEncoder
-from evitsam_ros.models.sam_vit import SamVit, VitSize
 from evitsam_ros.models.tiny_vit import TinyVitEncoder
 
 from ..conftest import lively
-
-
-def small_vit() -> SamVit:
-    """A ViT with a block of windows and a global one, whose positions matter."""
-    vit = SamVit(VitSize(64, 2, 2, (1,)))
-    for name, parameter in vit.named_parameters():
-        if "pos" in name:
-            torch.nn.init.normal_(parameter)
-    return vit
-
+from .small_vit import small_vit
 
 #: Encoders and the side of an image that makes no map a multiple of its windows.
 ENCODERS = {
