@@ -50,7 +50,8 @@ class FovealDecoder(nn.Module):
         position = torch.cat([flatten_image(grid(height // s, width // s)) for s in self.strides], dim=1)
         position = position.to(sam.prompt_encoder.no_mask_embed.weight.dtype)
         self.register_buffer("position", position, persistent=False)
-        areas = torch.cat([torch.full(((height // s) * (width // s),), float(s * s)) for s in self.strides])
+        shares = [(s * s / (height * width), (height // s) * (width // s)) for s in self.strides]
+        areas = torch.cat([torch.full((count,), share) for share, count in shares])
         self.register_buffer("areas", areas, persistent=False)
 
     def forward(
@@ -81,7 +82,8 @@ class FovealDecoder(nn.Module):
         upscaled = decoder.upscaled_rows(image, self._high_res_of(cells, high_res))
         masks = three_masks(decoder, tokens) @ upscaled.transpose(1, 2)
         iou = decoder.iou_prediction_head(tokens[:, 0])[:, 1:]
-        return masks, self.sam.rate(masks, iou, self.areas[cells])
+        areas = None if self.sam.spec.rates_itself else self.areas[cells]
+        return masks, self.sam.rate(masks, iou, areas)
 
     def _levels(self, image: Tensor) -> list[Tensor]:
         """Rows of cells ``(1, h / s * w / s, C)`` of every stride s."""

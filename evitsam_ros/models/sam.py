@@ -13,6 +13,10 @@ from .box_prior import BoxPrior
 from .mask_decoder import MaskDecoder
 from .prompt_encoder import PromptEncoder
 from .specs import ModelSpec
+from .static_reshape import reshape
+
+#: Less than the share of the image that one logit is.
+SMALLEST = 1e-6
 
 
 class Sam(nn.Module):
@@ -107,20 +111,27 @@ class Sam(nn.Module):
         Args:
             logits: ``(B, M, ...)`` of the masks.
             iou: ``(B, M)`` predicted.
-            areas: ``(B, K)`` of the cells whose logits ``(B, M, 16 * K)`` are; None: all logits are alike.
+            areas: ``(B, K)`` shares of the image of the cells whose logits ``(B, M, 16 * K)`` are; None: all
+                logits are alike.
 
         Returns:
             ``(B, M)`` in 0..1.
         """
         if self.spec.rates_itself:
             return iou
-        inner, outer = ((logits > offset).to(iou.dtype).flatten(2) for offset in (1.0, -1.0))
+        # Shares of the image, not numbers of logits: these would leave the range of float16.
+        inner, outer = ((logits > offset).to(iou.dtype) for offset in (1.0, -1.0))
         if areas is None:
-            inner, outer = inner.sum(2), outer.sum(2)
+            inner, outer = (part.mean(tuple(range(2, part.ndim))) for part in (inner, outer))
         else:
-            areas = areas.to(iou.dtype).repeat_interleave(16, dim=1)[..., None]
-            inner, outer = (inner @ areas)[..., 0], (outer @ areas)[..., 0]
-        return inner / outer.clamp(min=1)
+            inner, outer = (self._share(part, areas.to(iou.dtype)) for part in (inner, outer))
+        return inner / outer.clamp(min=SMALLEST)
+
+    @staticmethod
+    def _share(inside: Tensor, areas: Tensor) -> Tensor:
+        """``(B, M, 16 * K)`` 0 or 1 and ``(B, K)`` -> ``(B, M)``: the share of the image that is inside."""
+        by_cell = reshape(inside, 0, 0, -1, 16).mean(3)
+        return (by_cell @ areas[..., None])[..., 0]
 
     def deploy(self) -> Sam:
         """A copy with everything foldable folded: the same outputs in evaluation mode, fewer operations."""

@@ -24,6 +24,7 @@ from evitsam_ros.models.sam import Sam
 from evitsam_ros.segment import Prompt, Segmenter
 from evitsam_ros.segment.everything import Thresholds
 from test.conftest import lively
+from test.models.logits import with_large_logits
 from test.models.small_vit import small_vit
 
 #: SAM's ViT-B is small here; MobileSAM and EdgeSAM have all kinds of layers of the others of the family.
@@ -38,6 +39,8 @@ def exported(request, tmp_path_factory):
     else:
         # The shipped Lite-SAM has a box prior, official checkpoints have none.
         model = lively(create_model(request.param, box_prior=request.param == "lite_sam"))
+    if not model.spec.rates_itself:
+        with_large_logits(model)
     folder = tmp_path_factory.mktemp("exported") / request.param
     return model, open_bundle(export_bundle(model, folder))
 
