@@ -16,7 +16,7 @@ import yaml
 from evitsam_ros.backends import BackendError, open_runtime
 from evitsam_ros.bundle import HIGH_RES, BundleError, open_bundle, sha256
 from evitsam_ros.bundle_folder import replace_bundle
-from evitsam_ros.export import export_bundle
+from evitsam_ros.export import export, export_bundle
 from evitsam_ros.models import create_model, model_spec
 from evitsam_ros.models.decoder_rewrites import DeployedDecoder
 from evitsam_ros.models.foveal_decoder import FovealDecoder
@@ -182,6 +182,31 @@ def test_networks_read_their_weights_from_the_checkpoint(storage, tmp_path, phot
     with torch.inference_mode():
         wanted, found = model.embed(image)[0], again.embed(image)[0]
     assert float((found - wanted).abs().mean() / wanted.std()) < (1e-4 if storage == "fp32" else 1e-2)
+
+
+@pytest.mark.parametrize("name", ["mobile_sam", "edge_sam"])
+def test_bundles_of_sams_family_load_their_own_weights_again(name, tmp_path, photograph):
+    """A bundle keeps our names; the plain form in torch gives the masks of the networks."""
+    torch.manual_seed(4)
+    model = lively(create_model(name, image_size=128))
+    folder = export_bundle(model, tmp_path / name, with_weights=True)
+    again = create_model(name, folder / "model.safetensors", image_size=128)
+    for key, value in model.state_dict().items():
+        assert torch.equal(again.state_dict()[key], value), key
+    drawn = {}
+    for backend in ("torch", "onnxruntime"):
+        segmenter = Segmenter.open(folder, backend)
+        prompt = [Prompt(box=(100, 30, 300, 400))]
+        drawn[backend] = segmenter.decode(segmenter.embed(photograph), prompt, multimask=True).logits
+    assert np.abs(drawn["onnxruntime"] - drawn["torch"]).max() < 1e-2 * drawn["torch"].std()
+
+
+def test_official_checkpoints_give_bundles_their_licence(tmp_path):
+    torch.save(create_model("edge_sam").state_dict(), tmp_path / "edge_sam_3x.pth")
+    folder = export("edge_sam", tmp_path / "edge_sam_3x.pth", tmp_path / "edge_sam", image_size=128)
+    assert "non-commercial" in open_bundle(folder).description["licence"]
+    export("edge_sam", None, tmp_path / "random", image_size=128)
+    assert "licence" not in open_bundle(tmp_path / "random").description
 
 
 def test_a_changed_checkpoint_is_noticed_when_networks_read_from_it(tmp_path):
