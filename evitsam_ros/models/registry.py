@@ -47,8 +47,8 @@ def create_model(
 
     Args:
         name: a registry name, see :func:`~evitsam_ros.models.specs.list_models`.
-        checkpoint: ``.pt``/``.pth`` (never unpickled beyond tensors) or ``.safetensors``; random weights
-            without one.
+        checkpoint: ``.pt``/``.pth`` (never unpickled beyond tensors) or ``.safetensors``, with official names
+            or ours; random weights without one.
         decoder_mlp: hidden width of the decoder's MLP: 2048 in EfficientViT-SAM, 1024 in Lite-SAM (2048 lets
             Lite-SAM start from SAM's heads).
         auto_ppn: with AutoPPN or without. With one, a checkpoint that has none leaves it at random.

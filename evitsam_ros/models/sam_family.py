@@ -34,7 +34,7 @@ def our_state(encoder: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]
     """Give the tensors of a checkpoint the names that they have here.
 
     Official names of an encoder of ``timm``'s layers are translated, others stay. Tensors that nothing uses
-    are left out, and their names are logged.
+    are left out, and a warning names them.
     """
     if not hasattr(encoder, "our_name"):
         return state
@@ -49,5 +49,5 @@ def our_state(encoder: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]
         else:
             ours[name[: len(name) - len(inner)] + translated] = tensor
     if unused:
-        _log.info("the checkpoint has weights that are not used: %s", ", ".join(sorted(unused)))
+        _log.warning("the checkpoint has weights that are not used: %s", ", ".join(sorted(unused)))
     return ours
