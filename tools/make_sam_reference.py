@@ -11,8 +11,6 @@ from __future__ import annotations
 import importlib
 import sys
 import types
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -73,17 +71,10 @@ def import_builders(folder: Path, package: str) -> types.ModuleType:
     return importlib.import_module(f"{package}.build_sam")
 
 
-@contextmanager
-def on(device: str) -> Iterator[None]:
-    """Build on a device; ``meta`` for models whose weights are not needed."""
-    with torch.device(device):
-        yield
-
-
 def main(name: str, checkout: str) -> None:
     _, folder, package, builder = PROJECTS[name]
     build = getattr(import_builders(Path(checkout) / folder, package), builder)
-    with on("meta" if name in LARGE else "cpu"):
+    with torch.device("meta" if name in LARGE else "cpu"):
         model = build().eval()
     shapes = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     numbers = {}
