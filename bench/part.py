@@ -21,6 +21,7 @@ PARTS = {
     "networks": ("package", "networks", 50, 15),
     "everything": ("package", "everything", 560, 15),
     "l0": ("box_mask", "box_mask", 60, 20),
+    "mobile_sam": ("box_mask", "mobile_sam", 75, 20),
     "ros": ("ros.cost", "ros_cost", 150, 25),
     "start": ("start", "start", 90, 15),
     "timers": ("timers", "timers", 10, 5),

@@ -53,6 +53,7 @@ def add(commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from ..export import export
+    from ..models.specs import APACHE, model_spec
 
     folder = export(
         options.model,
@@ -67,6 +68,9 @@ def run(options: argparse.Namespace) -> int:
     )
     if options.checkpoint is None:
         print("warning: no --checkpoint: the weights are random", file=sys.stderr)
+    licence = model_spec(options.model).licence
+    if licence != APACHE:
+        print(f"licence of {options.model}: {licence}", file=sys.stderr)
     print(folder)
     return 0
 

@@ -22,6 +22,8 @@ def run(options: argparse.Namespace) -> int:
     rows = [
         {
             "name": spec.name,
+            "family": spec.family,
+            "licence": spec.licence,
             "params": spec.params,
             "encoder_macs": spec.macs,
             "input": spec.image_size,
@@ -35,11 +37,15 @@ def run(options: argparse.Namespace) -> int:
         options.json.write(rows)
         if options.json.to_stdout:
             return 0
-    print(f"{'model':22} {'params':>9} {'encoder':>10} {'input':>6}  everything by  bundle")
+    print(
+        f"{'model':22} {'family':16} {'licence':26} {'params':>9} {'encoder':>10} {'input':>6}  everything by"
+        "  bundle"
+    )
     for row in rows:
         params, macs = f"{row['params'] / 1e6:.2f} M", f"{row['encoder_macs'] / 1e9:.1f} G"
         by = "AutoPPN" if row["proposals"] else "grid"
         print(
-            f"{row['name']:22} {params:>9} {macs:>10} {row['input']:>6}  {by:13}  {row['installed'] or '-'}"
+            f"{row['name']:22} {row['family']:16} {row['licence']:26} {params:>9} {macs:>10} "
+            f"{row['input']:>6}  {by:13}  {row['installed'] or '-'}"
         )
     return 0

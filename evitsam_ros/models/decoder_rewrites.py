@@ -67,14 +67,16 @@ class DeployedDecoder(nn.Module):
         if self.form == "plain":
             image_pe = encoder.dense_position()
             masks, iou = decoder(image_embeddings, image_pe, tokens, dense, high_res)
-            return self.sam.add_prior(masks[:, 1:], point_coords, point_labels), iou[:, 1:]
+            masks = self.sam.add_prior(masks[:, 1:], point_coords, point_labels)
+            return masks, self.sam.rate(masks, iou[:, 1:])
         source = flatten_image(image_embeddings + dense)
         output = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])[None]
         # Broadcasting by adding zero: expand() would need the batch as a shape tensor.
         output = output + tokens[:, :1] * 0
         tokens, source = self._transform(torch.cat([output, tokens], dim=1), source)
         masks, iou = self._masks(tokens, source, high_res)
-        return self.sam.add_prior(masks, point_coords, point_labels), iou
+        masks = self.sam.add_prior(masks, point_coords, point_labels)
+        return masks, self.sam.rate(masks, iou)
 
     def _transform(self, tokens: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
         transformer = self.sam.mask_decoder.transformer

@@ -30,6 +30,8 @@ def test_models_and_doctor_work_without_torch_and_ros():
     assert result.returncode == 0, result.stderr
     models = {row["name"]: row for row in json.loads(result.stdout)}
     assert models["efficientvit_sam_l0"]["input"] == 512 and models["lite_sam"]["proposals"]
+    assert (models["sam_vit_b"]["family"], models["sam_vit_b"]["licence"]) == ("sam", "Apache-2.0")
+    assert "non-commercial" in models["edge_sam"]["licence"]
 
 
 def test_doctor_tells_what_is_there_and_how_to_add_the_rest(capsys):
