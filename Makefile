@@ -14,8 +14,8 @@ setup: $(STAMP)  ## make .venv: ROS 2, runtimes, torch (CPU), messages
 $(STAMP): $(INPUTS)
 	@tools/setup.sh
 
-demo: setup      ## a camera topic in, masks out, over real ROS 2, on this CPU; pictures in out/demo
-	@./env.sh python -m demo
+demo: setup      ## a camera topic in, masks out, over real ROS 2, on this CPU; pictures in out/demo (MODEL=NAME)
+	@./env.sh python -m demo $(if $(MODEL),--model "$(MODEL)")
 
 # One process a folder: with ROS, OpenVINO, TensorRT-RTX and torch's training in a single one, native code crashed.
 test: setup      ## all tests but the slow ones (ARGS="-m slow": those; ARGS="test/nodes -k name": some)

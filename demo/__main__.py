@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import cv2
 import rclpy
 
-from evitsam_ros.bundle import DEFAULT_MODEL
+from evitsam_ros.bundle import DEFAULT_MODEL, BundleError, open_bundle
 
 from .client import Answer, Client
 from .processes import NodeProcess
@@ -22,13 +23,15 @@ OUT = Path("out/demo")
 SOURCE, SIZE = "skimage:astronaut", 512
 POINT, BOX = (225.0, 120.0), (28.0, 4.0, 370.0, 508.0)
 EVERYTHING_SOURCE = "skimage:coffee"
+#: Guards against waiting for ever, in seconds: large models take long on a CPU.
+START_S, ANSWER_S = 120.0, 120.0
 
 
 class DemoError(RuntimeError):
     """The demo did not get what it is there to show."""
 
 
-def wait_for_answer(client: Client, what: str, seconds: float = 25.0) -> Answer:
+def wait_for_answer(client: Client, what: str, seconds: float = ANSWER_S) -> Answer:
     """The first answer with a mask whose image was taken after this call."""
     asked = client.seconds()
     if not client.spin_until(lambda: client.answer is not None and client.answer.stamp > asked, seconds):
@@ -47,8 +50,8 @@ def run(client: Client, nodes: dict[str, NodeProcess]) -> None:
     """Point, box, everything; a picture of each."""
     if not client.spin_until(lambda: client.frames > 0, 20):
         raise DemoError("no camera image within 20 s")
-    if not client.spin_until(lambda: client.diagnostics.get("state") == "active", 20):
-        raise DemoError("the segmenter did not become active within 20 s")
+    if not client.spin_until(lambda: client.diagnostics.get("state") == "active", START_S):
+        raise DemoError(f"the segmenter did not become active within {START_S:.0f} s")
     client.send_point(*POINT)
     save("point", wait_for_answer(client, "a point"))
     client.clear()
@@ -88,6 +91,14 @@ def summary(client: Client, seconds: float) -> dict:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(prog="demo")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="a bundle's name or folder")
+    model = parser.parse_args().model
+    try:
+        open_bundle(model)
+    except BundleError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
     OUT.mkdir(parents=True, exist_ok=True)
     for old in OUT.glob("*.png"):
         old.unlink()
@@ -95,7 +106,7 @@ def main() -> int:
     start = time.monotonic()
     print("demo: camera and segmenter start as two processes", flush=True)
     nodes = {"camera": start_camera(SOURCE)}
-    nodes["segmenter"] = NodeProcess("segmenter", OUT / "segmenter.log", {"model": DEFAULT_MODEL})
+    nodes["segmenter"] = NodeProcess("segmenter", OUT / "segmenter.log", {"model": model})
     rclpy.init()
     client = Client()
     try:

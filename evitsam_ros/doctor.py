@@ -82,6 +82,7 @@ def findings() -> list[Finding]:
         ),
         Finding("OpenVINO", _package("openvino"), "pip install openvino (faster on x86 CPUs)"),
         Finding("torch", _package("torch"), "pip install torch (export, training, reference backend)"),
+        Finding("requests", _package("requests"), "pip install requests tqdm (evitsam fetch)"),
         Finding("rosbags", _package("rosbags"), "pip install rosbags (evitsam bag; bags as sources)"),
         Finding("TensorRT", _package("tensorrt"), "comes with JetPack, or: apt install tensorrt"),
         Finding(

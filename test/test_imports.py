@@ -25,6 +25,8 @@ KEYS = {
     "yaml": "python3-yaml",
     "jsonschema": "python3-jsonschema",
     "scipy": "python3-scipy",
+    "requests": "python3-requests",
+    "tqdm": "python3-tqdm",
     "tf2_ros": "tf2_ros_py",
 }
 #: Without a rosdep key (README: pip), or needed off the robot only.
@@ -38,7 +40,6 @@ NO_KEY = {
     "cuda",
     "pycuda",
     "pynvml",
-    "tqdm",
     "rosbags",
     *("backports", "compression", "lz4"),  # come with rosbags, and with Python
 }
@@ -80,7 +81,8 @@ def test_every_import_is_a_dependency_and_every_dependency_is_used():
 def test_robots_import_path_is_light():
     code = (
         "import sys, evitsam_ros.segment, evitsam_ros.cli, evitsam_ros.doctor\n"
-        "heavy = {'torch', 'rclpy', 'onnx', 'pycocotools', 'skimage'} & set(sys.modules)\n"
+        "heavy = {'torch', 'rclpy', 'onnx', 'pycocotools', 'skimage', 'requests', 'tqdm'}\n"
+        "heavy &= set(sys.modules)\n"
         "assert not heavy, heavy"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -11,7 +11,7 @@ import sys
 from .. import __version__
 from ..profiler.commands import add_profile, run_profile
 from ..tensorrt.commands import add_commands, run_build, run_engines, run_verify
-from . import bag, bench, doctor, export, models, segment
+from . import bag, bench, doctor, export, fetch, models, pack, segment
 from .errors import DEBUG, run_safely
 from .outputs import check_outputs
 
@@ -26,6 +26,8 @@ def build_parser() -> argparse.ArgumentParser:
     segment.add(commands)
     bag.add(commands)
     models.add(commands)
+    fetch.add(commands)
+    pack.add(commands)
     export.add(commands)
     add_commands(commands)
     bench.add(commands)
@@ -68,6 +70,8 @@ _RUN = {
     "segment": segment.run,
     "bag": bag.run,
     "models": models.run,
+    "fetch": fetch.run,
+    "pack": pack.run,
     "export": export.run,
     "build": run_build,
     "verify": run_verify,

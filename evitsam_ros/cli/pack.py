@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``evitsam pack``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from .outputs import check_file
+
+
+def add(commands) -> None:
+    parser = commands.add_parser(
+        "pack", help="a bundle as one .tar with its hashes, for 'evitsam fetch --from' on another machine"
+    )
+    parser.add_argument("model", help="a bundle's name or folder")
+    parser.add_argument("--out", type=Path, help="default: NAME.tar in the current folder")
+
+
+def run(options: argparse.Namespace) -> int:
+    from ..bundle import find_bundle, sha256
+    from ..fetch.pack import pack_bundle
+
+    folder = find_bundle(options.model)
+    out = options.out or Path(f"{folder.resolve().name}.tar")
+    if out.suffix != ".tar":
+        raise ValueError(f"{out} has another ending; expected NAME.tar")
+    check_file(out)
+    pack_bundle(folder, out)
+    print(f"{out} ({out.stat().st_size / 1e6:.1f} MB), SHA-256 {sha256(out)}")
+    return 0
