@@ -21,7 +21,8 @@ from .responses import HTML, StalePartError, TransientError, UnreachableError, c
 if TYPE_CHECKING:
     import requests
 
-_BLOCK = 1 << 18
+#: Bytes read at once; of a connection that is cut off, less than one such block is lost.
+BLOCK = 1 << 14
 #: A file of unknown size that is longer than this, in bytes, is a server gone wrong.
 _LONGEST = 16 * 10**9
 
@@ -134,7 +135,7 @@ def _receive(
     # Unbuffered: closing a file on a full disk would raise once more.
     with full_disk_named(part.parent), bar, part.open("ab", buffering=0) as out:
         written = start
-        for block in response.iter_content(_BLOCK):
+        for block in response.iter_content(BLOCK):
             if not written and block.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
                 raise TransientError(HTML)
             written += len(block)

@@ -54,7 +54,7 @@ def check_response(response: requests.Response, offset: int, file: RemoteFile) -
     """
     status = response.status_code
     if status == 416:
-        if (total := _complete_length(response)) == offset:
+        if (total := _complete_length(response)) == offset and file.fits(offset):
             return offset, total
         raise StalePartError("the part that was kept does not belong to this file; it is discarded")
     if status in _TRANSIENT:
@@ -88,7 +88,8 @@ def explain(error: requests.RequestException, url: str) -> Exception:
             f"the proxy of HTTPS_PROXY or HTTP_PROXY cannot be reached or refuses ({_cause(error)}); check "
             f"it, {_BY_HAND}"
         )
-    if isinstance(error, exceptions.ReadTimeout):
+    # Of a body, requests wraps urllib3's exception into a ConnectionError.
+    if isinstance(error, exceptions.ReadTimeout) or "ReadTimeoutError" in map(_type, error.args):
         return TransientError("no bytes came for too long")
     if isinstance(error, exceptions.ChunkedEncodingError | exceptions.ContentDecodingError):
         return TransientError("the connection was cut off")
@@ -158,6 +159,10 @@ def _remedy(status: int) -> str:
     if status == 407:
         return "; the proxy wants a name and a password: HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT"
     return f"; check --mirror, HF_ENDPOINT and the proxy, {_BY_HAND}"
+
+
+def _type(value: object) -> str:
+    return type(value).__name__
 
 
 def _cause(error: BaseException) -> str:
