@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
+from typing import TYPE_CHECKING
 
 from .options import path
+
+if TYPE_CHECKING:
+    from ..fetch.catalogue import RemoteFile
 
 
 def add(commands) -> None:
@@ -17,7 +20,6 @@ def add(commands) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="a name that --list shows")
     parser.add_argument("--all", action="store_true", help="all models that this version can export")
     parser.add_argument("--list", action="store_true", help="names, sizes, licences and what is installed")
-    parser.add_argument("--json", action="store_true", help="of --list: machine-readable")
     parser.add_argument(
         "--accept-licence", action="store_true", help="accept licences that forbid commercial use"
     )
@@ -35,14 +37,15 @@ def add(commands) -> None:
     )
     parser.add_argument("--again", action="store_true", help="also where the bundle is installed already")
     parser.add_argument(
-        "--storage", choices=("fp32", "fp16"), default="fp32", help="of the weights in the bundle"
+        "--storage", choices=("fp32", "fp16"), default="fp32", help="precision of the stored weights"
     )
-    parser.add_argument("--with-weights", action="store_true", help="the bundle has model.safetensors too")
+    parser.add_argument("--with-weights", action="store_true", help="also write model.safetensors")
+    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     if options.list:
-        return _list(options.json)
+        return _list()
     if options.all == bool(options.names) and not (options.brought and not options.names):
         raise ValueError("give names, or --all, or --from PATH; 'evitsam fetch --list' shows the names")
     return _fetch(options)
@@ -92,41 +95,25 @@ def _all_names(accept_licence: bool) -> list[str]:
     return names
 
 
-def _list(as_json: bool) -> int:
+def _list() -> int:
     from ..bundle import installed_bundles
     from ..fetch.catalogue import CATALOGUE
 
     installed = installed_bundles()
-    rows = [
-        {
-            "name": file.name,
-            "size": file.size,
-            "licence": file.licence.name,
-            "sha256": file.sha256,
-            "bundle": file.exportable,
-            "about": file.about,
-            "installed": str(installed[file.name]) if file.name in installed else None,
-        }
-        for file in CATALOGUE.values()
-    ]
-    if as_json:
-        print(json.dumps(rows, indent=2))
-        return 0
     print(f"{'name':30} {'size':>8}  {'hash':9}  {'licence':34}  state")
-    for row in rows:
-        size = f"{row['size'] / 1e6:.0f} MB" if row["size"] else "?"
-        known = "published" if row["sha256"] else "trusted"
-        print(f"{row['name']:30} {size:>8}  {known:9}  {row['licence']:34}  {_state(row)}")
+    for file in CATALOGUE.values():
+        size = f"{file.size / 1e6:.0f} MB" if file.size else "?"
+        known = "published" if file.sha256 else "trusted"
+        place = installed.get(file.name)
+        print(f"{file.name:30} {size:>8}  {known:9}  {file.licence.name:34}  {place or _state(file)}")
     print("hash 'trusted': none was published; the first download is trusted and recorded")
     return 0
 
 
-def _state(row: dict) -> str:
-    if row["installed"]:
-        return row["installed"]
-    if row["about"]:
-        return f"file only: {row['about']}"
-    return "not installed" if row["bundle"] else "file only: this version cannot export it yet"
+def _state(file: RemoteFile) -> str:
+    if file.model is None:
+        return f"file only: {file.about}"
+    return "not installed" if file.exportable else "file only: this version cannot export it yet"
 
 
 def _log(line: str) -> None:

@@ -13,15 +13,21 @@ def add(commands) -> None:
     parser = commands.add_parser(
         "pack", help="a bundle as one .tar with its hashes, for 'evitsam fetch --from' on another machine"
     )
-    parser.add_argument("model", help="a bundle's name or folder")
-    parser.add_argument("--out", type=Path, help="default: NAME.tar in the current folder")
+    parser.add_argument("name", metavar="NAME", help="a bundle's name or folder")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="PATH",
+        help="where the result is written; a .tar file (default: NAME.tar)",
+    )
+    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     from ..bundle import find_bundle, sha256
     from ..fetch.pack import pack_bundle
 
-    folder = find_bundle(options.model)
+    folder = find_bundle(options.name)
     out = options.out or Path(f"{folder.resolve().name}.tar")
     if out.suffix != ".tar":
         raise ValueError(f"{out} has another ending; expected NAME.tar")

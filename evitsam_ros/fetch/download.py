@@ -106,7 +106,12 @@ def _attempt(session: requests.Session, url: str, part: Path, file: RemoteFile, 
             if start == total:
                 return
             check_space(part.parent, (total or file.size or 0) - start)
-            _receive(response, part, start, total, file)
+            try:
+                _receive(response, part, start, total, file)
+            except FetchError:
+                # Too many bytes, or a full disk, which is worse for a robot than downloading again.
+                part.unlink(missing_ok=True)
+                raise
     except StalePartError:
         part.unlink(missing_ok=True)
         raise
@@ -132,15 +137,13 @@ def _receive(
         disable=not sys.stderr.isatty(),
         leave=False,
     )
-    # Unbuffered: closing a file on a full disk would raise once more.
-    with full_disk_named(part.parent), bar, part.open("ab", buffering=0) as out:
+    with full_disk_named(part.parent), bar, part.open("ab") as out:
         written = start
         for block in response.iter_content(BLOCK):
             if not written and block.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
                 raise TransientError(HTML)
             written += len(block)
             if written > longest * 1.01:
-                out.truncate(0)
                 raise FetchError(f"{response.url}: more than {longest} bytes came; expected {file.file_name}")
             out.write(block)
             bar.update(len(block))

@@ -19,6 +19,7 @@ from .folders import install_folder, install_packed
 from .install import BUNDLE_SHARE, ExportOptions, check_exporter, install_checkpoint, installed_from
 from .licences import check_licence
 from .locking import one_at_a_time
+from .memory import memory_warning
 from .trust import recorded
 from .verify import verify
 
@@ -120,6 +121,8 @@ def fetch(file: RemoteFile, options: FetchOptions, log: Callable[[str], None]) -
             if place := installed_from(models, file, known):
                 log(f"{file.name} is installed already; --again installs it once more")
                 return place
+        if not options.download_only and (warning := memory_warning(file.size)):
+            log(f"{file.name}: {warning}")
         checkpoint, digest = _checkpoint(file, data, options, log)
         if options.download_only:
             return checkpoint

@@ -43,13 +43,20 @@ def check_exporter(file: RemoteFile) -> None:
         raise FetchError(
             f"{file.name} {what} in this version; 'evitsam fetch {file.name} --download-only' gets the file"
         )
-    missing = [name for name in _EXPORTER if find_spec(name) is None]
+    missing = [name for name in _needed(file) if find_spec(name) is None]
     if missing:
         raise FetchError(
             f"exporting {file.name} needs {', '.join(missing)}: pip install {' '.join(missing)}; or on a "
             f"machine that has them 'evitsam fetch {file.name}' and 'evitsam pack {file.name}', then here "
             f"'evitsam fetch --from {file.name}.tar'"
         )
+
+
+def _needed(file: RemoteFile) -> tuple[str, ...]:
+    """Packages that an export imports: timm too, where the encoder is around one of its backbones."""
+    from ..models.specs import model_spec
+
+    return (*_EXPORTER, "timm") if model_spec(str(file.model)).backbone else _EXPORTER
 
 
 def install_checkpoint(

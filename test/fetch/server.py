@@ -136,10 +136,13 @@ def wrong_bytes(handler: Handler, content: bytes, start: int) -> None:
 def chunked(handler: Handler, content: bytes, start: int) -> None:
     """Send everything without saying how much it is."""
     handler.head(200, {"Transfer-Encoding": "chunked"})
-    for at in range(0, len(content), 50_000):
-        block = content[at : at + 50_000]
-        handler.wfile.write(f"{len(block):x}\r\n".encode() + block + b"\r\n")
-    handler.wfile.write(b"0\r\n\r\n")
+    try:
+        for at in range(0, len(content), 50_000):
+            block = content[at : at + 50_000]
+            handler.wfile.write(f"{len(block):x}\r\n".encode() + block + b"\r\n")
+        handler.wfile.write(b"0\r\n\r\n")
+    except OSError:
+        handler.close_connection = True  # the client has had enough
 
 
 def endless(handler: Handler, content: bytes, start: int) -> None:
@@ -151,6 +154,18 @@ def endless(handler: Handler, content: bytes, start: int) -> None:
             handler.wfile.write(bytes(1 << 16))
     except OSError:
         pass  # the client has had enough
+
+
+def held(until: threading.Event) -> Fault:
+    """Send one half, and the other one when ``until`` is set."""
+
+    def fault(handler: Handler, content: bytes, start: int) -> None:
+        handler.head(200, {"Content-Length": str(len(content))})
+        handler.wfile.write(content[: len(content) // 2])
+        until.wait()
+        handler.wfile.write(content[len(content) // 2 :])
+
+    return fault
 
 
 def slow(pieces: int, pause: float) -> Fault:

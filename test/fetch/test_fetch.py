@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from evitsam_ros.fetch.pack import pack_bundle
 from evitsam_ros.segment import Prompt, Segmenter
 
 from .conftest import QUICK, entry
-from .server import chunked, cut, html, slow, status, wrong_bytes
+from .server import chunked, cut, held, html, slow, status, wrong_bytes
 
 PATH = "/official/small_sam.pt"
 OPTIONS = FetchOptions(patience=QUICK)
@@ -360,14 +361,19 @@ def test_a_killed_export_leaves_nothing_that_is_found(offered, data, lines, bund
 
 
 def test_two_fetches_at_once_download_one_file(offered, server, data):
-    server.faults[PATH] = [slow(20, 0.1)]
+    waiting = threading.Event()
+    server.faults[PATH] = [held(waiting)]
     first = process(offered, "--download-only")
     until(lambda: server.requests)
     second = process(offered, "--download-only")
+    try:
+        lines = [second.stderr.readline() for _ in range(2)]
+    finally:
+        waiting.set()
     answers = [running.communicate(timeout=600) for running in (first, second)]
+    assert "waiting until it has ended" in lines[1]
     assert [first.returncode, second.returncode] == [0, 0], answers
-    assert len(server.requests) == 1
-    assert "waiting" in answers[1][1] and answers[0][0] == answers[1][0]
+    assert len(server.requests) == 1 and answers[0][0] == answers[1][0]
 
 
 @pytest.fixture
