@@ -12,9 +12,9 @@ import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from pathlib import Path
 
 from .bundle import installed_bundles
+from .jetson import JetPack, cuda_bindings_remedy, onnxruntime_remedy, read_jetpack, tensorrt_remedy
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,9 @@ def _package(module: str, *distributions: str) -> str | None:
     return "present"
 
 
-def _gpu() -> str | None:
-    tegra = Path("/etc/nv_tegra_release")
-    if tegra.is_file():
-        return f"Jetson, {tegra.read_text().splitlines()[0].lstrip('# ')}"
+def _gpu(jetpack: JetPack | None) -> str | None:
+    if jetpack is not None:
+        return f"Jetson, {jetpack.name}: {jetpack.contents}"
     if not shutil.which("nvidia-smi"):
         return None
     query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
@@ -59,6 +58,7 @@ def findings() -> list[Finding]:
     rclpy = _package("rclpy", "ros-jazzy-rclpy", "rclpy")
     rmw = os.environ.get("RMW_IMPLEMENTATION") or ("default (rmw_fastrtps_cpp)" if rclpy else None)
     bundles = installed_bundles()
+    jetpack = read_jetpack()
     source = "source /opt/ros/<distro>/setup.bash, or: make setup"
     return [
         Finding("Python", platform.python_version(), "Python 3.10 to 3.13", needed=True),
@@ -77,14 +77,14 @@ def findings() -> list[Finding]:
         Finding(
             "ONNX Runtime",
             _package("onnxruntime", "onnxruntime", "onnxruntime-gpu"),
-            "pip install onnxruntime",
+            onnxruntime_remedy(jetpack),
             needed=True,
         ),
         Finding("OpenVINO", _package("openvino"), "pip install openvino (faster on x86 CPUs)"),
         Finding("torch", _package("torch"), "pip install torch (export, training, reference backend)"),
         Finding("requests", _package("requests"), "pip install requests tqdm (evitsam fetch)"),
         Finding("rosbags", _package("rosbags"), "pip install rosbags (evitsam bag; bags as sources)"),
-        Finding("TensorRT", _package("tensorrt"), "comes with JetPack, or: apt install tensorrt"),
+        Finding("TensorRT", _package("tensorrt"), tensorrt_remedy()),
         Finding(
             "TensorRT-RTX",
             _package("tensorrt_rtx_bindings", "tensorrt_rtx_cu12_bindings"),
@@ -93,14 +93,14 @@ def findings() -> list[Finding]:
         Finding(
             "CUDA bindings",
             _package("cuda", "cuda-bindings") or _package("pycuda"),
-            "pip install cuda-bindings (12.x on JetPack 6), to run engines",
+            cuda_bindings_remedy(jetpack),
         ),
         Finding(
             "NVML",
             _package("pynvml", "nvidia-ml-py"),
             "pip install nvidia-ml-py (a GPU's power and clocks in 'evitsam profile')",
         ),
-        Finding("GPU", _gpu(), "none needed: the CPU works"),
+        Finding("GPU", _gpu(jetpack), "none needed: the CPU works"),
         Finding(
             "bundles",
             ", ".join(sorted(bundles)) or None,

@@ -25,13 +25,13 @@ KEYS = {
     "yaml": "python3-yaml",
     "jsonschema": "python3-jsonschema",
     "scipy": "python3-scipy",
+    "onnxruntime": "python3-onnxruntime-pip",
     "requests": "python3-requests",
     "tqdm": "python3-tqdm",
     "tf2_ros": "tf2_ros_py",
 }
 #: Without a rosdep key (README: pip), or needed off the robot only.
 NO_KEY = {
-    "onnxruntime",
     "openvino",
     "torch",
     "onnx",
