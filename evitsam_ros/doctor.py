@@ -61,7 +61,7 @@ def findings() -> list[Finding]:
     jetpack = read_jetpack()
     source = "source /opt/ros/<distro>/setup.bash, or: make setup"
     return [
-        Finding("Python", platform.python_version(), "Python 3.10 to 3.13", needed=True),
+        Finding("Python", platform.python_version(), "Python 3.10 to 3.14", needed=True),
         Finding("ROS 2 (rclpy)", f"{distro}, rclpy {rclpy}" if rclpy else None, source, needed=True),
         Finding("RMW", rmw, source, needed=True),
         Finding(

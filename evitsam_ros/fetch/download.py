@@ -106,12 +106,7 @@ def _attempt(session: requests.Session, url: str, part: Path, file: RemoteFile, 
             if start == total:
                 return
             check_space(part.parent, (total or file.size or 0) - start)
-            try:
-                _receive(response, part, start, total, file)
-            except FetchError:
-                # Too many bytes, or a full disk, which is worse for a robot than downloading again.
-                part.unlink(missing_ok=True)
-                raise
+            _receive_or_discard(response, part, start, total, file)
     except StalePartError:
         part.unlink(missing_ok=True)
         raise
@@ -119,6 +114,18 @@ def _attempt(session: requests.Session, url: str, part: Path, file: RemoteFile, 
         raise explain(error, url) from error
     if total is not None and (size := _size(part)) < total:
         raise TransientError(f"the connection ended after {size} of {total} bytes")
+
+
+def _receive_or_discard(
+    response: requests.Response, part: Path, start: int, total: int | None, file: RemoteFile
+) -> None:
+    """Append the body to ``part``, which is deleted where too many bytes come or the disk is full."""
+    try:
+        _receive(response, part, start, total, file)
+    except FetchError:
+        # A full disk is worse for a robot than downloading again.
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _receive(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ..bundle import BundleError, open_bundle
+from ..bundle import DESCRIPTION, BundleError, open_bundle
 from ..bundle_folder import replace_bundle
 from .catalogue import RemoteFile
 from .disk import check_space, full_disk_named
@@ -131,6 +132,12 @@ def _prefix(name: str) -> str:
 
 
 def _clear_leftovers(models: Path, name: str) -> None:
-    """Remove what a killed installation left; the caller holds the lock."""
+    """Remove what a killed installation left, and put back what it was about to replace.
+
+    The caller holds the lock.
+    """
     for folder in models.glob(f"{_prefix(name)}*"):
-        shutil.rmtree(folder, ignore_errors=True)
+        if "-old-" in folder.name and (folder / DESCRIPTION).is_file() and not (models / name).exists():
+            os.replace(folder, models / name)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -127,6 +127,19 @@ def test_an_old_bundle_survives_a_bad_new_one(bundle, packed, data):
     assert [path.name for path in place.parent.iterdir()] == ["my_sam"]
 
 
+def test_an_installation_that_was_killed_between_two_renames_loses_nothing(bundle, packed, data):
+    """Then the old bundle has the name that it was moved to; a later failure leaves it in its place."""
+    place = install(packed)
+    place.rename(place.with_name(".my_sam-old-abc"))
+    place.with_name(".my_sam-xyz").mkdir()
+    content = members(packed)
+    content["my_sam/encoder.onnx"] = b"damaged"
+    with pytest.raises(FetchError):
+        install(write(packed, content))
+    assert open_bundle("my_sam").folder == place
+    assert [path.name for path in place.parent.iterdir()] == ["my_sam"]
+
+
 def test_hashes_that_were_changed_too_do_not_make_a_bundle(packed):
     """Then the bundle's own description shows it."""
     content = members(packed)
