@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import yaml
 
@@ -31,12 +32,14 @@ class PackedBundle:
     """A tar file whose members were checked, not yet their content.
 
     Attributes:
+        path: the tar file.
         name: of the bundle.
         description: its ``model.yaml``.
         sums: file name -> SHA-256 that the tar states.
         size: bytes of all files.
     """
 
+    path: Path
     name: str
     description: dict
     sums: dict[str, str]
@@ -53,14 +56,13 @@ class PackedBundle:
         check_space(folder, self.size)
         for name, expected in self.sums.items():
             digest = hashlib.sha256()
-            with (folder / name).open("xb") as out:
-                source = self._tar.extractfile(self._members[name])
+            with (folder / name).open("xb") as out, _content(self._tar, self._members[name]) as source:
                 while block := source.read(_BLOCK):
                     digest.update(block)
                     out.write(block)
             if digest.hexdigest() != expected:
                 raise FetchError(
-                    f"{self._tar.name}: {name} was damaged or changed after packing: its SHA-256 is "
+                    f"{self.path}: {name} was damaged or changed after packing: its SHA-256 is "
                     f"{digest.hexdigest()}, {SUMS} says {expected}"
                 )
 
@@ -77,15 +79,15 @@ def open_packed(path: Path) -> Iterator[PackedBundle]:
         raise FetchError(f"{path} does not exist; expected a file of 'evitsam pack'")
     with _reading(path), tarfile.open(path, "r:") as tar:
         name, members = _members(path, tar)
-        sums = _sums(path, _small(tar, members.pop(SUMS)))
-        description = yaml.safe_load(_small(tar, members[DESCRIPTION]))
+        sums = _sums(path, _small(path, tar, members.pop(SUMS)))
+        description = yaml.safe_load(_small(path, tar, members[DESCRIPTION]))
         if set(sums) != set(members):
             different = ", ".join(sorted(set(sums) ^ set(members)))
             raise FetchError(f"{path}: its files and its {SUMS} differ: {different}")
         if not isinstance(description, dict):
             raise FetchError(f"{path}: {DESCRIPTION} is not a bundle's description")
         size = sum(member.size for member in members.values())
-        yield PackedBundle(name, description, sums, size, tar, members)
+        yield PackedBundle(path, name, description, sums, size, tar, members)
 
 
 def _members(path: Path, tar: tarfile.TarFile) -> tuple[str, dict[str, tarfile.TarInfo]]:
@@ -108,10 +110,17 @@ def _members(path: Path, tar: tarfile.TarFile) -> tuple[str, dict[str, tarfile.T
     return names.pop(), members
 
 
-def _small(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
+def _small(path: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
     if member.size > _SMALL:
-        raise FetchError(f"{tar.name}: {member.name} has {member.size} bytes; expected at most {_SMALL}")
-    return tar.extractfile(member).read().decode()
+        raise FetchError(f"{path}: {member.name} has {member.size} bytes; expected at most {_SMALL}")
+    with _content(tar, member) as content:
+        return content.read().decode()
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    content = tar.extractfile(member)
+    assert content is not None, "a regular file, as was checked"
+    return content
 
 
 def _sums(path: Path, text: str) -> dict[str, str]:

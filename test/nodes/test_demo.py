@@ -7,14 +7,17 @@ import subprocess
 import sys
 
 import cv2
+import pytest
 
 from ..conftest import ROOT
 
 
-def test_the_demo_ends_with_its_pictures(tmp_path):
+@pytest.mark.parametrize(
+    "options", [(), ("--model", str(ROOT / "engines" / "lite_sam"))], ids=["default", "model"]
+)
+def test_the_demo_ends_with_its_pictures(tmp_path, options):
     environment = {k: v for k, v in os.environ.items() if k != "_ROS_WHEELS_BOOTSTRAP_COMPLETE"}
-    # Any installed model; this one is not the default.
-    command = [sys.executable, "-m", "demo", "--model", str(ROOT / "engines" / "lite_sam")]
+    command = [sys.executable, "-m", "demo", *options]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
     summary = json.loads((tmp_path / "out" / "demo" / "summary.json").read_text())
