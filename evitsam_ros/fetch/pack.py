@@ -3,21 +3,26 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import tarfile
 import tempfile
 from pathlib import Path
 
 from ..bundle import DESCRIPTION, open_bundle, sha256
+from .errors import FetchError
 
 #: Beside the bundle's files, in the form of ``sha256sum``; the first member, so that it can be read first.
 SUMS = "SHA256SUMS"
+#: Names of bundles and of their files that are packed and unpacked.
+NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 
 
 def pack_bundle(name_or_folder: str | Path, out: Path) -> Path:
     """Write a checked bundle as a tar file, whole or not at all.
 
-    The same bundle gives the same bytes: no dates and no owners are kept.
+    The same bundle gives the same bytes: no dates and no owners are kept. Hidden files are left out.
 
     Args:
         name_or_folder: the bundle.
@@ -25,10 +30,18 @@ def pack_bundle(name_or_folder: str | Path, out: Path) -> Path:
 
     Raises:
         BundleError: there is no such bundle, or it is damaged.
+        FetchError: the folder or a file has a name that could not be unpacked.
     """
     bundle = open_bundle(name_or_folder)
     name = bundle.folder.resolve().name
-    files = sorted(path for path in bundle.folder.iterdir() if path.is_file() and path.name != SUMS)
+    files = sorted(path for path in bundle.folder.iterdir() if path.is_file() and path.name[0] != ".")
+    files = [path for path in files if path.name != SUMS]
+    for each in (name, *(path.name for path in files)):
+        if not NAME.fullmatch(each):
+            raise FetchError(
+                f"{bundle.folder}: the name {each!r} cannot be packed; "
+                "expected letters, digits, '_', '-' or '.'"
+            )
     sums = "".join(f"{sha256(path)}  {path.name}\n" for path in files)
     descriptor, text = tempfile.mkstemp(prefix=f".{out.name}-", dir=out.parent)
     beside = Path(text)
@@ -47,8 +60,6 @@ def pack_bundle(name_or_folder: str | Path, out: Path) -> Path:
 
 
 def _add_bytes(tar: tarfile.TarFile, name: str, content: bytes) -> None:
-    import io
-
     tar.addfile(_member(name, len(content)), io.BytesIO(content))
 
 

@@ -17,11 +17,11 @@ import yaml
 from ..bundle import DESCRIPTION
 from .disk import check_space
 from .errors import FetchError
-from .pack import SUMS
+from .pack import NAME, SUMS
 
 #: Of a member: one folder, which is the bundle's name, and a file in it.
-_MEMBER = re.compile(r"(\w[\w.-]*)/(\w[\w.-]*)", re.ASCII)
-_SUM = re.compile(r"([0-9a-f]{64}) [ *](\w[\w.-]*)", re.ASCII)
+_MEMBER = re.compile(rf"({NAME.pattern})/({NAME.pattern})", re.ASCII)
+_SUM = re.compile(rf"([0-9a-f]{{64}}) [ *]({NAME.pattern})", re.ASCII)
 #: Bytes of the small members that are read into memory.
 _SMALL = 1 << 20
 _BLOCK = 1 << 20

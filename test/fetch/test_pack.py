@@ -84,6 +84,15 @@ def test_links_are_packed_as_what_they_point_to(bundle, packed, tmp_path):
     assert pack_bundle(bundle, tmp_path / "again.tar").read_bytes() == packed.read_bytes()
 
 
+def test_names_that_could_not_be_unpacked_are_rejected_when_packing(bundle, packed, tmp_path):
+    (bundle / ".hidden").write_text("x")
+    assert pack_bundle(bundle, tmp_path / "again.tar").read_bytes() == packed.read_bytes()
+    (bundle / "my notes.md").write_text("x")
+    with pytest.raises(FetchError, match=r"the name 'my notes\.md' cannot be packed"):
+        pack_bundle(bundle, tmp_path / "bad.tar")
+    assert not (tmp_path / "bad.tar").exists()
+
+
 def test_a_damaged_bundle_is_not_packed(bundle, tmp_path):
     (bundle / "decoder.onnx").write_bytes(b"x")
     with pytest.raises(BundleError, match=r"decoder\.onnx is not the file of this bundle"):
