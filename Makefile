@@ -26,8 +26,8 @@ setup: $(STAMP)  ## make .venv with everything: also OpenVINO, torch (CPU), Tens
 $(STAMP): $(DEMO_STAMP) $(INPUTS)
 	@tools/setup.sh
 
-demo: setup-demo  ## a camera topic in, masks out, over real ROS 2, on this CPU; pictures in out/demo
-	@./env.sh python -m demo
+demo: setup-demo  ## a camera topic in, masks out, over real ROS 2, on this CPU; pictures in out/demo (MODEL=NAME)
+	@./env.sh python -m demo $(if $(MODEL),--model "$(MODEL)")
 
 # One process a folder: with ROS, OpenVINO, TensorRT-RTX and torch's training in a single one, native code crashed.
 test: setup      ## all tests but the slow ones (ARGS="-m slow": those; ARGS="test/nodes -k name": some)

@@ -18,9 +18,16 @@ def share_files() -> list[tuple[str, list[str]]]:
     folders: dict[str, list[str]] = defaultdict(list)
     for top in ("launch", "config", "engines", "demo/pictures"):
         for path in sorted(Path(top).rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".safetensors":
+            if path.is_file() and "__pycache__" not in path.parts and not is_spare_checkpoint(path):
                 folders[f"share/{NAME}/{path.parent}"].append(str(path))
     return list(folders.items())
+
+
+def is_spare_checkpoint(path: Path) -> bool:
+    """Tell whether a file is a bundle's checkpoint that its networks do not read their weights from."""
+    return (
+        path.suffix == ".safetensors" and f"file: {path.name}" not in (path.parent / "model.yaml").read_text()
+    )
 
 
 setup(

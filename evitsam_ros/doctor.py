@@ -10,11 +10,11 @@ import subprocess
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .backends.registry import requirements
 from .bundle import installed_bundles
+from .jetson import JetPack, cuda_bindings_remedy, onnxruntime_remedy, read_jetpack, tensorrt_remedy
 
 if TYPE_CHECKING:
     from .backends import Requirement
@@ -58,10 +58,19 @@ def _found(need: Requirement) -> str | None:
     return next((each for each in found if each), None)
 
 
-def _gpu() -> str | None:
-    tegra = Path("/etc/nv_tegra_release")
-    if tegra.is_file():
-        return f"Jetson, {tegra.read_text().splitlines()[0].lstrip('# ')}"
+def _install_hint(need: Requirement, jetpack: JetPack | None) -> str:
+    """Return how a package that a backend needs is added on this machine."""
+    here = {
+        "ONNX Runtime": onnxruntime_remedy(jetpack),
+        "TensorRT": tensorrt_remedy(),
+        "CUDA bindings": cuda_bindings_remedy(jetpack),
+    }
+    return here.get(need.title, need.install_hint)
+
+
+def _gpu(jetpack: JetPack | None) -> str | None:
+    if jetpack is not None:
+        return f"Jetson, {jetpack.name}: {jetpack.contents}"
     if not shutil.which("nvidia-smi"):
         return None
     query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
@@ -75,9 +84,10 @@ def findings() -> list[Finding]:
     rclpy = _package("rclpy", "ros-jazzy-rclpy", "rclpy")
     rmw = os.environ.get("RMW_IMPLEMENTATION") or ("default (rmw_fastrtps_cpp)" if rclpy else None)
     bundles = installed_bundles()
+    jetpack = read_jetpack()
     source = "source /opt/ros/<distro>/setup.bash, or: make setup"
     return [
-        Finding("Python", platform.python_version(), "Python 3.10 to 3.13", needed=True),
+        Finding("Python", platform.python_version(), "Python 3.10 to 3.14", needed=True),
         Finding("ROS 2 (rclpy)", f"{distro}, rclpy {rclpy}" if rclpy else None, source, needed=True),
         Finding("RMW", rmw, source, needed=True),
         Finding(
@@ -90,7 +100,11 @@ def findings() -> list[Finding]:
             "pip install opencv-python-headless",
             needed=True,
         ),
-        *(Finding(need.title, _found(need), need.install_hint, need.needed) for need in requirements()),
+        *(
+            Finding(need.title, _found(need), _install_hint(need, jetpack), need.needed)
+            for need in requirements()
+        ),
+        Finding("requests", _package("requests"), "pip install requests tqdm (evitsam fetch)"),
         Finding("rosbags", _package("rosbags"), "pip install rosbags (evitsam bag; bags as sources)"),
         Finding(
             "NVML",
@@ -100,7 +114,7 @@ def findings() -> list[Finding]:
         Finding("Jinja", _package("jinja2"), "pip install jinja2 (HTML pages of 'evitsam profile')"),
         Finding("matplotlib", _package("matplotlib"), "pip install matplotlib (charts of the HTML pages)"),
         Finding("argcomplete", _package("argcomplete"), "pip install argcomplete (shell completion)"),
-        Finding("GPU", _gpu(), "none needed: the CPU works"),
+        Finding("GPU", _gpu(jetpack), "none needed: the CPU works"),
         Finding(
             "bundles",
             ", ".join(sorted(bundles)) or None,

@@ -21,14 +21,15 @@ MAY_IMPORT_TORCH = (*("models/", "export.py", "stored_weights.py", "tensorrt/", 
 #: data flows from nodes and commands down to values, and what runs an engine knows nothing of what builds it.
 ALLOWED = {
     "backends": {"bundle", "models", "threads"},
-    "bundle": {"installed"},
+    "bundle": {"catalogue", "installed", "user_folders"},
     "bundle_folder": {"bundle"},
     "cli": {
-        *("backends", "bundle", "doctor", "export", "io", "models", "profiler", "segment", "tensorrt"),
-        *("tracking",),
+        *("backends", "bundle", "catalogue", "doctor", "export", "fetch", "io", "models", "profiler"),
+        *("segment", "tensorrt", "tracking"),
     },
-    "doctor": {"backends", "bundle"},
+    "doctor": {"backends", "bundle", "jetson"},
     "export": {"bundle", "bundle_folder", "models", "stored_weights", "tensorrt"},
+    "fetch": {"bundle", "bundle_folder", "catalogue", "export", "models", "user_folders"},
     "geometry3d": {"io"},
     "io": {"installed", "segment", "tracking"},
     "models": {"bundle"},
@@ -50,11 +51,13 @@ KEYS = {
     "jsonschema": "python3-jsonschema",
     "scipy": "python3-scipy",
     "argcomplete": "python3-argcomplete",
+    "onnxruntime": "python3-onnxruntime-pip",
+    "requests": "python3-requests",
+    "tqdm": "python3-tqdm",
     "tf2_ros": "tf2_ros_py",
 }
 #: Without a rosdep key (README: pip), or needed off the robot only.
 NO_KEY = {
-    "onnxruntime",
     "openvino",
     "torch",
     "onnx",
@@ -63,7 +66,6 @@ NO_KEY = {
     "cuda",
     "pycuda",
     "pynvml",
-    "tqdm",
     "rosbags",
     "jinja2",
     "matplotlib",
@@ -158,7 +160,8 @@ def test_every_import_is_a_dependency_and_every_dependency_is_used():
 def test_robots_import_path_is_light():
     code = (
         "import sys, evitsam_ros.segment, evitsam_ros.cli, evitsam_ros.doctor\n"
-        "heavy = {'torch', 'rclpy', 'onnx', 'pycocotools', 'skimage', 'jinja2', 'matplotlib'}\n"
+        "heavy = {'torch', 'rclpy', 'onnx', 'pycocotools', 'skimage', 'requests', 'tqdm'}\n"
+        "heavy |= {'jinja2', 'matplotlib'}\n"
         "heavy &= set(sys.modules)\n"
         "assert not heavy, heavy"
     )

@@ -11,7 +11,6 @@ Both rewrites are exact:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 import torch
@@ -21,6 +20,8 @@ from .static_reshape import reshape
 from .two_way_transformer import Attention, TwoWayBlock, TwoWayTransformer, flatten_image
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .mask_decoder import MaskDecoder
     from .sam import Sam
 

@@ -10,7 +10,6 @@ it is the decoder itself; with fewer and larger ones an approximation (README, "
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -31,6 +30,8 @@ from .static_reshape import reshape
 from .two_way_transformer import TwoWayBlock, flatten_image
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .sam import Sam
 
 

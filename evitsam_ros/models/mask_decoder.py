@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +12,9 @@ from torch.nn import functional as F
 from .layers import NORM_EPS, LayerNorm2d, Mlp, bias_of
 from .static_reshape import reshape
 from .two_way_transformer import TwoWayTransformer, flatten_image
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class MaskDecoder(nn.Module):

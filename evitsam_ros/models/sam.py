@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
@@ -15,6 +14,8 @@ from .prompt_encoder import PromptEncoder
 from .static_reshape import reshape
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .auto_ppn import AutoPPN
     from .specs import ModelSpec
 

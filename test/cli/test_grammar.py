@@ -50,8 +50,10 @@ def test_no_command_takes_the_model_as_a_visible_positional_argument():
     for command, parser in commands().items():
         shown = [a.metavar or a.dest for a in parser._actions if not a.option_strings]
         hidden = [a.metavar for a in parser._actions if a.help == argparse.SUPPRESS]
-        assert set(shown) - set(hidden) <= {"image", "bag"}, command
-    assert {"segment", "bag", "export", "build", "verify", "bench", "profile"} == set(uses()["--model"])
+        assert set(shown) - set(hidden) <= {"image", "bag", "NAME"}, command
+    assert {"segment", "bag", "pack", "export", "build", "verify", "bench", "profile"} == set(
+        uses()["--model"]
+    )
 
 
 def test_everything_is_a_flag_and_json_a_path():
