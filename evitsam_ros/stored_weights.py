@@ -22,7 +22,6 @@ from safetensors.torch import save_file
 
 from .bundle import sha256
 from .models.backbone_encoder import BackboneEncoder
-from .models.sam import Sam
 
 #: Constants smaller than this stay where they are, in float32: they weigh nothing.
 SMALL = 4096
@@ -32,12 +31,12 @@ PAGE = 4096
 DECODERS, DECODER_WEIGHTS = ("decoder", "foveal_decoder"), "decoder.weights"
 
 
-def save_checkpoint(model: Sam, path: Path, storage: str) -> None:
+def save_checkpoint(model: torch.nn.Module, path: Path, storage: str) -> None:
     """Write a model's state dict as safetensors, float16 where ``storage`` is ``fp16``.
 
     A ``timm`` encoder is written with its neck folded, as the network has it: it can be trained on like that.
     """
-    if isinstance(model.image_encoder, BackboneEncoder):
+    if isinstance(getattr(model, "image_encoder", None), BackboneEncoder):
         model = copy.deepcopy(model)
         model.image_encoder.fold_()
     state = model.state_dict()

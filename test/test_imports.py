@@ -16,7 +16,8 @@ ROS = {
     *("visualization_msgs", "rcl_interfaces", "lifecycle_msgs", "launch", "launch_ros"),
 }
 MAY_IMPORT_TORCH = (
-    *("models/", "export.py", "stored_weights.py", "tensorrt/", "backends/torch_", "backends/choice.py"),
+    *("models/", "export.py", "dense_export.py", "stored_weights.py", "tensorrt/"),
+    *("backends/torch_", "backends/choice.py"),
 )
 #: Import name -> rosdep key, where they differ.
 KEYS = {

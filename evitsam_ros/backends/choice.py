@@ -107,13 +107,16 @@ def _load_each(
             for network, (name, _) in choice.items()
         }
 
-    encoder = loaded[choice["encoder"][0]]
+    # The other kinds of bundles have one network, which reads the image as an encoder does.
+    first = "encoder" if "encoder" in choice else next(iter(choice))
+    encoder = loaded[choice[first][0]]
+    makes_input = first == "encoder" and hasattr(encoder, "preprocess")
     return Runtime(
         networks,
         f"{'; '.join(parts)}. {_device(loaded)}",
         backends=frozenset(loaded),
-        preprocess=encoder.preprocess(bundle) if hasattr(encoder, "preprocess") else None,
-        batch=getattr(networks["encoder"], "batch", 1),
+        preprocess=encoder.preprocess(bundle) if makes_input else None,
+        batch=getattr(networks[first], "batch", 1),
         facts=facts,
         wait=getattr(encoder, "wait", None),
         device_clock=getattr(encoder, "device_clock", None),
