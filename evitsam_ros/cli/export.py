@@ -10,7 +10,7 @@ from pathlib import Path
 
 def add(commands) -> None:
     parser = commands.add_parser("export", help="checkpoint -> bundle (needs torch)")
-    parser.add_argument("model", help="a name that 'evitsam models' lists")
+    parser.add_argument("model", help="a name that 'evitsam models' or 'evitsam models --dense' lists")
     parser.add_argument("--checkpoint", type=Path, help=".pt or .safetensors; random weights without one")
     parser.add_argument("--out", type=Path, required=True, help="folder of the bundle")
     parser.add_argument(
@@ -19,7 +19,10 @@ def add(commands) -> None:
     parser.add_argument("--decoder-form", choices=("plain", "shared", "folded"), default="folded")
     parser.add_argument("--with-weights", action="store_true", help="also write model.safetensors")
     parser.add_argument(
-        "--image-size", type=int, help="side of the input in pixels, a multiple of 32 (default: the model's)"
+        "--image-size",
+        type=_size,
+        metavar="SIDE|HxW",
+        help="input in pixels, multiples of 32 (default: the model's); semantic and upscale: HEIGHTxWIDTH",
     )
     parser.add_argument(
         "--box-prior",
@@ -36,23 +39,45 @@ def add(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from ..export import export
+    from ..models.network_specs import NETWORK_SPECS
 
-    folder = export(
-        options.model,
-        options.checkpoint,
-        options.out,
-        storage=options.storage,
-        decoder_form=options.decoder_form,
-        box_prior=options.box_prior,
-        image_size=options.image_size,
-        with_weights=options.with_weights,
-        extra=_read_description(options.describe),
-    )
+    common = {
+        "storage": options.storage,
+        "with_weights": options.with_weights,
+        "extra": _read_description(options.describe),
+    }
+    size = options.image_size
+    if options.model in NETWORK_SPECS:
+        from ..dense_export import export_network
+
+        folder = export_network(options.model, options.checkpoint, options.out, size=size, **common)
+    else:
+        from ..export import export
+
+        if size is not None and size[0] != size[1]:
+            raise ValueError(f"--image-size: {options.model} takes squares; give one side, not {size}")
+        folder = export(
+            options.model,
+            options.checkpoint,
+            options.out,
+            decoder_form=options.decoder_form,
+            box_prior=options.box_prior,
+            image_size=None if size is None else size[0],
+            **common,
+        )
     if options.checkpoint is None:
         print("warning: no --checkpoint: the weights are random", file=sys.stderr)
     print(folder)
     return 0
+
+
+def _size(text: str) -> tuple[int, int]:
+    """``SIDE`` or ``HEIGHTxWIDTH`` as (H, W)."""
+    height, _, width = text.partition("x")
+    try:
+        return int(height), int(width or height)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not SIDE or HEIGHTxWIDTH") from error
 
 
 def _read_description(path: Path | None) -> dict:

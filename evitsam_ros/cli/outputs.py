@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 #: Options that name what is written; every other path is read.
-OUTPUTS = ("out", "json", "html", "trace")
+OUTPUTS = ("out", "json", "html", "trace", "labels")
 
 
 class OutputError(ValueError):

@@ -11,7 +11,7 @@ import sys
 from .. import __version__
 from ..profiler.commands import add_profile, run_profile
 from ..tensorrt.commands import add_commands, run_build, run_engines, run_verify
-from . import bag, bench, doctor, export, models, segment
+from . import bag, bench, doctor, export, models, segment, upscale
 from .errors import DEBUG, run_safely
 from .outputs import check_outputs
 
@@ -24,6 +24,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     segment.add(commands)
+    upscale.add(commands)
     bag.add(commands)
     models.add(commands)
     export.add(commands)
@@ -66,6 +67,7 @@ def _joined(words: list[str]) -> list[str]:
 
 _RUN = {
     "segment": segment.run,
+    "upscale": upscale.run,
     "bag": bag.run,
     "models": models.run,
     "export": export.run,

@@ -7,6 +7,7 @@ import argparse
 import json
 from pathlib import Path
 
+from . import semantic
 from .options import add_model, add_prompts, path, prompts_of
 from .outputs import OutputError, check_file, check_folder
 
@@ -16,6 +17,7 @@ def add(commands) -> None:
     parser.add_argument("image", type=path, help="picture, video file or folder")
     add_prompts(parser)
     add_model(parser)
+    semantic.add_options(parser)
     parser.add_argument(
         "--track", action="store_true", help="of a video or a folder: objects keep their ids, prompts follow"
     )
@@ -32,6 +34,8 @@ def run(options: argparse.Namespace) -> int:
     from ..bags import is_bag
     from ..sources import is_sequence
 
+    if semantic.is_asked_alone(options):
+        return semantic.run(options)
     prompts = prompts_of(options)
     if is_bag(options.image):
         raise ValueError(f"{options.image} is a bag; 'evitsam bag' segments it")
@@ -49,7 +53,7 @@ def _segment_image(options: argparse.Namespace, prompts: list) -> int:
     from ..segment import Segmenter, draw_overlay
 
     image = cv2.cvtColor(read_image(options.image), cv2.COLOR_BGR2RGB)
-    out = options.out or _beside(options.image, "_masks.png")
+    out = options.out or beside(options.image, "_masks.png")
     check_file(out)
     check_image_ending(out)
     segmenter = Segmenter.open(options.model, options.backend)
@@ -57,26 +61,30 @@ def _segment_image(options: argparse.Namespace, prompts: list) -> int:
         masks = segmenter.everything(image, options.top_n)
     else:
         masks = segmenter.decode(segmenter.embed(image), prompts)
+    names = semantic.names_of(options, image, masks) if options.semantic else {}
     overlay = draw_overlay(image, masks, prompts=prompts)
     write_image(out, cv2.cvtColor(overlay, cv2.COLOR_RGB2BGR))
     if options.json:
-        options.json.write_text(json.dumps(_as_json(masks, segmenter, options.image)))
+        options.json.write_text(json.dumps(_as_json(masks, segmenter, options.image, names)))
     print(f"{segmenter.description}")
     for box, score, identity in zip(masks.boxes, masks.scores, masks.object_ids, strict=True):
-        print(f"{identity:4d}  score {score:.3f}  box {', '.join(f'{v:.1f}' for v in box)}")
+        name = f"  {names[int(identity)]}" if int(identity) in names else ""
+        print(f"{identity:4d}  score {score:.3f}  box {', '.join(f'{v:.1f}' for v in box)}{name}")
     stages = ", ".join(f"{name} {seconds * 1e3:.1f} ms" for name, seconds in segmenter.timings.items())
     print(f"{len(masks)} masks ({stages}) -> {out}")
     return 0
 
 
 def _segment_sequence(options: argparse.Namespace, prompts: list) -> int:
+    if options.semantic:
+        raise ValueError("--semantic with prompts is for a single image; of a sequence give --semantic alone")
     from ..segment import Segmenter
     from ..sources import open_sequence
     from ..tracking.sequence import segment_sequence
 
     sequence = open_sequence(options.image)
-    out = options.out or _beside(options.image, "_masks.avi")
-    _check_sequence_out(out)
+    out = options.out or beside(options.image, "_masks.avi")
+    check_sequence_out(out)
     segmenter = Segmenter.open(options.model, options.backend)
     numbered = {number: prompt for number, prompt in enumerate(prompts, start=1)} or None
     report = segment_sequence(
@@ -91,7 +99,7 @@ def _segment_sequence(options: argparse.Namespace, prompts: list) -> int:
     return 0
 
 
-def _check_sequence_out(out: Path) -> None:
+def check_sequence_out(out: Path) -> None:
     """A video of a kind that is written, or a folder: a new one has no ending."""
     from ..video_files import CODECS, native_name
 
@@ -108,20 +116,23 @@ def _check_sequence_out(out: Path) -> None:
         check_folder(out.parent, out)
 
 
-def _beside(path: Path, ending: str) -> Path:
+def beside(path: Path, ending: str) -> Path:
     """The default output: ``drive.mp4`` -> ``drive_masks.avi``, also of a folder called ``.``"""
     named = path if path.name not in ("", "..") else path.resolve()
     stem = named.name if path.is_dir() else named.stem
     return named.with_name(f"{stem}{ending}")
 
 
-def _as_json(masks, segmenter, image: Path) -> dict:
+def _as_json(masks, segmenter, image: Path, names: dict[int, str]) -> dict:
     records = [
         {"id": int(identity), "score": float(score), "box": [float(v) for v in box], "segmentation": rle}
         for identity, score, box, rle in zip(
             masks.object_ids, masks.scores, masks.boxes, masks.rle(), strict=True
         )
     ]
+    for record in records:
+        if record["id"] in names:
+            record["class"] = names[record["id"]]
     return {
         "image": image.name,
         "size": list(masks.image_size),
