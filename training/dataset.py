@@ -7,7 +7,7 @@ of the seed, of the reader and of n. Either way a resumed run sees what the unin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache, partial
 from itertools import count, islice
@@ -281,7 +281,14 @@ def _one_thread(_: int) -> None:
 
 
 def loader(
-    data: TrainingSet | ShardSet, batch: int, start: int, stop: int, workers: int, rank: int, ranks: int
+    data: Dataset,
+    batch: int,
+    start: int,
+    stop: int,
+    workers: int,
+    rank: int,
+    ranks: int,
+    collate: Callable[[list[dict[str, Any]]], Any] = collate,
 ) -> DataLoader:
     """Batches ``start`` to ``stop`` of one process (shards: from where the set was told to start)."""
     common = partial(

@@ -170,7 +170,7 @@ def write_json(file: Path, report: dict[str, Table]) -> None:
     file.write_text(json.dumps(plain, indent=2, allow_nan=False))
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
     """A number of things from the command line, 1 or more."""
     value = int(text)
     if value < 1:
@@ -193,17 +193,17 @@ def parser() -> argparse.ArgumentParser:
     def on_data(added: argparse.ArgumentParser, default: str) -> None:
         added.add_argument("--data", type=Path, required=True, help="folder with images/ and annotations/")
         added.add_argument("--on", nargs="+", default=[default], help="annotation files, without .json")
-        added.add_argument("--limit", type=_count, help="only the first so many pictures")
+        added.add_argument("--limit", type=count, help="only the first so many pictures")
         added.add_argument("--top-n", type=int, default=256, help="proposals to decode")
 
     added = command(boxes, model_needed=False)
     on_data(added, "coco_val")
-    added.add_argument("--clicks", type=_count, nargs="*", default=[1, 3, 5])
+    added.add_argument("--clicks", type=count, nargs="*", default=[1, 3, 5])
     added.add_argument("--baselines", nargs="*", default=[], choices=sorted(BASELINES))
     added.add_argument("--cases", type=Path, help="folder for a picture of best, median and worst cases")
     added = command(clicks)
     on_data(added, "coco_val")
-    added.add_argument("--objects", type=_count, help="only the first so many objects")
+    added.add_argument("--objects", type=count, help="only the first so many objects")
     added = command(everything)
     on_data(added, "planar_ade_val")
     added.add_argument(
@@ -234,7 +234,7 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--frames", type=int, default=20, help="views of each picture")
     added = command(roundtrips)
     added.add_argument("--sequence", required=True, help="folder of frames, video or bag")
-    added.add_argument("--limit", type=_count, help="only the first so many frames")
+    added.add_argument("--limit", type=count, help="only the first so many frames")
     added.add_argument("--reach", type=int, nargs="+", default=[5, 20], help="frames to go before turning")
     added.add_argument("--top-n", type=int, default=64, help="proposals to decode")
     on_data(command(cost), "coco_val")

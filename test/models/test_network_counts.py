@@ -79,10 +79,8 @@ def test_width_of_super_resolution_is_three_quarters():
 
 
 @torch.no_grad()
-def test_super_resolution_without_details_is_bicubic():
+def test_super_resolution_starts_as_bicubic():
     network = create_network("efficientvit_sr_tiny")
-    torch.nn.init.zeros_(network.last.weight)
-    torch.nn.init.zeros_(network.last.bias)
     image = torch.rand(1, 3, 20, 28, generator=torch.Generator().manual_seed(0))
     expected = torch.nn.functional.interpolate(image, scale_factor=2, mode="bicubic")
     torch.testing.assert_close(network(image), expected)

@@ -40,6 +40,9 @@ class SuperResolution(nn.Module):
         self.groups = nn.ModuleList(Residual(_group(width, modules)) for _ in range(groups))
         self.fuse = nn.Conv2d(width, width, 3, padding=1)
         self.last = nn.Conv2d(width, 3 * SCALE**2, 3, padding=1)
+        # Training starts from the bicubic image.
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
 
     def forward(self, image: Tensor) -> Tensor:
         x = start = self.first(image)
