@@ -3,6 +3,9 @@
 
 import shutil
 
+import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import yaml
 
@@ -76,6 +79,20 @@ def test_overlap_that_leaves_nothing_of_a_tile_is_rejected(upscale_folder, tmp_p
     edit(folder, overlap=20)
     with pytest.raises(BundleError, match="overlap: 20 leaves nothing of a tile of 48x40"):
         open_upscale(folder)
+
+
+@pytest.mark.parametrize("kind", ["semantic", "upscale"])
+def test_graph_has_no_shape_tensors_and_takes_several_images(kind, semantic_folder, upscale_folder):
+    bundle = open_semantic(semantic_folder) if kind == "semantic" else open_upscale(upscale_folder)
+    path = bundle.networks["network"]
+    operators = {node.op_type for node in onnx.load(str(path), load_external_data=False).graph.node}
+    assert not operators & {"Shape", "ConstantOfShape", "Pad", "If", "BatchNormalization"}
+    session = onnxruntime.InferenceSession(str(path))
+    images = np.random.default_rng(0).normal(size=(2, 3, *bundle.input_size)).astype(np.float32)
+    together = session.run(None, {"image": images})[0]
+    for index in range(2):
+        (alone,) = session.run(None, {"image": images[index : index + 1]})
+        np.testing.assert_allclose(together[index], alone[0], rtol=1e-3, atol=1e-4 * alone.std())
 
 
 def test_classifiers_have_no_bundle(tmp_path):
