@@ -33,7 +33,7 @@ ALLOWED = {
     "dense_export": {"bundle", "dense", "export", "models", "stored_weights"},
     "doctor": {"backends", "bundle", "jetson"},
     "export": {"bundle", "bundle_folder", "models", "stored_weights", "tensorrt"},
-    "fetch": {"bundle", "bundle_folder", "catalogue", "export", "models", "user_folders"},
+    "fetch": {"bundle", "bundle_folder", "catalogue", "dense", "export", "models", "user_folders"},
     "geometry3d": {"io"},
     "io": {"installed", "segment", "tracking"},
     "models": {"bundle"},

@@ -11,6 +11,7 @@ from ..bundle import (
     DESCRIPTION,
     NETWORK_SCHEMA,
     NUMBERS3,
+    SCHEMA,
     BundleError,
     BundleFiles,
     open_files,
@@ -100,6 +101,15 @@ class UpscaleBundle(BundleFiles):
     input_size: tuple[int, int]
     scale: int
     overlap: int
+
+
+def open_any_bundle(name_or_folder: str | Path) -> BundleFiles:
+    """Find, read and check a bundle of any kind.
+
+    Raises:
+        BundleError: naming the file and what is wrong with it.
+    """
+    return open_files(name_or_folder, {"promptable": SCHEMA, **SCHEMAS})
 
 
 def open_semantic(name_or_folder: str | Path) -> SemanticBundle:

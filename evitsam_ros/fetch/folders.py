@@ -6,7 +6,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from ..bundle import open_bundle
+from ..dense.bundle import open_any_bundle
 from .errors import FetchError
 from .install import new_bundle
 from .licences import check_licence, licence_of_bundle
@@ -48,7 +48,7 @@ def install_folder(
         FetchError: its licence was not accepted.
         BundleError: it is damaged.
     """
-    bundle = open_bundle(path)
+    bundle = open_any_bundle(path)
     name = bundle.folder.resolve().name
     _check_name(path, name, expected)
     check_licence(name, licence_of_bundle(name, bundle.description), log, accepted=accept_licence)

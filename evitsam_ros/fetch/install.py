@@ -11,8 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..bundle import DESCRIPTION, BundleError, open_bundle
+from ..bundle import DESCRIPTION, BundleError
 from ..bundle_folder import replace_bundle
+from ..dense.bundle import open_any_bundle
 from .disk import check_space, full_disk_named
 from .errors import FetchError
 
@@ -100,7 +101,7 @@ def installed_from(models: Path, file: RemoteFile, digest: str | None) -> Path |
     """Find an intact bundle in the models folder that was made of a checkpoint; ``digest`` None: of any."""
     place = models / file.name
     try:
-        weights: Any = open_bundle(place).description.get("weights")
+        weights: Any = open_any_bundle(place).description.get("weights")
     except BundleError:
         return None
     made_of = weights.get("sha256") if isinstance(weights, dict) else None
@@ -119,7 +120,7 @@ def new_bundle(models: Path, name: str) -> Iterator[Path]:
     try:
         with full_disk_named(models):
             yield folder
-        open_bundle(folder)
+        open_any_bundle(folder)
         folder.chmod(0o755)
         for path in folder.iterdir():
             path.chmod(0o644)

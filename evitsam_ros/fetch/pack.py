@@ -10,7 +10,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from ..bundle import DESCRIPTION, open_bundle, sha256
+from ..bundle import DESCRIPTION, sha256
+from ..dense.bundle import open_any_bundle
 from .errors import FetchError
 
 #: Beside the bundle's files, in the form of ``sha256sum``; the first member, so that it can be read first.
@@ -32,7 +33,7 @@ def pack_bundle(name_or_folder: str | Path, out: Path) -> Path:
         BundleError: there is no such bundle, or it is damaged.
         FetchError: the folder or a file has a name that could not be unpacked.
     """
-    bundle = open_bundle(name_or_folder)
+    bundle = open_any_bundle(name_or_folder)
     name = bundle.folder.resolve().name
     files = sorted(path for path in bundle.folder.iterdir() if path.is_file() and path.name[0] != ".")
     files = [path for path in files if path.name != SUMS]

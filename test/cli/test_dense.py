@@ -124,6 +124,21 @@ def test_what_does_not_fit_is_named(
     assert text in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("kind", ["semantic", "upscale"])
+def test_every_kind_of_bundle_is_packed_and_installed(kind, request, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    packed = tmp_path / f"{kind}.tar"
+    folder = request.getfixturevalue(f"{kind}_folder")
+    assert main(["pack", "--model", str(folder), "--out", str(packed)]) == 0
+    assert main(["fetch", "--from", str(packed)]) == 0
+    installed = tmp_path / "data" / "evitsam" / "models" / kind
+    assert capsys.readouterr().out.splitlines()[-1] == str(installed)
+    names = {path.name for path in folder.iterdir()}
+    assert {path.name: path.read_bytes() for path in installed.iterdir()} == {
+        name: (folder / name).read_bytes() for name in names
+    }
+
+
 def test_networks_are_listed(capsys):
     assert main(["models", "--dense"]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -96,7 +96,7 @@ def test_average_recall_counts_the_thresholds_that_a_mask_passes():
 def test_recall_is_refused_where_not_everything_has_a_mask(shapes_data, tmp_path, capsys):
     arguments = ["everything", "--model", "lite_sam", "--data", str(shapes_data), "--on", "shapes_val"]
     assert main(arguments) == 2
-    assert "shapes_val.json: mask AR needs pictures in which everything has a mask" in capsys.readouterr().err
+    assert "shapes_val.json: mask AR needs images in which everything has a mask" in capsys.readouterr().err
     (tmp_path / "x.json").write_text('{"info": {"exhaustive": true}}')
     check_exhaustive(tmp_path / "x.json")
 

@@ -57,7 +57,7 @@ def test_the_command_prints_it_on_exhaustive_sources_only(shapes_data, tmp_path,
     arguments += ["--json", str(tmp_path / "report.json"), "--grids", "2"]
     for on in ("shapes_val", "*_val", "*_train"):
         assert main([*arguments, "--on", on]) == 2
-        assert "needs pictures in which everything has a mask" in capsys.readouterr().err
+        assert "needs images in which everything has a mask" in capsys.readouterr().err
     path.write_text(json.dumps({**content, "info": {"exhaustive": True}}))
     assert main([*arguments, "--on", "shapes_val"]) == 0
     table = json.loads((tmp_path / "report.json").read_text())["shapes_val"]
