@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from evitsam_ros.nodes.health import Health
+from evitsam_ros.nodes.diagnostics import CameraDiagnostics
 from evitsam_ros.profiler.clock import seconds
 from evitsam_ros.segment import Prompt, Segmenter
 
@@ -36,7 +36,7 @@ class Counting(Segmenter):
 
 def timing_calls(segmenter: Segmenter, stages: tuple[str, ...], frames: int) -> float:
     """Seconds a frame of the timing calls alone: stages around nothing, and the node's book-keeping."""
-    health = Health()
+    health = CameraDiagnostics()
 
     def one() -> None:
         segmenter.timings = {}

@@ -20,8 +20,8 @@ from std_msgs.msg import Header
 from evitsam_ros.malloc import tune_malloc
 from evitsam_ros.nodes.camera import PARAMETERS
 from evitsam_ros.nodes.fastdds import use_profile
-from evitsam_ros.nodes.lifetime import ros
-from evitsam_ros.nodes.outgoing import image_message
+from evitsam_ros.nodes.messages import image_message
+from evitsam_ros.nodes.runtime import ros
 from evitsam_ros.nodes.segmenter import SegmenterNode
 
 from ..picture import photograph

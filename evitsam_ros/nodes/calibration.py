@@ -7,7 +7,7 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo
 
 from ..space import CameraModel
-from .entities import Entities
+from .managed_entities import ManagedEntities
 from .qos import newest_only
 
 
@@ -20,7 +20,7 @@ class Calibration:
         rectified: the image is, see :meth:`CameraModel.from_info`.
     """
 
-    def __init__(self, entities: Entities, topic: str, reliability: str, rectified: bool) -> None:
+    def __init__(self, entities: ManagedEntities, topic: str, reliability: str, rectified: bool) -> None:
         self.topic = topic
         self._rectified = rectified
         self._info: CameraInfo | None = None

@@ -20,9 +20,9 @@ from ..raw_pixels import MAX_SIDE
 from ..sources import EXAMPLE, SourceError, open_source
 from .fastdds import use_profile
 from .image_transport import transport_topic
-from .lifetime import ros, shut_down, started
-from .outgoing import image_message
+from .messages import image_message
 from .qos import RELIABILITY, newest_only
+from .runtime import ros, shut_down, started
 
 PARAMETERS = {
     "source": (EXAMPLE, "Picture, folder, video file, bag, device, or example: a photograph of the package."),

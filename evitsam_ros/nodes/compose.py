@@ -18,8 +18,8 @@ from ..malloc import tune_malloc
 from ..sources import SourceError
 from .camera import CameraNode
 from .fastdds import use_profile
-from .lifetime import ros, spin, started
 from .profiler import ProfilerNode
+from .runtime import ros, spin, started
 from .segmenter import SegmenterNode
 
 

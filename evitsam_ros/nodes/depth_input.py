@@ -15,8 +15,8 @@ from std_msgs.msg import Header
 
 from ..space import CameraModel, TransformError, compressed_metres, metres, registered
 from .calibration import Calibration
-from .entities import Entities
 from .image_transport import transport_topic
+from .managed_entities import ManagedEntities
 from .qos import newest_only
 from .recent_depths import RecentDepths
 from .recent_images import stamp_ns
@@ -35,18 +35,18 @@ class DepthInput:
         entities: makes the subscriptions.
         inputs: before the names of inputs.
         options: the node's parameters.
-        refuse: told (kind, text) of transforms that make no sense.
+        report_error: told (kind, text) of transforms that make no sense.
     """
 
     def __init__(
         self,
         node: Any,
-        entities: Entities,
+        entities: ManagedEntities,
         inputs: str,
         options: dict[str, Any],
-        refuse: Callable[[str, str], None],
+        report_error: Callable[[str, str], None],
     ) -> None:
-        self._node, self._entities, self._refuse = node, entities, refuse
+        self._node, self._entities, self._report_error = node, entities, report_error
         self._slop = options["depth_slop_s"]
         self._recent = RecentDepths(options["history_s"] + self._slop)
         self.topic = transport_topic(node, inputs + "depth", options["depth_transport"])
@@ -94,7 +94,7 @@ class DepthInput:
         # /tf costs time, and is of use only here: it is subscribed when the first depth needs it.
         if other and self._image_frame and self._transforms is None and not self._no_transforms:
             try:
-                self._transforms = Transforms(self._node, self._entities, self._refuse)
+                self._transforms = Transforms(self._node, self._entities, self._report_error)
             except TransformError as error:
                 self._no_transforms = str(error)
 

@@ -13,11 +13,11 @@ import rclpy
 
 from ..segment import Segmenter
 from ..tensorrt.background import EngineSwitch, build_command
-from .channel import Channel
-from .health import Health
-from .intake import Job
+from .camera_pipeline import CameraPipeline
+from .diagnostics import CameraDiagnostics
+from .frame_scheduler import FrameScheduler, InferenceThread
+from .pending_prompts import FrameRequest
 from .recovery import Recovery
-from .worker import Turns, Worker
 
 #: Seconds between two log lines on frames that cannot be encoded together.
 THROTTLE = 2.0
@@ -31,8 +31,8 @@ class Inference:
         turns: whose frame is next.
         segmenter: opened as configured.
         options: as configured.
-        refuse: told (health, kind, text) of what fails for one camera.
-        refuse_all: told (kind, text) of what fails for all.
+        report_error: told (health, kind, text) of what fails for one camera.
+        report_error_for_all: told (kind, text) of what fails for all.
         logger: of the node.
 
     Attributes:
@@ -42,20 +42,24 @@ class Inference:
 
     def __init__(
         self,
-        cameras: Sequence[Channel],
-        turns: Turns[Job],
+        cameras: Sequence[CameraPipeline],
+        turns: FrameScheduler[FrameRequest],
         segmenter: Segmenter,
         options: dict[str, Any],
-        refuse: Callable[[Health, str, str], None],
-        refuse_all: Callable[[str, str], None],
+        report_error: Callable[[CameraDiagnostics, str, str], None],
+        report_error_for_all: Callable[[str, str], None],
         logger: Any,
     ) -> None:
         self.segmenter = segmenter
         self._cameras, self._turns, self._options = cameras, turns, options
-        self._refuse, self._refuse_all, self._logger = refuse, refuse_all, logger
+        self._report_error, self._report_error_for_all, self._logger = (
+            report_error,
+            report_error_for_all,
+            logger,
+        )
         self._recovery = Recovery(len(cameras))
         self._switch: EngineSwitch[Segmenter] | None = None
-        self.worker: Worker[Job] = Worker(
+        self.worker: InferenceThread[FrameRequest] = InferenceThread(
             turns, self._answer, self._failed, self._embed_together, lambda: self.segmenter.runtime.batch
         )
 
@@ -66,7 +70,7 @@ class Inference:
         self._switch = EngineSwitch(
             build_command(bundle),
             lambda: Segmenter.open(bundle, "tensorrt", threads),
-            lambda reason: self._refuse_all("engine_build", reason),
+            lambda reason: self._report_error_for_all("engine_build", reason),
             drop=Segmenter.close,
         )
 
@@ -74,7 +78,7 @@ class Inference:
         """End the thread after its frame and close the networks; a thread that hangs keeps its own."""
         ended = self.worker.stop()
         if not ended:
-            self._refuse_all("inference_errors", "the inference thread hangs; it is left behind")
+            self._report_error_for_all("inference_errors", "the inference thread hangs; it is left behind")
         if self._switch is not None:
             self._switch.stop()
             self._switch = None
@@ -83,7 +87,7 @@ class Inference:
 
     # Inference thread ------------------------------------------------------------------------------
 
-    def _answer(self, camera: int, job: Job) -> None:
+    def _answer(self, camera: int, job: FrameRequest) -> None:
         if self._switch is not None and (engines := self._switch.take()) is not None:
             self._use(engines)
         if job.order is None and self._recovery.pause(camera):
@@ -92,7 +96,7 @@ class Inference:
         if self._cameras[camera].answer(job):
             self._recovery.succeeded(camera)
 
-    def _embed_together(self, turns: list[tuple[int, Job]]) -> None:
+    def _embed_together(self, turns: list[tuple[int, FrameRequest]]) -> None:
         """One encoder call for frames of several cameras.
 
         Where it fails, each is encoded by itself: that shows whose frame it was.
@@ -113,7 +117,9 @@ class Inference:
         """A frame could not be answered: nothing is published for it."""
         if not rclpy.ok():
             return
-        self._refuse(self._cameras[camera].health, "inference_errors", f"{type(error).__name__}: {error}")
+        self._report_error(
+            self._cameras[camera].health, "inference_errors", f"{type(error).__name__}: {error}"
+        )
         if self._recovery.failed(camera):
             self._open_anew()
         # What was asked about waits until the pause is over.
@@ -133,7 +139,7 @@ class Inference:
                 )
             self._use(opened)
         except Exception as error:
-            self._refuse_all("inference_errors", f"the networks cannot be opened anew: {error}")
+            self._report_error_for_all("inference_errors", f"the networks cannot be opened anew: {error}")
 
     def _use(self, segmenter: Segmenter) -> None:
         if self._turns.closed:

@@ -148,7 +148,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 def declare_parameters(node: Node) -> None:
-    """Declare all parameters and refuse values outside their ranges from then on.
+    """Declare all parameters and reject values outside their ranges from then on.
 
     Raises:
         ValueError: a value given at start is not among the choices, or two values contradict each other.

@@ -24,9 +24,9 @@ from std_srvs.srv import Trigger
 
 from ..profiler.live import LiveLatency
 from .image_transport import transport_topic
-from .lifetime import ros, started
 from .qos import results
 from .recent_images import stamp_ns
+from .runtime import ros, started
 
 PARAMETERS = {
     "segmenter": ("/segmenter", "Name of the node to watch."),

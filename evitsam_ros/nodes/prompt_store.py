@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import count
 
-from .identities import Identities
-from .incoming_prompts import ObjectPrompt
-from .prompted import Order, Prompted, Work
+from .object_ids import ObjectIds
+from .prompt_messages import ObjectPrompt
+from .prompt_updates import ActivePrompts, PromptUpdate, StoredPrompt
 
 
 class PromptStore:
@@ -29,19 +29,21 @@ class PromptStore:
         self.most_clicks = most_clicks
         self._lock = threading.RLock()
         self._numbers = count(1)
-        self._identities = Identities()
-        self._clicks: list[Prompted] = []
-        self._array: list[Prompted] = []
+        self._identities = ObjectIds()
+        self._clicks: list[StoredPrompt] = []
+        self._array: list[StoredPrompt] = []
         #: Of the order that ``_array`` comes from, and whether that had a stamp.
         self._array_number, self._array_stamped = 0, False
         #: Objects of the newest array that came, whether or not it counts yet.
-        self._newest_array: tuple[Prompted, ...] = ()
-        self._waiting: dict[int, Order] = {}
-        self._work: Work | None = None
+        self._newest_array: tuple[StoredPrompt, ...] = ()
+        self._waiting: dict[int, PromptUpdate] = {}
+        self._work: ActivePrompts | None = None
 
     # Executor's thread -----------------------------------------------------------------------------
 
-    def order(self, topic: str, objects: Sequence[ObjectPrompt], array: bool, stamp: int = 0) -> Order | None:
+    def order(
+        self, topic: str, objects: Sequence[ObjectPrompt], array: bool, stamp: int = 0
+    ) -> PromptUpdate | None:
         """Number an order and give its objects their ids; None when too many clicks are kept.
 
         It counts after :meth:`put`, :meth:`wait` or :meth:`due`.
@@ -57,14 +59,14 @@ class PromptStore:
             else:
                 ids = [self._identities.next_free(taken) for _ in objects]
             made = [
-                Prompted(identity, item.prompt, item.name, item.sender_id)
+                StoredPrompt(identity, item.prompt, item.name, item.sender_id)
                 for identity, item in zip(ids, objects, strict=True)
             ]
             if array:
                 self._newest_array = tuple(made)
-            return Order(next(self._numbers), topic, array, tuple(made), stamp)
+            return PromptUpdate(next(self._numbers), topic, array, tuple(made), stamp)
 
-    def put(self, order: Order) -> None:
+    def put(self, order: PromptUpdate) -> None:
         """The order counts from the next image on; an array makes the earlier ones that wait void."""
         with self._lock:
             if order.array:
@@ -74,7 +76,7 @@ class PromptStore:
             else:
                 self._clicks += order.objects
 
-    def wait(self, order: Order, until: float) -> None:
+    def wait(self, order: PromptUpdate, until: float) -> None:
         """The order waits for its image.
 
         Arrays for later images are void: their clock was set back, or they were corrected.
@@ -84,14 +86,14 @@ class PromptStore:
                 self._void(lambda other: other.number < order.number and other.stamp >= order.stamp)
             self._waiting[order.number] = replace(order, until=until)
 
-    def due(self, order: Order) -> None:
+    def due(self, order: PromptUpdate) -> None:
         """The order's image is there; it waits for its turn. An array makes earlier ones void."""
         with self._lock:
             if order.array:
                 self._void(lambda other: other.number < order.number)
             self._waiting[order.number] = replace(order, has_image=True)
 
-    def awaiting(self) -> list[Order]:
+    def awaiting(self) -> list[PromptUpdate]:
         """Orders whose image has not come, in their order."""
         with self._lock:
             return [order for order in self._waiting.values() if not order.has_image]
@@ -101,12 +103,12 @@ class PromptStore:
         with self._lock:
             return number in self._waiting
 
-    def give_up(self, number: int) -> Order | None:
+    def give_up(self, number: int) -> PromptUpdate | None:
         """The order will not be answered; it, if it still waited."""
         with self._lock:
             return self._waiting.pop(number, None)
 
-    def give_up_all(self) -> list[Order]:
+    def give_up_all(self) -> list[PromptUpdate]:
         """No order that waits will be answered; they."""
         with self._lock:
             orders = list(self._waiting.values())
@@ -140,7 +142,7 @@ class PromptStore:
                 self._array = []
             return number
 
-    def all(self) -> list[Prompted]:
+    def all(self) -> list[StoredPrompt]:
         """What persists."""
         with self._lock:
             return [*self._clicks, *self._array]
@@ -152,7 +154,7 @@ class PromptStore:
 
     # Inference thread ------------------------------------------------------------------------------
 
-    def begin(self, number: int | None, track: bool) -> Work | None:
+    def begin(self, number: int | None, track: bool) -> ActivePrompts | None:
         """What an image is asked about; None when its order is void.
 
         Args:
@@ -166,20 +168,22 @@ class PromptStore:
             if order is None and number is not None:
                 return None
             array = self._array if order is None or not order.array else []
-            self._work = Work([*self._clicks, *array, *(order.objects if order is not None else ())], order)
+            self._work = ActivePrompts(
+                [*self._clicks, *array, *(order.objects if order is not None else ())], order
+            )
             return self._work
 
-    def wanted(self, work: Work) -> set[int]:
+    def wanted(self, work: ActivePrompts) -> set[int]:
         """Ids of the objects in work that were not removed meanwhile."""
         with self._lock:
             return work.ids
 
-    def drop(self, item: Prompted) -> None:
+    def drop(self, item: StoredPrompt) -> None:
         """Forget one object that does not fit its image."""
         with self._lock:
             self._without(lambda other: other is item)
 
-    def finish(self, work: Work, answered: bool, keep: bool) -> Order | None:
+    def finish(self, work: ActivePrompts, answered: bool, keep: bool) -> PromptUpdate | None:
         """End the work on an image.
 
         Args:
@@ -214,16 +218,16 @@ class PromptStore:
         waiting = [item for order in orders if of_arrays or not order.array for item in order.objects]
         return {item.identity for item in (*self._clicks, *(self._array if of_arrays else ()), *waiting)}
 
-    def _void(self, which: Callable[[Order], bool]) -> None:
+    def _void(self, which: Callable[[PromptUpdate], bool]) -> None:
         """Arrays that wait and that ``which`` names are not answered."""
         void = [number for number, order in self._waiting.items() if order.array and which(order)]
         for number in void:
             del self._waiting[number]
 
-    def _without(self, which: Callable[[Prompted], bool]) -> None:
+    def _without(self, which: Callable[[StoredPrompt], bool]) -> None:
         """Take the objects away that ``which`` names; an order without objects stays one."""
 
-        def left(items: Iterable[Prompted]) -> list[Prompted]:
+        def left(items: Iterable[StoredPrompt]) -> list[StoredPrompt]:
             return [item for item in items if not which(item)]
 
         self._clicks, self._array = left(self._clicks), left(self._array)

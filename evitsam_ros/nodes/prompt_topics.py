@@ -10,9 +10,9 @@ from std_msgs.msg import UInt32
 from std_srvs.srv import Trigger
 
 from ..segment import PromptError
-from .entities import Entities
-from .incoming_prompts import ObjectPrompt, prompt_from_click, prompts_from_detections
-from .intake import Intake, Refuse
+from .managed_entities import ManagedEntities
+from .pending_prompts import PendingPrompts, ReportError
+from .prompt_messages import ObjectPrompt, prompt_from_click, prompts_from_detections
 
 try:
     from vision_msgs.msg import Detection2DArray
@@ -27,11 +27,13 @@ class PromptTopics:
         entities: makes the subscriptions and the service.
         prefix: before every name: ``~/``, or ``~/CAMERA/``.
         intake: takes what is asked for.
-        refuse: told (kind, text) of what cannot be meant.
+        report_error: told (kind, text) of what cannot be meant.
     """
 
-    def __init__(self, entities: Entities, prefix: str, intake: Intake, refuse: Refuse) -> None:
-        self._prefix, self._intake, self._refuse = prefix, intake, refuse
+    def __init__(
+        self, entities: ManagedEntities, prefix: str, intake: PendingPrompts, report_error: ReportError
+    ) -> None:
+        self._prefix, self._intake, self._report_error = prefix, intake, report_error
         if Detection2DArray is not None:
             entities.subscription(Detection2DArray, prefix + "prompts", self._on_detections, 10)
         entities.subscription(PointStamped, prefix + "point", self._on_point, 10)
@@ -44,7 +46,7 @@ class PromptTopics:
         try:
             objects = prompts_from_detections(message)
         except PromptError as error:
-            self._refuse("bad_prompts", f"{topic}: {error}")
+            self._report_error("bad_prompts", f"{topic}: {error}")
             return
         self._intake.ask(topic, message.header, objects, array=True)
 
@@ -52,7 +54,7 @@ class PromptTopics:
         topic, frame = self._prefix + "point", message.header.frame_id
         expected = self._intake.frame_id()
         if frame and expected and frame != expected:
-            self._refuse(
+            self._report_error(
                 "bad_prompts",
                 f"{topic}: the click is in frame {frame!r}; expected pixels in the camera's frame "
                 f"{expected!r} (clicks in space go to clicked_point)",
@@ -68,14 +70,14 @@ class PromptTopics:
         try:
             prompt = prompt_from_click(x, y)
         except PromptError as error:
-            self._refuse("bad_prompts", f"{topic}: {error}")
+            self._report_error("bad_prompts", f"{topic}: {error}")
             return
         self._intake.ask(topic, header, [ObjectPrompt(prompt)], array=False)
 
     def _on_remove(self, message: UInt32) -> None:
         known = ", ".join(map(str, self._intake.prompts.ids())) or "none"
         if not self._intake.remove(message.data):
-            self._refuse(
+            self._report_error(
                 "bad_prompts",
                 f"{self._prefix}remove_object: no prompted object has id {message.data}; there are: {known}",
             )

@@ -22,17 +22,17 @@ from std_srvs.srv import SetBool
 from ..backends import engines_missing
 from ..malloc import HeapWatch, give_back_memory, tune_malloc
 from ..segment import Segmenter
-from .channel import Channel
-from .clicks_in_space import ClicksInSpace
-from .entities import Entities
+from .camera_pipeline import CameraPipeline
+from .diagnostics import CameraDiagnostics
 from .fastdds import use_profile
-from .health import Health
+from .frame_scheduler import FrameScheduler
 from .inference import Inference
-from .intake import Job
-from .lifetime import ros, spin, started
-from .outputs import Detection2DArray
+from .managed_entities import ManagedEntities
 from .parameters import declare_parameters, values
-from .worker import Turns
+from .pending_prompts import FrameRequest
+from .publish_point import PublishPointInput
+from .publishers import Detection2DArray
+from .runtime import ros, spin, started
 
 #: Seconds between two log lines of one kind.
 THROTTLE = 2.0
@@ -46,7 +46,7 @@ class SegmenterNode(LifecycleNode):
     """Topics and parameters: see the README's tables.
 
     Args:
-        subscribe: to the cameras' images; else they come through :meth:`Channel.on_image` of
+        subscribe: to the cameras' images; else they come through :meth:`CameraPipeline.on_image` of
             :attr:`cameras`, from the same process.
 
     Attributes:
@@ -58,14 +58,14 @@ class SegmenterNode(LifecycleNode):
         super().__init__("segmenter")
         declare_parameters(self)
         names = [name for name in self.get_parameter("cameras").value if name] or [""]
-        self.cameras = [Channel(self, name, self._refuse) for name in names]
+        self.cameras = [CameraPipeline(self, name, self._report_error) for name in names]
         self._subscribe = subscribe
         self._inference: Inference | None = None
         self._heap = HeapWatch()
         self._active = False
         self._enabled = True
         self._logged: dict[tuple[str, str], float] = {}
-        self._entities = Entities(self, self._refuse_all)
+        self._entities = ManagedEntities(self, self._report_error_for_all)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         period = self.get_parameter("diagnostics_period_s").value
         # The heart beats while simulated time stands still, and when the clock is set back.
@@ -83,14 +83,14 @@ class SegmenterNode(LifecycleNode):
         try:
             self._configure(values(self))
         except ValueError as error:
-            self._refuse_all("configure", str(error))
+            self._report_error_for_all("configure", str(error))
             self.release()
             return TransitionCallbackReturn.FAILURE
         except Exception as error:  # rclpy would not say what it was
             if not rclpy.ok():  # Ctrl-C: nothing is wrong
                 return TransitionCallbackReturn.FAILURE
             self.get_logger().error(traceback.format_exc())
-            self._refuse_all("configure", f"{type(error).__name__}: {error}")
+            self._report_error_for_all("configure", f"{type(error).__name__}: {error}")
             return TransitionCallbackReturn.ERROR
         return TransitionCallbackReturn.SUCCESS
 
@@ -105,14 +105,20 @@ class SegmenterNode(LifecycleNode):
         if options["malloc_tuning"] and not tune_malloc():
             self.get_logger().info("malloc_tuning has no effect: this C library has no mallopt")
         self.get_logger().info(f"model {segmenter.bundle.name}; {segmenter.description}")
-        turns: Turns[Job] = Turns(len(self.cameras), options["frame_policy"])
+        turns: FrameScheduler[FrameRequest] = FrameScheduler(len(self.cameras), options["frame_policy"])
         for index, camera in enumerate(self.cameras):
             camera.configure(self._entities, segmenter, options, turns, index, subscribe=self._subscribe)
         if options["clicks_in_space"]:
-            ClicksInSpace(self, self._entities, self.cameras, self._refuse_all)
+            PublishPointInput(self, self._entities, self.cameras, self._report_error_for_all)
         self._entities.service(SetBool, "~/enable", self._on_enable)
         self._inference = Inference(
-            self.cameras, turns, segmenter, options, self._refuse, self._refuse_all, self.get_logger()
+            self.cameras,
+            turns,
+            segmenter,
+            options,
+            self._report_error,
+            self._report_error_for_all,
+            self.get_logger(),
         )
         if options["build_engines"] and engines_missing(segmenter.runtime):
             self._inference.build_engines()
@@ -172,7 +178,7 @@ class SegmenterNode(LifecycleNode):
 
     # Reports ---------------------------------------------------------------------------------------
 
-    def _refuse(self, health: Health, reason: str, text: str) -> None:
+    def _report_error(self, health: CameraDiagnostics, reason: str, text: str) -> None:
         """Count it, put it in the diagnostics, and log it at most every two seconds a reason."""
         text = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
         health.error(reason, text)
@@ -181,15 +187,15 @@ class SegmenterNode(LifecycleNode):
             self._logged[key] = now
             self.get_logger().error(text)
 
-    def _refuse_all(self, reason: str, text: str) -> None:
+    def _report_error_for_all(self, reason: str, text: str) -> None:
         """What concerns every camera."""
         for camera in self.cameras:
-            self._refuse(camera.health, reason, text)
+            self._report_error(camera.health, reason, text)
 
     def callback_failed(self, error: Exception) -> None:
         """A callback raised what it should not have: a mistake of ours, and no reason to stop."""
         self.get_logger().error("".join(traceback.format_exception(error)), throttle_duration_sec=THROTTLE)
-        self._refuse_all("callback_errors", f"{type(error).__name__}: {error}")
+        self._report_error_for_all("callback_errors", f"{type(error).__name__}: {error}")
 
     def _tick(self) -> None:
         for camera in self.cameras:

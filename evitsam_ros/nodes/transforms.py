@@ -14,7 +14,7 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from rclpy.time import Time
 
 from ..space import TransformError, TransformTree, pose_matrix
-from .entities import Entities
+from .managed_entities import ManagedEntities
 
 try:
     import tf2_ros
@@ -32,14 +32,16 @@ class Transforms:
     Args:
         node: a node with a running executor.
         entities: makes the subscriptions.
-        refuse: told (kind, text) of transforms that make no sense.
+        report_error: told (kind, text) of transforms that make no sense.
 
     Raises:
         TransformError: neither tf2_ros nor tf2_msgs is installed.
     """
 
-    def __init__(self, node: Any, entities: Entities, refuse: Callable[[str, str], None]) -> None:
-        self._refuse = refuse
+    def __init__(
+        self, node: Any, entities: ManagedEntities, report_error: Callable[[str, str], None]
+    ) -> None:
+        self._report_error = report_error
         self._tree, self._buffer = TransformTree(), None
         self._lock = threading.Lock()
         # Two runs of a simulation have no transform in common; tf2_ros for Python does not see to that.
@@ -98,7 +100,7 @@ class Transforms:
                     static,
                 )
             except TransformError as error:
-                self._refuse("bad_transforms", f"{'/tf_static' if static else '/tf'}: {error}")
+                self._report_error("bad_transforms", f"{'/tf_static' if static else '/tf'}: {error}")
 
     def _by_tf2(self, target: str, source: str, stamp_ns: int) -> np.ndarray:
         try:

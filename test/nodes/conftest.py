@@ -29,7 +29,7 @@ from bench.known_bundle import (  # noqa: E402
     labelled,
     write_known_bundle,
 )
-from evitsam_ros.nodes.outgoing import image_message  # noqa: E402
+from evitsam_ros.nodes.messages import image_message  # noqa: E402
 
 #: Domains that no other test process uses at the same time (0 to 101 are safe everywhere).
 _DOMAINS = itertools.count(10 + os.getpid() % 80)

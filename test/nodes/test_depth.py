@@ -7,7 +7,7 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from visualization_msgs.msg import Marker, MarkerArray
 
-from evitsam_ros.nodes.outgoing import image_message
+from evitsam_ros.nodes.messages import image_message
 
 from .test_clicked_point import transform
 from .test_segmenter import clean, detection, prompt  # noqa: F401  (clean is a fixture)

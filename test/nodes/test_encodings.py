@@ -9,7 +9,7 @@ import pytest
 from sensor_msgs.msg import Image
 
 from evitsam_ros.encodings import ImageError, image_to_frame
-from evitsam_ros.nodes.outgoing import image_message
+from evitsam_ros.nodes.messages import image_message
 from evitsam_ros.pixel_layouts import ENCODINGS, PLANAR
 
 HEIGHT, WIDTH = 36, 50

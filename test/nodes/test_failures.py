@@ -11,8 +11,8 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from evitsam_ros.nodes import recovery as recovery_module
-from evitsam_ros.nodes.arrivals import Arrivals
-from evitsam_ros.nodes.health import HANGS, Health
+from evitsam_ros.nodes.diagnostics import HANGS, CameraDiagnostics
+from evitsam_ros.nodes.frame_loss import FrameLossMonitor
 from evitsam_ros.nodes.recovery import ENOUGH, HEALTHY, LONGEST, Recovery
 
 from .conftest import pixels, write_known_bundle
@@ -212,14 +212,14 @@ def test_the_heart_beats(robot):
 
 
 def test_an_inference_that_hangs_is_an_error():
-    status = Health().status("node", "cpu", 0, "active", busy=HANGS + 1)
+    status = CameraDiagnostics().status("node", "cpu", 0, "active", busy=HANGS + 1)
     assert status.level == DiagnosticStatus.ERROR and "busy with one frame for 11 s" in status.message
-    assert Health().status("node", "cpu", 0, "active", busy=HANGS - 1).level == DiagnosticStatus.OK
+    assert CameraDiagnostics().status("node", "cpu", 0, "active", busy=HANGS - 1).level == DiagnosticStatus.OK
 
 
 @pytest.mark.parametrize(("lost", "expected"), [((), 0.0), ((2, 3, 7), 0.3), ((1, 2, 3, 5, 8), 0.5)])
 def test_missing_frames_are_counted_by_the_gaps_of_their_stamps(lost, expected):
-    arrivals = Arrivals()
+    arrivals = FrameLossMonitor()
     for frame in range(120):
         if frame % 10 not in lost:
             arrivals.add(frame / 30 + 0.002 * ((frame * 7) % 5 - 2))
@@ -227,7 +227,7 @@ def test_missing_frames_are_counted_by_the_gaps_of_their_stamps(lost, expected):
 
 
 def test_time_that_begins_anew_loses_no_frames():
-    arrivals = Arrivals()
+    arrivals = FrameLossMonitor()
     for _ in range(3):
         for frame in range(40):
             arrivals.add(frame / 30)

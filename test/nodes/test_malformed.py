@@ -13,14 +13,14 @@ from PIL import UnidentifiedImageError
 from sensor_msgs.msg import Image
 
 from evitsam_ros.encodings import MAX_PIXELS, ImageError, compressed_to_frame, image_to_frame
-from evitsam_ros.nodes.incoming_prompts import MAX_OBJECTS, prompt_from_click, prompts_from_detections
+from evitsam_ros.nodes.prompt_messages import MAX_OBJECTS, prompt_from_click, prompts_from_detections
 from evitsam_ros.segment import PromptError
 from evitsam_ros.space import CameraModel, DepthError, box_around, check_aligned, labelled_points, metres
 
 from . import malformed
+from .offline_pipeline import OfflinePipeline
 from .test_compressed import forget_peak, peak_mb
 from .test_segmenter import detection, vision_msgs
-from .wires import Wired
 
 #: Most memory that any message of the generator may cost, MB.
 MOST_MB = 60.0
@@ -125,7 +125,7 @@ def test_calibrations(rng):
 @pytest.mark.parametrize("track", [True, False])
 def test_a_camera_with_all_of_them(known_bundle, rng, track):
     """Everything through the channel: every message is counted once, outputs have the size of their image."""
-    wired = Wired(known_bundle, depth=True, track=track)
+    wired = OfflinePipeline(known_bundle, depth=True, track=track)
     kinds, seen = Counter(), Counter()
 
     def prompts() -> None:
@@ -185,7 +185,7 @@ def test_a_camera_with_all_of_them(known_bundle, rng, track):
 
 
 def test_prompts_for_a_frame_that_is_damaged_are_not_for_the_next(known_bundle):
-    wired = Wired(known_bundle, track=False)
+    wired = OfflinePipeline(known_bundle, track=False)
     broken = Image(height=5, width=5, encoding="rgb8", step=1)
     broken.header.stamp.sec = 7
     wired.give("image", broken)
@@ -199,7 +199,7 @@ def test_prompts_for_a_frame_that_is_damaged_are_not_for_the_next(known_bundle):
 @pytest.mark.parametrize("mode", ["prompt", "everything"])
 def test_sound_pictures_of_strange_shapes(known_bundle, rng, mode):
     """One after the other, with a prompt that comes and goes: each is answered in its size."""
-    wired = Wired(known_bundle, mode=mode)
+    wired = OfflinePipeline(known_bundle, mode=mode)
     sizes = [(1, 1), (1, 16384), (16384, 1), (2, 3000), (31, 320), (5000, 3), (13, 97), (96, 128), (11, 11)]
     for height, width in sizes:
         for _ in range(3):

@@ -10,11 +10,11 @@ from geometry_msgs.msg import Point
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-from evitsam_ros.nodes.outgoing import image_message
+from evitsam_ros.nodes.messages import image_message
 from evitsam_ros.nodes.recent_depths import RecentDepths
 
 from ..space.test_compressed_depth import with_header
-from .wires import Wired
+from .offline_pipeline import OfflinePipeline
 
 WIDTH, HEIGHT = 160, 120
 
@@ -95,7 +95,7 @@ def wall(stamp: int, millimetres: int = 2000, frame: str = "camera") -> Image:
     return message
 
 
-def cloud(wired: Wired) -> tuple[int, np.ndarray]:
+def cloud(wired: OfflinePipeline) -> tuple[int, np.ndarray]:
     """Stamp and points ``(N, 3)`` of the newest cloud."""
     message = wired.outputs["~/points"].messages[-1]
     kind = {
@@ -111,7 +111,7 @@ def cloud(wired: Wired) -> tuple[int, np.ndarray]:
 
 @pytest.fixture
 def wired(known_bundle):
-    made = Wired(known_bundle, depth=True, track=False, history_s=0.0, depth_slop_s=0.01)
+    made = OfflinePipeline(known_bundle, depth=True, track=False, history_s=0.0, depth_slop_s=0.01)
     made.give("camera_info", info())
     made.give("~/pixel", Point(x=80.0, y=60.0))
     return made
@@ -156,7 +156,7 @@ def test_points_are_empty_and_said_to_be_without_depth(wired):
 
 
 def test_organised_points_are_as_many_as_pixels_without_depth_too(known_bundle):
-    made = Wired(known_bundle, depth=True, organised_points=True)
+    made = OfflinePipeline(known_bundle, depth=True, organised_points=True)
     made.give("image", picture(3))
     made.work()
     message = made.outputs["~/points"].messages[-1]
@@ -167,7 +167,7 @@ def test_organised_points_are_as_many_as_pixels_without_depth_too(known_bundle):
 
 @pytest.mark.parametrize("codec", ["png", "rvl"])
 def test_depth_that_is_compressed(known_bundle, codec):
-    made = Wired(known_bundle, depth=True, depth_transport="compressedDepth", track=False)
+    made = OfflinePipeline(known_bundle, depth=True, depth_transport="compressedDepth", track=False)
     made.give("camera_info", info())
     made.give("~/pixel", Point(x=80.0, y=60.0))
     data = with_header(np.full((HEIGHT, WIDTH), 2000, np.uint16), codec)

@@ -13,8 +13,8 @@ from std_srvs.srv import Trigger
 from evitsam_ros.nodes.recent_images import RecentImages, stamp_ns
 
 from .conftest import pixels
+from .offline_pipeline import OfflinePipeline
 from .test_segmenter import detection, set_parameter, vision_msgs
-from .wires import Wired
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +163,7 @@ def test_memory_is_bounded_by_bytes_and_the_newest_image_is_kept():
 
 
 def test_old_images_are_let_go_when_the_camera_stops(known_bundle):
-    wired = Wired(known_bundle, history_s=0.0)
+    wired = OfflinePipeline(known_bundle, history_s=0.0)
     message = image(1, 300)
     kept = weakref.ref(message.data)
     wired.give("image", message)

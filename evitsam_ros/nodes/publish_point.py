@@ -10,8 +10,8 @@ import numpy as np
 from geometry_msgs.msg import PointStamped
 
 from ..compressed import image_size
-from .channel import Channel
-from .entities import Entities
+from .camera_pipeline import CameraPipeline
+from .managed_entities import ManagedEntities
 from .recent_images import stamp_ns
 from .transforms import Transforms
 
@@ -24,20 +24,24 @@ class ClickError(ValueError):
     """A camera cannot see the point, or it is not known where the point is."""
 
 
-class ClicksInSpace:
+class PublishPointInput:
     """``clicked_point``: every camera that sees the point gets a click there, on its newest image.
 
     The transform is that of the image's time: a point in the map stays where it is while the robot drives.
 
     Args:
-        refuse: told (kind, text) of clicks that no camera can use.
+        report_error: told (kind, text) of clicks that no camera can use.
     """
 
     def __init__(
-        self, node: Any, entities: Entities, cameras: Sequence[Channel], refuse: Callable[[str, str], None]
+        self,
+        node: Any,
+        entities: ManagedEntities,
+        cameras: Sequence[CameraPipeline],
+        report_error: Callable[[str, str], None],
     ) -> None:
-        self._cameras, self._refuse = cameras, refuse
-        self._transforms = Transforms(node, entities, refuse)
+        self._cameras, self._report_error = cameras, report_error
+        self._transforms = Transforms(node, entities, report_error)
         entities.subscription(PointStamped, TOPIC, self._on_click, 10)
 
     def _on_click(self, message: PointStamped) -> None:
@@ -50,9 +54,9 @@ class ClicksInSpace:
             else:
                 camera.click(TOPIC, image.header, x, y)
         if len(reasons) == len(self._cameras):
-            self._refuse("bad_prompts", f"{TOPIC}: {'; '.join(reasons)}")
+            self._report_error("bad_prompts", f"{TOPIC}: {'; '.join(reasons)}")
 
-    def _pixel(self, camera: Channel, click: PointStamped) -> tuple[Any, tuple[float, float]]:
+    def _pixel(self, camera: CameraPipeline, click: PointStamped) -> tuple[Any, tuple[float, float]]:
         """The camera's newest image and the pixel x, y at which it shows the point.
 
         Raises:

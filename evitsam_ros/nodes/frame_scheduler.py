@@ -17,10 +17,10 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 #: Frames of one camera that somebody asked about and that wait for their turn, at most.
-MOST_ASKED = 32
+MAX_PROMPTED_REQUESTS = 32
 
 
-class Turns(Generic[Item]):
+class FrameScheduler(Generic[Item]):
     """Whose frame is next: the cameras take turns, whatever their rates.
 
     ``latest``: a worker that becomes free takes what is there. ``next``: of the cameras whose frames it has
@@ -59,7 +59,7 @@ class Turns(Generic[Item]):
     def ask(self, item: Item, camera: int = 0) -> bool:
         """A frame that has to be answered; False when too many wait already."""
         with self._changed:
-            if len(self._asked[camera]) >= MOST_ASKED:
+            if len(self._asked[camera]) >= MAX_PROMPTED_REQUESTS:
                 return False
             self._asked[camera].append(item)
             self._changed.notify()
@@ -146,7 +146,7 @@ class Turns(Generic[Item]):
         return None
 
 
-class Worker(Generic[Item]):
+class InferenceThread(Generic[Item]):
     """Runs ``work(camera, item)`` in a thread of its own; errors go to ``failed``, work goes on.
 
     ``together``: what several cameras' frames have in common, done before the work on each of them; and
@@ -155,7 +155,7 @@ class Worker(Generic[Item]):
 
     def __init__(
         self,
-        turns: Turns[Item],
+        turns: FrameScheduler[Item],
         work: Callable[[int, Item], None],
         failed: Callable[[int, Exception], None],
         together: Callable[[list[tuple[int, Item]]], None] = lambda turns: None,

@@ -18,7 +18,7 @@ RECENT = 5.0
 HANGS = 10.0
 
 
-class Health:
+class CameraDiagnostics:
     """Counts and timings of a camera, written by two threads and read by the diagnostics timer.
 
     Args:

@@ -10,8 +10,8 @@ from itertools import count
 import numpy as np
 
 from ..segment import Prompt
-from .incoming_prompts import MAX_OBJECTS, ObjectPrompt
-from .prompted import Prompted
+from .prompt_messages import MAX_OBJECTS, ObjectPrompt
+from .prompt_updates import StoredPrompt
 
 #: Two detections without ids are one object if their centres are at most one size apart.
 NEAR = 0.5
@@ -19,7 +19,7 @@ NEAR = 0.5
 POINT_SIZE = 32.0
 
 
-class Identities:
+class ObjectIds:
     """Gives ids from 1 on; the lowest one that is free to a new object.
 
     A detection with an id of its sender keeps the id that it had here, also after arrays without it. One
@@ -37,7 +37,11 @@ class Identities:
         return next(self._free(taken))
 
     def of_array(
-        self, objects: Sequence[ObjectPrompt], before: Sequence[Prompted], taken: set[int], clicks: set[int]
+        self,
+        objects: Sequence[ObjectPrompt],
+        before: Sequence[StoredPrompt],
+        taken: set[int],
+        clicks: set[int],
     ) -> list[int]:
         """Ids for the objects of a detector's array.
 
@@ -71,7 +75,7 @@ class Identities:
             self._remembered.popitem(last=False)
 
 
-def _nearest(objects: Sequence[ObjectPrompt], before: Sequence[Prompted]) -> dict[int, int]:
+def _nearest(objects: Sequence[ObjectPrompt], before: Sequence[StoredPrompt]) -> dict[int, int]:
     """Index of an object -> the id of the one of ``before`` that has its class and its place."""
     if not objects or not before:
         return {}
@@ -81,7 +85,7 @@ def _nearest(objects: Sequence[ObjectPrompt], before: Sequence[Prompted]) -> dic
     return {row: before[column].identity for row, column in assign(scores, NEAR)}
 
 
-def _closeness(new: ObjectPrompt, old: Prompted) -> float:
+def _closeness(new: ObjectPrompt, old: StoredPrompt) -> float:
     """1 in the same place, 0.5 one size apart, 0 for another class."""
     if new.name != old.name:
         return 0.0

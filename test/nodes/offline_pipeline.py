@@ -10,9 +10,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from evitsam_ros.nodes.channel import Channel, Job
+from evitsam_ros.nodes.camera_pipeline import CameraPipeline, FrameRequest
+from evitsam_ros.nodes.frame_scheduler import FrameScheduler
 from evitsam_ros.nodes.parameters import PARAMETERS
-from evitsam_ros.nodes.worker import Turns
 from evitsam_ros.segment import Segmenter
 
 
@@ -29,8 +29,8 @@ class Output:
         self.messages.append(message)
 
 
-class Wires:
-    """In the place of ``Entities``."""
+class OfflineEntities:
+    """In the place of ``ManagedEntities``."""
 
     def __init__(self) -> None:
         self.inputs: dict[str, Callable] = {}
@@ -49,7 +49,7 @@ class Wires:
         self.inputs[name] = callback
 
 
-class Wired:
+class OfflinePipeline:
     """A channel with the known bundle.
 
     Attributes:
@@ -67,9 +67,9 @@ class Wired:
             get_clock=lambda: SimpleNamespace(now=lambda: now, create_jump_callback=lambda *_, **__: None),
             resolve_topic_name=lambda name: f"/{name}",
         )
-        self.channel = Channel(node, "", lambda health, kind, text: health.error(kind, text))
-        self.turns: Turns[Job] = Turns()
-        wires = Wires()
+        self.channel = CameraPipeline(node, "", lambda health, kind, text: health.error(kind, text))
+        self.turns: FrameScheduler[FrameRequest] = FrameScheduler()
+        wires = OfflineEntities()
         self.segmenter = Segmenter.open(bundle, "onnxruntime", 1)
         self.channel.configure(wires, self.segmenter, self.options, self.turns, 0)
         self.outputs, self._inputs = wires.outputs, wires.inputs

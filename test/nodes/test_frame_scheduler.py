@@ -7,12 +7,12 @@ import time
 import weakref
 from types import SimpleNamespace
 
-from evitsam_ros.nodes import worker as worker_module
-from evitsam_ros.nodes.worker import MOST_ASKED, Turns, Worker
+from evitsam_ros.nodes import frame_scheduler as scheduler_module
+from evitsam_ros.nodes.frame_scheduler import MAX_PROMPTED_REQUESTS, FrameScheduler, InferenceThread
 
 
 def test_newer_item_takes_the_place_of_an_older_one():
-    turns = Turns()
+    turns = FrameScheduler()
     for item in range(5):
         turns.put(item)
     assert turns.take(0) == (0, 4)
@@ -21,7 +21,7 @@ def test_newer_item_takes_the_place_of_an_older_one():
 
 
 def test_next_waits_for_an_item_that_comes_after():
-    turns = Turns(policy="next")
+    turns = FrameScheduler(policy="next")
     turns.put("old")
     threading.Timer(0.1, turns.put, ["young"]).start()
     assert turns.take(2.0) == (0, "young")
@@ -30,7 +30,7 @@ def test_next_waits_for_an_item_that_comes_after():
 
 def simulated(periods: list[float], offsets: list[float], work: float, seconds: float) -> list[list[float]]:
     """Ages of the frames of each camera at the beginning of their work, with the policy ``next``."""
-    turns, ages = Turns(len(periods), "next"), [[] for _ in periods]
+    turns, ages = FrameScheduler(len(periods), "next"), [[] for _ in periods]
     due, free = list(offsets), 0.0
     turns.take(0)
     while min(due) < seconds:
@@ -64,7 +64,7 @@ def test_next_starts_from_young_frames_when_the_network_is_slow():
 
 
 def test_close_wakes_a_waiting_worker():
-    turns = Turns()
+    turns = FrameScheduler()
     threading.Timer(0.1, turns.close).start()
     start = time.monotonic()
     assert turns.take(10.0) is None
@@ -72,7 +72,7 @@ def test_close_wakes_a_waiting_worker():
 
 
 def test_cameras_take_turns_whatever_their_rates():
-    turns, served = Turns(3), []
+    turns, served = FrameScheduler(3), []
     for second in range(30):
         for _ in range(10):
             turns.put(f"fast {second}", 0)
@@ -84,7 +84,7 @@ def test_cameras_take_turns_whatever_their_rates():
 
 
 def test_what_was_asked_is_answered_in_its_order_and_before_the_newest():
-    turns = Turns()
+    turns = FrameScheduler()
     turns.put("newest")
     assert turns.ask("first") and turns.ask("second")
     turns.put("newer")
@@ -92,7 +92,7 @@ def test_what_was_asked_is_answered_in_its_order_and_before_the_newest():
 
 
 def test_withdrawn_frames_lose_their_turn_and_are_counted():
-    turns = Turns(2)
+    turns = FrameScheduler(2)
     for item in range(5):
         turns.ask(item, 1)
     turns.put(6, 1)
@@ -104,8 +104,8 @@ def test_withdrawn_frames_lose_their_turn_and_are_counted():
 
 def test_held_frames_wait_and_stop_no_other(monkeypatch):
     clock = [100.0]
-    monkeypatch.setattr(worker_module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-    turns = Turns(2)
+    monkeypatch.setattr(scheduler_module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    turns = FrameScheduler(2)
     turns.ask("held", 0)
     turns.hold(0, 5.0)
     turns.put("newest", 0)
@@ -116,15 +116,15 @@ def test_held_frames_wait_and_stop_no_other(monkeypatch):
 
 
 def test_a_worker_wakes_up_for_held_frames():
-    turns = Turns()
+    turns = FrameScheduler()
     turns.ask("held")
     turns.hold(0, 0.2)
     assert turns.take(60.0) == (0, "held")
 
 
 def test_too_many_questions_are_refused():
-    turns = Turns()
-    assert all(turns.ask(item) for item in range(MOST_ASKED))
+    turns = FrameScheduler()
+    assert all(turns.ask(item) for item in range(MAX_PROMPTED_REQUESTS))
     assert not turns.ask("one more")
 
 
@@ -137,7 +137,9 @@ def test_slow_worker_sees_only_the_newest_and_survives_errors():
         if item == 9:
             raise RuntimeError("broken frame")
 
-    worker = Worker(Turns(), work, lambda camera, error: failures.append((camera, str(error))))
+    worker = InferenceThread(
+        FrameScheduler(), work, lambda camera, error: failures.append((camera, str(error)))
+    )
     worker.turns.put(0)
     time.sleep(0.2)  # the worker has taken 0 and waits at the gate
     assert worker.busy_for > 0.1
@@ -155,7 +157,7 @@ def test_slow_worker_sees_only_the_newest_and_survives_errors():
 
 
 def test_others_are_one_frame_of_each_other_camera_and_nobody_is_waited_for():
-    turns = Turns(3)
+    turns = FrameScheduler(3)
     for camera in (0, 1, 1):
         turns.put(f"camera {camera}", camera)
     turns.ask("asked", 0)
@@ -165,7 +167,7 @@ def test_others_are_one_frame_of_each_other_camera_and_nobody_is_waited_for():
 
 
 def test_work_in_common_comes_first_and_its_failure_stops_nobody():
-    turns, done, failed = Turns(2), [], []
+    turns, done, failed = FrameScheduler(2), [], []
 
     def together(taken):
         done.append([camera for camera, _ in taken])
@@ -173,7 +175,7 @@ def test_work_in_common_comes_first_and_its_failure_stops_nobody():
 
     turns.put("a", 0)
     turns.put("b", 1)
-    worker = Worker(
+    worker = InferenceThread(
         turns, lambda *turn: done.append(turn), lambda *f: failed.append(f), together, most=lambda: 4
     )
     deadline = time.monotonic() + 5
@@ -191,7 +193,7 @@ def test_what_fails_after_the_end_is_not_reported():
         gate.wait(60)
         raise RuntimeError("after the end")
 
-    worker = Worker(Turns(2), work, lambda *failure: failures.append(failure))
+    worker = InferenceThread(FrameScheduler(2), work, lambda *failure: failures.append(failure))
     worker.turns.put("long", 0)
     worker.turns.put("never", 1)
     assert begun.wait(60)
@@ -203,7 +205,7 @@ def test_what_fails_after_the_end_is_not_reported():
 def test_a_worker_that_has_ended_lets_go_of_its_callbacks():
     class Owner:
         def __init__(self) -> None:
-            self.worker = Worker(Turns(), self.work, self.failed)
+            self.worker = InferenceThread(FrameScheduler(), self.work, self.failed)
 
         def work(self, camera: int, item: object) -> None: ...
 

@@ -16,23 +16,23 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from ..encodings import ImageError, compressed_to_frame, image_to_frame
 from ..segment import Frame, Masks, Segmenter
-from .answers import Answers
 from .calibration import Calibration
-from .entities import Entities
+from .depth_output import DepthOutput
+from .diagnostics import CameraDiagnostics
+from .frame_scheduler import FrameScheduler
+from .frame_segmenter import FrameSegmenter
 from .frame_settings import FrameSettings
-from .health import Health
 from .image_transport import transport_topic
-from .incoming_prompts import MAX_OBJECTS
-from .intake import Intake, Job
-from .outputs import Outputs
+from .managed_entities import ManagedEntities
 from .parameters import intensity_limits
+from .pending_prompts import FrameRequest, PendingPrompts
+from .prompt_messages import MAX_OBJECTS
 from .prompt_store import PromptStore
 from .prompt_topics import PromptTopics
-from .prompted import Work
+from .prompt_updates import ActivePrompts
+from .publishers import MaskPublishers
 from .qos import newest_only
 from .recent_images import stamp_ns
-from .space import SpaceOutput
-from .worker import Turns
 
 #: Why a frame was not answered.
 NO_LISTENER = "nobody listens to the outputs"
@@ -40,34 +40,36 @@ NO_LISTENER = "nobody listens to the outputs"
 WARN_EVERY = 60.0
 
 
-class Channel:
+class CameraPipeline:
     """What belongs to one camera of a segmenter.
 
     Args:
         node: gives parameters, clock and log.
         name: of the camera; empty for the only one.
-        refuse: told (health, kind, text) of everything that cannot be used.
+        report_error: told (health, kind, text) of everything that cannot be used.
     """
 
-    def __init__(self, node: Any, name: str, refuse: Callable[[Health, str, str], None]) -> None:
+    def __init__(
+        self, node: Any, name: str, report_error: Callable[[CameraDiagnostics, str, str], None]
+    ) -> None:
         self.name = name
-        self.health = Health(name)
+        self.health = CameraDiagnostics(name)
         self.prompts = PromptStore(MAX_OBJECTS)
         self._node = node
         self._inputs, self._private = (f"{name}/", f"~/{name}/") if name else ("", "~/")
-        self._refuse = lambda kind, text: refuse(self.health, kind, text)
+        self._report_error = lambda kind, text: report_error(self.health, kind, text)
         self.calibration: Calibration | None = None
-        self._space: SpaceOutput | None = None
-        self._intake: Intake | None = None
-        self._outputs: Outputs | None = None
+        self._space: DepthOutput | None = None
+        self._intake: PendingPrompts | None = None
+        self._outputs: MaskPublishers | None = None
         self._ahead: tuple[Image | CompressedImage, Frame | None] | None = None
 
     def configure(
         self,
-        entities: Entities,
+        entities: ManagedEntities,
         segmenter: Segmenter,
         options: dict[str, Any],
-        turns: Turns[Job],
+        turns: FrameScheduler[FrameRequest],
         index: int,
         *,
         subscribe: bool = True,
@@ -81,9 +83,11 @@ class Channel:
         transport = options["image_transport"]
         kind = Image if transport == "raw" else CompressedImage
         self._topic = transport_topic(self._node, self._inputs + "image", transport)
-        self._answers = Answers(segmenter, self.health, self.prompts.drop, self._refuse, self._warn)
-        self._outputs = Outputs(entities, self._private)
-        self._intake = Intake(
+        self._answers = FrameSegmenter(
+            segmenter, self.health, self.prompts.drop, self._report_error, self._warn
+        )
+        self._outputs = MaskPublishers(entities, self._private)
+        self._intake = PendingPrompts(
             self.prompts,
             self.health,
             turns,
@@ -92,9 +96,9 @@ class Channel:
             options,
             self._parameter,
             lambda: self._node.accepts,
-            self._refuse,
+            self._report_error,
         )
-        self._topics = PromptTopics(entities, self._private, self._intake, self._refuse)
+        self._topics = PromptTopics(entities, self._private, self._intake, self._report_error)
         if subscribe:
             entities.subscription(kind, self._topic, self.on_image, newest_only(options["reliability"]))
         if options["depth"] or options["clicks_in_space"]:
@@ -102,8 +106,14 @@ class Channel:
                 entities, self._inputs + "camera_info", options["reliability"], options["image_rectified"]
             )
         if options["depth"]:
-            self._space = SpaceOutput(
-                self._node, entities, self._inputs, self._private, self.calibration, options, self._refuse
+            self._space = DepthOutput(
+                self._node,
+                entities,
+                self._inputs,
+                self._private,
+                self.calibration,
+                options,
+                self._report_error,
             )
 
     def release(self) -> None:
@@ -132,7 +142,7 @@ class Channel:
         return self._intake.newest() if self._intake is not None else None
 
     def tick(self) -> None:
-        """Once in a while: see :meth:`Intake.tick`."""
+        """Once in a while: see :meth:`PendingPrompts.tick`."""
         if self._intake is not None:
             self._intake.tick()
 
@@ -155,7 +165,7 @@ class Channel:
 
     # Inference thread ------------------------------------------------------------------------------
 
-    def frame_ahead(self, job: Job) -> Frame | None:
+    def frame_ahead(self, job: FrameRequest) -> Frame | None:
         """The picture of a frame that :meth:`answer` will encode; None if it need not."""
         self._expect_depth(job)
         wanted = self._parameter("mode") == "everything" or job.order is not None or self.prompts.all()
@@ -164,7 +174,7 @@ class Channel:
         self._ahead = job.message, self._frame(job.message)
         return self._ahead[1]
 
-    def answer(self, job: Job) -> bool:
+    def answer(self, job: FrameRequest) -> bool:
         """Make and publish the masks of a frame; whether the networks have run for it."""
         self._expect_depth(job)
         intake, settings = self._intake, FrameSettings.read(self._parameter)
@@ -186,7 +196,9 @@ class Channel:
                 intake.report_dropped(dropped, reason)
         return ran
 
-    def _answer(self, job: Job, frame: Frame | None, work: Work, settings: FrameSettings) -> tuple[str, bool]:
+    def _answer(
+        self, job: FrameRequest, frame: Frame | None, work: ActivePrompts, settings: FrameSettings
+    ) -> tuple[str, bool]:
         """Why a frame was not answered, empty if it was; and whether the networks have run."""
         answers, start = self._answers, time.perf_counter()
         if not any(self._listeners()):
@@ -214,7 +226,7 @@ class Channel:
         )
         return "", ran
 
-    def _is_late(self, job: Job) -> bool:
+    def _is_late(self, job: FrameRequest) -> bool:
         """Whether the node is, or was, disabled or inactive since the frame came."""
         return self._intake is None or job.session is not self._intake.session or not self._node.accepts
 
@@ -229,13 +241,13 @@ class Channel:
         with_labels = publish_in_space if in_space else None
         self._outputs.publish(header, frame, masks, names, listeners, settings.overlay_alpha, with_labels)
 
-    def _expect_depth(self, job: Job) -> None:
+    def _expect_depth(self, job: FrameRequest) -> None:
         """Hold the depth of a frame that is about to be answered."""
         if self._space is not None:
             self._space.expect(job.message.header)
 
     def _listeners(self) -> tuple[set[str], set[str]]:
-        """Outputs that somebody listens to: in the picture, and in space."""
+        """MaskPublishers that somebody listens to: in the picture, and in space."""
         return self._outputs.listeners(), self._space.listeners() if self._space is not None else set()
 
     def _frame(self, message: Image | CompressedImage) -> Frame | None:
@@ -246,7 +258,7 @@ class Channel:
                 return compressed_to_frame(message, limits)
             return image_to_frame(message, limits)
         except ImageError as error:
-            self._refuse("bad_images", f"{self._topic}: {error}")
+            self._report_error("bad_images", f"{self._topic}: {error}")
             return None
 
     def _age(self, header: Any) -> float:

@@ -11,8 +11,8 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from ..segment import Frame, Masks, draw_label_map
-from . import outgoing
-from .entities import Entities
+from . import messages
+from .managed_entities import ManagedEntities
 from .qos import latched, results
 
 try:
@@ -21,7 +21,7 @@ except ImportError:  # the node works without; it says so when it configures
     Detection2DArray = LabelInfo = None
 
 
-class Outputs:
+class MaskPublishers:
     """``label_map``, ``mask``, ``overlay``, ``detections`` and ``label_info`` of one camera.
 
     Args:
@@ -29,7 +29,7 @@ class Outputs:
         prefix: before every name: ``~/``, or ``~/CAMERA/``.
     """
 
-    def __init__(self, entities: Entities, prefix: str) -> None:
+    def __init__(self, entities: ManagedEntities, prefix: str) -> None:
         self._publishers = {
             name: entities.publisher(Image, prefix + name, results())
             for name in ("label_map", "mask", "overlay")
@@ -69,20 +69,20 @@ class Outputs:
         """
         if with_labels is not None or listeners & {"label_map", "mask", "overlay"}:
             labels = masks.label_map()
-            messages = {
-                "label_map": lambda: outgoing.label_map_message(header, labels),
-                "mask": lambda: outgoing.mask_message(header, labels),
-                "overlay": lambda: outgoing.image_message(
+            made = {
+                "label_map": lambda: messages.label_map_message(header, labels),
+                "mask": lambda: messages.mask_message(header, labels),
+                "overlay": lambda: messages.image_message(
                     header, draw_label_map(frame.image, labels, overlay_alpha), "rgb8"
                 ),
             }
-            for name in messages.keys() & listeners:
-                self._publishers[name].publish(messages[name]())
+            for name in made.keys() & listeners:
+                self._publishers[name].publish(made[name]())
             if with_labels is not None:
                 with_labels(labels)
         if "detections" in listeners:
-            self._publishers["detections"].publish(outgoing.detections_message(header, masks, names))
+            self._publishers["detections"].publish(messages.detections_message(header, masks, names))
         if self._label_info is not None and names != self._names:
             # Latched: published when it changes, whether or not anybody listens yet.
             self._names = names
-            self._label_info.publish(outgoing.label_info_message(header, names, 0.0))
+            self._label_info.publish(messages.label_info_message(header, names, 0.0))

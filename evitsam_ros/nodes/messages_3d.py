@@ -13,7 +13,7 @@ from visualization_msgs.msg import Marker
 
 from ..segment.overlay import object_colours
 from ..space import FIELDS, Box3D
-from .outgoing import byte_array
+from .messages import byte_array
 
 #: Thinnest side of a box in RViz, metres: a flat one would not be drawn.
 THINNEST = 0.005

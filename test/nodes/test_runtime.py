@@ -13,7 +13,7 @@ from .conftest import _DOMAINS, Process
 PROGRAM = """
     import sys
     import rclpy
-    from evitsam_ros.nodes.lifetime import ros
+    from evitsam_ros.nodes.runtime import ros
 
     with ros([]):
         if sys.argv[1] == "down":
@@ -35,7 +35,7 @@ def test_only_errors_of_a_running_context_are_errors(context, code):
 RAISING = """
     import rclpy
     from rclpy.executors import SingleThreadedExecutor
-    from evitsam_ros.nodes.lifetime import ros, spin
+    from evitsam_ros.nodes.runtime import ros, spin
 
     calls, failures = [], []
 
@@ -66,7 +66,7 @@ EARLY = """
     import os
     import signal
     import rclpy
-    from evitsam_ros.nodes.lifetime import ros
+    from evitsam_ros.nodes.runtime import ros
 
     init = rclpy.init
 
@@ -89,7 +89,7 @@ def test_ctrl_c_while_ros_starts_is_not_lost():
 TWICE = """
     import os
     import signal
-    from evitsam_ros.nodes.lifetime import ros
+    from evitsam_ros.nodes.runtime import ros
 
     with ros([]):
         os.kill(os.getpid(), signal.SIGINT)

@@ -14,24 +14,24 @@ from typing import Any
 
 from sensor_msgs.msg import CompressedImage, Image
 
-from .arrivals import Arrivals
-from .health import Health
-from .incoming_prompts import ObjectPrompt
+from .diagnostics import CameraDiagnostics
+from .frame_loss import FrameLossMonitor
+from .frame_scheduler import MAX_PROMPTED_REQUESTS, FrameScheduler
+from .prompt_messages import ObjectPrompt
 from .prompt_store import PromptStore
-from .prompted import Order
+from .prompt_updates import PromptUpdate
 from .recent_images import RecentImages, stamp_ns
-from .worker import MOST_ASKED, Turns
 
 #: Told (kind, text) of what cannot be used.
-Refuse = Callable[[str, str], None]
+ReportError = Callable[[str, str], None]
 #: Orders that wait for an image which has not come yet, at most.
-MOST_AWAITED = 32
+MAX_PENDING_PROMPTS = 32
 #: Seconds after its last array with a stamp for which a detector is taken to run.
 DETECTOR_RUNS = 2.0
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
+class FrameRequest:
     """A frame to answer.
 
     Attributes:
@@ -47,7 +47,7 @@ class Job:
     arrived: float
 
 
-class Intake:
+class PendingPrompts:
     """Images and orders of one camera, from their arrival to their turn.
 
     Args:
@@ -65,22 +65,22 @@ class Intake:
     def __init__(
         self,
         prompts: PromptStore,
-        health: Health,
-        turns: Turns[Job],
+        health: CameraDiagnostics,
+        turns: FrameScheduler[FrameRequest],
         index: int,
         topic: str,
         options: dict[str, Any],
         parameter: Callable[[str], Any],
         accepts: Callable[[], bool],
-        refuse: Refuse,
+        report_error: ReportError,
     ) -> None:
         self.prompts = prompts
         self.session = object()
         self._health, self._turns, self._index, self._topic = health, turns, index, topic
-        self._parameter, self._accepts, self._refuse = parameter, accepts, refuse
+        self._parameter, self._accepts, self._report_error = parameter, accepts, report_error
         self._patience = options["history_s"]
         self._recent = RecentImages(options["history_frames"], self._patience, options["history_mb"] * 1e6)
-        self._arrivals = Arrivals()
+        self._arrivals = FrameLossMonitor()
         self._last_taken = 0.0
         self._detector_runs_until = 0.0
 
@@ -113,7 +113,9 @@ class Intake:
         order = self.prompts.order(topic, objects, array, stamp)
         if order is None:
             most = self.prompts.most_clicks
-            self._refuse("bad_prompts", f"{topic}: {most} clicks are kept already; call ~/clear_prompts")
+            self._report_error(
+                "bad_prompts", f"{topic}: {most} clicks are kept already; call ~/clear_prompts"
+            )
         elif not stamp:
             self._put(order)
         elif not self._accepts() or self._parameter("mode") == "everything":
@@ -162,7 +164,7 @@ class Intake:
             self.report_dropped(order, reason)
         self._turns.withdraw(self._index, lambda job: True)
 
-    def takes(self, job: Job, mode: str) -> bool:
+    def takes(self, job: FrameRequest, mode: str) -> bool:
         """Whether a frame whose turn has come is answered in this mode. Called by the inference thread."""
         if job.order is None or mode == "prompt":
             return True
@@ -170,14 +172,14 @@ class Intake:
             self.report_dropped(order, "the mode has changed to everything")
         return False
 
-    def report_dropped(self, order: Order, reason: str) -> None:
+    def report_dropped(self, order: PromptUpdate, reason: str) -> None:
         """An order was not answered on its image."""
-        self._refuse(
+        self._report_error(
             "prompts_dropped",
             f"{order.topic}: the prompts for the image of {order.stamp / 1e9:.3f} s are dropped: {reason}",
         )
 
-    def _ask_about_no_image(self, order: Order) -> None:
+    def _ask_about_no_image(self, order: PromptUpdate) -> None:
         """No image is answered for an order now: a click counts as one for the newest image."""
         if not order.array:
             self._put(order)
@@ -186,13 +188,13 @@ class Intake:
         else:
             self._health.count("prompts_not_used")  # everything mode
 
-    def _put(self, order: Order) -> None:
+    def _put(self, order: PromptUpdate) -> None:
         self.prompts.put(order)
         if order.array:
             self._detector_runs_until = 0.0
         self._withdraw_void()
 
-    def _ask_about_image(self, order: Order) -> None:
+    def _ask_about_image(self, order: PromptUpdate) -> None:
         if order.array:
             self._detector_runs_until = time.monotonic() + DETECTOR_RUNS
         message = self._recent.find(order.stamp)
@@ -213,9 +215,9 @@ class Intake:
         ahead = self._recent.seconds_ahead(stamp)
         return 0 < ahead <= (self._patience if nearest else float("inf"))
 
-    def _wait(self, order: Order) -> None:
+    def _wait(self, order: PromptUpdate) -> None:
         awaiting = self.prompts.awaiting()
-        if len(awaiting) >= MOST_AWAITED:
+        if len(awaiting) >= MAX_PENDING_PROMPTS:
             self._without_image(awaiting[0])
         self.prompts.wait(order, time.monotonic() + self._patience)
         self._withdraw_void()
@@ -234,20 +236,20 @@ class Intake:
                 taken |= image is message
         return taken
 
-    def _answer_on(self, order: Order, message: Image | CompressedImage) -> bool:
+    def _answer_on(self, order: PromptUpdate, message: Image | CompressedImage) -> bool:
         """Let the order wait for its turn; False if too many do."""
         self.prompts.due(order)
         self._withdraw_void()
         if not self._turns.ask(self._job(message, order.number), self._index):
             self.prompts.give_up(order.number)
-            self._refuse(
+            self._report_error(
                 "bad_prompts",
-                f"{order.topic}: {MOST_ASKED} prompts wait for their frames already; send fewer",
+                f"{order.topic}: {MAX_PROMPTED_REQUESTS} prompts wait for their frames already; send fewer",
             )
             return False
         return True
 
-    def _without_image(self, order: Order) -> None:
+    def _without_image(self, order: PromptUpdate) -> None:
         """The order has waited for long enough: the nearest image, or none."""
         message = self._recent.nearest(order.stamp)
         if self._parameter("unknown_stamp") == "nearest" and message is not None:
@@ -256,8 +258,8 @@ class Intake:
         self.prompts.give_up(order.number)
         self._no_such_frame(order)
 
-    def _no_such_frame(self, order: Order) -> None:
-        self._refuse(
+    def _no_such_frame(self, order: PromptUpdate) -> None:
+        self._report_error(
             "unknown_stamps",
             f"{order.topic}: no image has the stamp {order.stamp / 1e9:.3f} s; {self._recent} "
             "(history_frames, history_mb, history_s); unknown_stamp: nearest takes the nearest",
@@ -276,14 +278,14 @@ class Intake:
         by_itself = self._parameter("mode") == "everything" or self._parameter("track")
         return not by_itself and not self.prompts.all()
 
-    def _job(self, message: Image | CompressedImage, order: int | None = None) -> Job:
-        return Job(message, order, self.session, time.monotonic())
+    def _job(self, message: Image | CompressedImage, order: int | None = None) -> FrameRequest:
+        return FrameRequest(message, order, self.session, time.monotonic())
 
     def _watch_arrivals(self, message: Image | CompressedImage) -> None:
         self._arrivals.add(stamp_ns(message.header) / 1e9)
         missing = self._arrivals.missing
         self._health.note("frames_missing_by_stamps", [f"{missing:.0%}"])
-        if missing > Arrivals.TOO_MANY:
+        if missing > FrameLossMonitor.WARN_RATIO:
             self._health.warn(
                 "frames_missing",
                 f"{self._topic}: {missing:.0%} of the frames do not arrive (by their stamps); "

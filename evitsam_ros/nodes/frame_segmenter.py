@@ -11,32 +11,32 @@ from ..segment import Frame, LatencyBudget, Masks, Prompt, PromptError, Segmente
 from ..segment.budget import FEWEST
 from ..tracking import TrackedCamera
 from .continuity import Continuity
+from .diagnostics import CameraDiagnostics
 from .frame_settings import FrameSettings
-from .health import Health
-from .intake import Job
-from .prompted import Prompted
+from .pending_prompts import FrameRequest
+from .prompt_updates import StoredPrompt
 
 
-class Answers:
+class FrameSegmenter:
     """The masks of one camera's frames, in their order. Used by the inference thread alone.
 
     Args:
         segmenter: shared by all cameras.
         drop: told of prompted objects that do not fit their image.
-        refuse: told (kind, text) of them.
+        report_error: told (kind, text) of them.
         warn: logs a text.
     """
 
     def __init__(
         self,
         segmenter: Segmenter,
-        health: Health,
-        drop: Callable[[Prompted], None],
-        refuse: Callable[[str, str], None],
+        health: CameraDiagnostics,
+        drop: Callable[[StoredPrompt], None],
+        report_error: Callable[[str, str], None],
         warn: Callable[[str], None],
     ) -> None:
         self._camera = TrackedCamera(segmenter)
-        self._health, self._drop, self._refuse, self._warn = health, drop, refuse, warn
+        self._health, self._drop, self._report_error, self._warn = health, drop, report_error, warn
         self._continuity = Continuity()
         self._mode: tuple[str, bool] | None = None
         self._budget: LatencyBudget | None = None
@@ -51,7 +51,7 @@ class Answers:
         self._camera.segmenter = segmenter
 
     def masks(
-        self, frame: Frame, wanted: Sequence[Prompted], settings: FrameSettings, job: Job
+        self, frame: Frame, wanted: Sequence[StoredPrompt], settings: FrameSettings, job: FrameRequest
     ) -> tuple[Masks, dict[int, str]]:
         """The masks of a frame, none of them empty, and the names of their objects by id.
 
@@ -94,7 +94,7 @@ class Answers:
         return masks, dict.fromkeys(masks.object_ids.tolist(), "")
 
     def _prompted(
-        self, frame: Frame, wanted: Sequence[Prompted], track: bool
+        self, frame: Frame, wanted: Sequence[StoredPrompt], track: bool
     ) -> tuple[Masks, dict[int, str]]:
         camera = self._camera
         prompts = self._usable(wanted, frame.size, camera.known if track else {})
@@ -112,7 +112,7 @@ class Answers:
         return masks, {item.identity: item.name for item in wanted if item.identity in prompts}
 
     def _usable(
-        self, wanted: Sequence[Prompted], size: tuple[int, int], known: Mapping[int, Prompt]
+        self, wanted: Sequence[StoredPrompt], size: tuple[int, int], known: Mapping[int, Prompt]
     ) -> dict[int, Prompt]:
         """The prompts that fit this frame, by id, and those ``known`` from earlier ones, which have moved.
 
@@ -126,7 +126,7 @@ class Answers:
                     self.segmenter.check(item.prompt)
                 prompts[item.identity] = item.prompt
             except PromptError as error:
-                self._refuse("bad_prompts", f"prompt dropped: {error}")
+                self._report_error("bad_prompts", f"prompt dropped: {error}")
                 self._drop(item)
         return prompts
 

@@ -8,11 +8,11 @@ import pytest
 from geometry_msgs.msg import Point
 from std_msgs.msg import Header
 
-from evitsam_ros.nodes.outgoing import image_message
+from evitsam_ros.nodes.messages import image_message
 
 from .conftest import pixels
+from .offline_pipeline import OfflinePipeline
 from .test_segmenter import detection, vision_msgs
-from .wires import Wired
 
 
 def picture(second: int):
@@ -21,7 +21,7 @@ def picture(second: int):
     return message
 
 
-def diagnostics(wired: Wired) -> dict[str, str]:
+def diagnostics(wired: OfflinePipeline) -> dict[str, str]:
     status = wired.channel.health.status("node", "cpu", 0, "active", busy=0.0)
     return {entry.key: entry.value for entry in status.values}
 
@@ -29,7 +29,7 @@ def diagnostics(wired: Wired) -> dict[str, str]:
 @pytest.mark.parametrize(("waited", "left_out"), [(0.0, False), (3600.0, True)])
 def test_a_latency_budget_includes_the_time_in_the_queue(known_bundle, waited, left_out, monkeypatch):
     monkeypatch.setattr("evitsam_ros.segment.budget.FEWEST", 1)  # the bundle proposes a few only
-    wired = Wired(known_bundle, mode="everything", latency_budget_ms=60_000.0, track=False)
+    wired = OfflinePipeline(known_bundle, mode="everything", latency_budget_ms=60_000.0, track=False)
     for second in range(1, 5):
         wired.give("image", picture(second))
         wired.work()
@@ -42,7 +42,7 @@ def test_a_latency_budget_includes_the_time_in_the_queue(known_bundle, waited, l
 @pytest.mark.parametrize("track", [True, False])
 def test_an_empty_mask_is_no_detection(known_bundle, track):
     """A box between the centres of the low-res cells holds none of them."""
-    wired = Wired(known_bundle, track=track)
+    wired = OfflinePipeline(known_bundle, track=track)
     boxes = [detection(60, 40, 0.5, 0.5), detection(30, 30, 20, 20)]
     array = vision_msgs.Detection2DArray(detections=boxes)
     wired.give("~/prompts", array)
@@ -56,7 +56,7 @@ def test_an_empty_mask_is_no_detection(known_bundle, track):
 
 @pytest.mark.parametrize("track", [True, False])
 def test_track_that_changes_while_a_frame_is_in_work_counts_from_the_next(known_bundle, track):
-    wired = Wired(known_bundle, track=track)
+    wired = OfflinePipeline(known_bundle, track=track)
     wired.give("image", picture(1))
     wired.work()
     array = vision_msgs.Detection2DArray(detections=[detection(60, 40, 20, 20)])

@@ -17,16 +17,16 @@ except ImportError:  # ROS 2 Humble
     from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
 
 
-class Entities:
+class ManagedEntities:
     """Publishers, subscriptions, services and timers of a node.
 
     Args:
         node: whose they are.
-        refuse: told ``("qos_mismatch", text)`` when a peer's quality of service does not fit.
+        report_error: told ``("qos_mismatch", text)`` when a peer's quality of service does not fit.
     """
 
-    def __init__(self, node: LifecycleNode, refuse: Callable[[str, str], None]) -> None:
-        self._node, self._refuse = node, refuse
+    def __init__(self, node: LifecycleNode, report_error: Callable[[str, str], None]) -> None:
+        self._node, self._report_error = node, report_error
         self._made: list[tuple[Callable[[Any], Any], Any]] = []
 
     def subscription(self, kind: type, topic: str, callback: Callable, qos: QoSProfile | int) -> None:
@@ -35,7 +35,7 @@ class Entities:
             by_parameter = policy == "RELIABILITY" and isinstance(qos, CameraQoS)
             remedy = "set the parameter reliability to best_effort, or change" if by_parameter else "change"
             offered = {"RELIABILITY": " to reliable", "DURABILITY": " to transient_local"}.get(policy, "")
-            self._refuse(
+            self._report_error(
                 "qos_mismatch",
                 f"{topic}: a publisher's {policy} is less than this subscription asks for, so nothing comes "
                 f"from it; {remedy} the publisher{offered} "
@@ -49,7 +49,7 @@ class Entities:
     def publisher(self, kind: type, topic: str, qos: QoSProfile) -> Any:
         def mismatch(event: Any) -> None:
             policy = qos_policy_name_from_kind(event.last_policy_kind)
-            self._refuse(
+            self._report_error(
                 "qos_mismatch",
                 f"{topic}: a subscriber asks for more {policy} than is offered, it gets nothing; "
                 f"change the subscriber (ros2 topic info -v {self._node.resolve_topic_name(topic)})",

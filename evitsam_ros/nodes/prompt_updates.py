@@ -9,7 +9,7 @@ from ..segment import Prompt
 
 
 @dataclass(frozen=True, eq=False)
-class Prompted:
+class StoredPrompt:
     """A prompt with the id of its object.
 
     Attributes:
@@ -25,7 +25,7 @@ class Prompted:
 
 
 @dataclass(frozen=True, eq=False)
-class Order:
+class PromptUpdate:
     """What one message asks for.
 
     Attributes:
@@ -41,14 +41,14 @@ class Order:
     number: int
     topic: str
     array: bool
-    objects: tuple[Prompted, ...]
+    objects: tuple[StoredPrompt, ...]
     stamp: int = 0
     until: float = float("inf")
     has_image: bool = False
 
 
 @dataclass(eq=False)
-class Work:
+class ActivePrompts:
     """What an image in work is asked about; what is removed meanwhile leaves it.
 
     Attributes:
@@ -56,8 +56,8 @@ class Work:
         order: that the image is answered for; None: what persists alone.
     """
 
-    objects: list[Prompted]
-    order: Order | None = None
+    objects: list[StoredPrompt]
+    order: PromptUpdate | None = None
 
     @property
     def ids(self) -> set[int]:

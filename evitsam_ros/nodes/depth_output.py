@@ -15,9 +15,9 @@ from ..segment import Masks
 from ..space import Box3D, CameraModel, box_around, check_aligned, labelled_points, no_points
 from .calibration import Calibration
 from .depth_input import DepthInput, NoDepthError
-from .entities import Entities
+from .managed_entities import ManagedEntities
+from .messages_3d import box_marker, detections_3d_message, points_message
 from .qos import results
-from .space_messages import box_marker, detections_3d_message, points_message
 
 try:
     from vision_msgs.msg import Detection3DArray
@@ -25,7 +25,7 @@ except ImportError:
     Detection3DArray = None
 
 
-class SpaceOutput:
+class DepthOutput:
     """``points``, ``boxes_3d`` and ``detections_3d`` of one camera.
 
     Args:
@@ -34,22 +34,22 @@ class SpaceOutput:
         inputs, private: before the names of inputs and outputs.
         calibration: of the camera.
         options: the node's parameters.
-        refuse: told (kind, text) of what cannot be used.
+        report_error: told (kind, text) of what cannot be used.
     """
 
     def __init__(
         self,
         node: Any,
-        entities: Entities,
+        entities: ManagedEntities,
         inputs: str,
         private: str,
         calibration: Calibration,
         options: dict[str, Any],
-        refuse: Callable[[str, str], None],
+        report_error: Callable[[str, str], None],
     ) -> None:
-        self._calibration, self._refuse = calibration, refuse
+        self._calibration, self._report_error = calibration, report_error
         self._organised = options["organised_points"]
-        self._depth = DepthInput(node, entities, inputs, options, refuse)
+        self._depth = DepthInput(node, entities, inputs, options, report_error)
         self._shown: set[int] = set()
         kinds = {"points": PointCloud2, "boxes_3d": MarkerArray}
         if Detection3DArray is not None:
@@ -107,9 +107,9 @@ class SpaceOutput:
             depths = self._depth.aligned(header, camera)
             check_aligned(depths, labels, camera)
         except NoDepthError as error:
-            self._refuse("no_depth", f"{topics}: {error}; points and boxes in space are empty without")
+            self._report_error("no_depth", f"{topics}: {error}; points and boxes in space are empty without")
         except ValueError as error:
-            self._refuse("bad_depth", f"{topics}: {error}")
+            self._report_error("bad_depth", f"{topics}: {error}")
         else:
             return depths, camera
         return None

@@ -13,14 +13,14 @@ WINDOW = 60
 LEAST = 20
 
 
-class Arrivals:
+class FrameLossMonitor:
     """Gaps in the stamps of a camera that takes pictures at regular times.
 
     A loss that is itself regular (every second frame) cannot be told from a slower camera.
     """
 
     #: More than this share missing is worth a warning.
-    TOO_MANY = 0.3
+    WARN_RATIO = 0.3
 
     def __init__(self) -> None:
         self._last: float | None = None
