@@ -108,7 +108,7 @@ def nodes_here(options: Options) -> dict[str, tuple]:
         return {}
     segmenter, stand_in = SegmenterNode(subscribe=False), StandIn(subscribe=False)
     segmenter.start()
-    return {SEGMENTER: (segmenter, segmenter.cameras[0].on_image), STAND_IN: (stand_in, stand_in.on_image)}
+    return {SEGMENTER: (segmenter, segmenter.on_image), STAND_IN: (stand_in, stand_in.on_image)}
 
 
 def arguments(options: Options) -> list[str]:

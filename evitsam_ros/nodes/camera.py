@@ -19,9 +19,8 @@ from ..malloc import tune_malloc
 from ..raw_pixels import MAX_SIDE
 from ..sources import EXAMPLE, SourceError, open_source
 from .fastdds import use_profile
-from .image_transport import transport_topic
 from .messages import image_message
-from .qos import RELIABILITY, newest_only
+from .qos import RELIABILITY, newest_only, transport_topic
 from .runtime import ros, shut_down, started
 
 PARAMETERS = {

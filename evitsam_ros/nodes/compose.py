@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -32,8 +33,8 @@ def compose(with_profiler: bool = False) -> list[Node]:
     segmenter = SegmenterNode(subscribe=False)
     nodes: list[Node] = [segmenter]
     try:
-        for channel in segmenter.cameras:
-            nodes.append(CameraNode(channel.on_image, namespace=channel.name))
+        for index, camera in enumerate(segmenter.cameras):
+            nodes.append(CameraNode(partial(segmenter.on_image, camera=index), namespace=camera.name))
         if with_profiler:
             nodes.append(ProfilerNode())
     except Exception:

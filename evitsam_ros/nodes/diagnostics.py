@@ -53,17 +53,17 @@ class CameraDiagnostics:
             self.counts["frames_in"] += 1
             self._inputs.append(time.monotonic())
 
-    def frame_out(self, stages: dict[str, float], age: float = 0.0, max_age: float = 0.0) -> None:
+    def frame_out(self, stages: dict[str, float], age: float = 0.0, max_age: float | None = None) -> None:
         """A frame was answered.
 
         Args:
             stages: seconds by stage.
             age: seconds since the stamp of the frame.
-            max_age: the oldest that is of use; 0: any age is.
+            max_age: age above which masks come too late; None: never.
         """
         with self._lock:
             self._ages.append(age)
-            if 0 < max_age < age:
+            if max_age is not None and age > max_age:
                 self.counts["outputs_older_than_max_age"] += 1
                 self._warn("max_age", "masks come later than max_age_s after their images")
             self.counts["frames_out"] += 1

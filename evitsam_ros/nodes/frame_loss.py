@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which share of a camera's frames arrives, by their stamps."""
+"""Estimate the share of a camera's frames that is lost, by their stamps."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections import deque
 
 import numpy as np
 
-#: Intervals that are looked at.
+#: Largest number of intervals that are kept.
 WINDOW = 60
-#: Fewer say nothing.
-LEAST = 20
+#: Fewer intervals give no estimate.
+MIN_INTERVALS = 20
 
 
 class FrameLossMonitor:
-    """Gaps in the stamps of a camera that takes pictures at regular times.
+    """Find gaps in the stamps of a camera that takes images at regular times.
 
-    A loss that is itself regular (every second frame) cannot be told from a slower camera.
+    A loss that is itself regular (every second frame) looks like a slower camera.
     """
 
-    #: More than this share missing is worth a warning.
+    #: A larger share of lost frames is worth a warning.
     WARN_RATIO = 0.3
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class FrameLossMonitor:
         self._intervals: deque[float] = deque(maxlen=WINDOW)
 
     def add(self, stamp: float) -> None:
-        """The next frame's stamp, seconds; one that is not later starts anew."""
+        """Add the next frame's stamp, seconds; one that is not later restarts the estimate."""
         if self._last is not None and stamp > self._last:
             self._intervals.append(stamp - self._last)
         elif self._last is not None:
@@ -35,9 +35,9 @@ class FrameLossMonitor:
         self._last = stamp
 
     @property
-    def missing(self) -> float:
-        """Share of the frames that did not come, 0 to 1; 0 while too few came to tell."""
-        if len(self._intervals) < LEAST:
+    def loss_ratio(self) -> float:
+        """Return the share of lost frames, 0 to 1; 0 while too few have arrived."""
+        if len(self._intervals) < MIN_INTERVALS:
             return 0.0
         intervals = np.array(self._intervals)
         # The period is that of the frames which came one after the other.

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One inference thread, and for every camera a place for its newest frame: nothing grows.
+"""Choose the next frame among the cameras: the newest of each, and a short queue of prompted ones.
 
-The executor's thread only swaps the newest frame in. A frame that is replaced before its turn is counted as
-dropped, which is what keeps the answers fresh when the network is slower than the cameras. Frames that
-somebody asks about by their stamps wait in a short queue instead, and go first.
+The executor's thread replaces the newest frame. A frame that is replaced before its turn counts as dropped,
+so masks stay fresh when the network is slower than the cameras. Frames that a prompt refers to by its stamp
+wait in a bounded queue instead and go first.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
-#: Frames of one camera that somebody asked about and that wait for their turn, at most.
+#: Largest number of frames of one camera that wait for their turn because a prompt refers to them.
 MAX_PROMPTED_REQUESTS = 32
 
 
 class FrameScheduler(Generic[Item]):
-    """Whose frame is next: the cameras take turns, whatever their rates.
+    """Serve the cameras in turn, whatever their rates.
 
-    ``latest``: a worker that becomes free takes what is there. ``next``: of the cameras whose frames it has
-    just answered it waits for a newer one, so that every answer starts from a young frame (at most one period
-    old). The frames of other cameras stay.
+    With the policy ``latest`` a free thread takes the newest frame at once. With ``next`` it waits for a
+    newer frame of the cameras that it has just served, so that each frame is at most one period old when
+    its work begins. The frames of other cameras stay.
 
     Attributes:
-        dropped: frames of each camera that a newer one replaced, or that lost their turn.
+        dropped: number of frames of each camera that were replaced or withdrawn.
     """
 
     def __init__(self, cameras: int = 1, policy: str = "latest") -> None:
         self.policy = policy
         self.dropped = [0] * cameras
         self._newest: list[Item | None] = [None] * cameras
-        self._asked: list[deque[Item]] = [deque() for _ in range(cameras)]
-        #: Until when a camera's asked frames wait, by the monotonic clock.
-        self._held = [0.0] * cameras
-        #: Cameras whose newest frames were handed out last; at first the worker is not free for any.
+        self._prompted: list[deque[Item]] = [deque() for _ in range(cameras)]
+        #: Until when a camera's prompted frames wait, by the monotonic clock.
+        self._held_until = [0.0] * cameras
+        #: Cameras whose newest frames were taken last; at first all, as no thread is free yet.
         self._served: set[int] = set(range(cameras))
         self._last = cameras - 1
         self._changed = threading.Condition()
@@ -48,42 +48,42 @@ class FrameScheduler(Generic[Item]):
     def closed(self) -> bool:
         return self._closed
 
-    def put(self, item: Item, camera: int = 0) -> None:
-        """The camera's newest frame."""
+    def put_latest(self, item: Item, camera: int = 0) -> None:
+        """Replace the camera's newest frame."""
         with self._changed:
             if self._newest[camera] is not None:
                 self.dropped[camera] += 1
             self._newest[camera] = item
             self._changed.notify()
 
-    def ask(self, item: Item, camera: int = 0) -> bool:
-        """A frame that has to be answered; False when too many wait already."""
+    def submit_request(self, item: Item, camera: int = 0) -> bool:
+        """Queue a frame that has to be processed; return False when too many wait."""
         with self._changed:
-            if len(self._asked[camera]) >= MAX_PROMPTED_REQUESTS:
+            if len(self._prompted[camera]) >= MAX_PROMPTED_REQUESTS:
                 return False
-            self._asked[camera].append(item)
+            self._prompted[camera].append(item)
             self._changed.notify()
             return True
 
-    def withdraw(self, camera: int, which: Callable[[Item], bool]) -> None:
-        """Frames of a camera that ``which`` names lose their turn; they count as dropped."""
+    def withdraw(self, camera: int, is_void: Callable[[Item], bool]) -> None:
+        """Remove waiting frames of a camera; they count as dropped."""
         with self._changed:
-            asked = self._asked[camera]
-            kept = deque(item for item in asked if not which(item))
-            self.dropped[camera] += len(asked) - len(kept)
-            self._asked[camera] = kept
+            prompted = self._prompted[camera]
+            kept = deque(item for item in prompted if not is_void(item))
+            self.dropped[camera] += len(prompted) - len(kept)
+            self._prompted[camera] = kept
             newest = self._newest[camera]
-            if newest is not None and which(newest):
+            if newest is not None and is_void(newest):
                 self._newest[camera] = None
                 self.dropped[camera] += 1
 
     def hold(self, camera: int, seconds: float) -> None:
-        """Frames of a camera that were asked about wait for so long."""
+        """Let the prompted frames of a camera wait for so long."""
         with self._changed:
-            self._held[camera] = time.monotonic() + seconds
+            self._held_until[camera] = time.monotonic() + seconds
 
     def take(self, timeout: float | None = None) -> tuple[int, Item] | None:
-        """The camera whose turn it is and its frame; None after ``timeout`` seconds or when closed."""
+        """Wait for a frame; return its camera and itself, None after ``timeout`` seconds or when closed."""
         with self._changed:
             if self.policy == "next":
                 self._drop_newest(self._served)
@@ -94,11 +94,11 @@ class FrameScheduler(Generic[Item]):
             self._last = camera
             return camera, self._pop(camera)
 
-    def others(self, most: int) -> list[tuple[int, Item]]:
-        """Frames of other cameras that wait too, one each and in their order; it does not wait for any."""
+    def take_batch(self, max_frames: int) -> list[tuple[int, Item]]:
+        """Return frames of other cameras that wait beside the one taken last, one each, without waiting."""
         with self._changed:
             first, found = self._last, []
-            while len(found) < most and (camera := self._whose()) is not None:
+            while len(found) < max_frames and (camera := self._next_camera()) is not None:
                 if camera == first or any(camera == other for other, _ in found):
                     break
                 self._last = camera
@@ -106,16 +106,18 @@ class FrameScheduler(Generic[Item]):
             return found
 
     def close(self) -> None:
-        """Wake the worker up for the last time."""
+        """Wake the waiting thread for the last time."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
     def _wait(self, timeout: float | None) -> int | None:
-        """The camera whose turn it is; None after ``timeout`` seconds or when closed."""
+        """Wait for the next camera; None after ``timeout`` seconds or when closed."""
         end = time.monotonic() + timeout if timeout is not None else float("inf")
-        while not self._closed and (camera := self._whose()) is None:
-            held = (until for until, asked in zip(self._held, self._asked, strict=True) if asked)
+        while not self._closed and (camera := self._next_camera()) is None:
+            held = (
+                until for until, prompted in zip(self._held_until, self._prompted, strict=True) if prompted
+            )
             left = min([end, *held]) - time.monotonic()
             if left <= 0 and time.monotonic() >= end:
                 return None
@@ -128,81 +130,19 @@ class FrameScheduler(Generic[Item]):
             self._newest[camera] = None
 
     def _pop(self, camera: int) -> Item:
-        if self._may_be_asked(camera):
-            return self._asked[camera].popleft()
+        if self._has_prompted(camera):
+            return self._prompted[camera].popleft()
         item, self._newest[camera] = self._newest[camera], None
         self._served.add(camera)
         return item
 
-    def _may_be_asked(self, camera: int) -> bool:
-        return bool(self._asked[camera]) and time.monotonic() >= self._held[camera]
+    def _has_prompted(self, camera: int) -> bool:
+        return bool(self._prompted[camera]) and time.monotonic() >= self._held_until[camera]
 
-    def _whose(self) -> int | None:
-        """The first camera after the last one served that has something."""
+    def _next_camera(self) -> int | None:
+        """Return the first camera after the one served last that has a frame."""
         cameras = len(self._newest)
         for camera in ((self._last + step) % cameras for step in range(1, cameras + 1)):
-            if self._may_be_asked(camera) or self._newest[camera] is not None:
+            if self._has_prompted(camera) or self._newest[camera] is not None:
                 return camera
         return None
-
-
-class InferenceThread(Generic[Item]):
-    """Runs ``work(camera, item)`` in a thread of its own; errors go to ``failed``, work goes on.
-
-    ``together``: what several cameras' frames have in common, done before the work on each of them; and
-    ``most``: how many frames that takes at a time, now.
-    """
-
-    def __init__(
-        self,
-        turns: FrameScheduler[Item],
-        work: Callable[[int, Item], None],
-        failed: Callable[[int, Exception], None],
-        together: Callable[[list[tuple[int, Item]]], None] = lambda turns: None,
-        most: Callable[[], int] = lambda: 1,
-    ) -> None:
-        self.turns = turns
-        self._work, self._failed = work, failed
-        self._together, self._most = together, most
-        self._since: float | None = None
-        self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
-        self._thread.start()
-
-    @property
-    def busy_for(self) -> float:
-        """Seconds since the frame in work was begun; 0 when there is none."""
-        since = self._since
-        return time.monotonic() - since if since is not None else 0.0
-
-    def _run(self) -> None:
-        while (turn := self.turns.take()) is not None:
-            self._since = time.monotonic()
-            taken = [turn, *self.turns.others(self._most() - 1)]
-            if len(taken) > 1:
-                self._guarded(turn[0], lambda taken=taken: self._together(taken))
-            for camera, item in taken:
-                if self.turns.closed:
-                    return
-                self._since = time.monotonic()
-                self._guarded(camera, lambda camera=camera, item=item: self._work(camera, item))
-            self._since = None
-
-    def _guarded(self, camera: int, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except Exception as error:
-            if not self.turns.closed:
-                self._failed(camera, error)
-
-    def stop(self, seconds: float = 30.0) -> bool:
-        """Finish the frame in work and end the thread; whether it has ended within ``seconds``.
-
-        A thread that has not ends after its frame; what goes wrong with that is not reported any more.
-        """
-        self.turns.close()
-        self._thread.join(timeout=seconds)
-        if self._thread.is_alive():
-            return False
-        # Whoever made the callbacks holds this worker: as a cycle, networks would wait for the collector.
-        del self._work, self._failed, self._together, self._most
-        return True

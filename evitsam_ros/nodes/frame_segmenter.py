@@ -1,146 +1,161 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A frame and what is asked of it -> masks, as the parameters say."""
+"""Segment the frames of one camera as the parameters ask: prompts or everything, tracked or not."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ..segment import Frame, LatencyBudget, Masks, Prompt, PromptError, Segmenter
+from ..segment import Embedding, Frame, LatencyBudget, Masks, Prompt, PromptError, Segmenter, Thresholds
 from ..segment.budget import FEWEST
 from ..tracking import TrackedCamera
+from .camera_context import CameraContext
 from .continuity import Continuity
-from .diagnostics import CameraDiagnostics
-from .frame_settings import FrameSettings
-from .pending_prompts import FrameRequest
+from .frame_request import FrameRequest
+from .parameters import SegmenterParameters
 from .prompt_updates import StoredPrompt
 
 
 class FrameSegmenter:
-    """The masks of one camera's frames, in their order. Used by the inference thread alone.
+    """Make the masks of one camera's frames, in their order. Used by the inference thread.
 
     Args:
         segmenter: shared by all cameras.
-        drop: told of prompted objects that do not fit their image.
-        report_error: told (kind, text) of them.
-        warn: logs a text.
+        context: of the camera; prompts that do not fit their image are dropped from it and reported.
     """
 
-    def __init__(
-        self,
-        segmenter: Segmenter,
-        health: CameraDiagnostics,
-        drop: Callable[[StoredPrompt], None],
-        report_error: Callable[[str, str], None],
-        warn: Callable[[str], None],
-    ) -> None:
+    def __init__(self, segmenter: Segmenter, context: CameraContext) -> None:
         self._camera = TrackedCamera(segmenter)
-        self._health, self._drop, self._report_error, self._warn = health, drop, report_error, warn
+        self._context, self._diagnostics = context, context.diagnostics
         self._continuity = Continuity()
-        self._mode: tuple[str, bool] | None = None
+        #: Mode and tracking of the last frame.
+        self._last_mode: tuple[str, bool] | None = None
         self._budget: LatencyBudget | None = None
 
     @property
-    def segmenter(self) -> Segmenter:
-        return self._camera.segmenter
+    def timings(self) -> dict[str, float]:
+        """Return the seconds by stage of the last frame; ``encode`` is one if the networks have run."""
+        return self._camera.segmenter.timings
 
-    @segmenter.setter
-    def segmenter(self, segmenter: Segmenter) -> None:
-        """Go on with another runtime, from the next frame on; objects keep their ids."""
+    def use(self, segmenter: Segmenter) -> None:
+        """Use another runtime from the next frame on; objects keep their ids."""
         self._camera.segmenter = segmenter
 
-    def masks(
-        self, frame: Frame, wanted: Sequence[StoredPrompt], settings: FrameSettings, job: FrameRequest
+    def segment(
+        self,
+        frame: Frame,
+        embedding: Embedding | None,
+        prompts: Sequence[StoredPrompt],
+        parameters: SegmenterParameters,
+        request: FrameRequest,
     ) -> tuple[Masks, dict[int, str]]:
-        """The masks of a frame, none of them empty, and the names of their objects by id.
+        """Return the masks of a frame, none of them empty, and the names of their objects by id.
 
         Args:
-            wanted: the prompted objects, in prompt mode.
-            job: says when the frame came, and in which session.
+            frame: the camera's next one.
+            embedding: of the frame, where it was encoded before.
+            prompts: the prompted objects, in prompt mode.
+            parameters: at the beginning of the work.
+            request: when the frame was received, and in which session.
         """
-        self._keep_up(settings, frame.stamp or job.arrived, job.session)
-        self.segmenter.min_region = self.segmenter.thresholds().but(**settings.thresholds()).min_region
-        if settings.mode == "everything":
-            masks, names = self._everything(frame, settings, time.monotonic() - job.arrived)
+        self._reset_motion(parameters, frame.stamp or request.received, request.session)
+        segmenter = self._camera.segmenter
+        limits = segmenter.thresholds().but(**parameters.thresholds())
+        segmenter.min_region = limits.min_region
+        if parameters.mode == "everything":
+            waited = time.monotonic() - request.received
+            masks, names = self._everything(frame, embedding, parameters, limits, waited)
         else:
-            masks, names = self._prompted(frame, wanted, settings.track)
-        found = masks.areas > 0
-        self._health.count("empty_masks", int((~found).sum()))
-        return masks if found.all() else masks.select(found), names
+            masks, names = self._prompted(frame, embedding, prompts, parameters.enable_tracking)
+        is_filled = masks.areas > 0
+        self._diagnostics.count("empty_masks", int((~is_filled).sum()))
+        return masks if is_filled.all() else masks.select(is_filled), names
 
-    def _keep_up(self, settings: FrameSettings, stamp: float, session: object) -> None:
-        """Forget how objects moved where that is not known: after a pause, and in another mode."""
-        mode, before = (settings.mode, settings.track), self._mode
-        paused = self._continuity.is_broken(stamp, session)
-        if mode != before:
-            self._mode = mode
-            self._health.forget_timings()
-        if before is not None and settings.track != before[1]:
+    def _reset_motion(self, parameters: SegmenterParameters, stamp: float, session: int) -> None:
+        """Forget how objects moved where that is unknown: after a pause, and in another mode."""
+        mode, last = (parameters.mode, parameters.enable_tracking), self._last_mode
+        has_paused = self._continuity.is_broken(stamp, session)
+        if mode != last:
+            self._last_mode = mode
+            self._diagnostics.forget_timings()
+        if last is not None and parameters.enable_tracking != last[1]:
             self._camera.reset()
-        elif paused or mode != before:
+        elif has_paused or mode != last:
             self._camera.pause()
 
     def _everything(
-        self, frame: Frame, settings: FrameSettings, waited: float
+        self,
+        frame: Frame,
+        embedding: Embedding | None,
+        parameters: SegmenterParameters,
+        limits: Thresholds,
+        waited: float,
     ) -> tuple[Masks, dict[int, str]]:
-        limits = self.segmenter.thresholds().but(**settings.thresholds())
-        answer = self._camera.everything if settings.track else self.segmenter.everything
-        budget = self._latency_budget(settings.latency_budget_ms / 1e3, waited)
-        masks = answer(frame, settings.top_n, limits, budget=budget)
-        self._health.note("prompts_left_out", [budget.left_out if budget else 0])
+        budget, count = self._latency_budget(parameters.latency_budget_s, waited), parameters.max_prompts
+        if embedding is None:
+            embedding = self._camera.segmenter.embed(frame)
+        self._camera.segmenter.timings = dict(embedding.timings)
+        if parameters.enable_tracking:
+            masks = self._camera.everything(frame, count, limits, budget=budget, embedding=embedding)
+        else:
+            masks = self._camera.segmenter.everything(embedding, count, limits, budget=budget)
+        self._diagnostics.note("prompts_left_out", [budget.left_out if budget else 0])
         if budget is not None and budget.is_too_small:
-            self._budget_is_too_small(settings.latency_budget_ms, (budget.needed + waited) * 1e3)
+            self._warn_of_budget(parameters.latency_budget_s, budget.needed + waited)
         return masks, dict.fromkeys(masks.object_ids.tolist(), "")
 
     def _prompted(
-        self, frame: Frame, wanted: Sequence[StoredPrompt], track: bool
+        self, frame: Frame, embedding: Embedding | None, stored: Sequence[StoredPrompt], track: bool
     ) -> tuple[Masks, dict[int, str]]:
         camera = self._camera
-        prompts = self._usable(wanted, frame.size, camera.known if track else {})
+        prompts = self._usable(stored, frame.size, camera.known if track else {})
         if not prompts:
             camera.reset()
-            self._health.note("objects_lost", [])
-            return self.segmenter.nothing(frame), {}
+            self._diagnostics.note("objects_lost", [])
+            return camera.segmenter.nothing(frame), {}
+        if embedding is None:
+            embedding = camera.segmenter.embed(frame)
+        camera.segmenter.timings = dict(embedding.timings)
         if track:
-            masks = camera.prompted(frame, prompts)
-            self._health.note("objects_lost", camera.follower.lost)
+            masks = camera.prompted(frame, prompts, embedding)
+            self._diagnostics.note("objects_lost", camera.follower.lost)
         else:
             clipped = [replace(p.clipped(frame.size), object_id=i) for i, p in prompts.items()]
-            masks = self.segmenter.decode(self.segmenter.embed(frame), clipped)
-        self._health.count("prompts_answered", len(masks))
-        return masks, {item.identity: item.name for item in wanted if item.identity in prompts}
+            masks = camera.segmenter.decode(embedding, clipped)
+        self._diagnostics.count("prompts_answered", len(masks))
+        return masks, {item.identity: item.name for item in stored if item.identity in prompts}
 
     def _usable(
-        self, wanted: Sequence[StoredPrompt], size: tuple[int, int], known: Mapping[int, Prompt]
+        self, stored: Sequence[StoredPrompt], size: tuple[int, int], known: Mapping[int, Prompt]
     ) -> dict[int, Prompt]:
-        """The prompts that fit this frame, by id, and those ``known`` from earlier ones, which have moved.
+        """Return the prompts that fit this frame, by id, and those ``known`` from earlier ones, which moved.
 
         The others are reported and dropped.
         """
         prompts = {}
-        for item in wanted:
+        for item in stored:
             try:
                 if known.get(item.identity) is not item.prompt:
                     item.prompt.clipped(size)
-                    self.segmenter.check(item.prompt)
+                    self._camera.segmenter.check(item.prompt)
                 prompts[item.identity] = item.prompt
             except PromptError as error:
-                self._report_error("bad_prompts", f"prompt dropped: {error}")
-                self._drop(item)
+                self._context.report_error("bad_prompts", f"prompt dropped: {error}")
+                self._context.prompts.drop(item)
         return prompts
 
-    def _budget_is_too_small(self, allowed_ms: float, needed_ms: float) -> None:
+    def _warn_of_budget(self, allowed: float, needed: float) -> None:
         text = (
-            f"latency_budget_ms is {allowed_ms:.0f}, but {FEWEST} prompts take {needed_ms:.0f} ms; raise it, "
-            "or choose a faster backend or model"
+            f"latency_budget_ms is {allowed * 1e3:.0f}, but {FEWEST} prompts take {needed * 1e3:.0f} ms; "
+            "raise it, or choose a faster backend or model"
         )
-        self._health.warn("latency_budget", text)
-        self._warn(text)
+        self._diagnostics.warn("latency_budget", text)
+        self._context.warn(text)
 
-    def _latency_budget(self, seconds: float, waited: float) -> LatencyBudget | None:
-        """What is left of ``seconds`` for a frame that has waited; None for no limit."""
-        if seconds <= 0:
+    def _latency_budget(self, seconds: float | None, waited: float) -> LatencyBudget | None:
+        """Return what is left of ``seconds`` for a frame that has waited; None for no limit."""
+        if seconds is None:
             self._budget = None
             return None
         left = max(0.0, seconds - waited)

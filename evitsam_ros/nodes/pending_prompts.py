@@ -1,294 +1,219 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What comes in for one camera: which images are answered, and which orders wait for theirs.
+"""Match prompt updates with images: each waits for its image, then for its turn, or applies at once.
 
-Used by the executor's thread, unless a method says otherwise. What it decides goes to the
-:class:`PromptStore` and to the turns.
+Used by the executor's thread, unless a method says otherwise. What waits is in the :class:`PromptStore`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
 
-from .diagnostics import CameraDiagnostics
-from .frame_loss import FrameLossMonitor
-from .frame_scheduler import MAX_PROMPTED_REQUESTS, FrameScheduler
+from .camera_context import CameraContext
+from .frame_request import FrameRequest, RequestQueue
+from .frame_scheduler import MAX_PROMPTED_REQUESTS
 from .prompt_messages import ObjectPrompt
-from .prompt_store import PromptStore
 from .prompt_updates import PromptUpdate
 from .recent_images import RecentImages, stamp_ns
 
-#: Told (kind, text) of what cannot be used.
-ReportError = Callable[[str, str], None]
-#: Orders that wait for an image which has not come yet, at most.
+#: Largest number of updates that wait for an image that has not arrived.
 MAX_PENDING_PROMPTS = 32
-#: Seconds after its last array with a stamp for which a detector is taken to run.
-DETECTOR_RUNS = 2.0
-
-
-@dataclass(frozen=True, eq=False)
-class FrameRequest:
-    """A frame to answer.
-
-    Attributes:
-        message: the image.
-        order: number of the order that it is answered for; None: for what persists.
-        session: of the intake, when the frame came.
-        arrived: when it was put in, by the monotonic clock.
-    """
-
-    message: Image | CompressedImage
-    order: int | None
-    session: object
-    arrived: float
+#: Seconds after its last array with a stamp for which a detector counts as running.
+DETECTOR_TIMEOUT = 2.0
 
 
 class PendingPrompts:
-    """Images and orders of one camera, from their arrival to their turn.
+    """Prompt updates of one camera, from their arrival to their turn.
 
     Args:
-        prompts: owns what is asked for.
-        turns: where frames wait; this camera's are put at ``index``.
-        topic: of the images, for errors.
-        options: as configured.
-        parameter: the value of a parameter, now.
-        accepts: whether the node is active and enabled, now.
-
-    Attributes:
-        session: another object after every pause; a frame of an earlier one is not answered.
+        context: of the camera; owns the prompts.
+        images: the images that updates may refer to.
+        requests: where the frames of updates are submitted.
+        history_s: how long an update waits for its image, seconds.
     """
 
     def __init__(
-        self,
-        prompts: PromptStore,
-        health: CameraDiagnostics,
-        turns: FrameScheduler[FrameRequest],
-        index: int,
-        topic: str,
-        options: dict[str, Any],
-        parameter: Callable[[str], Any],
-        accepts: Callable[[], bool],
-        report_error: ReportError,
+        self, context: CameraContext, images: RecentImages, requests: RequestQueue, history_s: float
     ) -> None:
-        self.prompts = prompts
-        self.session = object()
-        self._health, self._turns, self._index, self._topic = health, turns, index, topic
-        self._parameter, self._accepts, self._report_error = parameter, accepts, report_error
-        self._patience = options["history_s"]
-        self._recent = RecentImages(options["history_frames"], self._patience, options["history_mb"] * 1e6)
-        self._arrivals = FrameLossMonitor()
-        self._last_taken = 0.0
+        self._context, self._images, self._requests = context, images, requests
+        self._prompts = context.prompts
+        self._history_s = history_s
         self._detector_runs_until = 0.0
 
-    def on_image(self, message: Image | CompressedImage) -> None:
-        """Keep a frame, and let it be answered when its turn comes."""
-        if not self._accepts():
-            return
-        self._health.frame_in()
-        self._recent.add(message)
-        self._watch_arrivals(message)
-        if self._answer_awaiting(message):
-            return
-        if self._only_when_asked():
-            self._health.count("frames_not_asked_about")
-            return
-        now, rate = time.monotonic(), self._parameter("max_rate_hz")
-        if rate > 0 and now - self._last_taken < 0.95 / rate:
-            self._health.count("frames_skipped_by_max_rate")
-            return
-        self._last_taken = now
-        self._turns.put(self._job(message), self._index)
+    def submit(
+        self, topic: str, header: Header | None, objects: Sequence[ObjectPrompt], is_array: bool
+    ) -> None:
+        """Take prompts for the frame with the header's stamp; for the newest without a header or a stamp.
 
-    def ask(self, topic: str, header: Any, objects: Sequence[ObjectPrompt], array: bool) -> None:
-        """Prompts for the frame that has the header's stamp; for the newest without a header or a stamp.
-
-        A click whose stamp no frame has is for the newest as well; a detector's array is not.
+        A click whose stamp no frame has applies to the newest as well; a detector's array does not.
         """
         stamp = stamp_ns(header) if header is not None else 0
-        self._health.count("prompts_in")
-        order = self.prompts.order(topic, objects, array, stamp)
-        if order is None:
-            most = self.prompts.most_clicks
-            self._report_error(
-                "bad_prompts", f"{topic}: {most} clicks are kept already; call ~/clear_prompts"
+        self._context.diagnostics.count("prompts_in")
+        update = self._prompts.new_update(topic, objects, is_array, stamp)
+        if update is None:
+            self._context.report_error(
+                "bad_prompts",
+                f"{topic}: {self._prompts.max_clicks} clicks are stored already; call ~/clear_prompts",
             )
         elif not stamp:
-            self._put(order)
-        elif not self._accepts() or self._parameter("mode") == "everything":
-            self._ask_about_no_image(order)
+            self._apply(update)
+        elif not self._context.is_accepting() or self._context.parameters().mode == "everything":
+            self._submit_without_images(update)
         else:
-            self._ask_about_image(order)
+            self._submit_for_image(update)
+
+    def ids(self) -> list[int]:
+        """Return the ids of all prompted objects."""
+        return self._prompts.ids()
 
     def remove(self, identity: int) -> bool:
-        """Forget the object with this id, wherever it waits; False if there is none."""
-        if not self.prompts.remove(identity):
+        """Forget the object with this id, wherever it waits; return False if there is none."""
+        if not self._prompts.remove(identity):
             return False
-        self._health.count("objects_removed")
+        self._context.diagnostics.count("objects_removed")
         self._withdraw_void()
         return True
 
     def clear(self) -> int:
-        """Forget all that is asked for; how many objects there were."""
-        number = self.prompts.clear()
+        """Forget all prompts; return how many objects there were."""
+        number = self._prompts.clear()
         self._detector_runs_until = 0.0
         self._withdraw_void()
         return number
 
-    def newest(self) -> Image | CompressedImage | None:
-        """The newest image, if it is not too old."""
-        return self._recent.newest()
+    def submit_matches(self, message: Image | CompressedImage) -> bool:
+        """Submit the updates that waited for an image; return whether the image is submitted by that.
 
-    def frame_id(self) -> str:
-        """The coordinate frame of the newest image, empty when there is none."""
-        message = self.newest()
-        return message.header.frame_id if message is not None else ""
+        An update whose image was passed by gets the nearest, if ``missing_image_policy`` says so.
+        """
+        stamp, is_submitted = stamp_ns(message.header), False
+        for pending in self._prompts.without_image():
+            update = pending.update
+            image = message if update.stamp == stamp else None
+            if update.stamp < stamp and self._context.parameters().use_nearest_image:
+                image = self._images.nearest(update.stamp)
+            if image is not None and self._submit(update, image):
+                is_submitted |= image is message
+        return is_submitted
 
-    def tick(self) -> None:
-        """Once in a while: let old images go, and give up orders whose image has not come."""
-        self._recent.forget_old()
+    def expire(self) -> None:
+        """Give up updates whose image did not arrive in time."""
         now = time.monotonic()
-        for order in self.prompts.awaiting():
-            if order.until < now:
-                self._without_image(order)
+        for pending in self._prompts.without_image():
+            if pending.deadline < now:
+                self._give_up_waiting(pending.update)
 
-    def pause(self, reason: str) -> None:
-        """Frames are not answered any more: let go of all that wait, and of the orders that wait for them."""
-        self.session = object()
+    def drop_all(self, reason: str) -> None:
+        """Drop all updates that wait, and report each with the reason."""
         self._detector_runs_until = 0.0
-        self._recent.clear()
-        for order in self.prompts.give_up_all():
-            self.report_dropped(order, reason)
-        self._turns.withdraw(self._index, lambda job: True)
+        for update in self._prompts.discard_all():
+            self.report_dropped(update, reason)
 
-    def takes(self, job: FrameRequest, mode: str) -> bool:
-        """Whether a frame whose turn has come is answered in this mode. Called by the inference thread."""
-        if job.order is None or mode == "prompt":
+    def only_prompted_frames(self) -> bool:
+        """Return whether frames without a prompt are skipped.
+
+        They are while a detector runs and tracking is off: its boxes apply to their own frames only.
+        """
+        if time.monotonic() >= self._detector_runs_until:
+            return False
+        parameters = self._context.parameters()
+        return parameters.mode == "prompt" and not parameters.enable_tracking and not self._prompts.all()
+
+    def accepts_request(self, request: FrameRequest, mode: str) -> bool:
+        """Return whether a frame whose turn has come is processed in this mode.
+
+        Called by the inference thread.
+        """
+        if request.update is None or mode == "prompt":
             return True
-        if (order := self.prompts.give_up(job.order)) is not None:
-            self.report_dropped(order, "the mode has changed to everything")
+        if (update := self._prompts.discard(request.update)) is not None:
+            self.report_dropped(update, "the mode has changed to everything")
         return False
 
-    def report_dropped(self, order: PromptUpdate, reason: str) -> None:
-        """An order was not answered on its image."""
-        self._report_error(
+    def report_dropped(self, update: PromptUpdate, reason: str) -> None:
+        """Report an update that did not take effect on its image. Called by any thread."""
+        self._context.report_error(
             "prompts_dropped",
-            f"{order.topic}: the prompts for the image of {order.stamp / 1e9:.3f} s are dropped: {reason}",
+            f"{update.topic}: the prompts for the image of {update.stamp / 1e9:.3f} s are dropped: {reason}",
         )
 
-    def _ask_about_no_image(self, order: PromptUpdate) -> None:
-        """No image is answered for an order now: a click counts as one for the newest image."""
-        if not order.array:
-            self._put(order)
-        elif not self._accepts():
-            self.report_dropped(order, "the node is inactive or disabled")
+    def _submit_without_images(self, update: PromptUpdate) -> None:
+        """Handle an update while no image is processed for it: a click applies to the newest image."""
+        if not update.is_array:
+            self._apply(update)
+        elif not self._context.is_accepting():
+            self.report_dropped(update, "the node is inactive or disabled")
         else:
-            self._health.count("prompts_not_used")  # everything mode
+            self._context.diagnostics.count("prompts_not_used")  # everything mode
 
-    def _put(self, order: PromptUpdate) -> None:
-        self.prompts.put(order)
-        if order.array:
+    def _apply(self, update: PromptUpdate) -> None:
+        self._prompts.apply(update)
+        if update.is_array:
             self._detector_runs_until = 0.0
         self._withdraw_void()
 
-    def _ask_about_image(self, order: PromptUpdate) -> None:
-        if order.array:
-            self._detector_runs_until = time.monotonic() + DETECTOR_RUNS
-        message = self._recent.find(order.stamp)
-        nearest = self._parameter("unknown_stamp") == "nearest"
+    def _submit_for_image(self, update: PromptUpdate) -> None:
+        if update.is_array:
+            self._detector_runs_until = time.monotonic() + DETECTOR_TIMEOUT
+        message = self._images.find(update.stamp)
+        use_nearest = self._context.parameters().use_nearest_image
         if message is not None:
-            self._answer_on(order, message)
-        elif order.array and self._is_about_to_come(order.stamp, nearest):
-            self._wait(order)
-        elif nearest and (message := self._recent.nearest(order.stamp)) is not None:
-            self._answer_on(order, message)
-        elif order.array:
-            self._no_such_frame(order)
+            self._submit(update, message)
+        elif update.is_array and self._is_expected(update.stamp, use_nearest):
+            self._await_image(update)
+        elif use_nearest and (message := self._images.nearest(update.stamp)) is not None:
+            self._submit(update, message)
+        elif update.is_array:
+            self._report_no_image(update)
         else:
-            self._put(order)  # tools stamp a click with its own time: what is seen now is meant
+            self._apply(update)  # tools stamp a click with its own time: the newest image is meant
 
-    def _is_about_to_come(self, stamp: int, nearest: bool) -> bool:
-        """Whether to wait for an image; with ``nearest`` for one within the time of waiting alone."""
-        ahead = self._recent.seconds_ahead(stamp)
-        return 0 < ahead <= (self._patience if nearest else float("inf"))
+    def _is_expected(self, stamp: int, use_nearest: bool) -> bool:
+        """Return whether to wait for an image; where the nearest will do, not beyond the history."""
+        ahead = self._images.seconds_ahead(stamp)
+        return 0 < ahead <= (self._history_s if use_nearest else float("inf"))
 
-    def _wait(self, order: PromptUpdate) -> None:
-        awaiting = self.prompts.awaiting()
-        if len(awaiting) >= MAX_PENDING_PROMPTS:
-            self._without_image(awaiting[0])
-        self.prompts.wait(order, time.monotonic() + self._patience)
+    def _await_image(self, update: PromptUpdate) -> None:
+        waiting = self._prompts.without_image()
+        if len(waiting) >= MAX_PENDING_PROMPTS:
+            self._give_up_waiting(waiting[0].update)
+        self._prompts.await_image(update, time.monotonic() + self._history_s)
         self._withdraw_void()
 
-    def _answer_awaiting(self, message: Image | CompressedImage) -> bool:
-        """Answer the orders that waited for this frame; whether it gets its turn by that.
-
-        An order whose image was passed by gets the nearest, as the parameter ``unknown_stamp`` asks.
-        """
-        stamp, taken = stamp_ns(message.header), False
-        for order in self.prompts.awaiting():
-            image = message if order.stamp == stamp else None
-            if order.stamp < stamp and self._parameter("unknown_stamp") == "nearest":
-                image = self._recent.nearest(order.stamp)
-            if image is not None and self._answer_on(order, image):
-                taken |= image is message
-        return taken
-
-    def _answer_on(self, order: PromptUpdate, message: Image | CompressedImage) -> bool:
-        """Let the order wait for its turn; False if too many do."""
-        self.prompts.due(order)
+    def _submit(self, update: PromptUpdate, message: Image | CompressedImage) -> bool:
+        """Let the update wait for its turn; return False if too many do."""
+        self._prompts.await_turn(update)
         self._withdraw_void()
-        if not self._turns.ask(self._job(message, order.number), self._index):
-            self.prompts.give_up(order.number)
-            self._report_error(
+        if not self._requests.submit_prompted(message, update.number):
+            self._prompts.discard(update.number)
+            self._context.report_error(
                 "bad_prompts",
-                f"{order.topic}: {MAX_PROMPTED_REQUESTS} prompts wait for their frames already; send fewer",
+                f"{update.topic}: {MAX_PROMPTED_REQUESTS} prompts wait for their frames already; send fewer",
             )
             return False
         return True
 
-    def _without_image(self, order: PromptUpdate) -> None:
-        """The order has waited for long enough: the nearest image, or none."""
-        message = self._recent.nearest(order.stamp)
-        if self._parameter("unknown_stamp") == "nearest" and message is not None:
-            self._answer_on(order, message)
+    def _give_up_waiting(self, update: PromptUpdate) -> None:
+        """Take the nearest image if ``missing_image_policy`` says so; otherwise report the update."""
+        message = self._images.nearest(update.stamp)
+        if self._context.parameters().use_nearest_image and message is not None:
+            self._submit(update, message)
             return
-        self.prompts.give_up(order.number)
-        self._no_such_frame(order)
+        self._prompts.discard(update.number)
+        self._report_no_image(update)
 
-    def _no_such_frame(self, order: PromptUpdate) -> None:
-        self._report_error(
+    def _report_no_image(self, update: PromptUpdate) -> None:
+        self._context.report_error(
             "unknown_stamps",
-            f"{order.topic}: no image has the stamp {order.stamp / 1e9:.3f} s; {self._recent} "
-            "(history_frames, history_mb, history_s); unknown_stamp: nearest takes the nearest",
+            f"{update.topic}: no image has the stamp {update.stamp / 1e9:.3f} s; {self._images} "
+            "(history_frames, history_mb, history_s); missing_image_policy: nearest uses the nearest image",
         )
 
     def _withdraw_void(self) -> None:
-        """Frames whose orders are void lose their turn."""
-        self._turns.withdraw(
-            self._index, lambda job: job.order is not None and not self.prompts.waits(job.order)
+        """Withdraw the frames of updates that are void."""
+        self._requests.withdraw(
+            lambda request: request.update is not None and not self._prompts.is_pending(request.update)
         )
-
-    def _only_when_asked(self) -> bool:
-        """Frames of a detector that runs: without tracking its boxes say nothing of other frames."""
-        if time.monotonic() >= self._detector_runs_until:
-            return False
-        by_itself = self._parameter("mode") == "everything" or self._parameter("track")
-        return not by_itself and not self.prompts.all()
-
-    def _job(self, message: Image | CompressedImage, order: int | None = None) -> FrameRequest:
-        return FrameRequest(message, order, self.session, time.monotonic())
-
-    def _watch_arrivals(self, message: Image | CompressedImage) -> None:
-        self._arrivals.add(stamp_ns(message.header) / 1e9)
-        missing = self._arrivals.missing
-        self._health.note("frames_missing_by_stamps", [f"{missing:.0%}"])
-        if missing > FrameLossMonitor.WARN_RATIO:
-            self._health.warn(
-                "frames_missing",
-                f"{self._topic}: {missing:.0%} of the frames do not arrive (by their stamps); "
-                "with Fast DDS start the camera with FASTRTPS_DEFAULT_PROFILES_FILE=…/fastdds_images.xml, or "
-                "use image_transport: compressed",
-            )

@@ -23,8 +23,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
 from ..profiler.live import LiveLatency
-from .image_transport import transport_topic
-from .qos import results
+from .qos import results, transport_topic
 from .recent_images import stamp_ns
 from .runtime import ros, started
 

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RViz's Publish Point: a point in space, in any frame, as a click on what the cameras see there."""
+"""RViz's Publish Point: turn a point in space, in any frame, into a click on the cameras' images."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import PointStamped
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
 
 from ..compressed import image_size
-from .camera_pipeline import CameraPipeline
+from .calibration import Calibration
 from .managed_entities import ManagedEntities
 from .recent_images import stamp_ns
 from .transforms import Transforms
@@ -21,7 +24,24 @@ BENT = 0.02
 
 
 class ClickError(ValueError):
-    """A camera cannot see the point, or it is not known where the point is."""
+    """A camera cannot see the point, or its position is unknown."""
+
+
+@dataclass(frozen=True)
+class PointTarget:
+    """A camera on whose images points in space are clicked.
+
+    Attributes:
+        name: of the camera; empty for the only one.
+        calibration: of the camera.
+        newest_image: returns the newest image that is not too old, or None.
+        click: called with topic, header, x and y of a click in pixels.
+    """
+
+    name: str
+    calibration: Calibration
+    newest_image: Callable[[], Image | CompressedImage | None]
+    click: Callable[[str, Header, float, float], None]
 
 
 class PublishPointInput:
@@ -30,47 +50,50 @@ class PublishPointInput:
     The transform is that of the image's time: a point in the map stays where it is while the robot drives.
 
     Args:
-        report_error: told (kind, text) of clicks that no camera can use.
+        node: a node with a running executor.
+        entities: makes the subscriptions.
+        targets: the cameras.
+        report_error: called for clicks that no camera can use.
     """
 
     def __init__(
         self,
         node: Any,
         entities: ManagedEntities,
-        cameras: Sequence[CameraPipeline],
+        targets: Sequence[PointTarget],
         report_error: Callable[[str, str], None],
     ) -> None:
-        self._cameras, self._report_error = cameras, report_error
+        self._targets, self._report_error = targets, report_error
         self._transforms = Transforms(node, entities, report_error)
         entities.subscription(PointStamped, TOPIC, self._on_click, 10)
 
     def _on_click(self, message: PointStamped) -> None:
         reasons = []
-        for camera in self._cameras:
+        for target in self._targets:
             try:
-                image, (x, y) = self._pixel(camera, message)
+                image, (x, y) = self._pixel(target, message)
             except ValueError as error:
-                reasons.append(f"{camera.name}: {error}" if camera.name else str(error))
+                reasons.append(f"{target.name}: {error}" if target.name else str(error))
             else:
-                camera.click(TOPIC, image.header, x, y)
-        if len(reasons) == len(self._cameras):
+                target.click(TOPIC, image.header, x, y)
+        if len(reasons) == len(self._targets):
             self._report_error("bad_prompts", f"{TOPIC}: {'; '.join(reasons)}")
 
-    def _pixel(self, camera: CameraPipeline, click: PointStamped) -> tuple[Any, tuple[float, float]]:
-        """The camera's newest image and the pixel x, y at which it shows the point.
+    def _pixel(self, target: PointTarget, click: PointStamped) -> tuple[Any, tuple[float, float]]:
+        """Return the camera's newest image and the pixel x, y at which it shows the point.
 
         Raises:
-            ValueError: it does not, or it cannot be told.
+            ValueError: it does not show the point, or the pixel is unknown.
         """
         point = np.array([click.point.x, click.point.y, click.point.z, 1.0])
         if not np.isfinite(point).all():
             raise ClickError(f"point is {point[:3].tolist()}; expected finite metres")
         if not click.header.frame_id:
             raise ClickError("the point has no frame_id")
-        image, model = camera.newest(), camera.calibration.model()
+        image, model = target.newest_image(), target.calibration.model()
         if image is None or model is None:
-            missing = "image" if image is None else camera.calibration.topic
-            raise ClickError(f"no {missing} has come in the last moments")
+            missing = "image" if image is None else target.calibration.topic
+            raise ClickError(f"no {missing} was received recently")
         model.check_size(image_size(image))
         frame = image.header.frame_id
         if not frame:

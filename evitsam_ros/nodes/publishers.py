@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a camera's masks are published as; nothing is made that nobody listens to."""
+"""Publish the masks of a camera; a message without a subscriber is not made."""
 
 from __future__ import annotations
 
@@ -12,77 +12,95 @@ from std_msgs.msg import Header
 
 from ..segment import Frame, Masks, draw_label_map
 from . import messages
+from .depth_output import DepthOutput
 from .managed_entities import ManagedEntities
 from .qos import latched, results
 
 try:
     from vision_msgs.msg import Detection2DArray, LabelInfo
-except ImportError:  # the node works without; it says so when it configures
+except ImportError:  # the node works without; it logs that when it is configured
     Detection2DArray = LabelInfo = None
 
 
-class MaskPublishers:
-    """``label_map``, ``mask``, ``overlay``, ``detections`` and ``label_info`` of one camera.
+class Publishers:
+    """``label_map``, ``mask``, ``overlay``, ``detections`` and ``label_info`` of one camera, and those in 3D.
 
     Args:
         entities: makes the publishers.
         prefix: before every name: ``~/``, or ``~/CAMERA/``.
+        depth: publishes points and boxes in space; None without ``enable_depth``.
     """
 
-    def __init__(self, entities: ManagedEntities, prefix: str) -> None:
-        self._publishers = {
+    def __init__(self, entities: ManagedEntities, prefix: str, depth: DepthOutput | None) -> None:
+        self._depth = depth
+        self._images = {
             name: entities.publisher(Image, prefix + name, results())
             for name in ("label_map", "mask", "overlay")
         }
-        self._label_info = None
-        self._names: dict[int, str] | None = None
+        self._others: dict[str, Any] = {}
         if Detection2DArray is not None:
-            self._publishers["detections"] = entities.publisher(
-                Detection2DArray, prefix + "detections", results()
-            )
-            self._label_info = entities.publisher(LabelInfo, prefix + "label_info", latched())
-            self._publishers["label_info"] = self._label_info
+            self._others = {
+                "detections": entities.publisher(Detection2DArray, prefix + "detections", results()),
+                "label_info": entities.publisher(LabelInfo, prefix + "label_info", latched()),
+            }
+        #: Names that were published last.
+        self._published_names: dict[int, str] | None = None
 
-    def listeners(self) -> set[str]:
-        """Return the outputs that somebody listens to."""
-        return {name for name, made in self._publishers.items() if made.get_subscription_count() > 0}
+    def have_subscribers(self) -> bool:
+        """Return whether any output has a subscriber."""
+        return bool(self._subscribed() or self._subscribed_3d())
+
+    def expect_depth(self, header: Header) -> None:
+        """Hold the depth of an image whose processing begins."""
+        if self._depth is not None:
+            self._depth.expect(header)
 
     def resume(self) -> None:
-        """Publish the names with the next masks: what was published while inactive went nowhere."""
-        self._names = None
+        """Publish the names with the next masks: nobody received what was published while inactive."""
+        self._published_names = None
 
     def publish(
-        self,
-        header: Header,
-        frame: Frame,
-        masks: Masks,
-        names: dict[int, str],
-        listeners: set[str],
-        overlay_alpha: float,
-        with_labels: Callable[[np.ndarray], Any] | None = None,
+        self, header: Header, frame: Frame, masks: Masks, names: dict[int, str], overlay_alpha: float
     ) -> None:
-        """Publish what ``listeners`` asks for, with the header of the image.
+        """Publish the outputs that have a subscriber, with the header of the image.
 
         Args:
+            header: of the image.
+            frame: the image.
+            masks: of the image.
             names: of the objects, by id; an empty name is "object".
-            with_labels: called with the label map ``(H, W)`` uint16, which others need too.
+            overlay_alpha: opacity of the overlay.
         """
-        if with_labels is not None or listeners & {"label_map", "mask", "overlay"}:
+        subscribed, subscribed_3d = self._subscribed(), self._subscribed_3d()
+        if subscribed_3d or subscribed & self._images.keys():
             labels = masks.label_map()
-            made = {
-                "label_map": lambda: messages.label_map_message(header, labels),
-                "mask": lambda: messages.mask_message(header, labels),
-                "overlay": lambda: messages.image_message(
-                    header, draw_label_map(frame.image, labels, overlay_alpha), "rgb8"
-                ),
-            }
-            for name in made.keys() & listeners:
-                self._publishers[name].publish(made[name]())
-            if with_labels is not None:
-                with_labels(labels)
-        if "detections" in listeners:
-            self._publishers["detections"].publish(messages.detections_message(header, masks, names))
-        if self._label_info is not None and names != self._names:
-            # Latched: published when it changes, whether or not anybody listens yet.
-            self._names = names
-            self._label_info.publish(messages.label_info_message(header, names, 0.0))
+            self._publish_images(header, frame, labels, subscribed, overlay_alpha)
+            if self._depth is not None and subscribed_3d:
+                self._depth.publish(header, frame.image, masks, labels, names)
+        if "detections" in subscribed:
+            self._others["detections"].publish(messages.detections_message(header, masks, names))
+        if "label_info" in self._others and names != self._published_names:
+            # Latched: published on every change, for subscribers that come later.
+            self._published_names = names
+            self._others["label_info"].publish(messages.label_info_message(header, names, 0.0))
+
+    def _publish_images(
+        self, header: Header, frame: Frame, labels: np.ndarray, subscribed: set[str], overlay_alpha: float
+    ) -> None:
+        make: dict[str, Callable[[], Image]] = {
+            "label_map": lambda: messages.label_map_message(header, labels),
+            "mask": lambda: messages.mask_message(header, labels),
+            "overlay": lambda: messages.image_message(
+                header, draw_label_map(frame.image, labels, overlay_alpha), "rgb8"
+            ),
+        }
+        for name in make.keys() & subscribed:
+            self._images[name].publish(make[name]())
+
+    def _subscribed(self) -> set[str]:
+        """Return the outputs in the image that have a subscriber."""
+        publishers = self._images | self._others
+        return {name for name, made in publishers.items() if made.get_subscription_count() > 0}
+
+    def _subscribed_3d(self) -> set[str]:
+        return self._depth.subscribed() if self._depth is not None else set()

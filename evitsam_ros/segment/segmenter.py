@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,21 +42,14 @@ class Embedding:
         data: the encoder's arrays, on the runtime's own device.
         transform: geometry of the frame.
         stamp, frame_id: of the frame.
+        timings: seconds by stage that the frame took; its share where it was encoded with others.
     """
 
     data: Encoded
     transform: Transform
     stamp: float | None = None
     frame_id: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class _Ahead:
-    """An embedding that was made together with others, and its share of the time."""
-
-    frame: Frame
-    data: Encoded
-    timings: dict[str, float]
+    timings: Mapping[str, float] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -96,7 +89,6 @@ class Segmenter:
         self.runtime = runtime
         self.min_region = self.thresholds().min_region
         self.timings: dict[str, float] = {}
-        self._ahead: list[_Ahead] = []
 
     @classmethod
     def open(
@@ -127,7 +119,6 @@ class Segmenter:
 
     def close(self) -> None:
         """Free what the runtime holds; no other thread may be using it. Closing twice is allowed."""
-        self._ahead = []
         self.runtime.close()
 
     @contextmanager
@@ -144,25 +135,27 @@ class Segmenter:
             ValueError: the image has another shape or type.
         """
         frame = image if isinstance(image, Frame) else Frame(image)
-        made = next((made for made in self._ahead if made.frame is frame), None)
-        if made is None:
-            data = self._encode([frame])
-        else:
-            self._ahead.remove(made)
-            data, self.timings = made.data, dict(made.timings)
-        return Embedding(data, self._transform(frame), frame.stamp, frame.frame_id)
+        return self.embed_batch([frame])[0]
 
-    def embed_ahead(self, frames: Sequence[Frame]) -> None:
-        """Encode frames in one call, for :meth:`embed` of the same frames; earlier ones are forgotten.
+    def embed_batch(self, frames: Sequence[Frame]) -> list[Embedding]:
+        """Encode several frames in one call, of one camera or of several.
 
-        Several cameras gain by it where ``runtime.batch`` is more than 1, the most frames that fit.
+        Where ``runtime.batch``, the largest number of frames, is more than 1, this is faster than one call
+        for each frame.
+
+        Args:
+            frames: to encode, at least one.
+
+        Returns:
+            The embedding of each frame; its timings are an equal share of the call.
         """
-        self._ahead = []
-        if len(frames) < 2:
-            return
         data = self._encode(frames)
         share = {stage: seconds / len(frames) for stage, seconds in self.timings.items()}
-        self._ahead = [_Ahead(frame, data[i : i + 1], share) for i, frame in enumerate(frames)]
+        parts = [data] if len(frames) == 1 else [data[i : i + 1] for i in range(len(frames))]
+        return [
+            Embedding(part, self._transform(frame), frame.stamp, frame.frame_id, share)
+            for frame, part in zip(frames, parts, strict=True)
+        ]
 
     def _encode(self, frames: Sequence[Frame]) -> Encoded:
         """The embeddings and features of N frames, on the runtime's device; starts :attr:`timings`."""

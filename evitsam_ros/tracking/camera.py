@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..segment import Frame, LatencyBudget, Masks, Prompt, Segmenter, Thresholds
+from ..segment import Embedding, Frame, LatencyBudget, Masks, Prompt, Segmenter, Thresholds
 from ..segment.prompt import check_prompts
 from .follow import Follower, FollowOptions
 from .tracker import Tracker, TrackOptions
@@ -46,13 +46,15 @@ class TrackedCamera:
         top_n: int = 64,
         thresholds: Thresholds | None = None,
         budget: LatencyBudget | None = None,
+        embedding: Embedding | None = None,
     ) -> Masks:
         """As :meth:`Segmenter.everything`, with ids that last.
 
         Up to half of the ``top_n`` prompts go to objects that are known already, so that what the proposals
-        miss for a frame is not lost.
+        miss for a frame is not lost. ``embedding``: of the frame, where it was encoded before.
         """
-        embedding = self.segmenter.embed(frame)
+        if embedding is None:
+            embedding = self.segmenter.embed(frame)
         with self.segmenter.timed("track"):
             self.tracker.move(frame.image, embedding)
             known = self.tracker.suggest(embedding)[: top_n // 2]
@@ -60,13 +62,16 @@ class TrackedCamera:
         with self.segmenter.timed("track"):
             return self.tracker.update(embedding, masks)
 
-    def prompted(self, frame: Frame, prompts: Mapping[int, Prompt]) -> Masks:
+    def prompted(
+        self, frame: Frame, prompts: Mapping[int, Prompt], embedding: Embedding | None = None
+    ) -> Masks:
         """Masks of prompted objects, which are followed.
 
         Args:
             frame: the camera's next one.
             prompts: by object id, in pixels of the frame on which an id or its prompt is new; the same
                 prompt given again is the object that is followed already.
+            embedding: of the frame, where it was encoded before.
 
         Returns:
             One mask for each object that is in sight.
@@ -77,7 +82,8 @@ class TrackedCamera:
         self._check_new(prompts, frame)
         for identity in set(self._given) - set(prompts):
             self.follower.remove(identity)
-        embedding = self.segmenter.embed(frame)
+        if embedding is None:
+            embedding = self.segmenter.embed(frame)
         with self.segmenter.timed("track"):
             self.follower.move(frame.image, embedding)
             for identity, prompt in prompts.items():

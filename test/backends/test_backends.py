@@ -191,15 +191,16 @@ def test_frames_embedded_together_are_what_they_are_alone(bundle_folder, photogr
     alone = [segmenter.decode(segmenter.embed(frame), PROMPTS[1:]).logits for frame in frames]
     calls, encode = [], segmenter.runtime.networks["encoder"]
     segmenter.runtime.networks["encoder"] = lambda inputs: calls.append(1) or encode(inputs)
-    segmenter.embed_ahead(frames)
-    assert calls == [1]
-    for frame, logits in reversed(list(zip(frames, alone, strict=True))):
-        embedding = segmenter.embed(frame)
-        assert segmenter.timings["encode"] > 0 and embedding.stamp == frame.stamp
+    embeddings = segmenter.embed_batch(frames)
+    assert calls == [1] and len(embeddings) == 2
+    whole = dict(segmenter.timings)
+    for frame, embedding, logits in zip(frames, embeddings, alone, strict=True):
+        assert embedding.stamp == frame.stamp
+        assert embedding.timings == pytest.approx({stage: s / 2 for stage, s in whole.items()})
         np.testing.assert_allclose(segmenter.decode(embedding, PROMPTS[1:]).logits, logits, atol=1e-3)
     assert calls == [1]
-    segmenter.embed(frames[0])
-    assert calls == [1, 1]
+    single = segmenter.embed(frames[0])
+    assert calls == [1, 1] and single.timings["encode"] == segmenter.timings["encode"] > 0
 
 
 def test_unknown_backend_names_the_choices(bundle_folder):

@@ -12,7 +12,7 @@ import pytest
 
 from .stand_in import Context, Started
 
-nodes = pytest.importorskip("evitsam_ros.nodes.parameters", reason="ROS 2 is not installed")
+nodes = pytest.importorskip("evitsam_ros.nodes.parameter_specs", reason="ROS 2 is not installed")
 camera = importlib.import_module("evitsam_ros.nodes.camera")
 
 NAMES = ["segmenter", "everything", "demo", "rgbd", "multi_camera"]

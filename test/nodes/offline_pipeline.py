@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A camera's channel without DDS: messages are handed to it, and what it publishes is kept."""
+"""A camera's pipeline without DDS: the test passes messages to it, and reads what it publishes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from evitsam_ros.nodes.camera_pipeline import CameraPipeline, FrameRequest
+from evitsam_ros.nodes.camera_context import CameraContext
+from evitsam_ros.nodes.camera_pipeline import CameraPipeline
+from evitsam_ros.nodes.diagnostics import CameraDiagnostics
+from evitsam_ros.nodes.frame_request import FrameRequest, RequestQueue
 from evitsam_ros.nodes.frame_scheduler import FrameScheduler
-from evitsam_ros.nodes.parameters import PARAMETERS
+from evitsam_ros.nodes.parameter_specs import PARAMETERS
+from evitsam_ros.nodes.parameters import SegmenterParameters
+from evitsam_ros.nodes.prompt_messages import MAX_OBJECTS
+from evitsam_ros.nodes.prompt_store import PromptStore
 from evitsam_ros.segment import Segmenter
 
 
 class Output:
-    """A publisher that somebody listens to; its last messages."""
+    """A publisher with a subscriber; it keeps the last messages."""
 
     def __init__(self) -> None:
         self.messages: deque[Any] = deque(maxlen=4)
@@ -43,48 +49,66 @@ class OfflineEntities:
         return self.outputs.setdefault(topic, Output())
 
     def keep(self, destroy: Callable, entity: Any) -> None:
-        """Nothing is taken away."""
+        """Keep nothing: nothing is destroyed."""
 
     def service(self, kind: type, name: str, callback: Callable) -> None:
         self.inputs[name] = callback
 
 
 class OfflinePipeline:
-    """A channel with the known bundle.
+    """A pipeline with the known bundle.
 
     Attributes:
-        counts: of its diagnostics.
-        segmenter: what it runs on.
-        outputs: by topic.
+        pipeline: what is tested.
+        prompts: its prompts.
+        counts: its counters.
+        segmenter: its networks.
+        outputs: its publishers, by topic.
     """
 
-    def __init__(self, bundle: Path, **options: Any) -> None:
-        self.options = {name: spec.default for name, spec in PARAMETERS.items()} | options
+    def __init__(self, bundle: Path, **values: Any) -> None:
+        self._values = {name: spec.default for name, spec in PARAMETERS.items()} | values
+        self._parameters = SegmenterParameters.from_values(self._values)
         now = SimpleNamespace(nanoseconds=time.time_ns())
         node = SimpleNamespace(
-            accepts=True,
-            get_parameter=lambda name: SimpleNamespace(value=self.options[name]),
             get_clock=lambda: SimpleNamespace(now=lambda: now, create_jump_callback=lambda *_, **__: None),
             resolve_topic_name=lambda name: f"/{name}",
         )
-        self.channel = CameraPipeline(node, "", lambda health, kind, text: health.error(kind, text))
-        self.turns: FrameScheduler[FrameRequest] = FrameScheduler()
-        wires = OfflineEntities()
+        self.diagnostics, self.prompts = CameraDiagnostics(), PromptStore(MAX_OBJECTS)
+        self.counts = self.diagnostics.counts
+        context = CameraContext(
+            "",
+            self.diagnostics,
+            self.prompts,
+            parameters=lambda: self._parameters,
+            is_accepting=lambda: True,
+            report_error=self.diagnostics.error,
+            warn=lambda text: None,
+            now_ns=lambda: now.nanoseconds,
+        )
+        self.scheduler: FrameScheduler[FrameRequest] = FrameScheduler()
+        entities = OfflineEntities()
         self.segmenter = Segmenter.open(bundle, "onnxruntime", 1)
-        self.channel.configure(wires, self.segmenter, self.options, self.turns, 0)
-        self.outputs, self._inputs = wires.outputs, wires.inputs
-        self.counts = self.channel.health.counts
+        self.pipeline = CameraPipeline(
+            node, context, entities, self.segmenter, RequestQueue(self.scheduler, 0), self._parameters
+        )
+        self.outputs, self._inputs = entities.outputs, entities.inputs
+
+    def set_parameter(self, name: str, value: Any) -> None:
+        """Change a parameter as the node does."""
+        self._values[name] = value
+        self._parameters = SegmenterParameters.from_values(self._values)
 
     def give(self, topic: str, message: Any) -> dict[str, int]:
-        """Hand a message over; what it is counted as."""
+        """Pass a message to its callback; return how the counters changed."""
         before = dict(self.counts)
         self._inputs[topic](message)
         return {name: n - before.get(name, 0) for name, n in self.counts.items() if n != before.get(name, 0)}
 
     def work(self) -> list[Any]:
-        """Answer the frames that wait; their messages."""
+        """Process the frames that wait; return their messages."""
         done = []
-        while (turn := self.turns.take(0)) is not None:
+        while (turn := self.scheduler.take(0)) is not None:
             done.append(turn[1].message)
-            self.channel.answer(turn[1])
+            self.pipeline.process(turn[1])
         return done

@@ -9,7 +9,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from evitsam_ros.nodes.messages import image_message
 
-from .test_clicked_point import transform
+from .test_publish_point import transform
 from .test_segmenter import clean, detection, prompt  # noqa: F401  (clean is a fixture)
 
 WIDTH, HEIGHT, FOCAL = 160, 120, 100.0

@@ -75,7 +75,7 @@ def test_the_networks_are_opened_again_as_configured_whatever_the_parameter_is_n
         send(fragile, BLACK)
         fragile.peer.until(lambda: False, 0.1)
     assert fragile.count("inference_errors") >= before + ENOUGH
-    assert "opened anew: " not in fragile.process.output
+    assert "reopened: " not in fragile.process.output
     assert works(fragile)
 
 
@@ -219,16 +219,16 @@ def test_an_inference_that_hangs_is_an_error():
 
 @pytest.mark.parametrize(("lost", "expected"), [((), 0.0), ((2, 3, 7), 0.3), ((1, 2, 3, 5, 8), 0.5)])
 def test_missing_frames_are_counted_by_the_gaps_of_their_stamps(lost, expected):
-    arrivals = FrameLossMonitor()
+    monitor = FrameLossMonitor()
     for frame in range(120):
         if frame % 10 not in lost:
-            arrivals.add(frame / 30 + 0.002 * ((frame * 7) % 5 - 2))
-    assert arrivals.missing == pytest.approx(expected, abs=0.04)
+            monitor.add(frame / 30 + 0.002 * ((frame * 7) % 5 - 2))
+    assert monitor.loss_ratio == pytest.approx(expected, abs=0.04)
 
 
 def test_time_that_begins_anew_loses_no_frames():
-    arrivals = FrameLossMonitor()
+    monitor = FrameLossMonitor()
     for _ in range(3):
         for frame in range(40):
-            arrivals.add(frame / 30)
-    assert arrivals.missing == 0
+            monitor.add(frame / 30)
+    assert monitor.loss_ratio == 0

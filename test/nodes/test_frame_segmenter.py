@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames through a channel without DDS: budgets, empty masks, parameters that change in the middle."""
+"""Frames through a pipeline without DDS: budgets, empty masks, parameters that change in the middle."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ def picture(second: int):
 
 
 def diagnostics(wired: OfflinePipeline) -> dict[str, str]:
-    status = wired.channel.health.status("node", "cpu", 0, "active", busy=0.0)
+    status = wired.diagnostics.status("node", "cpu", 0, "active", busy=0.0)
     return {entry.key: entry.value for entry in status.values}
 
 
@@ -34,8 +34,8 @@ def test_a_latency_budget_includes_the_time_in_the_queue(known_bundle, waited, l
         wired.give("image", picture(second))
         wired.work()
     wired.give("image", picture(5))
-    job = wired.turns.take(0)[1]
-    wired.channel.answer(replace(job, arrived=job.arrived - waited))
+    request = wired.scheduler.take(0)[1]
+    wired.pipeline.process(replace(request, received=request.received - waited))
     assert (int(diagnostics(wired)["prompts_left_out"]) > 0) is left_out
 
 
@@ -66,14 +66,14 @@ def test_track_that_changes_while_a_frame_is_in_work_counts_from_the_next(known_
     embed = segmenter.embed
 
     def changing(frame):
-        wired.options["track"] = not track
+        wired.set_parameter("track", not track)
         return embed(frame)
 
     segmenter.embed = changing
     wired.work()
     segmenter.embed = embed
     assert pixels(wired.outputs["~/mask"].messages[-1])[40, 60] == 255
-    wired.options["track"] = track
+    wired.set_parameter("track", track)
     wired.give("~/pixel", Point(x=20.0, y=80.0))
     wired.give("image", picture(2))
     wired.work()

@@ -124,7 +124,7 @@ def test_calibrations(rng):
 
 @pytest.mark.parametrize("track", [True, False])
 def test_a_camera_with_all_of_them(known_bundle, rng, track):
-    """Everything through the channel: every message is counted once, outputs have the size of their image."""
+    """Everything through the pipeline: each message is counted once, outputs have the size of their image."""
     wired = OfflinePipeline(known_bundle, depth=True, track=track)
     kinds, seen = Counter(), Counter()
 
@@ -174,14 +174,12 @@ def test_a_camera_with_all_of_them(known_bundle, rng, track):
                 wired.give("~/pixel", Point(x=float(rng.uniform(0, 60)), y=float(rng.uniform(0, 60))))
             frame()
             if rng.random() < 0.05:
-                wired.channel.prompts.clear()
+                wired.prompts.clear()
     cost = peak_mb() - before
-    print(
-        f"channel, track {track}: {kinds.total()} messages, {dict(seen)}, {dict(wired.counts)}, {cost:.0f} MB"
-    )
+    print(f"track {track}: {kinds.total()} messages, {dict(seen)}, {dict(wired.counts)}, {cost:.0f} MB")
     assert wired.counts["prompts_answered"] > 20
     assert seen["answered"] > 30 and seen["refused"] > 30
-    assert len(wired.channel.prompts.all()) <= 2 * MAX_OBJECTS
+    assert len(wired.prompts.all()) <= 2 * MAX_OBJECTS
 
 
 def test_prompts_for_a_frame_that_is_damaged_are_not_for_the_next(known_bundle):
@@ -193,7 +191,7 @@ def test_prompts_for_a_frame_that_is_damaged_are_not_for_the_next(known_bundle):
     asked = vision_msgs.Detection2DArray(header=broken.header, detections=[detection(60, 40, 50, 30)])
     assert wired.give("~/prompts", asked) == {"prompts_in": 1}
     wired.work()
-    assert wired.counts["bad_images"] == 2 and not wired.channel.prompts.all()
+    assert wired.counts["bad_images"] == 2 and not wired.prompts.all()
 
 
 @pytest.mark.parametrize("mode", ["prompt", "everything"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Depth is there when its image's answer is, however long that takes; the channel is handed the messages."""
+"""Depth is there when its image's answer is, however long that takes; the pipeline is handed the messages."""
 
 import array
 import time
@@ -120,12 +120,12 @@ def wired(known_bundle):
 def test_an_answer_that_takes_longer_than_ten_depths(wired):
     wired.give("depth", wall(5))
     wired.give("image", picture(5))
-    _, job = wired.turns.take(0)
-    wired.channel.frame_ahead(job)  # the answer begins
+    _, request = wired.scheduler.take(0)
+    wired.pipeline.prepare(request)  # the answer begins
     for stamp in range(6, 60):
         wired.give("depth", wall(stamp, 5000))
         time.sleep(0.001)
-    wired.channel.answer(job)
+    wired.pipeline.process(request)
     stamp, points = cloud(wired)
     assert stamp == 5 and len(points) > 20 and np.allclose(points[:, 2], 2.0)
     assert not wired.counts["no_depth"]
@@ -151,7 +151,7 @@ def test_points_are_empty_and_said_to_be_without_depth(wired):
         assert found == stamp and not len(points)
         assert not wired.outputs["~/detections_3d"].messages[-1].detections
         assert wired.outputs["~/detections_3d"].messages[-1].header.stamp.sec == stamp
-        assert text in wired.channel.health.status("", "", 0, "", 0.0).message
+        assert text in wired.diagnostics.status("", "", 0, "", 0.0).message
     assert (wired.counts["no_depth"], wired.counts["bad_depth"]) == (2, 2)
 
 

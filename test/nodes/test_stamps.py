@@ -169,7 +169,7 @@ def test_old_images_are_let_go_when_the_camera_stops(known_bundle):
     wired.give("image", message)
     wired.work()
     del message
-    wired.channel.tick()
+    wired.pipeline.tick()
     gc.collect()
     assert kept() is None
 

@@ -9,7 +9,7 @@ import pytest
 import rclpy
 from sensor_msgs.msg import CompressedImage
 
-from evitsam_ros.nodes.image_transport import transport_topic
+from evitsam_ros.nodes.qos import transport_topic
 
 REMAPPED = "/cam/image_raw/compressed"
 
