@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..nodes.conftest import _DOMAINS, Peer, Process
+from ..nodes.harness import Peer, Process, next_domain
 
 #: A graph that has not changed for so long is complete, seconds.
 SETTLED = 1.5
@@ -45,7 +45,7 @@ def graph_of(peer: Peer, node: str, namespace: str = "/") -> Graph:
 
 def live_graph(folder: Path, module: str, parameters: dict, needs: str, extra: tuple[str, ...] = ()) -> Graph:
     """Start a node, wait until it publishes ``needs`` and nothing comes any more; its graph."""
-    domain = next(_DOMAINS) % 101
+    domain = next_domain()
     process = Process(module, domain, folder / f"{module}_{domain}.log", parameters, extra)
     peer = Peer(domain)
     try:

@@ -9,8 +9,8 @@ from geometry_msgs.msg import Point
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
-from .conftest import Process, pixels
-from .test_segmenter import detection, prompt, vision_msgs
+from .harness import Process, pixels
+from .prompting import detection, prompt, vision_msgs
 
 NAN = float("nan")
 BAD_IMAGES = {

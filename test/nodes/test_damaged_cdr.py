@@ -7,8 +7,8 @@ from geometry_msgs.msg import Point, PointStamped
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image
 
-from .conftest import pixels
-from .test_segmenter import detection, prompt, vision_msgs
+from .harness import pixels
+from .prompting import detection, prompt, vision_msgs
 
 #: Damaged messages a topic.
 COUNT = 150

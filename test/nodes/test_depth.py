@@ -9,8 +9,10 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from evitsam_ros.nodes.messages import image_message
 
-from .test_publish_point import transform
-from .test_segmenter import clean, detection, prompt  # noqa: F401  (clean is a fixture)
+from .harness import transform
+from .prompting import detection, prompt
+
+pytestmark = pytest.mark.usefixtures("clean")
 
 WIDTH, HEIGHT, FOCAL = 160, 120, 100.0
 

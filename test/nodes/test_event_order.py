@@ -19,10 +19,9 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import UInt32
 from std_srvs.srv import SetBool, Trigger
 
-from .conftest import pixels
 from .gated_segmenter import Gate
-from .test_lifecycle import change
-from .test_segmenter import detection, set_parameter, vision_msgs
+from .harness import change_state, pixels, set_parameter
+from .prompting import detection, vision_msgs
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "event_order.md"
 DEACTIVATE, ACTIVATE = Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_ACTIVATE
@@ -245,7 +244,7 @@ def test_a_paused_node_publishes_nothing_not_even_what_is_in_work(node, kind):
         if kind == "disabled":
             node.enable(not on)
         else:
-            assert change(node.robot, DEACTIVATE if on else ACTIVATE)
+            assert change_state(node.robot, DEACTIVATE if on else ACTIVATE)
 
     node.click(A)
     kept = node.image()
@@ -567,7 +566,7 @@ def test_clear_and_remove_take_effect_in_a_pause(node):
 def test_enable_and_lifecycle_count_separately(node):
     node.click(A)
     node.enable(False)
-    assert change(node.robot, DEACTIVATE) and change(node.robot, ACTIVATE)
+    assert change_state(node.robot, DEACTIVATE) and change_state(node.robot, ACTIVATE)
     node.robot.wait_state("disabled")
     before = node.robot.stamp
     for _ in range(3):
@@ -631,7 +630,7 @@ def scene(colour: tuple[int, int, int], place: tuple[int, int] = B) -> np.ndarra
 RED, BLUE = (250, 10, 10), (10, 10, 250)
 PAUSES = {
     "disabled": lambda node: (node.enable(False), node.enable(True)),
-    "deactivated": lambda node: (change(node.robot, DEACTIVATE), change(node.robot, ACTIVATE)),
+    "deactivated": lambda node: (change_state(node.robot, DEACTIVATE), change_state(node.robot, ACTIVATE)),
     "restarted": lambda node: setattr(node.robot, "stamp", node.robot.stamp + 100),
 }
 
@@ -716,8 +715,8 @@ def test_names_are_published_again_after_an_activation(node):
     node.in_work()
     node.array(0, boxed(A, "a", "mug"))
     node.image()
-    assert change(node.robot, DEACTIVATE)
+    assert change_state(node.robot, DEACTIVATE)
     node.gate.open()
-    assert change(node.robot, ACTIVATE)
+    assert change_state(node.robot, ACTIVATE)
     assert node.next_answer() == {A}
     node.until(lambda: bool(heard) and "mug" in [entry.class_name for entry in heard[-1].class_map])

@@ -10,13 +10,14 @@ from geometry_msgs.msg import Point
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
 
+from bench.known_bundle import write_known_bundle
 from evitsam_ros.nodes import recovery as recovery_module
 from evitsam_ros.nodes.diagnostics import HANGS, CameraDiagnostics
 from evitsam_ros.nodes.frame_loss import FrameLossMonitor
 from evitsam_ros.nodes.recovery import ENOUGH, HEALTHY, LONGEST, Recovery
 
-from .conftest import pixels, write_known_bundle
-from .test_segmenter import detection, prompt, set_parameter
+from .harness import pixels, set_parameter
+from .prompting import detection, prompt
 
 BRIGHT, BLACK = 90, 0
 

@@ -10,9 +10,9 @@ from std_msgs.msg import Header
 
 from evitsam_ros.nodes.messages import image_message
 
-from .conftest import pixels
+from .harness import pixels
 from .offline_pipeline import OfflinePipeline
-from .test_segmenter import detection, vision_msgs
+from .prompting import detection, vision_msgs
 
 
 def picture(second: int):

@@ -19,8 +19,8 @@ from evitsam_ros.space import CameraModel, DepthError, box_around, check_aligned
 
 from . import malformed
 from .offline_pipeline import OfflinePipeline
-from .test_compressed import forget_peak, peak_mb
-from .test_segmenter import detection, vision_msgs
+from .prompting import detection, vision_msgs
+from .usage import forget_peak, peak_mb
 
 #: Most memory that any message of the generator may cost, MB.
 MOST_MB = 60.0

@@ -4,7 +4,7 @@
 from geometry_msgs.msg import Point
 from sensor_msgs.msg import Image
 
-from .conftest import Process, pixels
+from .harness import Process, pixels
 
 CLICKS = {"/front": (30.0, 40.0), "/rear": (90.0, 50.0)}
 

@@ -11,8 +11,8 @@ from std_srvs.srv import Trigger
 
 from evitsam_ros.profiler.live import GRACE, WINDOW, LiveLatency
 
-from .conftest import Process
-from .test_segmenter import detection, prompt
+from .harness import Process
+from .prompting import detection, prompt
 
 
 @pytest.fixture(scope="module")

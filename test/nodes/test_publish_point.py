@@ -6,12 +6,12 @@ import math
 import cv2
 import numpy as np
 import pytest
-from geometry_msgs.msg import PointStamped, TransformStamped
+from geometry_msgs.msg import PointStamped
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 from std_srvs.srv import Trigger
 
-from .conftest import pixels
+from .harness import pixels, transform
 
 tf2_msgs = pytest.importorskip("tf2_msgs.msg", reason="tf2_msgs is not built")
 
@@ -22,15 +22,6 @@ DISTORTION = [-0.25, 0.08, 0.001, -0.002, 0.0]
 def info(distortion=(0.0,) * 5) -> CameraInfo:
     k = [FOCAL, 0.0, 64.0, 0.0, FOCAL, 48.0, 0.0, 0.0, 1.0]
     return CameraInfo(width=WIDTH, height=HEIGHT, k=k, distortion_model="plumb_bob", d=list(distortion))
-
-
-def transform(parent: str, child: str, moved, turned, stamp: int = 0) -> TransformStamped:
-    message = TransformStamped(child_frame_id=child)
-    message.header.frame_id, message.header.stamp.sec = parent, stamp
-    place, turn = message.transform.translation, message.transform.rotation
-    place.x, place.y, place.z = map(float, moved)
-    turn.x, turn.y, turn.z, turn.w = map(float, turned)
-    return message
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from std_msgs.msg import Header
 from evitsam_ros.nodes.messages import image_message
 from evitsam_ros.nodes.recent_depths import RecentDepths
 
-from ..space.test_compressed_depth import with_header
+from ..space.depth_encoders import with_header
 from .offline_pipeline import OfflinePipeline
 
 WIDTH, HEIGHT = 160, 120

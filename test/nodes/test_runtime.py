@@ -8,7 +8,7 @@ import textwrap
 
 import pytest
 
-from .conftest import _DOMAINS, Process
+from .harness import Process, next_domain
 
 PROGRAM = """
     import sys
@@ -173,7 +173,7 @@ def test_ctrl_c_while_the_segmenter_configures_ends_quietly(known_bundle):
     ],
 )
 def test_unusable_ros_arguments_end_with_one_line(tmp_path, extra, text):
-    process = Process("camera", next(_DOMAINS) % 101, tmp_path / "log", {}, extra)
+    process = Process("camera", next_domain(), tmp_path / "log", {}, extra)
     assert process.process.wait(timeout=120) == 2, process.output
     (line,) = [line for line in process.output.splitlines() if line.startswith("camera: ")]
     assert text in line and "Traceback" not in process.output

@@ -8,8 +8,8 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import UInt32
 from std_srvs.srv import Trigger
 
-from .conftest import Process, pixels
-from .test_segmenter import vision_msgs
+from .harness import Process, pixels
+from .prompting import vision_msgs
 
 
 @pytest.fixture(scope="module")

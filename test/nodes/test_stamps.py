@@ -12,9 +12,9 @@ from std_srvs.srv import Trigger
 
 from evitsam_ros.nodes.recent_images import RecentImages, stamp_ns
 
-from .conftest import pixels
+from .harness import pixels, set_parameter
 from .offline_pipeline import OfflinePipeline
-from .test_segmenter import detection, set_parameter, vision_msgs
+from .prompting import detection, vision_msgs
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import pytest
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
-from .conftest import pixels
-from .test_segmenter import detection, prompt, set_parameter
+from .harness import pixels, set_parameter
+from .prompting import detection, prompt
 
 SQUARE = 64
 COLOURS = ((210, 40, 40), (40, 200, 60), (50, 60, 220))

@@ -7,8 +7,8 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from sensor_msgs.msg import Image
 
-from .conftest import WHOLE
-from .usage import Usage, entities, table
+from ..nodes.usage import Usage, entities, table
+from .frames import WHOLE
 
 WARM_UP, CYCLES = (40, 200) if WHOLE else (4, 20)
 #: Frames answered in a cycle.

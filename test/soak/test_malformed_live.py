@@ -15,10 +15,10 @@ from vision_msgs.msg import Detection2DArray
 from evitsam_ros.nodes.recent_images import stamp_ns
 
 from ..nodes import malformed
-from ..nodes.conftest import pixels
-from ..nodes.test_segmenter import detection, prompt
-from .conftest import WHOLE
-from .usage import Usage, table
+from ..nodes.harness import pixels
+from ..nodes.prompting import detection, prompt
+from ..nodes.usage import Usage, table
+from .frames import WHOLE
 
 ROUNDS = 240 if WHOLE else 24
 #: Messages of a topic at once; more would be lost in its queue.

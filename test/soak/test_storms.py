@@ -10,10 +10,10 @@ from rcl_interfaces.srv import SetParameters
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
-from ..nodes.conftest import pixels
-from ..nodes.test_segmenter import detection, vision_msgs
+from ..nodes.harness import pixels
+from ..nodes.prompting import detection, vision_msgs
+from ..nodes.usage import table
 from .frames import answered_mask, send
-from .usage import table
 
 
 def test_time_jumps_back(robot):

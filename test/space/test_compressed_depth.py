@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compressed depth against encoders that are written here by the plugin's documented rules."""
+"""Compressed depth against encoders that are written by the plugin's documented rules."""
 
 import struct
 from types import SimpleNamespace
@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from evitsam_ros.space import DepthError, compressed_metres
+
+from .depth_encoders import png, with_header
 
 DEPTH_MAX, QUANTISATION = 10.0, 100.0
 
@@ -27,44 +29,8 @@ def scene(rng: np.random.Generator, holes: float = 0.1) -> np.ndarray:
     return depths.astype(np.float32)
 
 
-def rvl(values: np.ndarray) -> bytes:
-    """Number by number, as in the paper."""
-    groups: list[int] = []
-
-    def put(number: int) -> None:
-        while True:
-            group, number = number & 7, number >> 3
-            groups.append(group | (8 if number else 0))
-            if not number:
-                return
-
-    flat, place, previous = values.ravel().astype(int).tolist(), 0, 0
-    while place < len(flat):
-        zeros = next((i for i, v in enumerate(flat[place:]) if v), len(flat) - place)
-        place += zeros
-        count = next((i for i, v in enumerate(flat[place:]) if not v), len(flat) - place)
-        put(zeros)
-        put(count)
-        for value in flat[place : place + count]:
-            step = value - previous
-            put(2 * step if step >= 0 else -2 * step - 1)
-            previous = value
-        place += count
-    groups += [0] * (-len(groups) % 8)
-    words = [int("".join(f"{g:x}" for g in groups[i : i + 8]), 16) for i in range(0, len(groups), 8)]
-    return struct.pack("<II", values.shape[1], values.shape[0]) + struct.pack(f"<{len(words)}I", *words)
-
-
-def png(values: np.ndarray) -> bytes:
-    return cv2.imencode(".png", values)[1].tobytes()
-
-
 def message(data: bytes, form: str) -> SimpleNamespace:
     return SimpleNamespace(data=data, format=form)
-
-
-def with_header(values: np.ndarray, codec: str, a: float = 0.0, b: float = 0.0) -> bytes:
-    return struct.pack("<iff", 0, a, b) + (rvl(values) if codec == "rvl" else png(values))
 
 
 @pytest.mark.parametrize("seed", range(12))

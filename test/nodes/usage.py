@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a process holds, by /proc, and a table of figures."""
+"""What processes hold, by /proc, and a table of figures."""
 
 from __future__ import annotations
 
@@ -49,3 +49,13 @@ def table(title: str, **figures: Any) -> None:
     print(f"\n{title}")
     for name, value in figures.items():
         print(f"  {name.replace('_', ' '):<38} {value}")
+
+
+def peak_mb() -> float:
+    """Return the most memory that this process has held since :func:`forget_peak`."""
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
+
+
+def forget_peak() -> None:
+    """Start the measurement of :func:`peak_mb`."""
+    Path("/proc/self/clear_refs").write_text("5")
