@@ -79,9 +79,9 @@ class Options:
         return json.dumps(asdict(self))
 
     def segmenter_parameters(self) -> dict[str, object]:
-        """``track`` is off: following objects is work on pictures, not ROS."""
+        """``enable_tracking`` is off: following objects is work on pictures, not ROS."""
         transport = "compressed" if self.compressed else "raw"
-        told = {"model": self.bundle, "image_transport": transport, "track": "false"}
+        told = {"model": self.bundle, "image_transport": transport, "enable_tracking": "false"}
         return told | {"diagnostics_period_s": 0.5}
 
     def stand_in_parameters(self) -> dict[str, object]:

@@ -65,7 +65,7 @@ class CameraDiagnostics:
             self._ages.append(age)
             if max_age is not None and age > max_age:
                 self.counts["outputs_older_than_max_age"] += 1
-                self._warn("max_age", "masks come later than max_age_s after their images")
+                self._warn("max_age", "masks come later than max_latency_s after their images")
             self.counts["frames_out"] += 1
             self._outputs.append(time.monotonic())
             for name, seconds in stages.items():

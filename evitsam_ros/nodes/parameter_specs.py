@@ -53,107 +53,143 @@ class Spec:
 
 PARAMETERS: dict[str, Spec] = {
     "model": Spec(DEFAULT_MODEL, "Bundle: a name ('evitsam models' lists them) or a folder."),
-    "backend": Spec("auto", "Runtime.", ("auto", *BACKENDS)),
+    "backend": Spec("auto", "Runtime of the networks.", ("auto", *BACKENDS)),
     "build_engines": Spec(
         False, "On a GPU without engines: build them in the background, and switch when they are ready."
     ),
-    "threads": Spec(0, "CPU threads for a network; 0: as many as cores.", low=0, high=256),
+    "threads": Spec(0, "CPU threads of a network; 0: as many as cores.", low=0, high=256),
     "cameras": Spec(
         [""],
-        "Names of several cameras, each with its topics (NAME/image, ~/NAME/label_map); none: one, without.",
+        'Names of several cameras, each with its own topics (NAME/image, ~/NAME/label_map); [""]: one camera '
+        "without a name.",
         fixed=True,
     ),
-    "mode": Spec("prompt", "Segment what is prompted, or everything.", ("prompt", "everything"), live=True),
-    "top_n": Spec(64, "Prompts to decode in everything mode, at most.", low=1, high=1024, live=True),
+    "mode": Spec("prompt", "Segment prompted objects, or everything.", ("prompt", "everything"), live=True),
+    "max_prompts": Spec(
+        64, "Maximum number of prompts to decode in everything mode.", low=1, high=1024, live=True
+    ),
     "latency_budget_ms": Spec(
         0.0,
-        "Everything mode decodes as many prompts as fit into this time, the best first; 0: top_n, always.",
+        "Everything mode decodes as many prompts as fit into this time, best first; 0: no limit but "
+        "max_prompts.",
         low=0.0,
         high=60000.0,
         live=True,
     ),
     "score_threshold": Spec(
-        -1.0, "Least predicted IoU in everything mode; -1: the bundle's.", low=-1.0, high=1.0, live=True
+        -1.0,
+        "Minimum predicted IoU in everything mode; -1: the bundle's value.",
+        low=-1.0,
+        high=1.0,
+        live=True,
     ),
     "stability_threshold": Spec(
-        -1.0, "Least stability score in everything mode; -1: the bundle's.", low=-1.0, high=1.0, live=True
+        -1.0,
+        "Minimum stability score in everything mode; -1: the bundle's value.",
+        low=-1.0,
+        high=1.0,
+        live=True,
     ),
     "nms_threshold": Spec(
         -1.0,
-        "Largest box IoU of two masks in everything mode; -1: the bundle's.",
+        "Maximum box IoU of two masks in everything mode; -1: the bundle's value.",
         low=-1.0,
         high=1.0,
         live=True,
     ),
     "min_region": Spec(
         -1.0,
-        "Holes and specks smaller than this share of their mask are removed; 0: none; -1: the bundle's.",
+        "Remove holes and specks smaller than this share of their mask; 0: none; -1: the bundle's value.",
         low=-1.0,
         high=1.0,
         live=True,
     ),
-    "track": Spec(
+    "enable_tracking": Spec(
         True,
-        "Objects keep their ids while camera and objects move, and prompts follow their objects; off: every "
-        "frame by itself, prompts stay at their pixels.",
+        "Objects keep their ids while camera and objects move, and prompts follow their objects. Without it "
+        "each frame is segmented by itself, and prompts stay at their pixels.",
         live=True,
     ),
-    "unknown_stamp": Spec(
-        "refuse",
-        "Prompts whose stamp no image has that is kept: refuse them, or take the nearest image.",
-        ("refuse", "nearest"),
+    "missing_image_policy": Spec(
+        "reject",
+        "If no buffered image has the stamp of a prompt: reject the prompt, or use the nearest image.",
+        ("reject", "nearest"),
         live=True,
     ),
-    "history_frames": Spec(16, "Images that are kept for prompts with stamps, at most.", low=1, high=256),
+    "history_frames": Spec(
+        16, "Maximum number of images that are buffered for prompts with stamps.", low=1, high=256
+    ),
     "history_mb": Spec(
         128.0,
-        "Memory for the images that are kept, 10^6 bytes; the newest is kept whatever its size.",
+        "Maximum memory of buffered images, 10^6 bytes; the newest image is buffered whatever its size.",
         low=0.0,
         high=65536.0,
     ),
     "history_s": Spec(
-        2.0, "How long images are kept for prompts, and prompts for images, seconds.", low=0.0, high=60.0
+        2.0,
+        "How long images are buffered for prompts, and prompts wait for images, seconds.",
+        low=0.0,
+        high=60.0,
     ),
-    "clicks_in_space": Spec(False, "Subscribe clicked_point (RViz), camera_info, /tf and /tf_static."),
-    "max_age_s": Spec(
+    "enable_3d_clicks": Spec(False, "Subscribe to clicked_point (RViz), camera_info, /tf and /tf_static."),
+    "max_latency_s": Spec(
         0.0,
-        "Masks that come later than this after their images are counted, with a warning; 0: never.",
+        "Count masks that are published later than this after their images, with a warning; 0: never.",
         low=0.0,
         high=3600.0,
         live=True,
     ),
-    "depth": Spec(
+    "enable_depth": Spec(
         False,
-        "Subscribe depth, camera_info and, for depth in another frame, depth_camera_info; publish ~/points, "
-        "~/boxes_3d and ~/detections_3d.",
+        "Subscribe to depth, camera_info and, for depth in another frame, depth_camera_info; publish "
+        "~/points, ~/boxes_3d and ~/detections_3d.",
     ),
     "depth_transport": Spec(
         "raw",
-        "Subscribe depth, depth/compressedDepth (PNG or RVL) or depth/compressed (16-bit PNG or TIFF).",
+        "Subscribe to depth, depth/compressedDepth (PNG or RVL) or depth/compressed (16-bit PNG or TIFF).",
         ("raw", "compressedDepth", "compressed"),
     ),
     "depth_slop_s": Spec(
-        0.05, "Largest difference of the stamps of an image and its depth, seconds.", low=0.0, high=10.0
+        0.05, "Maximum difference between the stamps of an image and its depth, seconds.", low=0.0, high=10.0
     ),
-    "image_rectified": Spec(False, "The image is rectified: camera_info's p describes it, not k and d."),
-    "organised_points": Spec(False, "~/points has a point for every pixel; else only those under masks."),
-    "image_transport": Spec("raw", "Subscribe image, or image/compressed.", ("raw", "compressed")),
+    "image_rectified": Spec(False, "The image is rectified: use p of camera_info instead of k and d."),
+    "organized_cloud": Spec(
+        False, "~/points has a point for each pixel; otherwise only for pixels under masks."
+    ),
+    "image_transport": Spec("raw", "Subscribe to image, or to image/compressed.", ("raw", "compressed")),
     "intensity_range": Spec(
         [0.0, 0.0],
-        "Values shown as black and white of images with 16 bits or floats; [0.0, 0.0]: percentiles of each.",
+        "Values shown as black and white for images with 16 bits or floats; [0.0, 0.0]: percentiles of each "
+        "image.",
         live=True,
     ),
-    "reliability": Spec("best_effort", "QoS of the image subscription.", ("best_effort", "reliable")),
+    "reliability": Spec(
+        "best_effort", "QoS reliability of the image subscription.", ("best_effort", "reliable")
+    ),
     "frame_policy": Spec(
         "latest",
-        "latest: take the newest frame at once; next: wait for the next one, lower latency at high load.",
+        "latest: process the newest frame at once. next: wait for the next frame, which lowers the latency "
+        "at high load.",
         ("latest", "next"),
     ),
     "max_rate_hz": Spec(
-        0.0, "Answer at most so many frames a second; 0: all that come.", low=0.0, high=1000.0, live=True
+        0.0, "Maximum number of frames to process per second; 0: no limit.", low=0.0, high=1000.0, live=True
     ),
     "overlay_alpha": Spec(0.5, "Opacity of the overlay.", low=0.0, high=1.0, live=True),
-    "diagnostics_period_s": Spec(1.0, "Seconds between diagnostics.", low=0.1, high=60.0, fixed=True),
-    "malloc_tuning": Spec(True, "Keep image-sized blocks in the heap (glibc): less time for every message."),
+    "diagnostics_period_s": Spec(1.0, "Period of the diagnostics, seconds.", low=0.1, high=60.0, fixed=True),
+    "malloc_tuning": Spec(True, "Keep image-sized blocks in the heap (glibc): less time for each message."),
     "autostart": Spec(True, "Configure and activate at start, without a lifecycle manager.", fixed=True),
 }
+
+#: Deprecated names, which are accepted for one release, and the parameters that they mean.
+RENAMED = {
+    "clicks_in_space": "enable_3d_clicks",
+    "depth": "enable_depth",
+    "max_age_s": "max_latency_s",
+    "organised_points": "organized_cloud",
+    "top_n": "max_prompts",
+    "track": "enable_tracking",
+    "unknown_stamp": "missing_image_policy",
+}
+#: Values of parameters under their deprecated names that have another name now.
+RENAMED_VALUES = {"unknown_stamp": {"refuse": "reject"}}

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from .parameter_specs import PARAMETERS
+from .parameter_specs import PARAMETERS, RENAMED, RENAMED_VALUES
 
 #: A camera's name is part of topic names.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -27,7 +27,7 @@ class SegmenterParameters:
         cameras: names; one empty name for a single camera.
         latency_budget_s: from ``latency_budget_ms``; None for no limit.
         score_threshold, stability_threshold, nms_threshold, min_region: None for the bundle's own.
-        use_nearest_image: from ``unknown_stamp``.
+        use_nearest_image: from ``missing_image_policy``.
         history_bytes: from ``history_mb``.
         max_latency_s, max_rate_hz: None for no limit.
         intensity_range: black and white; None for the percentiles of each image.
@@ -85,15 +85,10 @@ class SegmenterParameters:
         return cls(
             **{name: decoded.pop(name) for name in _AS_THEY_ARE},
             cameras=tuple(name for name in decoded["cameras"] if name) or ("",),
-            max_prompts=decoded["top_n"],
             latency_budget_s=decoded["latency_budget_ms"] / 1e3 or None,
-            enable_tracking=decoded["track"],
-            use_nearest_image=decoded["unknown_stamp"] == "nearest",
+            use_nearest_image=decoded["missing_image_policy"] == "nearest",
             history_bytes=decoded["history_mb"] * 1e6,
-            enable_3d_clicks=decoded["clicks_in_space"],
-            max_latency_s=decoded["max_age_s"] or None,
-            enable_depth=decoded["depth"],
-            organized_cloud=decoded["organised_points"],
+            max_latency_s=decoded["max_latency_s"] or None,
             intensity_range=(black, white) if black or white else None,
             max_rate_hz=decoded["max_rate_hz"] or None,
         )
@@ -110,16 +105,18 @@ class SegmenterParameters:
 
 #: Fields that are ROS parameters of the same name and meaning; thresholds are decoded before.
 _AS_THEY_ARE = (
-    *("model", "backend", "build_engines", "threads", "mode"),
+    *("model", "backend", "build_engines", "threads", "mode", "max_prompts", "enable_tracking"),
     *("score_threshold", "stability_threshold", "nms_threshold", "min_region"),
     *("history_frames", "history_s", "depth_transport", "depth_slop_s", "image_rectified"),
     *("image_transport", "reliability", "frame_policy", "overlay_alpha", "diagnostics_period_s"),
-    *("malloc_tuning", "autostart"),
+    *("enable_3d_clicks", "enable_depth", "organized_cloud", "malloc_tuning", "autostart"),
 )
 
 
 class NodeParameters:
     """Declare the parameters of a node, reject unusable values, and hold the current ones.
+
+    Deprecated names are accepted at start and, from ROS 2 Iron on, at run time; each warns once.
 
     Args:
         node: whose parameters they are.
@@ -133,15 +130,52 @@ class NodeParameters:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._warned: set[str] = set()
+        given = self._given_by_old_names()
         for name, spec in PARAMETERS.items():
-            node.declare_parameter(name, spec.default, spec.descriptor())
+            node.declare_parameter(name, given.get(name, spec.default), spec.descriptor())
         try:
             self.current = SegmenterParameters.from_values(self._values())
         except ValueError as error:
             raise ValueError(f"parameter {error}") from error
         node.add_on_set_parameters_callback(self._validate)
-        if _HAS_POST_SET:
+        if _HAS_ALL_CALLBACKS:
+            node.add_pre_set_parameters_callback(self._rename)
             node.add_post_set_parameters_callback(self._on_changed)
+
+    def _given_by_old_names(self) -> dict[str, Any]:
+        """Return the values that were given at start by deprecated names, by the new ones.
+
+        A deprecated name is declared only to read it.
+
+        Raises:
+            ValueError: a value has another type than the parameter.
+        """
+        given: dict[str, Any] = {}
+        for old in RENAMED:
+            self._node.declare_parameter(old, None, ParameterDescriptor(dynamic_typing=True))
+            value = self._node.get_parameter(old).value
+            self._node.undeclare_parameter(old)
+            if value is None:
+                continue
+            expected = type(PARAMETERS[RENAMED[old]].default)
+            if type(value) is not expected:
+                raise ValueError(f"parameter {old} is {value!r}; expected {expected.__name__}")
+            given[RENAMED[old]] = self._current_value(old, value)
+        return given
+
+    def _rename(self, changed: list[Parameter]) -> list[Parameter]:
+        return [
+            Parameter(RENAMED[p.name], value=self._current_value(p.name, p.value)) if p.name in RENAMED else p
+            for p in changed
+        ]
+
+    def _current_value(self, old: str, value: Any) -> Any:
+        """Translate a value given by a deprecated name, and warn once of the name."""
+        if old not in self._warned:
+            self._warned.add(old)
+            self._node.get_logger().warning(f"the parameter {old} is deprecated; use {RENAMED[old]}")
+        return RENAMED_VALUES.get(old, {}).get(value, value)
 
     def _validate(self, changed: list[Parameter]) -> SetParametersResult:
         values = self._values() | {p.name: p.value for p in changed if p.name in PARAMETERS}
@@ -149,7 +183,7 @@ class NodeParameters:
             decoded = SegmenterParameters.from_values(values)
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
-        if not _HAS_POST_SET:
+        if not _HAS_ALL_CALLBACKS:
             self.current = decoded
         return SetParametersResult(successful=True)
 
@@ -161,8 +195,8 @@ class NodeParameters:
         return {name: self._node.get_parameter(name).value for name in PARAMETERS}
 
 
-#: ROS 2 Humble has no callback after a change; the one that validates comes right before it.
-_HAS_POST_SET = hasattr(Node, "add_post_set_parameters_callback")
+#: ROS 2 Humble has only the callback that validates a change, right before it takes effect.
+_HAS_ALL_CALLBACKS = hasattr(Node, "add_post_set_parameters_callback")
 
 
 def _check(values: Mapping[str, Any]) -> None:
@@ -177,8 +211,8 @@ def _check(values: Mapping[str, Any]) -> None:
             raise ValueError(f"cameras has {name!r}; expected letters, digits and _, a letter first")
     if len(set(names)) < len(names):
         raise ValueError(f"cameras is {names}; expected different names")
-    if values["organised_points"] and not values["depth"]:
-        raise ValueError("organised_points is true; expected depth to be true with it")
+    if values["organized_cloud"] and not values["enable_depth"]:
+        raise ValueError("organized_cloud is true; expected enable_depth to be true with it")
     limits = list(values["intensity_range"])
     if len(limits) != 2 or not all(map(math.isfinite, limits)) or (any(limits) and limits[0] >= limits[1]):
         raise ValueError(

@@ -73,9 +73,9 @@ def live_segmenter(folder: Path, cameras: tuple[str, ...] = ()) -> Graph:
     common = {"backend": "onnxruntime", "diagnostics_period_s": 0.2}
     several = {"cameras": f"[{', '.join(cameras)}]"} if cameras else {}
     needs = f"/segmenter/{''.join(f'{name}/' for name in cameras[:1])}label_map"
-    space = {"depth": True, "clicks_in_space": True, "use_sim_time": True}
-    compressed = {"image_transport": "compressed", "depth": True, "depth_transport": "compressed"}
-    ways = [space, compressed, {"depth": True, "depth_transport": "compressedDepth"}]
+    space = {"enable_depth": True, "enable_3d_clicks": True, "use_sim_time": True}
+    compressed = {"image_transport": "compressed", "enable_depth": True, "depth_transport": "compressed"}
+    ways = [space, compressed, {"enable_depth": True, "depth_transport": "compressedDepth"}]
     graphs = [live_graph(folder, "segmenter", common | several | way, needs) for way in ways]
     return graphs[0] | graphs[1] | graphs[2]
 

@@ -155,7 +155,7 @@ def test_bad_bundle_is_named_and_the_node_waits_unconfigured(robots, known_bundl
     ("parameters", "text"),
     [
         ({"mode": "magic"}, "parameter mode is 'magic'; expected one of prompt, everything"),
-        ({"top_n": 0}, "top_n"),
+        ({"max_prompts": 0}, "max_prompts"),
     ],
 )
 def test_wrong_start_parameter_ends_the_node_with_a_clear_line(tmp_path, parameters, text):

@@ -37,7 +37,7 @@ def damaged(rng: np.random.Generator, content: bytes) -> bytes:
 
 @pytest.fixture(scope="module")
 def robot(robots):
-    made = robots(track=False)
+    made = robots(enable_tracking=False)
     made.wait_state("active")
     prompt(made, detection(60, 40, 50, 30))
     return made

@@ -19,7 +19,7 @@ WIDTH, HEIGHT, FOCAL = 160, 120, 100.0
 
 @pytest.fixture(scope="module")
 def robot(robots):
-    made = robots(depth=True, track=False)
+    made = robots(enable_depth=True, enable_tracking=False)
     made.wait_state("active")
     return made
 

@@ -149,7 +149,7 @@ def node(shared) -> Session:
     shared.enable(True)
     shared.robot.wait_state("active")
     shared.clear()
-    for name, value in (("mode", "prompt"), ("track", True), ("unknown_stamp", "refuse")):
+    for name, value in (("mode", "prompt"), ("enable_tracking", True), ("missing_image_policy", "reject")):
         shared.parameter(name, value)
     shared.next_answer()
     yield shared
@@ -190,7 +190,7 @@ def test_a_kept_image_is_answered_again_and_an_array_waits_for_its_image(node):
 
 
 def test_the_nearest_image_is_taken_when_the_exact_one_was_passed_by(node):
-    node.parameter("unknown_stamp", "nearest")
+    node.parameter("missing_image_policy", "nearest")
     node.image()
     exact = node.robot.stamp + 1
     node.array(exact, boxed(A))
@@ -265,7 +265,7 @@ def test_an_image_is_answered_with_the_values_at_the_beginning_of_its_work(node)
     node.click(B)
     first = node.in_work()
     node.parameter("mode", "everything")
-    node.parameter("top_n", 2)
+    node.parameter("max_prompts", 2)
     node.gate.open()
     everything = node.next_answer()
     assert node.answers(first) == [{B}] and everything == {A}
@@ -359,7 +359,7 @@ def test_a_stamped_array_in_work_is_answered_and_does_not_take_the_place_of_a_ne
 
 @pytest.mark.parametrize("track", [True, False])
 def test_a_plain_array_persists_until_a_stamped_one_was_answered(node, track):
-    node.parameter("track", track)
+    node.parameter("enable_tracking", track)
     node.array(0, boxed(A))
     to_come = node.robot.stamp + 2
     node.array(to_come, boxed(B))
@@ -454,14 +454,14 @@ def test_stamped_prompts_in_everything_mode_and_without_tracking(node):
     node.array(node.robot.stamp, boxed(B))
     node.until(lambda: {B, C} in node.answers(node.robot.stamp))
     assert node.next_answer() == {B, C}
-    node.parameter("track", False)
+    node.parameter("enable_tracking", False)
     assert node.next_answer() == {C}
-    node.parameter("track", True)
+    node.parameter("enable_tracking", True)
     assert node.next_answer() == {C}
 
 
 def test_without_tracking_empty_label_maps_come_again_after_the_detector(node):
-    node.parameter("track", False)
+    node.parameter("enable_tracking", False)
     stamp = node.image()
     node.array(stamp, boxed(A))
     node.answer(stamp, (A,))
@@ -520,7 +520,7 @@ def test_plain_prompts_and_parameters_of_a_pause_count_after_it(node):
     assert node.next_answer() == {A}
     node.enable(False)
     node.click(B)
-    node.parameter("track", False)
+    node.parameter("enable_tracking", False)
     node.enable(True)
     assert node.next_answer() == {A, B}
 
@@ -536,7 +536,7 @@ def test_plain_prompts_are_kept_in_everything_mode(node):
     node.parameter("mode", "prompt")
     assert node.next_answer() == {A}
     for track in (False, True):
-        node.parameter("track", track)
+        node.parameter("enable_tracking", track)
         assert node.next_answer() == {A}
     node.parameter("mode", "everything")
     node.clear()
@@ -592,7 +592,7 @@ def test_a_restart_changes_nothing_of_what_is_asked(node):
     assert node.next_answer() == {A}
     node.enable(False)
     node.robot.stamp -= 50
-    node.parameter("track", False)
+    node.parameter("enable_tracking", False)
     node.enable(True)
     node.robot.stamp += 100
     assert node.next_answer() == {A}

@@ -26,7 +26,9 @@ BRIGHT, BLACK = 90, 0
 def fragile(robots, tmp_path_factory):
     """A segmenter whose decoder raises on black pictures, on ONNX Runtime."""
     folder = tmp_path_factory.mktemp("engines") / "fragile"
-    robot = robots(bundle=write_known_bundle(folder, fails_on_black=True), backend="onnxruntime", track=False)
+    robot = robots(
+        bundle=write_known_bundle(folder, fails_on_black=True), backend="onnxruntime", enable_tracking=False
+    )
     robot.wait_state("active")
     robot.masks = robot.peer.listen(Image, robot.topic("mask"))
     prompt(robot, detection(60, 40, 50, 30))
@@ -196,14 +198,14 @@ def test_a_subscriber_that_asks_for_too_much_is_told(robots):
 
 
 def test_masks_that_come_too_late_are_told_and_still_sent(robots):
-    robot = robots(max_age_s=5.0)
+    robot = robots(max_latency_s=5.0)
     robot.wait_state("active")
     prompt(robot, detection(60, 40, 50, 30))
     assert works(robot)  # stamps of 1970: decades too late
     assert robot.peer.until(lambda: robot.count("outputs_older_than_max_age") > 0)
     status = robot.status[-1].status[0]
     assert status.level == DiagnosticStatus.WARN
-    assert status.message == "masks come later than max_age_s after their images"
+    assert status.message == "masks come later than max_latency_s after their images"
     assert set_parameter(robot, "cameras", "front").successful is False  # read at start alone
 
 

@@ -29,7 +29,9 @@ def diagnostics(wired: OfflinePipeline) -> dict[str, str]:
 @pytest.mark.parametrize(("waited", "left_out"), [(0.0, False), (3600.0, True)])
 def test_a_latency_budget_includes_the_time_in_the_queue(known_bundle, waited, left_out, monkeypatch):
     monkeypatch.setattr("evitsam_ros.segment.budget.FEWEST", 1)  # the bundle proposes a few only
-    wired = OfflinePipeline(known_bundle, mode="everything", latency_budget_ms=60_000.0, track=False)
+    wired = OfflinePipeline(
+        known_bundle, mode="everything", latency_budget_ms=60_000.0, enable_tracking=False
+    )
     for second in range(1, 5):
         wired.give("image", picture(second))
         wired.work()
@@ -42,7 +44,7 @@ def test_a_latency_budget_includes_the_time_in_the_queue(known_bundle, waited, l
 @pytest.mark.parametrize("track", [True, False])
 def test_an_empty_mask_is_no_detection(known_bundle, track):
     """A box between the centres of the low-res cells holds none of them."""
-    wired = OfflinePipeline(known_bundle, track=track)
+    wired = OfflinePipeline(known_bundle, enable_tracking=track)
     boxes = [detection(60, 40, 0.5, 0.5), detection(30, 30, 20, 20)]
     array = vision_msgs.Detection2DArray(detections=boxes)
     wired.give("~/prompts", array)
@@ -56,7 +58,7 @@ def test_an_empty_mask_is_no_detection(known_bundle, track):
 
 @pytest.mark.parametrize("track", [True, False])
 def test_track_that_changes_while_a_frame_is_in_work_counts_from_the_next(known_bundle, track):
-    wired = OfflinePipeline(known_bundle, track=track)
+    wired = OfflinePipeline(known_bundle, enable_tracking=track)
     wired.give("image", picture(1))
     wired.work()
     array = vision_msgs.Detection2DArray(detections=[detection(60, 40, 20, 20)])
@@ -66,14 +68,14 @@ def test_track_that_changes_while_a_frame_is_in_work_counts_from_the_next(known_
     embed = segmenter.embed
 
     def changing(frame):
-        wired.set_parameter("track", not track)
+        wired.set_parameter("enable_tracking", not track)
         return embed(frame)
 
     segmenter.embed = changing
     wired.work()
     segmenter.embed = embed
     assert pixels(wired.outputs["~/mask"].messages[-1])[40, 60] == 255
-    wired.set_parameter("track", track)
+    wired.set_parameter("enable_tracking", track)
     wired.give("~/pixel", Point(x=20.0, y=80.0))
     wired.give("image", picture(2))
     wired.work()

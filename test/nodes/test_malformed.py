@@ -125,7 +125,7 @@ def test_calibrations(rng):
 @pytest.mark.parametrize("track", [True, False])
 def test_a_camera_with_all_of_them(known_bundle, rng, track):
     """Everything through the pipeline: each message is counted once, outputs have the size of their image."""
-    wired = OfflinePipeline(known_bundle, depth=True, track=track)
+    wired = OfflinePipeline(known_bundle, enable_depth=True, enable_tracking=track)
     kinds, seen = Counter(), Counter()
 
     def prompts() -> None:
@@ -183,7 +183,7 @@ def test_a_camera_with_all_of_them(known_bundle, rng, track):
 
 
 def test_prompts_for_a_frame_that_is_damaged_are_not_for_the_next(known_bundle):
-    wired = OfflinePipeline(known_bundle, track=False)
+    wired = OfflinePipeline(known_bundle, enable_tracking=False)
     broken = Image(height=5, width=5, encoding="rgb8", step=1)
     broken.header.stamp.sec = 7
     wired.give("image", broken)

@@ -5,9 +5,10 @@ import dataclasses
 
 import pytest
 import rclpy
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
 
-from evitsam_ros.nodes.parameter_specs import PARAMETERS
+from evitsam_ros.nodes.parameter_specs import PARAMETERS, RENAMED
 from evitsam_ros.nodes.parameters import NodeParameters, SegmenterParameters
 
 DEFAULTS = {name: spec.default for name, spec in PARAMETERS.items()}
@@ -62,13 +63,25 @@ def test_unusable_values_are_rejected_by_name(values, text):
 
 
 @pytest.fixture
-def node():
-    context = rclpy.Context()
+def nodes():
+    """Return a factory of nodes that are given parameters at start."""
+    context, made = rclpy.Context(), []
     rclpy.init(context=context, domain_id=0)
-    made = rclpy.create_node("parameters", context=context)
-    yield made
-    made.destroy_node()
+
+    def make(**values):
+        overrides = [Parameter(name, value=value) for name, value in values.items()]
+        made.append(rclpy.create_node("parameters", context=context, parameter_overrides=overrides))
+        return made[-1]
+
+    yield make
+    for node in made:
+        node.destroy_node()
     rclpy.shutdown(context=context)
+
+
+@pytest.fixture
+def node(nodes):
+    return nodes()
 
 
 def test_a_change_replaces_the_whole_and_a_rejected_one_nothing(node):
@@ -86,8 +99,6 @@ def test_a_change_replaces_the_whole_and_a_rejected_one_nothing(node):
 
 def test_the_callback_of_another_can_reject_a_change(node):
     """Values of a set that another callback rejects never apply."""
-    from rcl_interfaces.msg import SetParametersResult
-
     is_armed = []
     node.add_on_set_parameters_callback(
         lambda changed: SetParametersResult(successful=not is_armed, reason="no")
@@ -96,3 +107,58 @@ def test_the_callback_of_another_can_reject_a_change(node):
     is_armed.append(True)
     assert not node.set_parameters([Parameter("mode", value="everything")])[0].successful
     assert parameters.current.mode == "prompt"
+
+
+#: Values by deprecated names, and what is set by them.
+OLD = {
+    "clicks_in_space": (True, "enable_3d_clicks", True),
+    "depth": (True, "enable_depth", True),
+    "max_age_s": (2.5, "max_latency_s", 2.5),
+    "organised_points": (True, "organized_cloud", True),
+    "top_n": (7, "max_prompts", 7),
+    "track": (False, "enable_tracking", False),
+    "unknown_stamp": ("nearest", "missing_image_policy", "nearest"),
+}
+
+
+def test_deprecated_names_given_at_start_set_the_new_ones(nodes, capfd):
+    assert OLD.keys() == RENAMED.keys()
+    node = nodes(**{old: value for old, (value, _, _) in OLD.items()})
+    parameters = NodeParameters(node).current
+    log = capfd.readouterr().err
+    for old, (_, new, value) in OLD.items():
+        assert node.get_parameter(new).value == value and not node.has_parameter(old)
+        assert log.count(f"the parameter {old} is deprecated; use {new}") == 1
+    assert parameters.enable_depth and parameters.organized_cloud and parameters.enable_3d_clicks
+    assert parameters.max_prompts == 7 and not parameters.enable_tracking
+    assert parameters.use_nearest_image and parameters.max_latency_s == 2.5
+
+
+def test_a_new_name_wins_over_its_deprecated_one(nodes):
+    assert NodeParameters(nodes(top_n=7, max_prompts=9)).current.max_prompts == 9
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"top_n": "many"}, "parameter top_n is 'many'; expected int"),
+        ({"unknown_stamp": "magic"}, "missing_image_policy is 'magic'; expected one of reject, nearest"),
+    ],
+)
+def test_unusable_values_by_deprecated_names_are_rejected(nodes, values, text):
+    with pytest.raises(ValueError, match=text):
+        NodeParameters(nodes(**values))
+
+
+def test_deprecated_names_at_run_time_set_the_new_ones_and_warn_once(node, capfd):
+    parameters = NodeParameters(node)
+    for value in (5, 6):
+        (result,) = node.set_parameters([Parameter("top_n", value=value)])
+        assert result.successful and parameters.current.max_prompts == value
+    assert capfd.readouterr().err.count("the parameter top_n is deprecated; use max_prompts") == 1
+    assert node.set_parameters_atomically([Parameter("unknown_stamp", value="nearest")]).successful
+    assert parameters.current.use_nearest_image
+    assert node.set_parameters_atomically([Parameter("unknown_stamp", value="refuse")]).successful
+    assert not parameters.current.use_nearest_image
+    (result,) = node.set_parameters([Parameter("top_n", value=0)])
+    assert not result.successful and "max_prompts" in result.reason and parameters.current.max_prompts == 6

@@ -23,7 +23,7 @@ def report_file(tmp_path_factory):
 @pytest.fixture(scope="module")
 def watched(robots, tmp_path_factory, report_file):
     """A segmenter that is running, and a profiler that comes later."""
-    robot = robots(track=False)
+    robot = robots(enable_tracking=False)
     robot.wait_state("active")
     prompt(robot, detection(60, 40, 50, 30))
     log = tmp_path_factory.mktemp("logs") / "profiler.log"

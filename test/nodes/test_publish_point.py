@@ -27,7 +27,7 @@ def info(distortion=(0.0,) * 5) -> CameraInfo:
 @pytest.fixture(scope="module")
 def robot(robots):
     """base_link: x forward, z up; the camera half a metre above, looking forward (REP 103)."""
-    made = robots(clicks_in_space=True, track=False)
+    made = robots(enable_3d_clicks=True, enable_tracking=False)
     made.wait_state("active")
     latched = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
     made.peer.publishers["/tf_static"] = made.peer.node.create_publisher(
@@ -145,6 +145,6 @@ def test_a_transform_that_makes_no_sense_is_refused_and_survived(robot):
 
 
 def test_without_calibration_it_says_so(robots):
-    robot = robots(clicks_in_space=True)
+    robot = robots(enable_3d_clicks=True)
     robot.wait_state("active")
     assert "no camera_info has come" in refused(robot, "camera_7", (0, 0, 1))

@@ -111,7 +111,9 @@ def cloud(wired: OfflinePipeline) -> tuple[int, np.ndarray]:
 
 @pytest.fixture
 def wired(known_bundle):
-    made = OfflinePipeline(known_bundle, depth=True, track=False, history_s=0.0, depth_slop_s=0.01)
+    made = OfflinePipeline(
+        known_bundle, enable_depth=True, enable_tracking=False, history_s=0.0, depth_slop_s=0.01
+    )
     made.give("camera_info", info())
     made.give("~/pixel", Point(x=80.0, y=60.0))
     return made
@@ -156,7 +158,7 @@ def test_points_are_empty_and_said_to_be_without_depth(wired):
 
 
 def test_organised_points_are_as_many_as_pixels_without_depth_too(known_bundle):
-    made = OfflinePipeline(known_bundle, depth=True, organised_points=True)
+    made = OfflinePipeline(known_bundle, enable_depth=True, organized_cloud=True)
     made.give("image", picture(3))
     made.work()
     message = made.outputs["~/points"].messages[-1]
@@ -167,7 +169,9 @@ def test_organised_points_are_as_many_as_pixels_without_depth_too(known_bundle):
 
 @pytest.mark.parametrize("codec", ["png", "rvl"])
 def test_depth_that_is_compressed(known_bundle, codec):
-    made = OfflinePipeline(known_bundle, depth=True, depth_transport="compressedDepth", track=False)
+    made = OfflinePipeline(
+        known_bundle, enable_depth=True, depth_transport="compressedDepth", enable_tracking=False
+    )
     made.give("camera_info", info())
     made.give("~/pixel", Point(x=80.0, y=60.0))
     data = with_header(np.full((HEIGHT, WIDTH), 2000, np.uint16), codec)

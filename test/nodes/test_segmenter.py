@@ -131,8 +131,8 @@ def test_mode_changes_while_the_node_runs(robot):
 def test_out_of_range_parameters_are_refused_with_the_reason(robot):
     result = set_parameter(robot, "mode", "magic")
     assert not result.successful and "'magic'; expected one of prompt, everything" in result.reason
-    result = set_parameter(robot, "top_n", 0)
-    assert not result.successful and "top_n" in result.reason
+    result = set_parameter(robot, "max_prompts", 0)
+    assert not result.successful and "max_prompts" in result.reason
 
 
 def test_disabled_node_answers_nothing_until_enabled(robot):

@@ -14,7 +14,7 @@ from .prompting import vision_msgs
 
 @pytest.fixture(scope="module")
 def robot(robots):
-    made = robots(cameras="[front, rear]", track=False)
+    made = robots(cameras="[front, rear]", enable_tracking=False)
     made.wait_state("active")
     return made
 
@@ -127,7 +127,7 @@ def test_frames_of_several_cameras_share_an_encoder_call_and_keep_their_answers(
         backend="onnxruntime",
         cameras="[front, rear]",
         mode="everything",
-        track=False,
+        enable_tracking=False,
     )
     robot.wait_state("active")
     heard = {c: robot.peer.listen(Image, robot.topic(f"{c}/mask")) for c in ("front", "rear")}

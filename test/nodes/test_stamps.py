@@ -19,7 +19,7 @@ from .prompting import detection, vision_msgs
 
 @pytest.fixture(scope="module")
 def robot(robots):
-    made = robots(track=False, history_frames=6, history_s=10.0)
+    made = robots(enable_tracking=False, history_frames=6, history_s=10.0)
     made.wait_state("active")
     made.masks = made.peer.listen(Image, made.topic("mask"))
     seen(made)
@@ -82,11 +82,11 @@ def test_an_unknown_stamp_is_told_and_by_parameter_the_nearest_is_taken(robot):
     assert robot.peer.until(lambda: robot.count("unknown_stamps") == before + 1)
     assert "~/prompts: no image has the stamp" in robot.diagnostics["last_error"]
     assert "6 images of" in robot.diagnostics["last_error"]
-    assert set_parameter(robot, "unknown_stamp", "nearest").successful
+    assert set_parameter(robot, "missing_image_policy", "nearest").successful
     ask(robot, robot.stamp - 60, detection(60, 40, 50, 30))
     mask = answered(robot, sent[2])
     assert mask is not None and pixels(mask)[40, 60] == 255
-    assert set_parameter(robot, "unknown_stamp", "refuse").successful
+    assert set_parameter(robot, "missing_image_policy", "reject").successful
 
 
 def test_a_frame_that_never_comes_is_reported(robot):

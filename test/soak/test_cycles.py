@@ -38,7 +38,7 @@ def answered(robot, count: int) -> None:
 
 
 def test_nothing_grows(robots):
-    robot = robots(autostart=False, depth=True, clicks_in_space=True)
+    robot = robots(autostart=False, enable_depth=True, enable_3d_clicks=True)
     robot.wait_state("inactive")
     manager, pid, name = Manager(robot), robot.process.process.pid, robot.name
     usages, seen = [], {"configured": [], "cleaned up": []}

@@ -85,7 +85,9 @@ class Storm:
     "transport", ["raw", pytest.param("compressed", marks=pytest.mark.skipif(not WHOLE, reason="make soak"))]
 )
 def test_every_message_is_counted_and_the_next_good_one_answered(robots, transport):
-    robot = robots(depth=True, reliability="reliable", image_transport=transport, diagnostics_period_s=0.1)
+    robot = robots(
+        enable_depth=True, reliability="reliable", image_transport=transport, diagnostics_period_s=0.1
+    )
     robot.wait_state("active")
     storm = Storm(robot, np.random.default_rng(7), transport == "compressed")
     points = robot.peer.listen(PointCloud2, robot.topic("points"))
