@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Camera, segmenter and (``--profiler``) profiler in one process: images do not go through DDS.
+"""Run camera, segmenter and (``--profiler``) profiler in one process: images do not go through DDS.
 
 Parameters go to the nodes by their names: ``-p camera:source:=/dev/video0 -p segmenter:mode:=everything``, or
 one file for both. With ``cameras: [front, rear]`` there is a camera in each namespace, ``/front/camera``.
@@ -25,7 +25,10 @@ from .segmenter import SegmenterNode
 
 
 def compose(with_profiler: bool = False) -> list[Node]:
-    """The nodes, the segmenter first.
+    """Make the nodes, the segmenter first.
+
+    Args:
+        with_profiler: the profiler node too.
 
     Raises:
         ValueError: a parameter cannot be used (SourceError: of a camera).
@@ -45,6 +48,7 @@ def compose(with_profiler: bool = False) -> list[Node]:
 
 
 def main(args: list[str] | None = None) -> int:
+    """Run the nodes; return the exit code."""
     use_profile()
     tune_malloc()
     parser = argparse.ArgumentParser("compose", description="Camera and segmenter in one process.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the node tells about itself on /diagnostics (REP 107)."""
+"""Counters and timings of a camera, for /diagnostics (REP 107)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from collections.abc import Iterable
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
+#: Number of values in the medians.
 WINDOW = 100
-#: Seconds that an error is told as a warning.
+#: Seconds for which an error is published as a warning.
 RECENT = 5.0
-#: Seconds on one frame after which the inference thread is taken to hang.
+#: Seconds on one frame after which the inference thread counts as hanging.
 HANGS = 10.0
 
 
 class CameraDiagnostics:
-    """Counts and timings of a camera, written by two threads and read by the diagnostics timer.
+    """Collect counters and timings of a camera. Two threads write them, the diagnostics timer reads them.
 
     Args:
         camera: its name; empty for the only one.
@@ -40,21 +41,23 @@ class CameraDiagnostics:
         self._notes: dict[str, str] = {}
 
     def count(self, name: str, by: int = 1) -> None:
+        """Increment a counter."""
         with self._lock:
             self.counts[name] += by
 
     def note(self, name: str, values: Iterable[object]) -> None:
-        """A value that is told as it is: ``values`` with commas between."""
+        """Publish ``values`` as they are, with commas between them."""
         with self._lock:
             self._notes[name] = ", ".join(map(str, values))
 
     def frame_in(self) -> None:
+        """Count a frame that has arrived."""
         with self._lock:
             self.counts["frames_in"] += 1
             self._inputs.append(time.monotonic())
 
     def frame_out(self, stages: dict[str, float], age: float = 0.0, max_age: float | None = None) -> None:
-        """A frame was answered.
+        """Count a frame whose masks were published.
 
         Args:
             stages: seconds by stage.
@@ -72,38 +75,39 @@ class CameraDiagnostics:
                 self._stages.setdefault(name, deque(maxlen=WINDOW)).append(seconds)
 
     def forget_timings(self) -> None:
-        """Start the medians anew: what follows is another kind of work."""
+        """Reset the medians: the next frames are another kind of work."""
         with self._lock:
             self._stages.clear()
 
     def warn(self, kind: str, text: str) -> None:
-        """Something is amiss, as long as it is said again and again; it is not counted."""
+        """Publish a warning for some seconds; repeated calls keep it. It is not counted."""
         with self._lock:
             self._warn(kind, text)
 
     def _warn(self, kind: str, text: str) -> None:
         self._warnings[kind] = time.monotonic(), text
 
-    def error(self, reason: str, text: str) -> None:
-        """Something was refused; ``reason`` is the counter, ``text`` what the log says too."""
+    def error(self, kind: str, text: str) -> None:
+        """Count an error; ``kind`` is the counter, ``text`` the last error."""
         with self._lock:
-            self.counts[reason] += 1
+            self.counts[kind] += 1
             self._last_error = text
             self._error_time = time.monotonic()
 
     def status(self, node_name: str, backend: str, dropped: int, state: str, busy: float) -> DiagnosticStatus:
-        """What is told: WARN while the last error or a warning is younger than five seconds.
+        """Return the status: WARN while the last error or a warning is younger than five seconds.
 
         Args:
+            node_name: fully qualified.
             backend: which runtime runs, and why.
-            dropped: frames that a newer one replaced.
+            dropped: number of frames that were replaced or withdrawn.
             state: of the node.
             busy: seconds that the inference thread has spent on its frame; ERROR when it hangs.
         """
         with self._lock:
             now = time.monotonic()
-            told = [(self._error_time, self._last_error), *self._warnings.values()]
-            warnings = [text for when, text in told if text and now - when < RECENT]
+            entries = [(self._error_time, self._last_error), *self._warnings.values()]
+            warnings = [text for when, text in entries if text and now - when < RECENT]
             self._beats += 1
             values = {"state": state, "heartbeat": str(self._beats), "backend": backend}
             values["frames_dropped"] = str(dropped)
@@ -127,7 +131,7 @@ class CameraDiagnostics:
 
 
 def _rate(times: deque[float]) -> float:
-    """Events a second over the last five seconds."""
+    """Return the number of events per second over the last five seconds."""
     now = time.monotonic()
     recent = [t for t in times if now - t < 5.0]
     return (len(recent) - 1) / max(now - recent[0], 1e-6) if len(recent) > 1 else 0.0

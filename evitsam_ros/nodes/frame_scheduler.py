@@ -27,6 +27,10 @@ class FrameScheduler(Generic[Item]):
     newer frame of the cameras that it has just served, so that each frame is at most one period old when
     its work begins. The frames of other cameras stay.
 
+    Args:
+        cameras: number of cameras.
+        policy: ``latest`` or ``next``.
+
     Attributes:
         dropped: number of frames of each camera that were replaced or withdrawn.
     """
@@ -46,6 +50,7 @@ class FrameScheduler(Generic[Item]):
 
     @property
     def closed(self) -> bool:
+        """Return whether :meth:`close` was called."""
         return self._closed
 
     def put_latest(self, item: Item, camera: int = 0) -> None:

@@ -151,10 +151,10 @@ class Inference:
     def _reopen(self) -> None:
         """Open the networks again as configured, on the next runtime where there is a choice."""
         bundle, parameters = self.segmenter.bundle, self._parameters
-        self._recovery.give_up(self.segmenter.runtime.backends)
+        self._recovery.exclude_runtime(self.segmenter.runtime.backends)
         try:
             opened = Segmenter.open(
-                bundle.folder, parameters.backend, parameters.threads, self._recovery.avoid
+                bundle.folder, parameters.backend, parameters.threads, self._recovery.exclude
             )
             if opened.bundle.description != bundle.description:
                 raise ValueError(f"{bundle.folder} has changed; configure the node again to use it")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a lifecycle node makes when it configures, and takes away again when it cleans up."""
+"""ROS entities that a lifecycle node creates when it is configured, and destroys at its cleanup."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ except ImportError:  # ROS 2 Humble
 
 
 class ManagedEntities:
-    """Publishers, subscriptions, services and timers of a node.
+    """Create publishers, subscriptions and services of a node, and destroy them together.
 
     Args:
-        node: whose they are.
-        report_error: told ``("qos_mismatch", text)`` when a peer's quality of service does not fit.
+        node: owns them.
+        report_error: called with ``("qos_mismatch", text)`` when a peer's quality of service does not fit.
     """
 
     def __init__(self, node: LifecycleNode, report_error: Callable[[str, str], None]) -> None:
@@ -30,6 +30,8 @@ class ManagedEntities:
         self._made: list[tuple[Callable[[Any], Any], Any]] = []
 
     def subscription(self, kind: type, topic: str, callback: Callable, qos: QoSProfile | int) -> None:
+        """Create a subscription; report publishers whose quality of service does not fit."""
+
         def mismatch(event: Any) -> None:
             policy = qos_policy_name_from_kind(event.last_policy_kind)
             by_parameter = policy == "RELIABILITY" and isinstance(qos, CameraQoS)
@@ -47,6 +49,8 @@ class ManagedEntities:
         self._made.append((self._node.destroy_subscription, made))
 
     def publisher(self, kind: type, topic: str, qos: QoSProfile) -> Any:
+        """Create a lifecycle publisher; report subscribers whose quality of service does not fit."""
+
         def mismatch(event: Any) -> None:
             policy = qos_policy_name_from_kind(event.last_policy_kind)
             self._report_error(
@@ -61,14 +65,15 @@ class ManagedEntities:
         return made
 
     def service(self, kind: type, name: str, callback: Callable) -> None:
+        """Create a service."""
         self._made.append((self._node.destroy_service, self._node.create_service(kind, name, callback)))
 
     def keep(self, destroy: Callable[[Any], Any], entity: Any) -> None:
-        """Something made elsewhere, and what takes it away."""
+        """Keep an entity that was created elsewhere; ``destroy`` is called with it."""
         self._made.append((destroy, entity))
 
     def destroy(self) -> None:
-        """Take everything away."""
+        """Destroy all entities."""
         for destroy, entity in self._made:
             destroy(entity)
         self._made.clear()

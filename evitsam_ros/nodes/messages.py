@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Masks -> messages, each with the header of its image, filled the fast way.
+"""Convert masks to messages, each with the header of its image, without slow assignments.
 
 Assigning a memoryview or an ndarray to ``data`` makes rclpy look at every byte in Python: an array.array
 is taken over as it is.
@@ -16,7 +16,7 @@ from ..segment import Masks
 
 
 def image_message(header: Header, pixels: np.ndarray, encoding: str) -> Image:
-    """An ndarray ``(H, W[, C])`` uint8 or uint16 as an Image with the given encoding."""
+    """Convert an array ``(H, W[, C])``, uint8 or uint16, to an Image with the given encoding."""
     message = Image()
     message.header = header
     message.height, message.width = pixels.shape[:2]
@@ -28,17 +28,17 @@ def image_message(header: Header, pixels: np.ndarray, encoding: str) -> Image:
 
 
 def label_map_message(header: Header, labels: np.ndarray) -> Image:
-    """``(H, W)`` uint16, 0 background, else the object's id -> mono16."""
+    """Convert a label map ``(H, W)`` uint16, 0 for background or the object's id, to mono16."""
     return image_message(header, labels, "mono16")
 
 
 def mask_message(header: Header, labels: np.ndarray) -> Image:
-    """All objects of the label map -> mono8, 255 inside."""
+    """Convert a label map to mono8, 255 inside any object."""
     return image_message(header, (labels > 0).astype(np.uint8) * np.uint8(255), "mono8")
 
 
 def detections_message(header: Header, masks: Masks, names: dict[int, str]):
-    """One Detection2D a mask: box, predicted IoU as the score, id = value in the label map."""
+    """Make a Detection2D for each mask: its box, predicted IoU as the score, id = value in the label map."""
     from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
     message = Detection2DArray(header=header)
@@ -58,7 +58,7 @@ def detections_message(header: Header, masks: Masks, names: dict[int, str]):
 
 
 def label_info_message(header: Header, names: dict[int, str], threshold: float):
-    """What the values of the label map mean."""
+    """Make the names of the values of the label map."""
     from vision_msgs.msg import LabelInfo, VisionClass
 
     message = LabelInfo(header=header, threshold=threshold)

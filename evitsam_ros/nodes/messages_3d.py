@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Points and boxes in space -> messages, each with the header of its image."""
+"""Convert points and boxes in space to messages, each with the header of its image."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ..segment.overlay import object_colours
 from ..space import FIELDS, Box3D
 from .messages import byte_array
 
-#: Thinnest side of a box in RViz, metres: a flat one would not be drawn.
-THINNEST = 0.005
+#: Minimum side of a box in RViz, metres: a flat box would not be drawn.
+MIN_SIDE = 0.005
 _KINDS = {"f4": PointField.FLOAT32, "u2": PointField.UINT16}
 
 
 def points_message(header: Header, cloud: np.ndarray) -> PointCloud2:
-    """An array of :data:`~evitsam_ros.space.FIELDS`, ``(N,)`` or ``(H, W)`` organised."""
+    """Convert an array of :data:`~evitsam_ros.space.FIELDS`, ``(N,)``, or ``(H, W)`` if organized."""
     height, width = cloud.shape if cloud.ndim == 2 else (1, len(cloud))
     message = PointCloud2(header=header, height=height, width=width)
     for name in FIELDS.names:
@@ -36,11 +36,11 @@ def points_message(header: Header, cloud: np.ndarray) -> PointCloud2:
 
 
 def box_marker(header: Header, identity: int, box: Box3D) -> Marker:
-    """A see-through box in the colour that the object has in the overlay."""
+    """Make a transparent box in the colour that the object has in the overlay."""
     marker = Marker(header=header, ns="objects", id=identity, type=Marker.CUBE, action=Marker.ADD)
     marker.pose.position = Point(**dict(zip("xyz", box.centre.tolist(), strict=True)))
     marker.pose.orientation = Quaternion(**dict(zip("xyzw", box.quaternion.tolist(), strict=True)))
-    marker.scale = Vector3(**dict(zip("xyz", np.maximum(box.size, THINNEST).tolist(), strict=True)))
+    marker.scale = Vector3(**dict(zip("xyz", np.maximum(box.size, MIN_SIDE).tolist(), strict=True)))
     red, green, blue = (float(c) / 255 for c in object_colours(np.array([identity]))[0])
     marker.color = ColorRGBA(r=red, g=green, b=blue, a=0.4)
     return marker
@@ -49,10 +49,13 @@ def box_marker(header: Header, identity: int, box: Box3D) -> Marker:
 def detections_3d_message(
     header: Header, boxes: dict[int, Box3D], scores: dict[int, float], names: dict[int, str]
 ) -> Any:
-    """One Detection3D a box: its pose, its size in metres, its class as in ``~/detections``, predicted IoU.
+    """Make a Detection3D for each box: pose, size in metres, class as in ``~/detections``, predicted IoU.
 
     Args:
-        scores, names: by id, the value in the label map; an empty name is "object".
+        header: of the image.
+        boxes: by id, the value in the label map.
+        scores: predicted IoU by id.
+        names: by id; an empty name is "object".
     """
     from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesisWithPose
 

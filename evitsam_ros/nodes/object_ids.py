@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which id an object gets: the same object keeps its id, whatever its place in a detector's array."""
+"""Assign ids to prompted objects: an object keeps its id, whatever its place in a detector's array."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ from ..segment import Prompt
 from .prompt_messages import MAX_OBJECTS, ObjectPrompt
 from .prompt_updates import StoredPrompt
 
-#: Two detections without ids are one object if their centres are at most one size apart.
-NEAR = 0.5
+#: Minimum closeness of two detections of one object: their centres are one size apart.
+MIN_CLOSENESS = 0.5
 #: The size of a point, pixels.
 POINT_SIZE = 32.0
 
 
 class ObjectIds:
-    """Gives ids from 1 on; the lowest one that is free to a new object.
+    """Assign ids from 1 on; a new object gets the lowest free one.
 
-    A detection with an id of its sender keeps the id that it had here, also after arrays without it. One
-    without is the same object as the nearest detection of its class in the array before.
+    A detection with an id of its sender keeps the id that it had here, also after arrays without it. A
+    detection without one is the same object as the nearest one of its class in the array before.
     """
 
     def __init__(self) -> None:
         self._remembered: OrderedDict[str, int] = OrderedDict()
 
     def clear(self) -> None:
+        """Forget the ids of senders."""
         self._remembered.clear()
 
     def next_free(self, taken: set[int]) -> int:
-        """An id for an object that no earlier message asked for."""
+        """Return an id for a new object."""
         return next(self._free(taken))
 
     def of_array(
@@ -43,12 +44,13 @@ class ObjectIds:
         taken: set[int],
         clicks: set[int],
     ) -> list[int]:
-        """Ids for the objects of a detector's array.
+        """Return ids for the objects of a detector's array.
 
         Args:
-            before: the objects of its last array.
+            objects: of the array.
+            before: objects of the array before.
             taken: ids in use.
-            clicks: those of them that belong to clicks.
+            clicks: ids in use that belong to clicks.
         """
         nameless = [index for index, item in enumerate(objects) if not item.sender_id]
         known = _nearest([objects[i] for i in nameless], [item for item in before if not item.sender_id])
@@ -76,17 +78,17 @@ class ObjectIds:
 
 
 def _nearest(objects: Sequence[ObjectPrompt], before: Sequence[StoredPrompt]) -> dict[int, int]:
-    """Index of an object -> the id of the one of ``before`` that has its class and its place."""
+    """Return, by index of an object, the id of the object of ``before`` that has its class and place."""
     if not objects or not before:
         return {}
-    from ..tracking.association import assign  # it needs SciPy, which takes a third of the node's start
+    from ..tracking.association import assign  # SciPy takes a third of the node's start
 
     scores = np.array([[_closeness(new, old) for old in before] for new in objects])
-    return {row: before[column].identity for row, column in assign(scores, NEAR)}
+    return {row: before[column].identity for row, column in assign(scores, MIN_CLOSENESS)}
 
 
 def _closeness(new: ObjectPrompt, old: StoredPrompt) -> float:
-    """1 in the same place, 0.5 one size apart, 0 for another class."""
+    """Return 1 in the same place, 0.5 one size apart, 0 for another class."""
     if new.name != old.name:
         return 0.0
     (here, size), (there, other) = _place(new.prompt), _place(old.prompt)
@@ -94,7 +96,7 @@ def _closeness(new: ObjectPrompt, old: StoredPrompt) -> float:
 
 
 def _place(prompt: Prompt) -> tuple[np.ndarray, float]:
-    """Centre x, y and size of a prompt, pixels."""
+    """Return the centre x, y and the size of a prompt, pixels."""
     if prompt.box is not None:
         return (prompt.box[:2] + prompt.box[2:]) / 2, float(np.mean(prompt.box[2:] - prompt.box[:2]))
     return prompt.points.mean(0), POINT_SIZE

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages -> prompts.
+"""Convert messages to prompts.
 
 Any detector's Detection2DArray works as it is: a box is a box; a box of zero size is a point; class_id
 ``background`` makes that point one that the object does not contain; detections with equal ids are one
@@ -21,7 +21,13 @@ MAX_OBJECTS = 256
 
 @dataclass(frozen=True)
 class ObjectPrompt:
-    """One object that a message asks for; ``name`` is its class, ``sender_id`` the id that it came with."""
+    """One prompted object of a message.
+
+    Attributes:
+        prompt: in pixels.
+        name: its class; empty for none.
+        sender_id: the id that its sender gave it; empty for none.
+    """
 
     prompt: Prompt
     name: str = ""
@@ -37,7 +43,7 @@ class _Parts:
 
 
 def prompts_from_detections(message) -> list[ObjectPrompt]:
-    """A vision_msgs/Detection2DArray -> its objects.
+    """Convert a vision_msgs/Detection2DArray to its objects.
 
     Raises:
         PromptError: naming the detection by its index, and the value that is wrong.
@@ -90,7 +96,7 @@ def _add(parts: _Parts, detection) -> None:
 
 
 def prompt_from_click(x: float, y: float) -> Prompt:
-    """A click in pixels -> a foreground point.
+    """Convert a click in pixels to a foreground point.
 
     Raises:
         PromptError: it is not finite.

@@ -44,7 +44,7 @@ class PromptStore:
     def new_update(
         self, topic: str, objects: Sequence[ObjectPrompt], is_array: bool, stamp: int = 0
     ) -> PromptUpdate | None:
-        """Number an update and give its objects their ids; return None when too many clicks are stored.
+        """Create an update with ids for its objects; return None when too many clicks are stored.
 
         It takes effect by :meth:`apply`, :meth:`await_image` or :meth:`await_turn`.
         """

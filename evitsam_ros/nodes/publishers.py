@@ -56,7 +56,7 @@ class Publishers:
             self._depth.expect(header)
 
     def resume(self) -> None:
-        """Publish the names with the next masks: nobody received what was published while inactive."""
+        """Publish the names with the next masks: subscribers received nothing while the node was inactive."""
         self._published_names = None
 
     def publish(

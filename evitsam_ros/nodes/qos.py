@@ -14,11 +14,11 @@ RELIABILITY = {
 
 
 class CameraQoS(QoSProfile):
-    """Quality of service whose reliability is the node's parameter ``reliability``."""
+    """Quality of service with the reliability of the node's parameter ``reliability``."""
 
 
 def newest_only(reliability: str) -> CameraQoS:
-    """Depth 1: an image that waits in a queue is an old image.
+    """Return a profile of depth 1: an image that waits in a queue is old.
 
     ``best_effort`` matches every publisher. ``reliable`` gets big images through lossy transports, but
     matches reliable publishers only.
@@ -27,14 +27,14 @@ def newest_only(reliability: str) -> CameraQoS:
 
 
 def results(depth: int = 2) -> QoSProfile:
-    """Reliable and volatile: matches both kinds of subscribers (RViz asks for reliable by default)."""
+    """Return a reliable and volatile profile: it matches reliable (RViz) and best-effort subscribers."""
     return QoSProfile(
         history=QoSHistoryPolicy.KEEP_LAST, depth=depth, reliability=QoSReliabilityPolicy.RELIABLE
     )
 
 
 def latched() -> QoSProfile:
-    """The last message for everyone who comes later."""
+    """Return a profile that keeps the last message for later subscribers."""
     return QoSProfile(
         history=QoSHistoryPolicy.KEEP_LAST,
         depth=1,
@@ -50,7 +50,7 @@ def transport_topic(node: Any, base: str, transport: str) -> str:
     ``/front/image_raw/compressed``. A remapping of ``image/compressed`` itself works as well.
 
     Args:
-        node: whose remappings and namespace count.
+        node: its remappings and its namespace apply.
         base: topic of the raw image.
         transport: ``raw``, or the name of a transport.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""rclpy from its start to its end, ended without noise by Ctrl-C and by SIGTERM."""
+"""Start and end rclpy; Ctrl-C and SIGTERM end it without errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rclpy.executors import Executor
 from rclpy.signals import uninstall_signal_handlers
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-#: Exit code of a program whose arguments or parameters cannot be used.
+#: Exit code of a program with unusable arguments or parameters.
 UNUSABLE = 2
 
 Made = TypeVar("Made")
@@ -34,15 +34,15 @@ def ros(args: list[str] | None = None) -> Iterator[None]:
     Raises:
         SystemExit: the ROS arguments cannot be used; stderr has a line.
     """
-    asked: list[int] = []
+    received: list[int] = []
     for number in SIGNALS:
-        signal.signal(number, lambda number, _: asked.append(number))
+        signal.signal(number, lambda number, _: received.append(number))
     try:
         rclpy.init(args=args)
     except Exception as error:
-        if not asked:
+        if not received:
             _end(Path(sys.argv[0]).stem, error)
-    if asked:  # before rclpy's handlers were there
+    if received:  # before rclpy's handlers were installed
         shut_down()
     try:
         yield
@@ -71,7 +71,7 @@ def shut_down() -> None:
 
 
 def started(program: str, make: Callable[[], Made]) -> Made:
-    """Make a node, or several.
+    """Make a node, or several; ``program`` is named in the error.
 
     Raises:
         SystemExit: a parameter or a name cannot be used; stderr has a line.
@@ -91,12 +91,12 @@ def _end(program: str, error: Exception) -> None:
     raise SystemExit(UNUSABLE) from None
 
 
-def spin(executor: Executor, failed: Callable[[Exception], None]) -> None:
-    """Spin until the context goes down. What a callback raises is told, and ends nothing."""
+def spin(executor: Executor, on_error: Callable[[Exception], None]) -> None:
+    """Spin until the context shuts down; ``on_error`` is called with what a callback raises."""
     while True:
         try:
             return executor.spin()
         except Exception as error:
             if not executor.context.ok():
                 raise
-            failed(error)
+            on_error(error)

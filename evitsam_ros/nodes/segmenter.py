@@ -272,6 +272,7 @@ class SegmenterNode(LifecycleNode):
 
 
 def main(args: list[str] | None = None) -> int:
+    """Run the node; return the exit code."""
     use_profile()
     with ros(args):
         node = started("segmenter", SegmenterNode)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where coordinate frames are: tf2_ros where it is installed, else /tf and /tf_static themselves."""
+"""Look up transforms: by tf2_ros where it is installed, otherwise from /tf and /tf_static."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ except ImportError:
 
 
 class Transforms:
-    """``matrix(target, source, stamp)``; see :class:`TransformTree`. It may be asked by any thread.
+    """Look up transforms between coordinate frames, see :class:`TransformTree`. Thread-safe.
 
     Args:
         node: a node with a running executor.
         entities: makes the subscriptions.
-        report_error: told (kind, text) of transforms that make no sense.
+        report_error: called with (kind, text) for transforms that are rejected.
 
     Raises:
         TransformError: neither tf2_ros nor tf2_msgs is installed.
@@ -44,7 +44,7 @@ class Transforms:
         self._report_error = report_error
         self._tree, self._buffer = TransformTree(), None
         self._lock = threading.Lock()
-        # Two runs of a simulation have no transform in common; tf2_ros for Python does not see to that.
+        # Two runs of a simulation have no transform in common; tf2_ros for Python does not clear them.
         back = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
         handle = node.get_clock().create_jump_callback(back, post_callback=self._on_jump)
         entities.keep(JumpHandle.unregister, handle)
@@ -63,7 +63,15 @@ class Transforms:
             )
 
     def matrix(self, target: str, source: str, stamp_ns: int) -> np.ndarray:
-        """``(4, 4)`` float64: points of ``source`` -> points of ``target``, at a time or else the newest.
+        """Return the transform from ``source`` to ``target`` at a time, or the newest if it is unknown.
+
+        Args:
+            target: frame of the transformed points.
+            source: frame of the points.
+            stamp_ns: time, nanoseconds.
+
+        Returns:
+            ``(4, 4)`` float64.
 
         Raises:
             TransformError: the frames are not known, or not connected.
@@ -77,7 +85,7 @@ class Transforms:
                 return self._tree.lookup(target, source)
 
     def _on_jump(self, jump: Any) -> None:
-        """The clock was set back, or began to be a simulation's."""
+        """Forget transforms when the clock was set back, or changed to simulated time."""
         with self._lock:
             self._tree.clear()
         if self._buffer is not None:

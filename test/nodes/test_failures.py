@@ -14,7 +14,7 @@ from bench.known_bundle import write_known_bundle
 from evitsam_ros.nodes import recovery as recovery_module
 from evitsam_ros.nodes.diagnostics import HANGS, CameraDiagnostics
 from evitsam_ros.nodes.frame_loss import FrameLossMonitor
-from evitsam_ros.nodes.recovery import ENOUGH, HEALTHY, LONGEST, Recovery
+from evitsam_ros.nodes.recovery import MAX_FAILURES, MAX_PAUSE, SUCCESS_VALID_FOR, Recovery
 
 from .harness import pixels, set_parameter
 from .prompting import detection, prompt
@@ -58,7 +58,7 @@ def test_after_failures_in_a_row_the_networks_are_opened_anew(fragile):
     before, opened = fragile.count("inference_errors"), fragile.process.output.count("switched: ")
     black = []
     for _ in range(200):
-        if fragile.count("inference_errors") >= before + ENOUGH:
+        if fragile.count("inference_errors") >= before + MAX_FAILURES:
             break
         black.append(send(fragile, BLACK))
         fragile.peer.until(lambda: False, 0.1)
@@ -77,7 +77,7 @@ def test_the_networks_are_opened_again_as_configured_whatever_the_parameter_is_n
             break
         send(fragile, BLACK)
         fragile.peer.until(lambda: False, 0.1)
-    assert fragile.count("inference_errors") >= before + ENOUGH
+    assert fragile.count("inference_errors") >= before + MAX_FAILURES
     assert "reopened: " not in fragile.process.output
     assert works(fragile)
 
@@ -103,10 +103,10 @@ def test_one_cameras_failures_do_not_mute_the_other(robots, tmp_path_factory):
         robot.send_image("/bad/image", np.full((96, 128, 3), BLACK, np.uint8))
         sent.append(robot.send_image("/good/image").header.stamp.sec)
         robot.peer.until(lambda: any(m.header.stamp.sec == sent[-1] for m in masks), 2.0)
-        if int(status("bad").get("inference_errors", 0)) >= 2 * ENOUGH and len(masks) > 10:
+        if int(status("bad").get("inference_errors", 0)) >= 2 * MAX_FAILURES and len(masks) > 10:
             break
     bad, good = status("bad"), status("good")
-    assert int(bad["inference_errors"]) >= 2 * ENOUGH and int(bad["frames_skipped_after_errors"]) > 0
+    assert int(bad["inference_errors"]) >= 2 * MAX_FAILURES and int(bad["frames_skipped_after_errors"]) > 0
     assert "inference_errors" not in good and "frames_skipped_after_errors" not in good
     assert int(good["frames_out"]) >= int(good["frames_in"]) - 1 - int(good["frames_dropped"])
     assert "switched: " not in robot.process.output, "the runtime works"
@@ -125,8 +125,8 @@ def test_pauses_grow_and_end_with_a_success(clock):
     for _ in range(8):
         recovery.failed()
         pauses.append(recovery.pause())
-    assert pauses == pytest.approx([0, 0.2, 0.4, 0.8, 1.6, 3.2, LONGEST, LONGEST])
-    clock[0] += LONGEST
+    assert pauses == pytest.approx([0, 0.2, 0.4, 0.8, 1.6, 3.2, MAX_PAUSE, MAX_PAUSE])
+    clock[0] += MAX_PAUSE
     assert recovery.pause() == 0
     recovery.succeeded()
     recovery.failed()
@@ -135,21 +135,21 @@ def test_pauses_grow_and_end_with_a_success(clock):
 
 def test_a_runtime_is_given_up_after_failures_in_a_row():
     recovery = Recovery()
-    assert [recovery.failed() for _ in range(2 * ENOUGH)] == ([False] * (ENOUGH - 1) + [True]) * 2
+    assert [recovery.failed() for _ in range(2 * MAX_FAILURES)] == ([False] * (MAX_FAILURES - 1) + [True]) * 2
 
 
 def test_one_cameras_failures_neither_pause_the_others_nor_give_up_a_runtime_that_works(clock):
     recovery = Recovery(2)
     recovery.succeeded(1)
-    for _ in range(10 * ENOUGH):
-        clock[0] += HEALTHY / 2
+    for _ in range(10 * MAX_FAILURES):
+        clock[0] += SUCCESS_VALID_FOR / 2
         assert not recovery.failed(0) and not recovery.pause(1)
         recovery.succeeded(1)
     assert recovery.pause(0)
     assert recovery.failed(1), "nobody's frames succeed any more"
     recovery.succeeded(1)
-    assert not any(recovery.failed(0) for _ in range(ENOUGH))
-    clock[0] += HEALTHY  # the other camera sends nothing any more: its success is too old to count
+    assert not any(recovery.failed(0) for _ in range(MAX_FAILURES))
+    clock[0] += SUCCESS_VALID_FOR  # the other camera sends nothing any more: its success is too old to count
     assert recovery.failed(0)
 
 
@@ -162,8 +162,8 @@ def test_who_failed_is_avoided_first_on_the_gpu_then_in_turns_on_the_cpu():
         ({"onnxruntime"}, {"tensorrt", "torch", "onnxruntime"}),
         ({"openvino"}, {"tensorrt", "torch", "openvino"}),
     ):
-        recovery.give_up(frozenset(used))
-        assert recovery.avoid == avoided
+        recovery.exclude_runtime(frozenset(used))
+        assert recovery.exclude == avoided
 
 
 def test_a_camera_whose_qos_does_not_fit_is_told_with_the_remedy(robots):

@@ -36,7 +36,7 @@ def test_the_nearest_of_what_is_kept():
 
 
 def test_bytes_and_age_are_bounded():
-    recent = RecentDepths(seconds=60.0, most_bytes=1000)
+    recent = RecentDepths(seconds=60.0, max_bytes=1000)
     for second in range(50):
         recent.add(stamped(second))
     assert recent.nearest(0).header.stamp.sec == 40

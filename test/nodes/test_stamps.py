@@ -135,7 +135,7 @@ def test_a_click_whose_stamp_no_image_has_is_for_the_newest(robot):
 
 
 def test_memory_is_bounded_by_number_and_by_age():
-    recent = RecentImages(most=4, seconds=60.0)
+    recent = RecentImages(max_images=4, seconds=60.0)
     for second in range(100):
         recent.add(image(second))
     assert str(recent).startswith("4 images of 96.000 to 99.000 s")
@@ -143,13 +143,13 @@ def test_memory_is_bounded_by_number_and_by_age():
     assert recent.find(95 * 10**9) is None and recent.seconds_ahead(100 * 10**9) == 1.0
     recent.add(image(5))  # a bag that starts again
     assert recent.newest().header.stamp.sec == 5 and recent.seconds_ahead(5 * 10**9) == 0.0
-    gone = RecentImages(most=4, seconds=0.0)
+    gone = RecentImages(max_images=4, seconds=0.0)
     gone.add(image(1))
-    assert gone.newest() is None and str(gone) == "no image is kept"
+    assert gone.newest() is None and str(gone) == "no image is buffered"
 
 
 def test_memory_is_bounded_by_bytes_and_the_newest_image_is_kept():
-    recent = RecentImages(most=16, seconds=60.0, most_bytes=1000)
+    recent = RecentImages(max_images=16, seconds=60.0, max_bytes=1000)
     for second in range(10):
         recent.add(image(second, 300))
     assert str(recent).startswith("3 images of 7.000 to 9.000 s")
