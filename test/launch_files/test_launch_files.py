@@ -10,14 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from .stand_in import Context, Started
+from .expectations import ALL, NAMES, kinds, nodes, ours
 
-nodes = pytest.importorskip("evitsam_ros.nodes.parameter_specs", reason="ROS 2 is not installed")
-camera = importlib.import_module("evitsam_ros.nodes.camera")
-
-NAMES = ["segmenter", "everything", "demo", "rgbd", "multi_camera"]
-#: Every window and every node, so that everything an argument decides shows.
-ALL = {"rviz": "true", "rqt": "true", "camera": "true"}
 #: A value that differs from the default, for arguments without choices.
 OTHER = {
     "image": "/other/image",
@@ -36,24 +30,12 @@ OTHER = {
 }
 
 
-def kinds(executable: str) -> dict[str, type]:
-    """Parameters that a node takes from a launch file, with their types."""
-    segmenter = {name: type(spec.default) for name, spec in nodes.PARAMETERS.items()}
-    desk = {name: type(default) for name, (default, _) in camera.PARAMETERS.items()}
-    own = {"segmenter": segmenter, "camera": desk, "compose": segmenter | desk}[executable]
-    return own | {"use_sim_time": bool}
-
-
 @pytest.fixture
 def mine(tmp_path) -> str:
     """Return the path of a parameter file of the user's own."""
     file = tmp_path / "mine.yaml"
     file.write_text("{}")
     return str(file)
-
-
-def ours(context: Context) -> list[Started]:
-    return [node for node in context.started if node.package == "evitsam_ros"]
 
 
 def test_all_launch_files_are_known_and_installed(share):
