@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,3 +61,30 @@ def clean(robot) -> None:
     """Clear the prompts of the module's robot, and set it to prompt mode."""
     robot.peer.call(Trigger, robot.topic("clear_prompts"), Trigger.Request())
     assert set_parameter(robot, "mode", "prompt").successful
+
+
+@pytest.fixture(scope="module")
+def gated(robots, known_bundle, tmp_path_factory):
+    """Return a session with a robot whose encoder the test can hold."""
+    from .event_session import Session  # it skips tests where vision_msgs is not built
+    from .gated_segmenter import Gate
+
+    folder = tmp_path_factory.mktemp("engines") / "gated"
+    shutil.copytree(known_bundle, folder)
+    robot = robots(bundle=folder, module="test.nodes.gated_segmenter", history_s=60.0, backend="onnxruntime")
+    robot.wait_state("active")
+    return Session(robot, Gate(folder))
+
+
+@pytest.fixture
+def node(gated):
+    """Return the session of an active robot without prompts, with the parameters at their defaults."""
+    gated.gate.open()
+    gated.enable(True)
+    gated.robot.wait_state("active")
+    gated.clear()
+    for name, value in (("mode", "prompt"), ("enable_tracking", True), ("missing_image_policy", "reject")):
+        gated.parameter(name, value)
+    gated.next_answer()
+    yield gated
+    gated.gate.open()
