@@ -21,7 +21,7 @@ class Calibration:
         rectified: the image is rectified, see :meth:`CameraModel.from_info`.
     """
 
-    def __init__(self, entities: ManagedEntities, topic: str, reliability: str, rectified: bool) -> None:
+    def __init__(self, entities: ManagedEntities, topic: str, reliability: str, *, rectified: bool) -> None:
         self.topic = topic
         self._rectified = rectified
         self._info: CameraInfo | None = None

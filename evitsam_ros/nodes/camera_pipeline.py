@@ -50,6 +50,7 @@ class CameraPipeline:
         segmenter: Segmenter,
         requests: RequestQueue,
         parameters: SegmenterParameters,
+        *,
         subscribe: bool = True,
     ) -> None:
         self.context, self._requests = context, requests
@@ -125,4 +126,4 @@ def _calibration(
     if not (parameters.enable_depth or parameters.enable_3d_clicks):
         return None
     topic = context.inputs + "camera_info"
-    return Calibration(entities, topic, parameters.reliability, parameters.image_rectified)
+    return Calibration(entities, topic, parameters.reliability, rectified=parameters.image_rectified)

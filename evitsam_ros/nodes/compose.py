@@ -24,7 +24,7 @@ from .runtime import ros, spin, started
 from .segmenter import SegmenterNode
 
 
-def compose(with_profiler: bool = False) -> list[Node]:
+def compose(*, with_profiler: bool = False) -> list[Node]:
     """Make the nodes, the segmenter first.
 
     Args:
@@ -55,7 +55,7 @@ def main(args: list[str] | None = None) -> int:
     parser.add_argument("--profiler", action="store_true", help="the profiler node too")
     options = parser.parse_args(remove_ros_args(args if args is not None else sys.argv)[1:])
     with ros(args):
-        nodes = started("compose", lambda: compose(options.profiler))
+        nodes = started("compose", lambda: compose(with_profiler=options.profiler))
         executor = SingleThreadedExecutor()
         for node in nodes:
             executor.add_node(node)

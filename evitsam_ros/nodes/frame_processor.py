@@ -71,7 +71,7 @@ class FrameProcessor:
         parameters = self._context.parameters()
         if self._is_late(request) or not self._pending.accepts_request(request, parameters.mode):
             return False
-        active = self._prompts.begin(request.update, parameters.enable_tracking)
+        active = self._prompts.begin(request.update, track=parameters.enable_tracking)
         if active is None:
             return False
         reason, has_run = "inference failed", False

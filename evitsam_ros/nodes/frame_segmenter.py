@@ -67,7 +67,7 @@ class FrameSegmenter:
             waited = time.monotonic() - request.received
             masks, names = self._everything(frame, embedding, parameters, limits, waited)
         else:
-            masks, names = self._prompted(frame, embedding, prompts, parameters.enable_tracking)
+            masks, names = self._prompted(frame, embedding, prompts, track=parameters.enable_tracking)
         is_filled = masks.areas > 0
         self._diagnostics.count("empty_masks", int((~is_filled).sum()))
         return masks if is_filled.all() else masks.select(is_filled), names
@@ -106,7 +106,7 @@ class FrameSegmenter:
         return masks, dict.fromkeys(masks.object_ids.tolist(), "")
 
     def _prompted(
-        self, frame: Frame, embedding: Embedding | None, stored: Sequence[StoredPrompt], track: bool
+        self, frame: Frame, embedding: Embedding | None, stored: Sequence[StoredPrompt], *, track: bool
     ) -> tuple[Masks, dict[int, str]]:
         camera = self._camera
         prompts = self._usable(stored, frame.size, camera.known if track else {})

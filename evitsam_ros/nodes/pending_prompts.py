@@ -44,7 +44,7 @@ class PendingPrompts:
         self._detector_runs_until = 0.0
 
     def submit(
-        self, topic: str, header: Header | None, objects: Sequence[ObjectPrompt], is_array: bool
+        self, topic: str, header: Header | None, objects: Sequence[ObjectPrompt], *, is_array: bool
     ) -> None:
         """Take prompts for the frame with the header's stamp; for the newest without a header or a stamp.
 
@@ -52,7 +52,7 @@ class PendingPrompts:
         """
         stamp = stamp_ns(header) if header is not None else 0
         self._context.diagnostics.count("prompts_in")
-        update = self._prompts.new_update(topic, objects, is_array, stamp)
+        update = self._prompts.new_update(topic, objects, stamp, is_array=is_array)
         if update is None:
             self._context.report_error(
                 "bad_prompts",
@@ -162,7 +162,7 @@ class PendingPrompts:
         use_nearest = self._context.parameters().use_nearest_image
         if message is not None:
             self._submit(update, message)
-        elif update.is_array and self._is_expected(update.stamp, use_nearest):
+        elif update.is_array and self._is_expected(update.stamp, use_nearest=use_nearest):
             self._await_image(update)
         elif use_nearest and (message := self._images.nearest(update.stamp)) is not None:
             self._submit(update, message)
@@ -171,7 +171,7 @@ class PendingPrompts:
         else:
             self._apply(update)  # tools stamp a click with its own time: the newest image is meant
 
-    def _is_expected(self, stamp: int, use_nearest: bool) -> bool:
+    def _is_expected(self, stamp: int, *, use_nearest: bool) -> bool:
         """Return whether to wait for an image; where the nearest will do, not beyond the history."""
         ahead = self._images.seconds_ahead(stamp)
         return 0 < ahead <= (self._history_s if use_nearest else float("inf"))

@@ -42,7 +42,7 @@ class PromptStore:
     # Executor's thread -----------------------------------------------------------------------------
 
     def new_update(
-        self, topic: str, objects: Sequence[ObjectPrompt], is_array: bool, stamp: int = 0
+        self, topic: str, objects: Sequence[ObjectPrompt], stamp: int = 0, *, is_array: bool
     ) -> PromptUpdate | None:
         """Create an update with ids for its objects; return None when too many clicks are stored.
 
@@ -80,7 +80,7 @@ class PromptStore:
         with self._lock:
             self._clicks += objects
 
-    def replace_boxes(self, objects: Iterable[StoredPrompt], number: int, has_stamp: bool) -> None:
+    def replace_boxes(self, objects: Iterable[StoredPrompt], number: int, *, has_stamp: bool) -> None:
         """Store the objects of an array in place of those of the array before.
 
         Args:
@@ -169,7 +169,7 @@ class PromptStore:
 
     # Inference thread ------------------------------------------------------------------------------
 
-    def begin(self, number: int | None, track: bool) -> ActivePrompts | None:
+    def begin(self, number: int | None, *, track: bool) -> ActivePrompts | None:
         """Return the prompts of an image whose work begins; None when its update is void.
 
         Args:
@@ -197,7 +197,7 @@ class PromptStore:
         with self._lock:
             self._remove_objects(lambda other: other is item)
 
-    def finish(self, active: ActivePrompts, processed: bool, keep: bool) -> PromptUpdate | None:
+    def finish(self, active: ActivePrompts, *, processed: bool, keep: bool) -> PromptUpdate | None:
         """End the work on an image.
 
         Args:
@@ -223,7 +223,7 @@ class PromptStore:
 
     # With the lock held ----------------------------------------------------------------------------
 
-    def _ids(self, of_arrays: bool = True) -> set[int]:
+    def _ids(self, *, of_arrays: bool = True) -> set[int]:
         """Return the ids of all objects, or of those of clicks only."""
         updates = [item.update for item in self._pending.values()]
         if self._active.update is not None:

@@ -82,7 +82,7 @@ class SegmenterNode(LifecycleNode):
         cameras: one without a name, or those that the parameter ``cameras`` names.
     """
 
-    def __init__(self, subscribe: bool = True) -> None:
+    def __init__(self, *, subscribe: bool = True) -> None:
         super().__init__("segmenter")
         self._node_parameters = NodeParameters(self)
         self.cameras = tuple(self._camera_context(name) for name in self._node_parameters.current.cameras)
@@ -122,6 +122,7 @@ class SegmenterNode(LifecycleNode):
     # Lifecycle -------------------------------------------------------------------------------------
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Open the networks, and create topics, services and the inference thread."""
         try:
             self._configured = self._configure(self._node_parameters.current)
         except ValueError as error:
@@ -172,21 +173,25 @@ class SegmenterNode(LifecycleNode):
         return Configured(pipelines, inference)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Process images from now on."""
         for pipeline in self._pipelines():
             pipeline.resume()
         self._is_active = True
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop processing images."""
         self._is_active = False
         self._pause("the node is deactivated")
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Remove all that was created at the configuration."""
         self.release()
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Remove all that was created at the configuration."""
         self.release()
         return TransitionCallbackReturn.SUCCESS
 

@@ -54,8 +54,10 @@ class Transforms:
             entities.keep(tf2_ros.TransformListener.unregister, tf2_ros.TransformListener(self._buffer, node))
         elif TFMessage is not None:
             latched = QoSProfile(depth=100, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
-            entities.subscription(TFMessage, "/tf", lambda m: self._take(m, False), QoSProfile(depth=100))
-            entities.subscription(TFMessage, "/tf_static", lambda m: self._take(m, True), latched)
+            entities.subscription(
+                TFMessage, "/tf", lambda m: self._take(m, static=False), QoSProfile(depth=100)
+            )
+            entities.subscription(TFMessage, "/tf_static", lambda m: self._take(m, static=True), latched)
         else:
             raise TransformError(
                 "neither tf2_ros nor tf2_msgs is installed, so no transform is known "
@@ -91,11 +93,11 @@ class Transforms:
         if self._buffer is not None:
             self._buffer.clear()
 
-    def _take(self, message: Any, static: bool) -> None:
+    def _take(self, message: Any, *, static: bool) -> None:
         with self._lock:
-            self._add(message, static)
+            self._add(message, static=static)
 
-    def _add(self, message: Any, static: bool) -> None:
+    def _add(self, message: Any, *, static: bool) -> None:
         for each in message.transforms:
             stamp, moved, turned = each.header.stamp, each.transform.translation, each.transform.rotation
             try:
