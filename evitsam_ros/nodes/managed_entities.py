@@ -39,8 +39,8 @@ class ManagedEntities:
             offered = {"RELIABILITY": " to reliable", "DURABILITY": " to transient_local"}.get(policy, "")
             self._report_error(
                 "qos_mismatch",
-                f"{topic}: a publisher's {policy} is less than this subscription asks for, so nothing comes "
-                f"from it; {remedy} the publisher{offered} "
+                f"{topic}: a publisher's {policy} is less strict than this subscription requires, so its "
+                f"messages are not received; {remedy} the publisher{offered} "
                 f"(ros2 topic info -v {self._node.resolve_topic_name(topic)})",
             )
 
@@ -55,7 +55,7 @@ class ManagedEntities:
             policy = qos_policy_name_from_kind(event.last_policy_kind)
             self._report_error(
                 "qos_mismatch",
-                f"{topic}: a subscriber asks for more {policy} than is offered, it gets nothing; "
+                f"{topic}: a subscriber requires a stricter {policy} than is offered and receives nothing; "
                 f"change the subscriber (ros2 topic info -v {self._node.resolve_topic_name(topic)})",
             )
 

@@ -69,14 +69,10 @@ class OfflinePipeline:
     def __init__(self, bundle: Path, **values: Any) -> None:
         self._values = {name: spec.default for name, spec in PARAMETERS.items()} | values
         self._parameters = SegmenterParameters.from_values(self._values)
-        now = SimpleNamespace(nanoseconds=time.time_ns())
-        node = SimpleNamespace(
-            get_clock=lambda: SimpleNamespace(now=lambda: now, create_jump_callback=lambda *_, **__: None),
-            resolve_topic_name=lambda name: f"/{name}",
-        )
+        self._now = SimpleNamespace(nanoseconds=time.time_ns())
         self.diagnostics, self.prompts = CameraDiagnostics(), PromptStore(MAX_OBJECTS)
         self.counts = self.diagnostics.counts
-        context = CameraContext(
+        self._context = CameraContext(
             "",
             self.diagnostics,
             self.prompts,
@@ -84,13 +80,19 @@ class OfflinePipeline:
             is_accepting=lambda: True,
             report_error=self.diagnostics.error,
             warn=lambda text: None,
-            now_ns=lambda: now.nanoseconds,
+            now_ns=lambda: self._now.nanoseconds,
         )
-        self.scheduler: FrameScheduler[FrameRequest] = FrameScheduler()
-        entities = OfflineEntities()
         self.segmenter = Segmenter.open(bundle, "onnxruntime", 1)
+        self.configure()
+
+    def configure(self) -> None:
+        """Build the pipeline as the node does at every configuration."""
+        clock = SimpleNamespace(now=lambda: self._now, create_jump_callback=lambda *_, **__: None)
+        node = SimpleNamespace(get_clock=lambda: clock, resolve_topic_name=lambda name: f"/{name}")
+        self.scheduler: FrameScheduler[FrameRequest] = FrameScheduler()
+        entities, requests = OfflineEntities(), RequestQueue(self.scheduler, 0)
         self.pipeline = CameraPipeline(
-            node, context, entities, self.segmenter, RequestQueue(self.scheduler, 0), self._parameters
+            node, self._context, entities, self.segmenter, requests, self._parameters
         )
         self.outputs, self._inputs = entities.outputs, entities.inputs
 

@@ -173,7 +173,7 @@ def test_a_camera_whose_qos_does_not_fit_is_told_with_the_remedy(robots):
     robot.peer.node.create_publisher(Image, "/image", lossy)
     assert robot.peer.until(lambda: robot.count("qos_mismatch") == 1, 15)
     said = robot.diagnostics["last_error"]
-    assert "image: a publisher's RELIABILITY is less" in said
+    assert "image: a publisher's RELIABILITY is less strict" in said
     assert "reliability to best_effort" in said and "ros2 topic info -v /image" in said
 
 
@@ -184,7 +184,7 @@ def test_the_advice_on_quality_of_service_names_a_parameter_only_where_it_helps(
     robot.peer.node.create_publisher(Point, robot.topic("pixel"), lossy)
     assert robot.peer.until(lambda: robot.count("qos_mismatch") == 1, 30)
     said = robot.diagnostics["last_error"]
-    assert "~/pixel: a publisher's RELIABILITY is less" in said
+    assert "~/pixel: a publisher's RELIABILITY is less strict" in said
     assert "change the publisher to reliable" in said and "parameter" not in said
 
 
@@ -194,7 +194,7 @@ def test_a_subscriber_that_asks_for_too_much_is_told(robots):
     latched = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
     robot.peer.node.create_subscription(Image, robot.topic("mask"), print, latched)
     assert robot.peer.until(lambda: robot.count("qos_mismatch") == 1, 15)
-    assert "~/mask: a subscriber asks for more DURABILITY" in robot.diagnostics["last_error"]
+    assert "~/mask: a subscriber requires a stricter DURABILITY" in robot.diagnostics["last_error"]
 
 
 def test_masks_that_come_too_late_are_told_and_still_sent(robots):
