@@ -27,7 +27,7 @@ def info(distortion=(0.0,) * 5) -> CameraInfo:
 @pytest.fixture(scope="module")
 def robot(robots):
     """base_link: x forward, z up; the camera half a metre above, looking forward (REP 103)."""
-    made = robots(enable_3d_clicks=True, enable_tracking=False)
+    made = robots(enable_3d_clicks=True, enable_tracking=False, history_s=60.0)
     made.wait_state("active")
     latched = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
     made.peer.publishers["/tf_static"] = made.peer.node.create_publisher(
@@ -71,7 +71,7 @@ def centre(robot, frame: str, point, **image) -> np.ndarray:
     robot.peer.until(lambda: False, 0.2)
     del masks[:]
     click(robot, frame, point)
-    assert robot.peer.until(lambda: any(pixels(mask).any() for mask in masks)), robot.diagnostics
+    assert robot.peer.until(lambda: any(pixels(mask).any() for mask in masks), 60), robot.diagnostics
     found = pixels(next(mask for mask in masks if pixels(mask).any())) > 0
     return np.argwhere(found).mean(0)[::-1]
 
