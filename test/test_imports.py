@@ -130,7 +130,7 @@ def test_every_form_of_an_import_is_seen(tmp_path):
     (package / "segment" / "deep").mkdir(parents=True)
     path = package / "segment" / "deep" / "module.py"
     path.write_text(
-        "import numpy, evitsam_ros.bags.files\nfrom evitsam_ros import doctor\n"
+        "import numpy, evitsam_ros.io.bags.files\nfrom evitsam_ros import doctor\n"
         "from evitsam_ros.nodes.qos import x\nfrom ... import malloc\nfrom ...cli import y\n"
         "from ..masks import Masks\nfrom . import z\ndef late():\n    from ...tensorrt.build import build\n"
     )
