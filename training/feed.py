@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from evitsam_ros.models.specs import ModelSpec
@@ -72,11 +72,32 @@ def cells_of(spec: ModelSpec, size: int) -> int:
     return size // 4 if spec.scales else spec.mask_size[0]
 
 
-def read_sources(data: Data, root: Path) -> dict[str, Sequence[Record]]:
-    """The records of every source of the recipe."""
-    if data.kind == "sa1b":
-        return {sa1b.SOURCE: sa1b.Folder(root)}
+def _read_coco(data: Data, root: Path) -> dict[str, Sequence[Record]]:
     sources: dict[str, list[Record]] = {}
     for record in read_folder(root, list(data.train)):
         sources.setdefault(record.source, []).append(record)
     return {**sources}
+
+
+def _read_sa1b(data: Data, root: Path) -> dict[str, Sequence[Record]]:
+    return {sa1b.SOURCE: sa1b.Folder(root)}
+
+
+#: Kinds of data that are read by index -> the records of every source below a root. A new kind is added here
+#: and to :class:`training.recipe.Data`.
+READERS: dict[str, Callable[[Data, Path], dict[str, Sequence[Record]]]] = {
+    "coco": _read_coco,
+    "sa1b": _read_sa1b,
+}
+
+
+def read_sources(data: Data, root: Path) -> dict[str, Sequence[Record]]:
+    """Read the records of every source of the recipe.
+
+    Raises:
+        DataError: The data cannot be read.
+        ValueError: Data of this kind are a stream, which has no index.
+    """
+    if data.kind not in READERS:
+        raise ValueError(f"data of the kind {data.kind!r} are a stream; expected one of {', '.join(READERS)}")
+    return READERS[data.kind](data, root)

@@ -18,7 +18,7 @@ from torch.utils.data import ConcatDataset, Dataset
 from tqdm import tqdm
 
 from .dataset import Batch
-from .feed import read_sources
+from .feed import READERS, read_sources
 from .recipe import Data, Teacher
 from .records import DataError, Record, Skipped
 from .teachers import TeacherModel, embedding_file, open_teacher, write_embedding
@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--teacher", required=True, help="sam:FOLDER or NAME:CHECKPOINT, a model of ours")
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--kind", choices=["coco", "sa1b"], default="coco")
+    parser.add_argument("--kind", choices=list(READERS), default="coco")
     parser.add_argument("--train", nargs="+", default=["*_train"], help="annotation files, without .json")
     parser.add_argument("--size", type=int, default=1024, help="side that pictures are drawn at, in pixels")
     parser.add_argument("--out", type=Path, required=True)

@@ -3,6 +3,7 @@
 
 import json
 from dataclasses import replace
+from typing import get_args
 
 import cv2
 import numpy as np
@@ -11,7 +12,9 @@ from pycocotools import mask as codec
 
 from training.annotations import read_annotations, read_folder
 from training.dataset import Choice, SampleOptions, TrainingSet, Turns, collate, sample_points
+from training.feed import READERS, read_sources
 from training.pack import pack_file
+from training.recipe import Data
 from training.records import Record, Skipped
 from training.views import ViewOptions, draw_view, paste_objects, place_picture
 
@@ -253,3 +256,11 @@ def test_packing_shrinks_pictures_and_masks_alike(shapes_data, tmp_path):
     for a, b in zip(small, large, strict=True):
         assert a.read_image().shape == (60, 80, 3)
         np.testing.assert_allclose(a.boxes * 2, b.boxes[: len(a.boxes)], atol=2.1)
+
+
+def test_every_kind_of_data_has_a_reader_or_is_a_stream(tmp_path):
+    kinds = set(get_args(Data.model_fields["kind"].annotation))
+    assert set(READERS) < kinds
+    for kind in kinds - set(READERS):
+        with pytest.raises(ValueError, match=f"'{kind}' are a stream; expected one of coco"):
+            read_sources(Data(kind=kind), tmp_path)
