@@ -17,20 +17,20 @@ from .bundle import CHECKPOINT, DESCRIPTION, weights_of
 def replace_bundle(place: Path, new: Path) -> None:
     """Move the folder ``new`` to ``place``, beside which it lies.
 
-    What else lies in the old folder is kept: all but the networks, their weights and the description. So is
-    an old checkpoint that the new bundle has none for.
+    Other files in the old folder are kept: all but the networks, their weights and the description. An old
+    checkpoint is kept too, if the new bundle has none.
     """
     if not place.exists():
-        os.replace(new, place)
+        new.replace(place)
         return
     _keep(place, new)
     old = Path(tempfile.mkdtemp(prefix=f".{place.name}-old-", dir=place.parent))
     try:
-        os.replace(place, old)
-        os.replace(new, place)
+        place.replace(old)
+        new.replace(place)
     except BaseException:
         if not place.exists():  # interrupted between the two
-            os.replace(old, place)
+            old.replace(place)
         raise
     finally:
         if place.exists():

@@ -109,7 +109,7 @@ def findings() -> list[Finding]:
     ]
 
 
-def main(as_json: bool = False) -> int:
+def main(*, as_json: bool = False) -> int:
     """Print the findings; 0 when the main job (camera in, masks out) can run, else 1."""
     found = findings()
     ready = all(item.found for item in found if item.needed)

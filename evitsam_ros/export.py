@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import onnx
 import torch
@@ -23,9 +23,11 @@ from .bundle_folder import replace_bundle
 from .models import create_model
 from .models.decoder_rewrites import DeployedDecoder, Form
 from .models.foveal_decoder import FovealDecoder
-from .models.sam import Sam
 from .stored_weights import SMALL, save_checkpoint, share_weights, store_as_fp16
 from .tensorrt.onnx_types import element_types
+
+if TYPE_CHECKING:
+    from .models.sam import Sam
 
 OPSET = 20
 
@@ -91,7 +93,7 @@ def export_bundle(
     place.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
     try:
-        _write(model, folder, storage, decoder_form, with_weights, extra or {})
+        _write(model, folder, storage, decoder_form, with_weights=with_weights, extra=extra or {})
         folder.chmod(0o755)
         for file in folder.iterdir():
             file.chmod(0o644)
@@ -103,7 +105,7 @@ def export_bundle(
 
 
 def _write(
-    model: Sam, folder: Path, storage: str, decoder_form: Form, with_weights: bool, extra: dict[str, Any]
+    model: Sam, folder: Path, storage: str, decoder_form: Form, *, with_weights: bool, extra: dict[str, Any]
 ) -> None:
     if with_weights:
         save_checkpoint(model, folder / CHECKPOINT, storage)
@@ -250,6 +252,7 @@ def export(
     name: str,
     checkpoint: Path | None,
     out: Path,
+    *,
     box_prior: bool | None = None,
     image_size: int | None = None,
     **options: Any,

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keep large blocks in the heap: giving their pages back to the system and faulting them in again costs more
-than their use. rclpy allocates every image anew; a training step on a CPU allocates gigabytes (half of its
-time went there)."""
+"""Keep large freed blocks in the heap.
+
+Returning their pages to the system and faulting them in again costs more than their use: rclpy allocates a
+new buffer for every image, and half of the time of a training step on a CPU went into page faults.
+"""
 
 from __future__ import annotations
 
@@ -12,29 +14,28 @@ from pathlib import Path
 # From malloc.h of glibc.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
-
 #: Growth of the process, as a share, after which its free memory goes back to the system.
 GROWTH = 0.1
 
 
 class HeapWatch:
-    """Gives free memory back once a process has grown: a kept heap keeps what huge messages took, too."""
+    """Return free memory to the system once a process has grown, for example by huge messages."""
 
     def __init__(self) -> None:
-        self._least = 0
+        self._baseline = 0
 
     def look(self) -> bool:
-        """To be called now and then; whether there was anything to give back."""
+        """Check the growth, and return whether memory was released; to be called every few seconds."""
         now = _resident()
-        if self._least and now <= self._least * (1 + GROWTH):
+        if self._baseline and now <= self._baseline * (1 + GROWTH):
             return False
-        given = give_back_memory()
-        self._least = _resident()
-        return given
+        released = give_back_memory()
+        self._baseline = _resident()
+        return released
 
 
 def _resident() -> int:
-    """Bytes of this process in memory; 0 where that is not told."""
+    """Return the bytes of this process in memory; 0 where the system does not report them."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError):
@@ -42,7 +43,11 @@ def _resident() -> int:
 
 
 def give_back_memory() -> bool:
-    """Give what is free back to the system, once: planning a network takes far more than running it."""
+    """Return free memory to the system once: planning a network takes far more than running it.
+
+    Returns:
+        Whether any was returned; False where there is no ``malloc_trim``.
+    """
     try:
         trim = ctypes.CDLL(None).malloc_trim
     except (OSError, AttributeError):
@@ -51,7 +56,11 @@ def give_back_memory() -> bool:
 
 
 def tune_malloc() -> bool:
-    """Stop glibc from giving megabyte blocks back to the system; False where there is no mallopt."""
+    """Stop glibc from returning megabyte blocks to the system.
+
+    Returns:
+        Whether it was set; False where there is no ``mallopt``.
+    """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):

@@ -12,7 +12,7 @@ import copy
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import onnx
@@ -23,7 +23,9 @@ from safetensors.torch import save_file
 
 from .bundle import sha256
 from .models.backbone_encoder import BackboneEncoder
-from .models.sam import Sam
+
+if TYPE_CHECKING:
+    from .models.sam import Sam
 
 #: Constants smaller than this stay where they are, in float32: they weigh nothing.
 SMALL = 4096
@@ -40,7 +42,7 @@ def save_checkpoint(model: Sam, path: Path, storage: str) -> None:
     """
     if isinstance(model.image_encoder, BackboneEncoder):
         model = copy.deepcopy(model)
-        model.image_encoder = cast(BackboneEncoder, model.image_encoder).fold_()
+        model.image_encoder = cast("BackboneEncoder", model.image_encoder).fold_()
     state = model.state_dict()
     if storage == "fp16":
         state = {name: _as_fp16(tensor) for name, tensor in state.items()}

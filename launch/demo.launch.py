@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ros2 launch evitsam_ros demo.launch.py rviz:=true
+"""Segment a photograph in place of a camera's image.
+
+    ros2 launch evitsam_ros demo.launch.py rviz:=true
 
 A photograph as the camera, everything in it segmented, with config/demo.yaml; no camera is needed.
 """
@@ -15,6 +17,7 @@ SHARE = FindPackageShare("evitsam_ros")
 
 
 def generate_launch_description() -> LaunchDescription:
+    """Include segmenter.launch.py with the demo's parameters."""
     segmenter = PathJoinSubstitution([SHARE, "launch", "segmenter.launch.py"])
     return LaunchDescription(
         [

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ros2 launch evitsam_ros everything.launch.py image:=/camera/image_raw rviz:=true
+"""Segment all objects in view.
+
+    ros2 launch evitsam_ros everything.launch.py image:=/camera/image_raw rviz:=true
 
 All objects in view, with config/everything.yaml.
 """
@@ -15,6 +17,7 @@ SHARE = FindPackageShare("evitsam_ros")
 
 
 def generate_launch_description() -> LaunchDescription:
+    """Include segmenter.launch.py with the parameters of everything mode."""
     segmenter = PathJoinSubstitution([SHARE, "launch", "segmenter.launch.py"])
     return LaunchDescription(
         [

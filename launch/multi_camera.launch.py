@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ros2 launch evitsam_ros multi_camera.launch.py cameras:=front,rear image:=image_raw
+"""Segment several cameras in one process.
+
+    ros2 launch evitsam_ros multi_camera.launch.py cameras:=front,rear image:=image_raw
 
 Several cameras, one process, one engine, with config/multi_camera.yaml: NAME/image_raw of each camera comes
 in, /segmenter/NAME/label_map goes out.
@@ -25,6 +27,7 @@ ARGUMENTS = {
 
 
 def generate_launch_description() -> LaunchDescription:
+    """Include segmenter.launch.py with the arguments for several cameras."""
     segmenter = PathJoinSubstitution([SHARE, "launch", "segmenter.launch.py"])
     arguments = [
         DeclareLaunchArgument(name, default_value=default, description=text)

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ros2 launch evitsam_ros rgbd.launch.py driver:=realsense mode:=everything rviz:=true
+"""Publish 3D points and boxes of a camera with depth.
 
-Points and boxes in space from a camera with depth, with config/rgbd.yaml. The driver is started by its own
-launch file; what it has to be told so that its depth is aligned with its image stands at DRIVERS.
+    ros2 launch evitsam_ros rgbd.launch.py driver:=realsense mode:=everything rviz:=true
+
+The parameters are in config/rgbd.yaml. The driver is started by its own launch file; the settings that align
+its depth with its image are listed at DRIVERS.
 """
 
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
@@ -60,12 +62,13 @@ FILES = {
 
 
 def by_driver(name: str) -> PythonExpression:
-    """The value of an argument for the driver that was chosen."""
+    """Return the value of an argument for the driver that was chosen."""
     choice = {driver: decided[name] for driver, decided in DRIVERS.items()}
     return PythonExpression([str(choice), "['", LaunchConfiguration("driver"), "']"])
 
 
 def generate_launch_description() -> LaunchDescription:
+    """Include segmenter.launch.py with the topics of the driver."""
     driver = DeclareLaunchArgument(
         "driver",
         default_value="realsense",

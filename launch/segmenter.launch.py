@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ros2 launch evitsam_ros segmenter.launch.py image:=/camera/image_raw mode:=everything
+"""Start the segmenter, and on request a camera, RViz and rqt.
+
+    ros2 launch evitsam_ros segmenter.launch.py image:=/camera/image_raw mode:=everything
 
 The other launch files of this package include this one: its arguments are theirs too.
 """
@@ -55,7 +57,7 @@ ARGUMENTS = {
     "namespace": ("", [], "namespace of the nodes"),
     "params_file": ([CONFIG, "/segmenter.yaml"], [], "YAML with parameters"),
     "camera": ("false", BOOLEAN, "start the desk camera too, one for each of cameras"),
-    "source": ("/dev/video0", [], "what the desk camera shows: device, video, bag, picture or folder"),
+    "source": ("/dev/video0", [], "what the desk camera shows: device, video, bag, image or folder"),
     "rate": ("", [], "frames a second of the desk camera; default: as in params_file"),
     "compose": ("false", BOOLEAN, "desk camera and segmenter in one process, without DDS between them"),
     "rviz": ("false", BOOLEAN, "start RViz"),
@@ -80,64 +82,73 @@ WINDOWS = {"rviz": "rviz2", "rqt": "rqt_gui"}
 SHOWN = ("overlay", "mask", "points", "boxes_3d", "pixel")
 
 
-def nodes(context) -> list[Node]:
-    """Segmenter and desk cameras, or both composed, and what shows them.
+def create_nodes(context) -> list[Node]:
+    """Create the segmenter and the desk cameras, or both composed, and the windows that show them.
 
-    Everything that can fail does so before the first of them is returned, since launch leaves those running.
+    Every check comes before the first node is returned, because launch leaves started nodes running.
 
     Raises:
-        ValueError: an argument cannot be used.
+        ValueError: An argument cannot be used; the message names it.
     """
-    said = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    cameras = [name.strip() for name in said["cameras"].split(",") if name.strip()]
-    check(said, cameras)
-    overrides = given(said, {name: kind for name, (kind, _, _) in OVERRIDES.items()})
+    arguments = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    cameras = [name.strip() for name in arguments["cameras"].split(",") if name.strip()]
+    check(arguments, cameras)
+    overrides = parameter_overrides(arguments, {name: kind for name, (kind, _, _) in OVERRIDES.items()})
     if cameras:
         overrides["cameras"] = cameras
-    remappings = [*inputs(said, cameras), ("clicked_point", said["clicked_point"])]
-    desk = given(said, CAMERA)
-    if is_true(said["compose"]):
-        started = [composed(said, cameras, overrides | desk, remappings)]
+    remappings = [*input_remappings(arguments, cameras), ("clicked_point", arguments["clicked_point"])]
+    desk = parameter_overrides(arguments, CAMERA)
+    if is_true(arguments["compose"]):
+        started = [composed_node(arguments, cameras, overrides | desk, remappings)]
     else:
-        started = [ours("segmenter", said, overrides, remappings, name="segmenter")]
-        if is_true(said["camera"]):
-            started += [desk_camera(said, name, desk) for name in cameras or [""]]
-    return [*started, *windows(said, cameras)]
+        started = [package_node("segmenter", arguments, overrides, remappings, name="segmenter")]
+        if is_true(arguments["camera"]):
+            started += [camera_node(arguments, name, desk) for name in cameras or [""]]
+    return [*started, *gui_nodes(arguments, cameras)]
 
 
 def is_true(text: str) -> bool:
+    """Return whether a launch argument is "true", in any case of its letters."""
     return text.lower() == "true"
 
 
-def check(said: dict[str, str], cameras: list[str]) -> None:
-    """Raise ValueError, naming the argument, for a name or a file that cannot be used."""
-    shapes = {name: (TOPIC, "a topic, as /camera/image_raw") for name in TOPICS}
-    shapes |= {"namespace": (NAMESPACE, "a namespace, as robot or /robot/arm")} if said["namespace"] else {}
-    for name, (shape, expected) in shapes.items():
-        if not shape.fullmatch(said[name]):
-            raise ValueError(f"{name}:={said[name]!r}: expected {expected}")
-    if len(set(cameras)) < len(cameras) or not all(map(CAMERA_NAME.fullmatch, cameras)):
-        raise ValueError(
-            f"cameras:={said['cameras']!r}: expected different names with commas between them, each of "
-            "letters, digits and _, a letter first"
-        )
-    for name in ("params_file", *(["rviz_config"] if is_true(said["rviz"]) else [])):
-        if not Path(said[name]).is_file():
-            raise ValueError(f"{name}:={said[name]!r}: expected a file; this one does not exist")
-
-
-def given(said: dict[str, str], kinds: dict[str, type]) -> dict:
-    """Return the parameters from the command line."""
-    return {name: converted(name, said[name], kind) for name, kind in kinds.items() if said[name]}
-
-
-def converted(name: str, text: str, kind: type) -> ParameterValue | bool | int | float:
-    """Convert an argument.
+def check(arguments: dict[str, str], cameras: list[str]) -> None:
+    """Check names and files.
 
     Raises:
-        ValueError: naming the argument.
+        ValueError: One cannot be used; the message names the argument.
     """
-    if kind is str:  # a device's number, for one, is a string all the same
+    shapes = {name: (TOPIC, "a topic, as /camera/image_raw") for name in TOPICS}
+    shapes |= (
+        {"namespace": (NAMESPACE, "a namespace, as robot or /robot/arm")} if arguments["namespace"] else {}
+    )
+    for name, (shape, expected) in shapes.items():
+        if not shape.fullmatch(arguments[name]):
+            raise ValueError(f"{name}:={arguments[name]!r}: expected {expected}")
+    if len(set(cameras)) < len(cameras) or not all(map(CAMERA_NAME.fullmatch, cameras)):
+        raise ValueError(
+            f"cameras:={arguments['cameras']!r}: expected different names with commas between them, each of "
+            "letters, digits and _, a letter first"
+        )
+    for name in ("params_file", *(["rviz_config"] if is_true(arguments["rviz"]) else [])):
+        if not Path(arguments[name]).is_file():
+            raise ValueError(f"{name}:={arguments[name]!r}: expected a file; this one does not exist")
+
+
+def parameter_overrides(arguments: dict[str, str], kinds: dict[str, type]) -> dict:
+    """Return the parameters from the command line."""
+    return {
+        name: parse_argument(name, arguments[name], kind) for name, kind in kinds.items() if arguments[name]
+    }
+
+
+def parse_argument(name: str, text: str, kind: type) -> ParameterValue | bool | int | float:
+    """Convert an argument to the type of its parameter.
+
+    Raises:
+        ValueError: It is not a finite number; the message names the argument.
+    """
+    if kind is str:  # without a type, launch would make a number of the device "0"
         return ParameterValue(LaunchConfiguration(name), value_type=str)
     if kind is bool:
         return is_true(text)
@@ -150,81 +161,94 @@ def converted(name: str, text: str, kind: type) -> ParameterValue | bool | int |
     return value
 
 
-def inputs(said: dict[str, str], cameras: list[str]) -> list[tuple[str, str]]:
-    """Remappings of the inputs: of the one camera, or of each of several below its name."""
-    image = said["image"]
-    pairs = {"image": image, "image/compressed": f"{image}/compressed", "depth": said["depth_image"]}
-    pairs |= {name: said[name] for name in ("camera_info", "depth_camera_info")}
+def input_remappings(arguments: dict[str, str], cameras: list[str]) -> list[tuple[str, str]]:
+    """Return the remappings of the inputs; with several cameras, those of each below its name."""
+    image = arguments["image"]
+    pairs = {"image": image, "image/compressed": f"{image}/compressed", "depth": arguments["depth_image"]}
+    pairs |= {name: arguments[name] for name in ("camera_info", "depth_camera_info")}
     if not cameras:
         return list(pairs.items())
     return [(f"{name}/{a}", f"{name}/{b.lstrip('/')}") for name in cameras for a, b in pairs.items()]
 
 
-def ours(executable: str, said: dict[str, str], parameters: dict, remappings: list, **more) -> Node:
+def package_node(
+    executable: str, arguments: dict[str, str], parameters: dict, remappings: list, **more
+) -> Node:
+    """Return a node of this package with the parameter file and the overrides."""
     return Node(
         package="evitsam_ros",
         executable=executable,
         output="screen",
-        parameters=[said["params_file"], *([parameters] if parameters else [])],
+        parameters=[arguments["params_file"], *([parameters] if parameters else [])],
         remappings=remappings,
-        **{"namespace": said["namespace"] or None, **more},
+        **{"namespace": arguments["namespace"] or None, **more},
     )
 
 
-def composed(said: dict[str, str], cameras: list[str], parameters: dict, remappings: list) -> Node:
-    """Both nodes in one process. A name or a namespace would be that of all of them."""
-    if cameras and said["namespace"]:
+def composed_node(arguments: dict[str, str], cameras: list[str], parameters: dict, remappings: list) -> Node:
+    """Return the process that has both nodes; a name or a namespace would apply to all of them.
+
+    Raises:
+        ValueError: Several cameras are given together with a namespace.
+    """
+    if cameras and arguments["namespace"]:
         raise ValueError(
-            f"compose gives each of cameras:={said['cameras']} its namespace: expected no namespace:="
-            f"{said['namespace']}"
+            f"compose gives each of cameras:={arguments['cameras']} its namespace: expected no namespace:="
+            f"{arguments['namespace']}"
         )
-    return ours("compose", said, parameters, remappings + (published(said, True) if cameras else []))
+    images = camera_remappings(arguments, below=True) if cameras else []
+    return package_node("compose", arguments, parameters, remappings + images)
 
 
-def desk_camera(said: dict[str, str], name: str, parameters: dict) -> Node:
-    """The desk camera; one of several publishes below its name."""
-    return ours(
+def camera_node(arguments: dict[str, str], name: str, parameters: dict) -> Node:
+    """Return the desk camera; one of several publishes below its name."""
+    return package_node(
         "camera",
-        said,
+        arguments,
         parameters,
-        published(said, bool(name)),
+        camera_remappings(arguments, below=bool(name)),
         name="camera",
-        namespace="/".join(part for part in (said["namespace"], name) if part) or None,
+        namespace="/".join(part for part in (arguments["namespace"], name) if part) or None,
     )
 
 
-def published(said: dict[str, str], below: bool) -> list[tuple[str, str]]:
-    """Remappings of the desk camera; ``below``: in the namespace of its name."""
-    image = said["image"].lstrip("/") if below else said["image"]
+def camera_remappings(arguments: dict[str, str], *, below: bool) -> list[tuple[str, str]]:
+    """Return the remappings of the desk camera.
+
+    Args:
+        arguments: Launch arguments.
+        below: The image topic is relative to the camera's name.
+    """
+    image = arguments["image"].lstrip("/") if below else arguments["image"]
     return [("image", image), ("image/compressed", f"{image}/compressed")]
 
 
-def windows(said: dict[str, str], cameras: list[str]) -> list[Node]:
-    """RViz and rqt. Their layouts name topics without a namespace; remapped, they follow the nodes'."""
+def gui_nodes(arguments: dict[str, str], cameras: list[str]) -> list[Node]:
+    """Return RViz and rqt, remapped: their layouts name the topics without a namespace."""
     below = [f"{name}/" for name in cameras] or [""]
     topics = [f"segmenter/{each}{topic}" for each in below for topic in SHOWN]
     remappings = [(f"/{topic}", topic) for topic in topics]
-    remappings += [(f"/{a}", b) for a, b in inputs(said, cameras) if a.endswith("image")]
-    layout = ["-d", said["rviz_config"], *(["-f", said["frame"]] if said["frame"] else [])]
+    remappings += [(f"/{a}", b) for a, b in input_remappings(arguments, cameras) if a.endswith("image")]
+    layout = ["-d", arguments["rviz_config"], *(["-f", arguments["frame"]] if arguments["frame"] else [])]
     perspective = ["--perspective-file", [CONFIG, "/segmenter.perspective"]]
-    arguments = {"rviz": layout, "rqt": perspective}
-    clock = given(said, {"use_sim_time": bool})
+    options = {"rviz": layout, "rqt": perspective}
+    clock = parameter_overrides(arguments, {"use_sim_time": bool})
     return [
         Node(
             package=package,
             executable=package,
-            namespace=said["namespace"] or None,
-            arguments=arguments[name],
+            namespace=arguments["namespace"] or None,
+            arguments=options[name],
             parameters=[clock] if clock else [],
             remappings=remappings,
         )
         for name, package in WINDOWS.items()
-        if is_true(said[name]) and is_installed(name, package)
+        if is_true(arguments[name]) and is_installed(name, package)
     ]
 
 
 def is_installed(name: str, package: str) -> bool:
-    """Whether a window can be started; a warning where not."""
+    """Return whether the package of a window is installed; log a warning if not."""
     try:
         if (Path(get_package_prefix(package)) / "lib" / package / package).exists():
             return True
@@ -238,8 +262,9 @@ def is_installed(name: str, package: str) -> bool:
 
 
 def generate_launch_description() -> LaunchDescription:
+    """Declare the arguments, and create the nodes once these are known."""
     arguments = [
         DeclareLaunchArgument(name, default_value=default, choices=choices or None, description=text)
         for name, (default, choices, text) in ARGUMENTS.items()
     ]
-    return LaunchDescription([*arguments, OpaqueFunction(function=nodes)])
+    return LaunchDescription([*arguments, OpaqueFunction(function=create_nodes)])

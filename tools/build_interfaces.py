@@ -69,6 +69,7 @@ def build(package: Path, folder: Path) -> None:
 
 
 def main() -> int:
+    """Build what changed; return the exit code, which is 0 also without a compiler."""
     wanted = fingerprint()
     if STAMP.is_file() and STAMP.read_text() == wanted:
         print("interfaces: already built")

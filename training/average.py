@@ -11,12 +11,14 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from evitsam_ros.models.registry import read_checkpoint
 
 from .checkpoint import save_weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def average(before: dict[str, Tensor], after: dict[str, Tensor], share: float = 0.5) -> dict[str, Tensor]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ def save_weights(state: dict[str, Tensor], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     save_file({name: tensor.detach().contiguous().clone() for name, tensor in state.items()}, temporary)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def save_progress(progress: dict[str, Any], path: Path) -> None:
@@ -25,7 +24,7 @@ def save_progress(progress: dict[str, Any], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     torch.save(progress, temporary)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def load_progress(path: Path) -> dict[str, Any]:

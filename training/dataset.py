@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache, partial
 from itertools import count, islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -20,9 +20,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, get_worker_info
 
 from .records import DataError, Record, Skipped
-from .sa1b import Shards
 from .targets import proposal_targets
 from .views import View, ViewOptions, draw_view, paste_objects
+
+if TYPE_CHECKING:
+    from .sa1b import Shards
 
 MAX_POINTS = 10
 #: Records in a row that give no view with a mask, before the data are given up.

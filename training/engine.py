@@ -13,26 +13,30 @@ import os
 import time
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.plugins import Precision
 from torch import nn
 from tqdm import tqdm
 
 from evitsam_ros.models import create_model
 
 from .checkpoint import load_progress, save_progress, save_weights
-from .dataset import Batch
 from .feed import Feed
 from .geometry import axis_frequencies, warm_up
 from .heads import take_heads
 from .inputs import channels_last
 from .previews import write_preview
-from .recipe import Optimiser, PrecisionName, Recipe, Stage
 from .records import Skipped
 from .runlog import RunLog
 from .tasks import build_task
+
+if TYPE_CHECKING:
+    from lightning_fabric.plugins import Precision
+
+    from .dataset import Batch
+    from .recipe import Optimiser, PrecisionName, Recipe, Stage
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +93,7 @@ class Engine:
         if not self.resume() and self.recipe.geometry.steps:
             self._warm_up()
         first = 0
-        log_file = RunLog(self.out, self.fabric.is_global_zero)
+        log_file = RunLog(self.out, enabled=self.fabric.is_global_zero)
         for stage in self.recipe.stages:
             last = first + self.feed.steps(stage)
             if self.step < last:

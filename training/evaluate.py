@@ -65,9 +65,9 @@ def everything(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, T
 
 
 def _everything(options: argparse.Namespace, segmenter: Segmenter, records: list[Record]) -> Table:
-    def row(of: Segmenter, foveal: bool = True) -> dict[str, float]:
+    def row(of: Segmenter, *, foveal: bool = True) -> dict[str, float]:
         recall = everything_recall(of, records, options.top_n, foveal=foveal)
-        return recall | score_shown(of, records, options.top_n, foveal)
+        return recall | score_shown(of, records, options.top_n, foveal=foveal)
 
     label = f"AutoPPN {options.top_n}"
     table = {label: row(segmenter)}
@@ -109,11 +109,13 @@ def tracking(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, Tab
         table: Table = {}
         for label, lasting in (("every frame anew", False), ("tracked", True)):
             table[f"everything, {label}"] = score_everything(
-                segmenter, records, options.frames, options.top_n, lasting
+                segmenter, records, options.frames, options.top_n, track=lasting
             )
         for kind in ("box", "point"):
             for label, lasting in (("stays", False), ("followed", True)):
-                table[f"{kind}, {label}"] = score_followed(segmenter, records, options.frames, kind, lasting)
+                table[f"{kind}, {label}"] = score_followed(
+                    segmenter, records, options.frames, kind, follow=lasting
+                )
         report[name] = table
     return report
 

@@ -48,7 +48,7 @@ class FeatureTeacher(nn.Module):
         self.blocks = nn.ModuleList(_FusedBlock(block) for block in network._blocks[: BLOCKS[-1] + 1])
         channels_last(self.requires_grad_(False))
 
-    def train(self, mode: bool = True) -> FeatureTeacher:
+    def train(self, mode: bool = True) -> FeatureTeacher:  # noqa: FBT001, FBT002 (torch's signature)
         """A teacher does not learn."""
         return super().train(False)
 

@@ -6,15 +6,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-
-from evitsam_ros.models.specs import ModelSpec
+from typing import TYPE_CHECKING
 
 from . import sa1b
 from .annotations import read_folder
 from .dataset import Batch, Choice, SampleOptions, ShardSet, TrainingSet, loader
-from .recipe import Data, Recipe, Stage
 from .records import DataError, Record
 from .views import ViewOptions
+
+if TYPE_CHECKING:
+    from evitsam_ros.models.specs import ModelSpec
+
+    from .recipe import Data, Recipe, Stage
 
 
 class Feed:

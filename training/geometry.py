@@ -8,16 +8,20 @@ starts from there.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from evitsam_ros.models.sam import Sam
-
 from .losses import MaskLossWeights, mask_loss
 from .prompting import PromptSet, box_prompts, outside_boxes, point_in_box_prompts, point_prompts
-from .recipe import Geometry
+
+if TYPE_CHECKING:
+    from evitsam_ros.models.sam import Sam
+
+    from .recipe import Geometry
 
 #: Radius of the disc around a lone point, as a fraction of the side.
 POINT_RADIUS = 0.12

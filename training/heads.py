@@ -11,15 +11,19 @@ import argparse
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors.torch import load_file
-from torch import Tensor
 
 from evitsam_ros.models import create_model
 from evitsam_ros.models.registry import read_checkpoint
-from evitsam_ros.models.sam import Sam
 
 from .checkpoint import save_weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from evitsam_ros.models.sam import Sam
 
 #: From the names of transformers' SamModel to those of the official checkpoints, in this order.
 RENAMED = (

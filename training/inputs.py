@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .dataset import Batch
+if TYPE_CHECKING:
+    from .dataset import Batch
 
 M = TypeVar("M", bound=nn.Module)
 

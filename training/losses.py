@@ -131,6 +131,7 @@ def proposal_loss(
     target_box: Tensor,
     group: Tensor,
     kind: str = "mined_mse",
+    *,
     grouping: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """AutoPPN's heat and box losses, a mean within each size group, then summed (equation 1, section 3.3).

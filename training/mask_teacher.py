@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .dataset import Batch
 from .inputs import resized
-from .prompting import PromptSet
-from .recipe import Teacher
 from .teachers import ModelTeacher, normalised
+
+if TYPE_CHECKING:
+    from .dataset import Batch
+    from .prompting import PromptSet
+    from .recipe import Teacher
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import torch
 
-from evitsam_ros.models.sam import Sam
-
-from .dataset import Batch
 from .inputs import normalise, resized
 from .prompting import box_prompts
+
+if TYPE_CHECKING:
+    from evitsam_ros.models.sam import Sam
+
+    from .dataset import Batch
 
 ROWS, SIDE = 4, 320
 COLOURS = np.array([[66, 135, 245], [245, 130, 48], [60, 180, 75], [230, 25, 75], [145, 30, 180]], np.uint8)

@@ -13,7 +13,7 @@ NEWEST = 0.02
 class RunLog:
     """Rows are appended: a resumed run goes on in the same file."""
 
-    def __init__(self, out: Path, enabled: bool) -> None:
+    def __init__(self, out: Path, *, enabled: bool) -> None:
         self.path, self.enabled = out / "log.csv", enabled
         self.means: dict[str, float] = {}
         self.waited = self.spent = 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load_file
@@ -15,9 +15,11 @@ from evitsam_ros.models import create_model
 from evitsam_ros.models.timm_backbone import import_torchvision
 
 from .checkpoint import save_weights
-from .dataset import Batch
 from .inputs import normalise, resized
-from .recipe import Teacher
+
+if TYPE_CHECKING:
+    from .dataset import Batch
+    from .recipe import Teacher
 
 
 class TeacherModel(nn.Module):
@@ -30,7 +32,7 @@ class TeacherModel(nn.Module):
     def embed(self, batch: Batch) -> Tensor:
         raise NotImplementedError
 
-    def train(self, mode: bool = True) -> TeacherModel:
+    def train(self, mode: bool = True) -> TeacherModel:  # noqa: FBT001, FBT002 (torch's signature)
         """A teacher does not learn: its batch statistics stay."""
         return super().train(False)
 

@@ -8,11 +8,13 @@ each cell: a soft target keeps the border's position to a fraction of a pixel.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from .records import Record
+if TYPE_CHECKING:
+    from .records import Record
 
 #: A mask counts as visible with this many covered cells and this share of its area left by the crop.
 MIN_CELLS, MIN_VISIBLE = 4.0, 0.35

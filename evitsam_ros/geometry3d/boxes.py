@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from .camera_model import CameraModel
+if TYPE_CHECKING:
+    from .camera_model import CameraModel
 
 #: Depths beyond this many median absolute deviations of an object's are another surface's.
 OUTLIERS = 5.0

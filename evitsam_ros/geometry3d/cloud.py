@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from .camera_model import CameraModel
+if TYPE_CHECKING:
+    from .camera_model import CameraModel
 
 #: A point, packed as PointCloud2 has it; rgb as RViz and PCL read it, 0x00rrggbb in the bits of a float.
 FIELDS = np.dtype(

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from .camera_model import CameraModel
+if TYPE_CHECKING:
+    from .camera_model import CameraModel
 
 #: A measurement covers this much more than its pixel: a tilted surface is stretched, and would show holes.
 WIDENED = 1.25

@@ -93,13 +93,16 @@ class TransformTree:
         rotation: np.ndarray,
         static: bool = False,
     ) -> None:
-        """Say where ``child`` is in ``parent``.
+        """Add the pose of ``child`` in ``parent``.
 
         Args:
+            parent: Name of the parent frame; a leading slash is dropped.
+            child: Name of the frame.
             time: seconds; if it was set back, all frames but static ones are forgotten, as two runs of a
                 simulation have nothing in common.
             translation: ``(3,)`` metres.
             rotation: ``(4,)`` quaternion x, y, z, w.
+            static: The pose holds for all times.
 
         Raises:
             TransformError: the numbers are not finite, the quaternion has no length, or the frames are one.
@@ -132,9 +135,11 @@ class TransformTree:
         self._edges = {name: edge for name, edge in self._edges.items() if edge.static}
 
     def lookup(self, target: str, source: str, time: float | None = None) -> np.ndarray:
-        """``(4, 4)`` float64: points of ``source`` -> points of ``target``.
+        """Return the ``(4, 4)`` float64 transform of points in ``source`` to points in ``target``.
 
         Args:
+            target: Name of the frame that points are wanted in.
+            source: Name of the frame that points are given in.
             time: seconds; None: the newest of every frame.
 
         Raises:

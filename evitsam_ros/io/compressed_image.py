@@ -9,15 +9,17 @@ or 16 bits.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
 from .image_header import HeaderError, picture_size
-from .intensity import Limits
 from .pixel_layouts import Packed, mosaic_to_rgb, packed_to_rgb
 from .raw_pixels import ImageError, check_size
+
+if TYPE_CHECKING:
+    from .intensity import Limits
 
 #: Channels and depth as they are, and as they lie: camera_info knows nothing of a turn that EXIF asks for.
 _AS_IT_IS = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION

@@ -7,15 +7,17 @@ Any object with the message's fields will do, as those that are read from bags.
 from __future__ import annotations
 
 import array
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..segment import Frame
 from .compressed_image import CompressedFormat, decode_file, file_to_rgb
-from .intensity import Limits
 from .pixel_layouts import message_to_rgb
 from .raw_pixels import MAX_PIXELS, MAX_SIDE, ImageError
+
+if TYPE_CHECKING:
+    from .intensity import Limits
 
 __all__ = [
     "MAX_PIXELS",
@@ -28,7 +30,8 @@ __all__ = [
 ]
 
 
-def stamp_seconds(header) -> float:
+def stamp_seconds(header: Any) -> float:
+    """Return the stamp of a ``std_msgs/Header`` in seconds."""
     return header.stamp.sec + header.stamp.nanosec * 1e-9
 
 
@@ -60,7 +63,7 @@ def compressed_to_frame(message: Any, limits: Limits | None = None) -> Frame:
 
 
 def byte_array(values: np.ndarray) -> array.array:
-    """The bytes of an ndarray, row by row, as rclpy takes them over."""
+    """Copy the bytes of an ndarray, row by row, into an array that rclpy takes without another copy."""
     data = array.array("B")
     data.frombytes(np.ascontiguousarray(values).view(np.uint8).data.cast("B"))
     return data

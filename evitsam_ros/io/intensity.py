@@ -25,7 +25,7 @@ SAMPLED = 65536
 Limits = tuple[float, float]
 
 
-def to_uint8(values: np.ndarray, limits: Limits | None = None, colour: bool = False) -> np.ndarray:
+def to_uint8(values: np.ndarray, limits: Limits | None = None, *, colour: bool = False) -> np.ndarray:
     """Scale values between black and white to 0 to 255; values that are not finite become black.
 
     Args:
@@ -36,13 +36,13 @@ def to_uint8(values: np.ndarray, limits: Limits | None = None, colour: bool = Fa
     Returns:
         uint8, of the same shape.
     """
-    black, white = find_limits(values, colour) if limits is None else limits
+    black, white = find_limits(values, colour=colour) if limits is None else limits
     if values.dtype == np.uint16:
         return _scaled(np.arange(2**16), black, white)[values]
     return _scaled(values, black, white)
 
 
-def find_limits(values: np.ndarray, colour: bool = False) -> Limits:
+def find_limits(values: np.ndarray, *, colour: bool = False) -> Limits:
     """Return black and white of an image by its percentiles; both are equal if it is uniform."""
     # An odd step meets all colours of a mosaic.
     step = math.ceil(math.sqrt(values.shape[0] * values.shape[1] / SAMPLED)) | 1

@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
-import numpy as np
+
+if TYPE_CHECKING:
+    import numpy as np
 
 #: Endings of the containers that are opened without a look at their content.
 VIDEOS = (
@@ -37,7 +39,7 @@ def native_name(path: Path) -> str:
     Raises:
         VideoError: the name is not UTF-8, which OpenCV's binding does not survive.
     """
-    name = os.path.abspath(path)
+    name = str(path.absolute())
     try:
         name.encode()
     except UnicodeEncodeError as error:
@@ -140,7 +142,7 @@ class VideoWriter:
                 f"{self._path} cannot be written: {max(written, 0)} of {self._count} frames arrived; "
                 "is the disk full?"
             )
-        os.replace(self._file, self._path)
+        self._file.replace(self._path)
 
     def discard(self) -> None:
         """Remove what was not finished."""

@@ -12,15 +12,17 @@ Both rewrites are exact:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
 
-from .mask_decoder import MaskDecoder
-from .sam import Sam
 from .static_reshape import reshape
 from .two_way_transformer import Attention, TwoWayBlock, TwoWayTransformer, flatten_image
+
+if TYPE_CHECKING:
+    from .mask_decoder import MaskDecoder
+    from .sam import Sam
 
 Form = Literal["plain", "shared", "folded"]
 FORMS: tuple[Form, ...] = ("plain", "shared", "folded")

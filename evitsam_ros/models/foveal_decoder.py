@@ -11,7 +11,7 @@ it is the decoder itself; with fewer and larger ones an approximation (README, "
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -27,9 +27,11 @@ from .decoder_rewrites import (
     tokens_after,
 )
 from .mask_decoder import cell_rows
-from .sam import Sam
 from .static_reshape import reshape
 from .two_way_transformer import TwoWayBlock, flatten_image
+
+if TYPE_CHECKING:
+    from .sam import Sam
 
 
 class FovealDecoder(nn.Module):

@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from .auto_ppn import AutoPPN
 from .box_prior import BoxPrior
 from .mask_decoder import MaskDecoder
 from .prompt_encoder import PromptEncoder
-from .specs import ModelSpec
+
+if TYPE_CHECKING:
+    from .auto_ppn import AutoPPN
+    from .specs import ModelSpec
 
 
 class Sam(nn.Module):

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from ..records import Record
+if TYPE_CHECKING:
+    from ..records import Record
 
 SIDE, COLUMNS = 220, 6
 

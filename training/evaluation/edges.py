@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -21,10 +22,12 @@ from skimage.morphology import thin
 from skimage.segmentation import felzenszwalb
 from tqdm import tqdm
 
-from evitsam_ros.segment import Masks, Segmenter
-
-from ..records import Record
 from .recall import keep_all
+
+if TYPE_CHECKING:
+    from evitsam_ros.segment import Masks, Segmenter
+
+    from ..records import Record
 
 #: Largest distance of a match, as a share of the picture's diagonal.
 TOLERANCE = 0.0075

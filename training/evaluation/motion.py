@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from ..records import Record
+if TYPE_CHECKING:
+    from ..records import Record
 
 
 def move_camera(

@@ -9,16 +9,19 @@ until the IoU is 0.80 or more; an object that never gets there counts 20.
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
 
-from evitsam_ros.segment import Segmenter
-
-from ..records import Record
 from .clicks import click_objects
 from .mask_metrics import GROUPS, size_group
 from .prompted import object_masks
+
+if TYPE_CHECKING:
+    from evitsam_ros.segment import Segmenter
+
+    from ..records import Record
 
 MAX_CLICKS = 20
 IOUS = (0.80, 0.85)

@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
 
 from evitsam_ros.segment import Embedding, Prompt, Segmenter
 
-from ..records import Record
 from .baselines import BASELINES
 from .cases import Case, Cases
 from .clicks import click_objects
 from .mask_metrics import GROUPS, boundary_iou, mask_iou, size_group
+
+if TYPE_CHECKING:
+    from ..records import Record
 
 #: Columns of boundary IoU beside those of IoU.
 BOUNDARY_GROUPS = {group: f"BIoU {group}" for group in GROUPS}

@@ -6,17 +6,20 @@ from __future__ import annotations
 import contextlib
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from tqdm import tqdm
 
-from evitsam_ros.segment import Segmenter, Thresholds
-
 from ..annotations import read_info
-from ..records import Record
 from .mask_metrics import GROUPS
+
+if TYPE_CHECKING:
+    from evitsam_ros.segment import Segmenter, Thresholds
+
+    from ..records import Record
 
 
 def keep_all(segmenter: Segmenter) -> Thresholds:
@@ -95,7 +98,7 @@ def _area(rle: dict) -> int:
 
 
 def everything_recall(
-    segmenter: Segmenter, records: list[Record], top_n: int, grid: int | None = None, foveal: bool = True
+    segmenter: Segmenter, records: list[Record], top_n: int, grid: int | None = None, *, foveal: bool = True
 ) -> dict[str, float]:
     """AR of everything mode: AutoPPN with ``top_n`` prompts, or ``grid`` squared points.
 

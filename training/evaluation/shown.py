@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from pycocotools import mask as codec
 from tqdm import tqdm
 
-from evitsam_ros.segment import Segmenter
+if TYPE_CHECKING:
+    from evitsam_ros.segment import Segmenter
 
-from ..records import Record
+    from ..records import Record
 
 #: Min IoU at which a shown mask is one that a person drew.
 RIGHT = 0.5
@@ -23,7 +26,7 @@ def best_ious(masks: list[dict], truths: list[dict]) -> np.ndarray:
 
 
 def score_shown(
-    segmenter: Segmenter, records: list[Record], top_n: int, foveal: bool = True
+    segmenter: Segmenter, records: list[Record], top_n: int, *, foveal: bool = True
 ) -> dict[str, float]:
     """Score the masks that pass the bundle's own thresholds, on images in which everything has a mask.
 

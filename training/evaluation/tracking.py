@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
@@ -14,15 +15,17 @@ from evitsam_ros.segment import Frame, Masks, Prompt, Segmenter
 from evitsam_ros.tracking import TrackedCamera
 from evitsam_ros.tracking.association import mask_ious
 
-from ..records import Record
 from .motion import move_camera
+
+if TYPE_CHECKING:
+    from ..records import Record
 
 #: Least mask IoU at which an answer is the object (MOTS, Voigtlaender et al., CVPR 2019).
 MATCH = 0.5
 
 
 def score_everything(
-    segmenter: Segmenter, records: list[Record], frames: int, top_n: int, track: bool = True
+    segmenter: Segmenter, records: list[Record], frames: int, top_n: int, *, track: bool = True
 ) -> dict[str, float]:
     """MOTS-style measures of everything mode; ``track=False`` numbers every frame anew.
 
@@ -54,7 +57,7 @@ def score_everything(
 
 
 def score_followed(
-    segmenter: Segmenter, records: list[Record], frames: int, kind: str, follow: bool = True
+    segmenter: Segmenter, records: list[Record], frames: int, kind: str, *, follow: bool = True
 ) -> dict[str, float]:
     """Mean IoU of objects that are prompted on the first view alone.
 

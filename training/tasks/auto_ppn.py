@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
-from evitsam_ros.models.sam import Sam
-
-from ..dataset import Batch
-from ..recipe import Recipe
 from .base import Task
 from .lite_sam import proposals_of
+
+if TYPE_CHECKING:
+    from evitsam_ros.models.sam import Sam
+
+    from ..dataset import Batch
+    from ..recipe import Recipe
 
 
 class AutoPpnTask(Task):
@@ -20,7 +24,7 @@ class AutoPpnTask(Task):
         model.requires_grad_(False)
         self.auto_ppn.requires_grad_(True)
 
-    def train(self, mode: bool = True) -> AutoPpnTask:
+    def train(self, mode: bool = True) -> AutoPpnTask:  # noqa: FBT001, FBT002 (torch's signature)
         """The frozen part keeps its batch statistics."""
         super().train(mode)
         self.model.eval()

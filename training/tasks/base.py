@@ -3,19 +3,22 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
 
-from evitsam_ros.models.auto_ppn import AutoPPN
 from evitsam_ros.models.backbone_encoder import BackboneEncoder
 from evitsam_ros.models.lite_vit import LiteViT
-from evitsam_ros.models.sam import Sam
 
-from ..dataset import Batch
 from ..inputs import channels_last, normalise
-from ..recipe import Recipe, Stage
+
+if TYPE_CHECKING:
+    from evitsam_ros.models.auto_ppn import AutoPPN
+    from evitsam_ros.models.sam import Sam
+
+    from ..dataset import Batch
+    from ..recipe import Recipe, Stage
 
 
 class Task(nn.Module):
@@ -57,7 +60,7 @@ class Task(nn.Module):
             encoder.stages[0].requires_grad_(False)
             self.first_stage = channels_last(encoder.folded_first_stage())
 
-    def train(self, mode: bool = True) -> Task:
+    def train(self, mode: bool = True) -> Task:  # noqa: FBT001, FBT002 (torch's signature)
         super().train(mode)
         if self.heads_only:
             self.model.image_encoder.eval()

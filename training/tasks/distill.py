@@ -3,19 +3,21 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from evitsam_ros.models.sam import Sam
-
-from ..dataset import Batch
 from ..inputs import resized
-from ..recipe import Recipe
 from ..teachers import open_teacher
 from .base import Task
+
+if TYPE_CHECKING:
+    from evitsam_ros.models.sam import Sam
+
+    from ..dataset import Batch
+    from ..recipe import Recipe
 
 
 class DistillTask(Task):

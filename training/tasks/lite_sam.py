@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING
 
-from ..dataset import Batch
 from ..geometry import KINDS, geometry_loss
 from ..losses import proposal_loss
-from .base import Task
 from .sam import SamTask
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..dataset import Batch
+    from .base import Task
 
 
 class LiteSamTask(SamTask):

@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from evitsam_ros.models.sam import Sam
-
-from ..dataset import Batch
 from ..feature_teacher import FeatureHead, FeatureTeacher
 from ..inputs import resized
 from ..losses import MaskLossWeights, mask_loss
@@ -24,8 +22,13 @@ from ..prompting import (
     point_in_box_prompts,
     point_prompts,
 )
-from ..recipe import Recipe
 from .base import Task
+
+if TYPE_CHECKING:
+    from evitsam_ros.models.sam import Sam
+
+    from ..dataset import Batch
+    from ..recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
 from ...segment import Frame, Masks, draw_overlay
 from .channel import COMPRESSED, IMAGE
-from .writer import BagWriter
+
+if TYPE_CHECKING:
+    from .writer import BagWriter
 
 DETECTIONS_TYPE = "vision_msgs/msg/Detection2DArray"
 

@@ -14,13 +14,16 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ...segment import Frame, Masks, Prompt, Segmenter
 from ...tracking import TrackedCamera
 from ..encodings import ImageError
 from .channel import BagError, Channel
 from .files import SUFFIXES, plain_name
 from .reader import ANSWERS, Bag, decode, open_bag
+
+if TYPE_CHECKING:
+    from ...segment import Frame, Masks, Prompt, Segmenter
 
 #: Topics of the answers, as the node names them.
 LABEL_MAP, DETECTIONS = f"{ANSWERS}label_map", f"{ANSWERS}detections"
@@ -185,7 +188,7 @@ def _answer(camera: TrackedCamera, frame: Frame, prompts: Mapping[int, Prompt] |
 def _put(bag: Path, out: Path) -> None:
     """The bag's only file as ``out``, or its folder."""
     if out.suffix not in SUFFIXES:
-        os.replace(bag, out)
+        bag.replace(out)
         return
     (content,) = (file for file in bag.iterdir() if file.suffix == out.suffix)
-    os.replace(content, out)
+    content.replace(out)

@@ -60,9 +60,11 @@ class Channel:
         return full if full in (IMAGE, COMPRESSED) and self.serialization == "cdr" else None
 
     def counted(self, count: int) -> Channel:
+        """Return the channel with another number of messages."""
         return replace(self, count=count)
 
     def recorded(self, digest: str, qos: list[Any], count: int) -> Channel:
+        """Return the channel with the type's hash, the profiles and the count of a bag's metadata."""
         return replace(self, digest=digest, qos=tuple(qos), count=count)
 
     def joined(self, other: Channel) -> Channel:

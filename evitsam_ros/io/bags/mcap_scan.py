@@ -78,7 +78,7 @@ class McapScan:
             if code == _MESSAGE and len(body) >= 22 and number in self.channels:
                 yield self.channels[number], int.from_bytes(body[6:14], "little"), body[22:]
 
-    def _records(self, report: bool = False) -> Iterator[tuple[int, bytes]]:
+    def _records(self, *, report: bool = False) -> Iterator[tuple[int, bytes]]:
         """Yield code and body of all whole records, those inside chunks in place of their chunks."""
         with self.path.open("rb") as file:
             if file.read(len(MAGIC)) != MAGIC:
@@ -88,12 +88,12 @@ class McapScan:
                     self.closed = True
                     return
                 if code == _CHUNK:
-                    content = self._content(body, report and complete)
+                    content = self._content(body, report=report and complete)
                     yield from ((code, body) for code, body, whole in _walk(io.BytesIO(content)) if whole)
                 elif complete:
                     yield code, body
 
-    def _content(self, chunk: bytes, report: bool) -> bytes:
+    def _content(self, chunk: bytes, *, report: bool) -> bytes:
         """The records of a chunk; of one that was cut off, as much as there is."""
         reader = _Fields(chunk, 28)
         try:

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ...segment import Frame
 from ..encodings import ImageError, compressed_to_frame, image_to_frame
 from .channel import IMAGE, BagError, Channel
 from .files import BagFile, files_of, read_metadata
+
+if TYPE_CHECKING:
+    from ...segment import Frame
 
 #: Topics of the segmenter's own answers, which are not taken for a camera's.
 ANSWERS = "/segmenter/"

@@ -7,16 +7,19 @@ import os
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rosbags.interfaces import Connection
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.rosbag2.storage_mcap import McapWriter, Schema, write_schema
 from rosbags.rosbag2.storage_sqlite3 import Sqlite3Writer
 from rosbags.typesys import Stores, TypesysError, get_types_from_msg, get_typestore
 
 from ...installed import CHECKOUT
-from .channel import Channel
+
+if TYPE_CHECKING:
+    from rosbags.interfaces import Connection
+
+    from .channel import Channel
 
 #: Stands for a hash or a definition that nobody knows; files get an empty one, as ``ros2 bag`` writes it.
 _UNKNOWN = "unknown"
@@ -61,7 +64,7 @@ class BagWriter:
         self._bag.__exit__(kind, error, traceback)
 
     def add_copy(self, channel: Channel) -> None:
-        """A channel for :meth:`copy`, with the definition that was recorded, else with this machine's."""
+        """Add a channel for :meth:`copy`, with the definition that was recorded, else with this machine's."""
         definition, digest = channel.definition, channel.digest
         if definition is None:
             definition = self._known_definition(channel.msgtype)
@@ -77,13 +80,15 @@ class BagWriter:
         )
 
     def copy(self, channel: Channel, time: int, raw: bytes) -> None:
+        """Write a serialized message of a channel of :meth:`add_copy`, at a time in nanoseconds."""
         self._bag.write(self._copies[channel.key], time, raw)
 
     def add(self, topic: str, msgtype: str) -> Connection:
-        """A channel for :meth:`write`."""
+        """Add a topic, and return the connection that :meth:`write` takes."""
         return self._bag.add_connection(topic, msgtype, typestore=self._store)
 
     def write(self, connection: Connection, time: int, message: Any) -> None:
+        """Serialize and write a message, at a time in nanoseconds."""
         self._bag.write(connection, time, self._store.serialize_cdr(message, connection.msgtype))
 
     def _known_definition(self, msgtype: str) -> str | None:
