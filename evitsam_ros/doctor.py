@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What this machine has, what it lacks, and the command that adds it. Imports nothing that it looks for."""
+"""Report what this machine has and lacks, and how to add it. Nothing that is looked for is imported."""
 
 from __future__ import annotations
 
@@ -19,7 +19,14 @@ from .bundle import installed_bundles
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing: ``found`` says what it is, or is None; ``remedy`` adds it; ``needed`` by the main job."""
+    """One requirement.
+
+    Attributes:
+        name: What is looked for.
+        found: Its version or name; None if it is missing.
+        remedy: Command that installs it.
+        needed: Required for the main job: images in, masks out.
+    """
 
     name: str
     found: str | None
@@ -28,7 +35,7 @@ class Finding:
 
 
 def _package(module: str, *distributions: str) -> str | None:
-    """The version of an importable module, by its possible distribution names."""
+    """Return the version of an importable module, by its possible distribution names; None without it."""
     try:
         if find_spec(module) is None:
             return None
@@ -54,7 +61,7 @@ def _gpu() -> str | None:
 
 
 def findings() -> list[Finding]:
-    """Look for everything that the package can use."""
+    """Look for everything that the package can use, required or optional."""
     distro = os.environ.get("ROS_DISTRO") or "$ROS_DISTRO"
     rclpy = _package("rclpy", "ros-jazzy-rclpy", "rclpy")
     rmw = os.environ.get("RMW_IMPLEMENTATION") or ("default (rmw_fastrtps_cpp)" if rclpy else None)
@@ -110,7 +117,11 @@ def findings() -> list[Finding]:
 
 
 def main(*, as_json: bool = False) -> int:
-    """Print the findings; 0 when the main job (camera in, masks out) can run, else 1."""
+    """Print the findings.
+
+    Returns:
+        The exit code: 0 if everything that is needed was found, else 1.
+    """
     found = findings()
     ready = all(item.found for item in found if item.needed)
     if as_json:

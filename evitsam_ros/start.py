@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Entry points of the nodes. Ctrl-C ends them quietly while the modules of a node are imported, too."""
+"""Start the nodes. Ctrl-C ends them without a traceback, also while their modules are being imported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ INTERRUPTED = 128 + signal.SIGINT
 
 
 def _run(node: str) -> int:
-    # Not KeyboardInterrupt: modules that are imported turn it into errors of their own.
+    # Not KeyboardInterrupt: imported modules turn it into errors of their own.
     signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
     return import_module(f"evitsam_ros.nodes.{node}").main()
 

@@ -37,12 +37,12 @@ class Batch:
 
     Attributes:
         image: ``(B, S, S, 3)`` uint8 RGB.
-        valid: ``(B, 2)`` height and width of the picture in the view.
+        valid: ``(B, 2)`` height and width of the image in the view.
         coverage: ``(B, P, h, w)`` float32 on the grid of the low-res logits.
         boxes: ``(B, P, 4)`` pixels of the view.
         points: ``(B, P, 10, 2)`` foreground points, pixels of the view.
         heat, distances, group: AutoPPN's targets, see :func:`training.targets.proposal_targets`.
-        names: the pictures' names.
+        names: the images' names.
         skipped: why records were passed over on the way, one line each.
         prompt_scale: pixels of the prompt frame to a pixel of the view.
         jitter: how far boxes are moved, see :class:`training.recipe.Stage`.
@@ -120,8 +120,8 @@ def sample_points(coverage: np.ndarray, stride: int, rng: np.random.Generator) -
 class Choice:
     """Which record comes at an index: by source, or every record once an epoch.
 
-    Sources are weighted by the square root of their number of pictures times ``weights``, so that many
-    masks on few pictures do not drown the rest.
+    Sources are weighted by the square root of their number of images times ``weights``, so that many
+    masks on few images do not drown the rest.
     """
 
     def __init__(

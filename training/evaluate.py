@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Score a bundle by the field's protocols: tables, JSON, and pictures of the best, median and worst cases.
+"""Score a bundle by the field's protocols: tables, JSON, and images of the best, median and worst cases.
 
 ``python -m training.evaluate boxes --model lite_sam --data DATA --on coco_val --clicks 1 3 5``; see
 ``training/README.md`` for the command of every published number.
@@ -195,14 +195,14 @@ def parser() -> argparse.ArgumentParser:
     def on_data(added: argparse.ArgumentParser, default: str) -> None:
         added.add_argument("--data", type=Path, required=True, help="folder with images/ and annotations/")
         added.add_argument("--on", nargs="+", default=[default], help="annotation files, without .json")
-        added.add_argument("--limit", type=_count, help="only the first so many pictures")
+        added.add_argument("--limit", type=_count, help="only the first so many images")
         added.add_argument("--top-n", type=int, default=256, help="proposals to decode")
 
     added = command(boxes, model_needed=False)
     on_data(added, "coco_val")
     added.add_argument("--clicks", type=_count, nargs="*", default=[1, 3, 5])
     added.add_argument("--baselines", nargs="*", default=[], choices=sorted(BASELINES))
-    added.add_argument("--cases", type=Path, help="folder for a picture of best, median and worst cases")
+    added.add_argument("--cases", type=Path, help="folder for an image of best, median and worst cases")
     added = command(clicks)
     on_data(added, "coco_val")
     added.add_argument("--objects", type=_count, help="only the first so many objects")
@@ -228,12 +228,12 @@ def parser() -> argparse.ArgumentParser:
     added = command(detections)
     added.add_argument("--detections", type=Path, required=True, help="COCO results: boxes with scores")
     added.add_argument("--annotations", type=Path, required=True, help="instances in COCO's or LVIS's format")
-    added.add_argument("--images", type=Path, required=True, help="folder of the pictures")
+    added.add_argument("--images", type=Path, required=True, help="folder of the images")
     added.add_argument("--protocol", choices=["coco", "lvis"], default="coco")
     added = command(tracking)
     on_data(added, "coco_val")
     added.set_defaults(top_n=64)
-    added.add_argument("--frames", type=int, default=20, help="views of each picture")
+    added.add_argument("--frames", type=int, default=20, help="views of each image")
     added = command(roundtrips)
     added.add_argument("--sequence", required=True, help="folder of frames, video or bag")
     added.add_argument("--limit", type=_count, help="only the first so many frames")

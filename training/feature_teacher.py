@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a classifier trained on ImageNet sees, as a second thing for an image embedding to tell.
 
-Not in the papers. A few thousand pictures with masks teach a small encoder little about what belongs
+Not in the papers. A few thousand images with masks teach a small encoder little about what belongs
 together; a classifier's features say it at every cell of every view, and need no labels.
 """
 
@@ -19,7 +19,7 @@ from evitsam_ros.models.layers import bias_of
 from .inputs import channels_last
 
 #: Blocks of EfficientNet-Lite2 whose outputs are followed, the two widths of stride 16. What the deeper ones
-#: tell could not be learnt by an encoder of a million weights (R2 on other pictures below 0).
+#: tell could not be learnt by an encoder of a million weights (R2 on other images below 0).
 BLOCKS = (10, 14)
 CHANNELS = 88 + 120
 
@@ -99,7 +99,7 @@ class FeatureHead(nn.Module):
     """Tells a teacher's features from an embedding, in training only.
 
     ``loss(embedding (B, 256, h, w), wanted (B, 208, h, w), valid (B, 2))`` is the mean squared distance over
-    the cells inside the pictures, ``()`` float32; ``valid`` holds rows and columns in cells.
+    the cells inside the images, ``()`` float32; ``valid`` holds rows and columns in cells.
     """
 
     def __init__(self, width: int = 256) -> None:

@@ -37,9 +37,9 @@ class Feed:
             return stage.steps
         if self.choice is None or stage.epochs is None:
             raise ValueError("tar shards are a stream without an end: give the stage's steps, not epochs")
-        return max(1, math.ceil(stage.epochs * len(self.choice) / self._pictures(stage)))
+        return max(1, math.ceil(stage.epochs * len(self.choice) / self._images_per_step(stage)))
 
-    def _pictures(self, stage: Stage) -> int:
+    def _images_per_step(self, stage: Stage) -> int:
         return stage.batch * stage.accumulate * self.ranks
 
     def batches(self, stage: Stage, spec: ModelSpec, step: int, first: int, last: int) -> Iterator[Batch]:

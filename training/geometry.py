@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Teach the mask decoder what a prompt means before it sees a picture.
+"""Teach the mask decoder what a prompt means before it sees an image.
 
 From a cold start the decoder ignores its prompts for thousands of images. Some minutes on noise
 embeddings (a box is its inscribed ellipse, a point is a disc) give it the geometry; joint training then
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 #: Radius of the disc around a lone point, as a fraction of the side.
 POINT_RADIUS = 0.12
-#: Sides of the smallest boxes: at first a share of the picture's side, in the end in cells of the embedding.
+#: Sides of the smallest boxes: at first a share of the image's side, in the end in cells of the embedding.
 #: Begun with small boxes, the decoder learns to predict nothing and stays there.
 LARGE_ENOUGH, SMALLEST_CELLS = 0.3, 0.75
 #: Share of the warm-up after which the smallest boxes are reached.
@@ -39,7 +39,7 @@ def axis_frequencies(features: int, lowest: float, highest: float) -> Tensor:
 
     SAM draws directions at random. A box is four conditions on x or y alone, which a head of 16 channels can
     hold only if its waves run that way too: from a cold start this learns in half of the steps. Frequencies
-    are cycles over half of the picture, evenly spaced on a logarithmic axis.
+    are cycles over half of the image, evenly spaced on a logarithmic axis.
     """
     half = features // 2
     waves = lowest * (highest / lowest) ** (torch.arange(half) / (half - 1))

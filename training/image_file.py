@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from evitsam_ros.io.image_header import HeaderError, picture_size
+from evitsam_ros.io.image_header import HeaderError, encoded_image_size
 
 #: Bytes of a file that is still read.
 MAX_BYTES = 2**29
@@ -79,7 +79,7 @@ def _read_bytes(file: Path) -> bytes:
 def _size(data: bytes) -> tuple[int, int]:
     """(H, W) by the header alone; ``HeaderError`` without one."""
     if data.startswith((_JPEG, _PNG)):
-        return picture_size(data)
+        return encoded_image_size(data)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -25,7 +25,7 @@ MIN_PIXELS = 12
 
 
 def shrink(record: Record, size: int) -> tuple[np.ndarray, list[dict]]:
-    """The picture as BGR with the longest side at most ``size``, and annotations that fit it."""
+    """The image as BGR with the longest side at most ``size``, and annotations that fit it."""
     scale = min(1.0, size / max(record.height, record.width))
     width, height = max(1, round(record.width * scale)), max(1, round(record.height * scale))
     image = cv2.cvtColor(record.read_image(), cv2.COLOR_RGB2BGR)

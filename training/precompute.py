@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write a teacher's embeddings of whole pictures, once, for many students.
+"""Write a teacher's embeddings of whole images, once, for many students.
 
 ``python -m training.precompute --teacher sam:FOLDER --data DATA --out EMBEDDINGS``; what is there is kept.
 """
@@ -22,12 +22,12 @@ from .feed import READERS, read_sources
 from .recipe import Data, Teacher
 from .records import DataError, Record, Skipped
 from .teachers import TeacherModel, embedding_file, open_teacher, write_embedding
-from .views import ViewOptions, place_picture
+from .views import ViewOptions, place_image
 
 
-def picture_batch(record: Record, size: int) -> Batch:
-    """The whole picture as a batch of one, without masks."""
-    image, valid = place_picture(record.read_image(), ViewOptions(size))
+def image_batch(record: Record, size: int) -> Batch:
+    """The whole image as a batch of one, without masks."""
+    image, valid = place_image(record.read_image(), ViewOptions(size))
     nothing = torch.zeros(0)
     return Batch(
         torch.from_numpy(image)[None],
@@ -56,7 +56,7 @@ def precompute(
             record = records[index]
             if embedding_file(out, record.name).is_file():
                 continue
-            batch = picture_batch(record, size)
+            batch = image_batch(record, size)
         except ValueError as error:
             skipped.add("unusable records", str(error))
             continue
@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--kind", choices=list(READERS), default="coco")
     parser.add_argument("--train", nargs="+", default=["*_train"], help="annotation files, without .json")
-    parser.add_argument("--size", type=int, default=1024, help="side that pictures are drawn at, in pixels")
+    parser.add_argument("--size", type=int, default=1024, help="side that images are drawn at, in pixels")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")

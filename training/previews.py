@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the averaged weights draw, as a picture to look at while a run goes on."""
+"""What the averaged weights draw, as an image for monitoring a run."""
 
 from __future__ import annotations
 

@@ -23,9 +23,9 @@ class Data(_Strict):
     kind: Literal["coco", "sa1b", "sa1b_tar"] = "coco"
     train: tuple[str, ...] = Field(("*_train",), description="annotation files without .json; * is allowed")
     sampling: Literal["sources", "epochs"] = Field(
-        "sources", description="draw a source, then a picture of it; or every picture once an epoch"
+        "sources", description="draw a source, then an image of it; or every image once an epoch"
     )
-    source_weights: dict[str, float] = Field({}, description="times the root of the number of pictures")
+    source_weights: dict[str, float] = Field({}, description="times the root of the number of images")
     flip: float = Field(0.5, ge=0, le=1)
     colour: float = Field(0.0, ge=0, lt=1)
     copy_paste: float = Field(0.0, ge=0, le=1, description="share of views that get another view's objects")
@@ -33,7 +33,7 @@ class Data(_Strict):
     proposals_from: tuple[str, ...] | None = Field(
         None, description="sources that teach AutoPPN: those in which every object has a mask; none: all"
     )
-    max_masks: int = Field(40, ge=1, description="masks of a picture that a view looks at")
+    max_masks: int = Field(40, ge=1, description="masks of an image that a view looks at")
 
 
 class Geometry(_Strict):
@@ -53,7 +53,7 @@ class Geometry(_Strict):
 class Stage(_Strict):
     """A part of the run at one resolution; the learning rate goes from ``lr`` to ``lr_end`` along a cosine.
 
-    ``batch`` is what one process holds at a time; a step is ``batch * accumulate * processes`` pictures.
+    ``batch`` is what one process holds at a time; a step is ``batch * accumulate * processes`` images.
     """
 
     size: int = Field(640, ge=64, multiple_of=16, description="side of the view in pixels")
@@ -61,7 +61,7 @@ class Stage(_Strict):
     epochs: float | None = Field(None, gt=0, description="instead of steps: passes over the data")
     batch: int = Field(16, ge=1)
     accumulate: int = Field(1, ge=1)
-    prompts: int = Field(8, ge=1, description="masks a picture")
+    prompts: int = Field(8, ge=1, description="masks per image")
     jitter: float = Field(0.05, ge=0, lt=0.5, description="of a box's sides, as a share of its size")
     heads_only: bool = Field(False, description="image encoder and AutoPPN stay as they are")
     first_stage_fixed: bool = Field(
@@ -196,7 +196,7 @@ class Recipe(_Strict):
         moved = self.data.flip or self.data.copy_paste or any(s.zoom != (1.0, 1.0) for s in self.stages)
         if self.teacher is not None and self.teacher.kind == "files" and moved:
             raise ValueError(
-                "embeddings from files are of whole pictures: flip and copy_paste must be 0, zoom [1, 1]"
+                "embeddings from files are of whole images: flip and copy_paste must be 0, zoom [1, 1]"
             )
         return self
 

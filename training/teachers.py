@@ -82,7 +82,7 @@ class ModelTeacher(TeacherModel):
 
 
 class FileTeacher(TeacherModel):
-    """Embeddings of whole pictures that ``python -m training.precompute`` wrote."""
+    """Embeddings of whole images that ``python -m training.precompute`` wrote."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -112,12 +112,12 @@ def open_teacher(options: Teacher) -> TeacherModel:
 
 
 def normalised(batch: Batch, mean: Tensor, std: Tensor, side: int) -> Tensor:
-    """The views as ``(B, 3, side, side)`` float32 with 0 where there is no picture."""
+    """The views as ``(B, 3, side, side)`` float32 with 0 where there is no image."""
     return resized(normalise(batch, mean, std), side)
 
 
 def embedding_file(folder: Path, name: str) -> Path:
-    """Where the embedding of a picture lies: 256 folders, so that none grows too long."""
+    """Where the embedding of an image lies: 256 folders, so that none grows too long."""
     digest = hashlib.sha256(name.encode()).hexdigest()
     return folder / digest[:2] / f"{digest[2:18]}.safetensors"
 

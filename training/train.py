@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder of the data")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; an old one is continued")
     parser.add_argument("--init", help="checkpoint to start from, instead of the recipe's")
-    parser.add_argument("--workers", type=int, default=1, help="processes that load pictures")
+    parser.add_argument("--workers", type=int, default=1, help="processes that load images")
     parser.add_argument("--save-every", type=float, default=120.0, help="seconds between checkpoints")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")

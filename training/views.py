@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a record to a training view: large-scale jitter, crop, flip and colour, picture and masks alike.
+"""From a record to a training view: large-scale jitter, crop, flip and colour, image and masks alike.
 
 Masks are made straight on the grid of the low-res logits (a quarter of the view) as the covered share of
 each cell: a soft target keeps the border's position to a fraction of a pixel.
@@ -22,7 +22,7 @@ MIN_CELLS, MIN_VISIBLE = 4.0, 0.35
 
 @dataclass(frozen=True)
 class ViewOptions:
-    """How views are drawn. ``zoom`` is relative to the picture just fitting the view.
+    """How views are drawn. ``zoom`` is relative to the image just fitting the view.
 
     ``stride`` is the side of a cell of the low-res logits in pixels of the view.
     """
@@ -40,8 +40,8 @@ class View:
     """A square training view.
 
     Attributes:
-        image: ``(S, S, 3)`` uint8 RGB; only the top-left ``valid`` part is picture.
-        valid: (height, width) of the picture's part, in pixels of the view.
+        image: ``(S, S, 3)`` uint8 RGB; only the top-left ``valid`` part is not padding.
+        valid: (height, width) of the image's part, in pixels of the view.
         coverage: ``(M, S / stride, S / stride)`` float32, the share of each cell that the mask covers.
         boxes: ``(M, 4)`` float32 x0, y0, x1, y1 in pixels of the view.
         stride: side of a cell in pixels.
@@ -62,7 +62,7 @@ def draw_view(record: Record, options: ViewOptions, rng: np.random.Generator) ->
     """Draw one view of a record; it may hold no mask at all.
 
     Raises:
-        ValueError: the picture cannot be read.
+        ValueError: the image cannot be read.
     """
     image = record.read_image()
     stride, cells = options.stride, options.size // options.stride
@@ -100,8 +100,8 @@ def draw_view(record: Record, options: ViewOptions, rng: np.random.Generator) ->
     return _flip(view) if rng.random() < options.flip else view
 
 
-def place_picture(image: np.ndarray, options: ViewOptions) -> tuple[np.ndarray, tuple[int, int]]:
-    """A whole picture ``(H, W, 3)`` as the view that zoom 1 draws: the square and its (height, width)."""
+def place_image(image: np.ndarray, options: ViewOptions) -> tuple[np.ndarray, tuple[int, int]]:
+    """A whole image ``(H, W, 3)`` as the view that zoom 1 draws: the square and its (height, width)."""
     scale = options.size // options.stride / max(image.shape[:2])
     rows, cols = (max(1, round(length * scale)) * options.stride for length in image.shape[:2])
     canvas = np.zeros((options.size, options.size, 3), np.uint8)
@@ -155,7 +155,7 @@ def _jitter_colour(image: np.ndarray, strength: float, rng: np.random.Generator)
 
 
 def _flip(view: View) -> View:
-    """Mirror the picture's part, so that the padding stays at the right."""
+    """Mirror the image's part, so that the padding stays at the right."""
     width = view.valid[1]
     image, coverage, boxes = view.image.copy(), view.coverage.copy(), view.boxes.copy()
     image[:, :width] = image[:, :width][:, ::-1]
@@ -166,7 +166,7 @@ def _flip(view: View) -> View:
 
 
 def paste_objects(view: View, giver: View, rng: np.random.Generator, most: int = 3) -> View:
-    """Copy up to ``most`` objects of one view over another, picture and masks (Ghiasi et al. 2021).
+    """Copy up to ``most`` objects of one view over another, image and masks (Ghiasi et al. 2021).
 
     What is pasted covers what was there; masks of which less than ``MIN_VISIBLE`` is left are dropped.
     Objects stay within the image of ``view``: its padding stays padding.

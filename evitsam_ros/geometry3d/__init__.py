@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Masks and depth -> points and boxes in space; where frames and cameras are. No ROS."""
+"""Turn masks and depth into 3D points and boxes; camera models and transforms. No ROS."""
 
 from .boxes import Box3D, box_around
 from .camera_model import CalibrationError, CameraModel

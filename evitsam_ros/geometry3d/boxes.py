@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Oriented boxes around objects: principal axes of their points, without the rays that miss at the border."""
+"""Fit oriented 3D boxes: the principal axes of an object's points, without outliers at its border."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy as np
 if TYPE_CHECKING:
     from .camera_model import CameraModel
 
-#: Depths beyond this many median absolute deviations of an object's are another surface's.
-OUTLIERS = 5.0
-#: Least deviation in metres: flat objects are not thinned to nothing.
-LEAST_SPREAD = 0.01
-#: Fewer points say nothing of a shape.
-LEAST_POINTS = 20
+#: Depths that deviate by more than this many median absolute deviations belong to another surface.
+MAX_DEVIATIONS = 5.0
+#: Minimum of that deviation in metres, so that flat objects keep their points.
+MIN_SPREAD = 0.01
+#: Fewer points do not define a box.
+MIN_POINTS = 20
 
 
 @dataclass(frozen=True)
@@ -43,30 +43,33 @@ class Box3D:
 
 
 def box_around(mask: np.ndarray, depths: np.ndarray, camera: CameraModel, erode: int = 2) -> Box3D | None:
-    """The box around what a mask shows; None if too little of it has a depth and a ray.
+    """Fit a box to the visible surface of a masked object.
 
     Args:
         mask: ``(H, W)`` bool.
         depths: ``(H, W)`` float32 metres, NaN where unknown.
-        camera: of both.
-        erode: pixels taken off the mask's border, where depth cameras see half of two surfaces; small masks
-            keep theirs.
+        camera: Camera of mask and depths.
+        erode: Pixels removed along the mask's border, where depth cameras mix two surfaces. Small masks keep
+            their border.
+
+    Returns:
+        The box, or None if too few pixels have a depth and a ray.
     """
     known = np.isfinite(depths) & camera.has_ray
     if erode:
         kernel = np.ones((2 * erode + 1, 2 * erode + 1), np.uint8)
         inner = cv2.erode(mask.astype(np.uint8), kernel, borderValue=0) > 0
-        mask = inner if np.count_nonzero(inner & known) >= LEAST_POINTS else mask
+        mask = inner if np.count_nonzero(inner & known) >= MIN_POINTS else mask
     there = mask & known
     z = depths[there]
-    if len(z) < LEAST_POINTS:
+    if len(z) < MIN_POINTS:
         return None
     middle = np.median(z)
-    spread = max(float(np.median(np.abs(z - middle))), LEAST_SPREAD)
-    near = np.abs(z - middle) <= OUTLIERS * spread
+    spread = max(float(np.median(np.abs(z - middle))), MIN_SPREAD)
+    near = np.abs(z - middle) <= MAX_DEVIATIONS * spread
     z = z[near].astype(np.float64)
     points = np.concatenate([camera.rays[there][near] * z[:, None], z[:, None]], axis=1)
-    return _principal_box(points) if len(points) >= LEAST_POINTS else None
+    return _principal_box(points) if len(points) >= MIN_POINTS else None
 
 
 def _principal_box(points: np.ndarray) -> Box3D:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a camera sees: sensor_msgs/CameraInfo as rays and projections (REP 104; OpenCV's models).
+"""Turn sensor_msgs/CameraInfo into rays and projections (REP 104; OpenCV's models).
 
 Pixels are OpenCV's and ROS's: the centre of the top-left pixel is (0, 0). (Prompts and boxes count from its
 corner, so that the same centre is (0.5, 0.5) there.) The frame is the optical one of REP 103: x right,
@@ -22,13 +22,13 @@ POLYNOMIAL = ("plumb_bob", "rational_polynomial", "thin_prism", "brown_conrady")
 FISHEYE = ("equidistant", "fisheye", "kannala_brandt", "kannala_brandt4")
 #: Numbers of coefficients of OpenCV's model, and of its fisheye; drivers may fill up with zeros.
 POLYNOMIAL_COUNTS, FISHEYE_COUNT = (4, 5, 8, 12, 14), 4
-#: A smaller share of the image with rays means that the coefficients are no lens's. (The circle of a fisheye
-#: fills a third of a wide image.)
-SMALLEST_SHARE, SMALLEST_FISHEYE_SHARE = 0.5, 0.2
+#: Minimum share of the pixels that have a ray; with fewer, the coefficients are not those of a lens. (The
+#: circle of a fisheye fills a third of a wide image.)
+MIN_RAY_SHARE, MIN_FISHEYE_RAY_SHARE = 0.5, 0.2
 
 
 class CalibrationError(ValueError):
-    """A CameraInfo that says nothing usable."""
+    """A CameraInfo cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +47,15 @@ class CameraModel:
 
     @classmethod
     def from_info(cls, info: Any, rectified: bool = False) -> CameraModel:
-        """From a sensor_msgs/CameraInfo, or what has its fields.
+        """Make a model from a sensor_msgs/CameraInfo, or an object with its fields.
 
         Args:
-            info: of the image.
-            rectified: the image is: ``p`` describes it, without distortion; else ``k`` and ``d`` do.
+            info: Calibration of the image.
+            rectified: The image is rectified: use ``p``, without distortion, in place of ``k`` and ``d``.
 
         Raises:
-            CalibrationError: not calibrated, a distortion model or a number of coefficients is unknown, or
-                there is no way back through the distortion.
+            CalibrationError: The camera is not calibrated, the distortion model or its number of coefficients
+                is unknown, or the distortion cannot be inverted.
         """
         matrix = np.array(info.p if rectified else info.k, float).reshape(3, -1)[:, :3].copy()
         if not np.isfinite(matrix).all() or matrix[0, 0] <= 0 or matrix[1, 1] <= 0:
@@ -74,7 +74,7 @@ class CameraModel:
         if 0 in size:
             raise CalibrationError(f"camera_info has size {size[1]}x{size[0]}; expected that of the image")
         made = cls(matrix, lens, size)
-        smallest = SMALLEST_FISHEYE_SHARE if isinstance(lens, FisheyeLens) else SMALLEST_SHARE
+        smallest = MIN_FISHEYE_RAY_SHARE if isinstance(lens, FisheyeLens) else MIN_RAY_SHARE
         if (share := made._share_with_rays()) < smallest:
             raise CalibrationError(
                 f"camera_info has distortion coefficients {list(info.d)}, which leave {1 - share:.0%} of the "
@@ -83,7 +83,11 @@ class CameraModel:
         return made
 
     def check_size(self, image: tuple[int, int]) -> None:
-        """Raise :class:`CalibrationError` unless the calibration is that of an image of (H, W) pixels."""
+        """Check that the calibration belongs to an image of (H, W) pixels.
+
+        Raises:
+            CalibrationError: It belongs to another size; the message gives both.
+        """
         if image != self.size:
             raise CalibrationError(
                 f"camera_info describes {self.size[1]}x{self.size[0]} pixels, the image has "
@@ -92,28 +96,28 @@ class CameraModel:
 
     @cached_property
     def rays(self) -> np.ndarray:
-        """``(H, W, 2)`` float32: x / z and y / z of what pixels see; NaN where there is no ray."""
+        """Rays of all pixels as x / z, y / z, ``(H, W, 2)`` float32; NaN where there is none."""
         height, width = self.size
         grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float64)
         return self.unproject(grid.reshape(-1, 2)).reshape(height, width, 2).astype(np.float32)
 
     @cached_property
     def has_ray(self) -> np.ndarray:
-        """``(H, W)`` bool: the pixels that see something."""
+        """Pixels that have a ray, ``(H, W)`` bool."""
         return np.isfinite(self.rays).all(-1)
 
     def unproject(self, pixels: np.ndarray) -> np.ndarray:
-        """``(N, 2)`` pixels x, y -> ``(N, 2)`` x / z, y / z; NaN where the lens leads no ray to the pixel."""
+        """Map ``(N, 2)`` pixels x, y to ``(N, 2)`` rays x / z, y / z; NaN where there is none."""
         bent = (np.asarray(pixels, np.float64).reshape(-1, 2) - self._centre) / self._focal
         if self.lens is not None:
             return self.lens.straighten(bent)
         return np.where((np.hypot(*bent.T) <= WIDEST)[:, None], bent, np.nan)
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """``(N, 3)`` points in front of the camera -> ``(N, 2)`` pixels x, y; NaN where the lens has ended.
+        """Project ``(N, 3)`` points to ``(N, 2)`` pixels x, y; NaN beyond the lens's range.
 
         Raises:
-            ValueError: a point is not in front of the camera.
+            ValueError: A point is not in front of the camera.
         """
         points = np.asarray(points, np.float64).reshape(-1, 3)
         if (points[:, 2] <= 0).any():
@@ -137,12 +141,12 @@ class CameraModel:
 
 
 def lens_of(model: str, coefficients: np.ndarray) -> Lens | None:
-    """Return the lens that a CameraInfo's ``distortion_model`` and ``d`` describe; None without distortion.
+    """Return the lens of a CameraInfo's ``distortion_model`` and ``d``; None without distortion.
 
-    All coefficients 0 are no distortion, whatever the model: so does image_geometry read them.
+    If all coefficients are 0 there is no distortion, whatever the model, as in image_geometry.
 
     Raises:
-        CalibrationError: the model or the number of coefficients is unknown, or they are not finite.
+        CalibrationError: The model or the number of coefficients is unknown, or they are not finite.
     """
     name = model.lower()
     if name not in UNDISTORTED + POLYNOMIAL + FISHEYE:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Labelled points: what is under the masks, in space."""
+"""Make labelled point clouds: the 3D points under the masks."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ import numpy as np
 if TYPE_CHECKING:
     from .camera_model import CameraModel
 
-#: A point, packed as PointCloud2 has it; rgb as RViz and PCL read it, 0x00rrggbb in the bits of a float.
+#: A point as PointCloud2 packs it; rgb as RViz and PCL read it, 0x00rrggbb in the bits of a float.
 FIELDS = np.dtype(
     [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rgb", "<u4"), ("label", "<u2"), ("score", "<f4")]
 )
 
 
 def check_aligned(depths: np.ndarray, labels: np.ndarray, camera: CameraModel) -> None:
-    """Raise ``ValueError`` unless depth, image and calibration are of one size."""
+    """Check that depth, image and calibration are of one size.
+
+    Raises:
+        ValueError: They are not; the message gives all three sizes.
+    """
     if not depths.shape == labels.shape == camera.size:
         raise ValueError(
             f"depth is {depths.shape[::-1]}, image {labels.shape[::-1]}, camera_info {camera.size[::-1]} "
@@ -26,7 +30,7 @@ def check_aligned(depths: np.ndarray, labels: np.ndarray, camera: CameraModel) -
 
 
 def no_points(size: tuple[int, int], organised: bool = False) -> np.ndarray:
-    """Return what :func:`labelled_points` makes of an image of (H, W) without depth."""
+    """Return the result of :func:`labelled_points` for an image of (H, W) pixels without depth."""
     points = np.zeros(size if organised else 0, FIELDS)
     for name in "xyz":
         points[name] = np.nan
@@ -41,7 +45,7 @@ def labelled_points(
     scores: dict[int, float],
     organised: bool = False,
 ) -> np.ndarray:
-    """Points in the camera's optical frame.
+    """Compute the labelled points in the camera's optical frame.
 
     Args:
         depths: ``(H, W)`` float32 metres along z, NaN where unknown, aligned with the image.
@@ -55,7 +59,7 @@ def labelled_points(
         ``(N,)`` of :data:`FIELDS`, or ``(H, W)`` of them.
 
     Raises:
-        ValueError: the sizes differ.
+        ValueError: Depth, image and calibration differ in size.
     """
     check_aligned(depths, labels, camera)
     there = (labels > 0) & np.isfinite(depths) & camera.has_ray

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""sensor_msgs/CompressedImage of depths -> metres, by image_transport's compressedDepth and compressed.
+"""Decode compressed depth to metres: image_transport's compressedDepth and compressed.
 
 compressedDepth puts a header of twelve bytes before the data: a number and the floats a, b. Floating-point
 depths are stored as 16-bit a / depth + b, and 0 where there is none; 16UC1 as it is. The data are a PNG, or
@@ -25,7 +25,7 @@ def compressed_metres(message: Any) -> np.ndarray:
     """Return ``(H, W)`` float32 metres; NaN where there is no measurement.
 
     Raises:
-        DepthError: the format is none of depths, or the data are no image.
+        DepthError: The format is not one of depths, or the data are no image.
     """
     data, form = bytes(message.data), CompressedFormat.parse(message.format)
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""sensor_msgs/Image of depths -> metres, by the units that REP 118 gives the encodings."""
+"""Convert a sensor_msgs/Image of depths to metres, by the units of REP 118."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ METRES = {"32FC1": ("f4", 1.0), "16UC1": ("u2", 0.001), "mono16": ("u2", 0.001)}
 
 
 class DepthError(ValueError):
-    """A message that holds no usable depths."""
+    """A depth message cannot be used."""
 
 
 def metres(message: Any) -> np.ndarray:
-    """``(H, W)`` float32 metres; NaN where there is no measurement (0, infinite, not a number, negative).
+    """Return ``(H, W)`` float32 metres; NaN where there is no measurement (0, infinite, NaN, negative).
 
     Raises:
-        DepthError: naming what is wrong with encoding, step or data.
+        DepthError: Encoding, step or data are invalid; the message names which.
     """
     if message.encoding not in METRES:
         raise DepthError(f"encoding is {message.encoding!r}; expected one of {', '.join(METRES)}")

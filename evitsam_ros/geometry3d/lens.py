@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a lens bends rays, and back: OpenCV's models up to where they fold.
+"""Distort and undistort rays by OpenCV's lens models, within their valid range.
 
-A polynomial describes a lens inside of its image only; further out it turns around, and several rays would
-meet one pixel. So a lens ends where its radius stops growing, at 89 degrees off the axis at the latest:
-x / z has no meaning beyond.
+A polynomial describes a lens inside its image only; further out it turns around, and several rays would
+share a pixel. The range ends where the image radius stops growing, at 89 degrees off the axis at the latest.
 
 Rays are x / z, y / z; image coordinates are in focal lengths from the principal point.
 """
@@ -51,7 +50,7 @@ class Lens(ABC):
 
     @cached_property
     def radii(self) -> tuple[np.ndarray, np.ndarray]:
-        """Radii of rays, ascending up to the lens's end, and of their images; decentring left out."""
+        """Radii of rays, ascending to the end of the range, and of their images, without decentring."""
         rays = np.tan(_ANGLES)
         with np.errstate(all="ignore"):
             images = self._image_radius(rays)
@@ -61,15 +60,15 @@ class Lens(ABC):
 
     @abstractmethod
     def _image_radius(self, radius: np.ndarray) -> np.ndarray:
-        """The radius of the images of rays with this one."""
+        """Return the image radii of rays with these radii."""
 
     @abstractmethod
     def _image(self, rays: np.ndarray) -> np.ndarray:
-        """The images of rays, by the formula alone."""
+        """Distort rays by the formula alone, without the check of the range."""
 
     @abstractmethod
     def _rays(self, image: np.ndarray) -> np.ndarray:
-        """The rays of images, by the formula alone."""
+        """Undistort image coordinates by the formula alone, without the check of the range."""
 
 
 class FisheyeLens(Lens):
@@ -83,7 +82,7 @@ class FisheyeLens(Lens):
         return rays * np.where(radius > 0, self._image_radius(radius) / radius, 1.0)[:, None]
 
     def _rays(self, image: np.ndarray) -> np.ndarray:
-        """Newton's method by the angle, in which a fisheye is nearly linear."""
+        """Apply Newton's method to the angle, in which a fisheye is nearly linear."""
         radius = np.hypot(*image.T)
         angles = _ANGLES[: len(self.radii[0])]
         angle = np.interp(radius, self.radii[1], angles)
@@ -106,14 +105,14 @@ class PolynomialLens(Lens):
 
     @cached_property
     def _tilt(self) -> np.ndarray:
-        """``(3, 3)``: the image plane turned by tau."""
+        """Homography of the tilted sensor, ``(3, 3)``."""
         (cx, cy), (sx, sy) = np.cos(self._filled[12:]), np.sin(self._filled[12:])
         turn = np.array([[cy, sy * sx, -sy * cx], [0, cx, sx], [sy, -cy * sx, cy * cx]])
         level = np.array([[turn[2, 2], 0, -turn[0, 2]], [0, turn[2, 2], -turn[1, 2]], [0, 0, 1]])
         return level @ turn
 
     def _radial(self, square: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The radial factor at squared radii, and its derivative by them."""
+        """Return the radial factor at squared radii, and its derivative."""
         k1, k2, _, _, k3, k4, k5, k6 = self._filled[:8]
         above, below = 1 + _polynomial((k1, k2, k3), square), 1 + _polynomial((k4, k5, k6), square)
         rises, falls = k1 + square * (2 * k2 + square * 3 * k3), k4 + square * (2 * k5 + square * 3 * k6)
@@ -128,7 +127,7 @@ class PolynomialLens(Lens):
         return _through(self._tilt, self._level_image(rays)[0])
 
     def _level_image(self, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """``(2, N)`` images before the tilt, and their ``(2, 2, N)`` derivatives by the rays."""
+        """Return ``(2, N)`` images before the tilt, and their ``(2, 2, N)`` derivatives by the rays."""
         p1, p2 = self._filled[2:4]
         s1, s2, s3, s4 = self._filled[8:12]
         x, y = rays.T
@@ -145,7 +144,7 @@ class PolynomialLens(Lens):
         return np.array([u, v]), np.array(derivatives)
 
     def _rays(self, image: np.ndarray) -> np.ndarray:
-        """Newton's method from where the radial part alone would lead; NaN behind a fold."""
+        """Apply Newton's method, starting at the radial solution; NaN beyond a fold."""
         level = _through(np.linalg.inv(self._tilt), image.T)
         radius = np.hypot(*level.T)
         start = np.interp(radius, self.radii[1], self.radii[0])
@@ -166,7 +165,7 @@ class PolynomialLens(Lens):
 
 
 def _polynomial(factors: np.ndarray | tuple, square: np.ndarray) -> np.ndarray:
-    """``factors[0] * square + factors[1] * square ** 2 + ...``."""
+    """Return ``factors[0] * square + factors[1] * square ** 2 + ...``."""
     total = np.zeros_like(square)
     for factor in reversed(factors):
         total = (total + factor) * square
@@ -174,6 +173,6 @@ def _polynomial(factors: np.ndarray | tuple, square: np.ndarray) -> np.ndarray:
 
 
 def _through(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """``(2, N)`` points through a homography; ``(N, 2)``."""
+    """Map ``(2, N)`` points by a homography, and return ``(N, 2)``."""
     moved = matrix[:, :2] @ points + matrix[:, 2:]
     return (moved[:2] / moved[2]).T

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Depth of one camera -> depth of another: what was measured, as the image's camera would see it."""
+"""Register depth: bring the measurements of a depth camera into the pixels of an image."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 if TYPE_CHECKING:
     from .camera_model import CameraModel
 
-#: A measurement covers this much more than its pixel: a tilted surface is stretched, and would show holes.
+#: Factor by which a measurement covers more than its pixel, so that a tilted surface has no holes.
 WIDENED = 1.25
-#: Pixels a side that one measurement may fill in the image; it would be seen from very near.
-LARGEST_FOOTPRINT = 9
+#: Maximum side in pixels of the area that one measurement fills in the image.
+MAX_FOOTPRINT = 9
 
 
 def registered(
@@ -25,15 +25,15 @@ def registered(
 
     Args:
         depths: ``(h, w)`` float32 metres along the depth camera's z, NaN where unknown.
-        depth_camera: its calibration.
-        to_image: ``(4, 4)`` points in the depth camera's optical frame -> the image's.
-        image_camera: calibration of the image.
+        depth_camera: Calibration of the depths.
+        to_image: ``(4, 4)`` transform of points in the depth camera's optical frame to the image's.
+        image_camera: Calibration of the image.
 
     Returns:
         ``(H, W)`` float32 metres along the image camera's z, NaN where nothing was measured.
 
     Raises:
-        CalibrationError: the depth camera's calibration is of another size than its depths.
+        CalibrationError: The calibration of the depth camera is for another size than its depths.
     """
     depth_camera.check_size(depths.shape)
     there = np.isfinite(depths) & depth_camera.has_ray
@@ -46,14 +46,14 @@ def registered(
     pixels = image_camera.project(points)
     # How many of the image's pixels a pixel of the depth covers, along its columns and rows.
     focal = np.diag(image_camera.matrix)[:2] / np.diag(depth_camera.matrix)[:2]
-    half = np.minimum(WIDENED * focal * (z / points[:, 2])[:, None], LARGEST_FOOTPRINT) / 2
+    half = np.minimum(WIDENED * focal * (z / points[:, 2])[:, None], MAX_FOOTPRINT) / 2
     order = np.argsort(-points[:, 2])
     order = order[np.isfinite(pixels[order]).all(1)]
     return _seen(pixels[order], half[order], points[order, 2].astype(np.float32), image_camera.size)
 
 
 def _seen(pixels: np.ndarray, half: np.ndarray, z: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The nearest of the measurements at every pixel.
+    """Return the nearest measurement at every pixel.
 
     Args:
         pixels: ``(N, 2)`` x, y of the measurements, the farthest first.
@@ -66,7 +66,7 @@ def _seen(pixels: np.ndarray, half: np.ndarray, z: np.ndarray, size: tuple[int, 
         return seen
     height, width = size
     reach_x, reach_y = np.ceil(half.max(0)).astype(int)
-    nearest = np.clip(np.rint(pixels), -LARGEST_FOOTPRINT - 1, max(size) + LARGEST_FOOTPRINT + 1).astype(int)
+    nearest = np.clip(np.rint(pixels), -MAX_FOOTPRINT - 1, max(size) + MAX_FOOTPRINT + 1).astype(int)
     for dy in range(-reach_y, reach_y + 1):
         for dx in range(-reach_x, reach_x + 1):
             target = nearest + np.array([dx, dy])

@@ -1,28 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RVL, a lossless code for depth images (A. D. Wilson, "Fast Lossless Depth Image Compression", 2017).
+"""Decode RVL, a lossless code for depth images (A. D. Wilson, "Fast Lossless Depth Image Compression", 2017).
 
-The stream is one of numbers, each of groups of three bits with a fourth that tells whether more follow, low
-groups first. Eight groups fill a 32-bit word from its high end. The numbers are: zeros, values that are not
-zero, and so many differences to the value before (zigzag: 0, -1, 1, -2, …), again and again.
+The stream consists of numbers. A number is a sequence of groups of three bits, low groups first; a fourth bit
+is set if more groups follow. Eight groups fill a 32-bit word from its high end. The numbers repeat this
+pattern: the count of zeros, the count of values that are not zero, and for each of these the difference to
+the value before it (zigzag: 0, -1, 1, -2, …).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-#: A number of a 16-bit image fits into this many groups.
-MOST_GROUPS = 10
+#: Maximum number of groups of a number; those of a 16-bit image fit into it.
+MAX_GROUPS = 10
 
 
 class RvlError(ValueError):
-    """A stream that is no RVL."""
+    """The stream is not valid RVL."""
 
 
 def decode(data: bytes, count: int) -> np.ndarray:
     """Decode ``(count,)`` uint16 values.
 
     Raises:
-        RvlError: the stream ends early, or has more values than that.
+        RvlError: The stream ends early, or has more values.
     """
     numbers = _numbers(data)
     heads, runs = _runs(numbers.tolist(), count)
@@ -37,7 +38,7 @@ def decode(data: bytes, count: int) -> np.ndarray:
 
 
 def _runs(numbers: list[int], count: int) -> tuple[list[int], list[int]]:
-    """Places of the pairs that say how many zeros and values follow, and these, one after the other."""
+    """Return the indices of the run-length pairs (zeros, values), and the lengths, flattened."""
     heads: list[int] = []
     runs: list[int] = []
     place = done = 0
@@ -57,12 +58,12 @@ def _runs(numbers: list[int], count: int) -> tuple[list[int], list[int]]:
 
 
 def _numbers(data: bytes) -> np.ndarray:
-    """All numbers of a stream, int64."""
+    """Return all numbers of a stream, int64."""
     words = np.frombuffer(data[: len(data) // 4 * 4], "<u4")
     groups = (words[:, None] >> np.arange(28, -4, -4, dtype=np.uint32)).ravel() & 15
     ends = np.flatnonzero(groups < 8)
     starts = np.concatenate([[0], ends[:-1] + 1])[: len(ends)]
-    if len(ends) and (ends - starts).max() >= MOST_GROUPS:
+    if len(ends) and (ends - starts).max() >= MAX_GROUPS:
         raise RvlError("has a number that no image has")
     groups = (groups[: ends[-1] + 1] if len(ends) else groups[:0]).astype(np.int64) & 7
     places = np.arange(len(groups)) - np.repeat(starts, ends - starts + 1)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where coordinate frames are, from transforms as they come on /tf and /tf_static (REP 105).
+"""Keep transforms from /tf and /tf_static, and look them up (REP 105).
 
-What tf2's buffer does, for machines without it: a tree of frames, each with a history of where it was in its
+A replacement of tf2's buffer for machines without it: a tree of frames, each with a history of poses in its
 parent, interpolated between two times.
 """
 
@@ -14,19 +14,19 @@ import numpy as np
 
 #: Seconds of history, as tf2 keeps by default.
 HISTORY = 10.0
-#: Seconds that a transform may be delayed behind a newer one.
-LATEST = 2.0
-#: Frames of one robot; more are taken for a mistake.
-MOST_FRAMES = 2000
+#: Maximum delay in seconds of a transform behind a newer one.
+MAX_DELAY = 2.0
+#: Maximum number of frames; a robot has fewer.
+MAX_FRAMES = 2000
 
 
 class TransformError(ValueError):
-    """A transform that makes no sense, or that is not known."""
+    """A transform is invalid, or not known."""
 
 
 @dataclass
 class _Edge:
-    """Where a frame was in its parent: times in seconds, ascending; poses ``(7,)``: x y z, quaternion."""
+    """Poses of a frame in its parent: times in seconds, ascending; poses ``(7,)``: x y z, quaternion."""
 
     parent: str
     static: bool
@@ -35,7 +35,7 @@ class _Edge:
     late: float | None = None
 
     def put(self, time: float, pose: np.ndarray) -> None:
-        """Add a pose; a static frame has one."""
+        """Add a pose; a static frame keeps only the last one."""
         if self.static:
             self.times.clear()
             self.poses.clear()
@@ -56,9 +56,14 @@ class _Edge:
         self.late = time
         if before is not None and before < time:
             return before
-        return time if time < self.times[-1] - LATEST else None
+        return time if time < self.times[-1] - MAX_DELAY else None
 
     def matrix(self, time: float | None, name: str) -> np.ndarray:
+        """Return the ``(4, 4)`` transform to the parent at a time in seconds; None: the newest.
+
+        Raises:
+            TransformError: The time is outside the history; the message calls the frame ``name``.
+        """
         if self.static or time is None:
             return pose_matrix(self.poses[self.times[-1]])
         if not self.times[0] <= time <= self.times[-1]:
@@ -105,7 +110,8 @@ class TransformTree:
             static: The pose holds for all times.
 
         Raises:
-            TransformError: the numbers are not finite, the quaternion has no length, or the frames are one.
+            TransformError: The numbers are not finite, the quaternion is not a rotation, or both frames are
+                the same.
         """
         child, parent = child.lstrip("/"), parent.lstrip("/")
         pose = np.concatenate([translation, rotation]).astype(float)
@@ -118,8 +124,10 @@ class TransformTree:
             )
         pose[3:] /= length
         edge = self._edges.get(child)
-        if edge is None and len(self._edges) >= MOST_FRAMES:
-            raise TransformError(f"{MOST_FRAMES} frames are known already; {child!r} is not taken")
+        if edge is None and len(self._edges) >= MAX_FRAMES:
+            raise TransformError(
+                f"frame {child!r} is rejected: {MAX_FRAMES} frames are known already; expected fewer"
+            )
         if edge is None or edge.parent != parent or edge.static != static:
             edge = self._edges[child] = _Edge(parent, static)
         elif (first := edge.began_again(time)) is not None:
@@ -143,7 +151,7 @@ class TransformTree:
             time: seconds; None: the newest of every frame.
 
         Raises:
-            TransformError: the frames are not connected, or were not known at that time.
+            TransformError: The frames are not connected, or were not known at that time.
         """
         up_source, up_target = self._to_root(source), self._to_root(target)
         common = next((name for name in up_source if name in up_target), None)
@@ -153,19 +161,19 @@ class TransformTree:
         return np.linalg.inv(self._along(up_target, common, time)) @ self._along(up_source, common, time)
 
     def frames(self) -> set[str]:
-        """All names."""
+        """Return the names of all frames."""
         return set(self._edges) | {edge.parent for edge in self._edges.values()}
 
     def _to_root(self, frame: str) -> list[str]:
         path = [frame.lstrip("/")]
         while (edge := self._edges.get(path[-1])) is not None:
             if edge.parent in path:
-                raise TransformError(f"the frames go round in a circle: {' -> '.join([*path, edge.parent])}")
+                raise TransformError(f"the frames form a cycle: {' -> '.join([*path, edge.parent])}")
             path.append(edge.parent)
         return path
 
     def _along(self, path: list[str], until: str, time: float | None) -> np.ndarray:
-        """From the first frame of a path to one of its later ones."""
+        """Return the transform from the first frame of a path to a later one."""
         whole = np.eye(4)
         for name in path[: path.index(until)]:
             whole = self._edges[name].matrix(time, name) @ whole
@@ -173,7 +181,7 @@ class TransformTree:
 
 
 def pose_matrix(pose: np.ndarray) -> np.ndarray:
-    """``(7,)`` translation x y z and quaternion x y z w -> ``(4, 4)`` float64."""
+    """Convert ``(7,)`` translation x y z and quaternion x y z w to a ``(4, 4)`` float64 matrix."""
     from scipy.spatial.transform import Rotation
 
     whole = np.eye(4)

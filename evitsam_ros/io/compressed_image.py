@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""sensor_msgs/CompressedImage -> RGB, by the bytes and by what ``format`` says of them.
+"""Decode a sensor_msgs/CompressedImage to RGB, by its bytes and its field ``format``.
 
 image_transport writes ``ENCODING; CODEC compressed TARGET``: the encoding of the image, and that of the
 pixels in the file if it was converted. Without a target the file holds the image as it is: a Bayer mosaic,
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from .image_header import HeaderError, picture_size
+from .image_header import HeaderError, encoded_image_size
 from .pixel_layouts import Packed, mosaic_to_rgb, packed_to_rgb
 from .raw_pixels import ImageError, check_size
 
@@ -27,12 +27,13 @@ _AS_IT_IS = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENT
 
 @dataclass(frozen=True)
 class CompressedFormat:
-    """What ``format`` says.
+    """The parts of the field ``format``.
 
     Attributes:
-        encoding: of the image that was compressed; anything if the publisher does not follow image_transport.
-        codec: ``jpeg``, ``png``, ``tiff``; empty if it is not named.
-        target: encoding of the pixels in the file; empty if they were not converted.
+        encoding: Encoding of the image before compression; arbitrary text if the publisher does not follow
+            image_transport.
+        codec: ``jpeg``, ``png`` or ``tiff``; empty if it is not named.
+        target: Encoding of the pixels in the file; empty if they were not converted.
     """
 
     encoding: str
@@ -41,17 +42,20 @@ class CompressedFormat:
 
     @classmethod
     def parse(cls, text: str) -> CompressedFormat:
-        """Read ``ENCODING; CODEC compressed TARGET``, or as much of it as there is."""
+        """Parse ``ENCODING; CODEC compressed TARGET``; missing parts are empty."""
         encoding, _, rest = text.partition(";")
         codec, _, target = rest.partition("compressed")
         return cls(encoding.strip(), codec.strip(), target.strip())
 
 
 def decode_file(message: Any) -> np.ndarray:
-    """Decode the data of a CompressedImage: ``(H, W)``, or ``(H, W, 3)`` in OpenCV's order, without alpha.
+    """Decode the data of a CompressedImage.
+
+    Returns:
+        ``(H, W)``, or ``(H, W, 3)`` in OpenCV's order without alpha; uint8, uint16 or float32.
 
     Raises:
-        ImageError: the data is no image, or one that is too large; that is found out before it is decoded.
+        ImageError: The data are no image, or one that is too large. Both are detected before decoding.
     """
     raw = np.frombuffer(message.data, np.uint8)
     try:
@@ -59,7 +63,7 @@ def decode_file(message: Any) -> np.ndarray:
     except ImageError as error:
         raise ImageError(
             f"compressed image of {raw.size} bytes, format {message.format!r}, {error}; "
-            "expected a whole JPEG, PNG or TIFF"
+            "expected a complete JPEG, PNG or TIFF"
         ) from error
 
 
@@ -67,10 +71,10 @@ def decode_bytes(raw: np.ndarray) -> np.ndarray:
     """Decode the ``(N,)`` uint8 bytes of a file, see :func:`decode_file`.
 
     Raises:
-        ImageError: what is wrong, to be put after the name of the file.
+        ImageError: The data are no image. The message has no subject: the caller names the file.
     """
     try:
-        size = picture_size(raw.tobytes())
+        size = encoded_image_size(raw.tobytes())
         check_size(*size)
         decoded = cv2.imdecode(raw, _AS_IT_IS)
     except HeaderError as error:
@@ -86,21 +90,26 @@ def image_size(message: Any) -> tuple[int, int]:
     """Return (H, W) of an Image or CompressedImage without decoding it.
 
     Raises:
-        ImageError: the data is no image.
+        ImageError: The data are no image.
     """
     if not hasattr(message, "format"):
         return message.height, message.width
     try:
-        return picture_size(bytes(message.data))
+        return encoded_image_size(bytes(message.data))
     except HeaderError as error:
         raise ImageError(f"compressed image of {len(message.data)} bytes {error}") from error
 
 
 def file_to_rgb(pixels: np.ndarray, form: CompressedFormat, limits: Limits | None = None) -> np.ndarray:
-    """Convert what :func:`decode_file` gives to ``(H, W, 3)`` uint8 RGB, by what ``format`` says of it.
+    """Convert decoded pixels to ``(H, W, 3)`` uint8 RGB.
+
+    Args:
+        pixels: Result of :func:`decode_file`.
+        form: Parsed field ``format`` of the message.
+        limits: Black and white of 16-bit and float images, see :func:`.intensity.to_uint8`.
 
     Raises:
-        ImageError: it is a mosaic of an unknown pattern, or smaller than its pattern.
+        ImageError: The image is a Bayer mosaic of an unknown pattern, or smaller than its pattern.
     """
     kind = pixels.dtype.str[1:]
     if pixels.ndim == 3:
@@ -112,8 +121,8 @@ def file_to_rgb(pixels: np.ndarray, form: CompressedFormat, limits: Limits | Non
 
 
 def _colour_order(form: CompressedFormat) -> str:
-    """Order of the channels that OpenCV decodes: bgr, unless they were written in the wrong order."""
+    """Return the order of the decoded channels: bgr, unless the publisher wrote them in the wrong order."""
     if form.target:
         return "rgb" if form.target.startswith("rgb") else "bgr"
-    # The plugin writes PNG and JPEG with a target; TIFF it writes without a look at the order.
+    # The plugin converts to a target for PNG and JPEG; for TIFF it ignores the order.
     return "rgb" if form.encoding.startswith("rgb") and form.codec.startswith("tif") else "bgr"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""sensor_msgs/Image and CompressedImage -> RGB, with as few copies as the encoding allows; and bytes back.
+"""Convert sensor_msgs/Image and CompressedImage to frames, with as few copies as the encoding allows.
 
-Any object with the message's fields will do, as those that are read from bags.
+Any object with the fields of the message is accepted, as those that rosbags reads.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ def image_to_frame(message: Any, limits: Limits | None = None) -> Frame:
     """Convert an Image; rgb8 is a view of the message's own bytes.
 
     Args:
-        message: a sensor_msgs/Image, or what has its fields.
-        limits: black and white of encodings that fix no white, see :func:`.intensity.to_uint8`.
+        message: A sensor_msgs/Image, or an object with its fields.
+        limits: Black and white of encodings that fix no white, see :func:`.intensity.to_uint8`.
 
     Raises:
-        ImageError: naming what is wrong with size, step, data or encoding.
+        ImageError: Size, step, data or encoding are invalid; the message names which.
     """
     return Frame(message_to_rgb(message, limits), stamp_seconds(message.header), message.header.frame_id)
 
@@ -52,11 +52,11 @@ def compressed_to_frame(message: Any, limits: Limits | None = None) -> Frame:
     """Decode a JPEG, PNG or TIFF.
 
     Args:
-        message: a sensor_msgs/CompressedImage, or what has its fields.
-        limits: black and white of 16-bit and float images, see :func:`.intensity.to_uint8`.
+        message: A sensor_msgs/CompressedImage, or an object with its fields.
+        limits: Black and white of 16-bit and float images, see :func:`.intensity.to_uint8`.
 
     Raises:
-        ImageError: the data is no image, or one that is too large; that is found out before it is decoded.
+        ImageError: The data are no image, or one that is too large. Both are detected before decoding.
     """
     rgb = file_to_rgb(decode_file(message), CompressedFormat.parse(message.format), limits)
     return Frame(rgb, stamp_seconds(message.header), message.header.frame_id)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Image files: read whole or rejected by name, and written.
+"""Read and write image files; a damaged file is rejected by its name.
 
-The bytes go through Python: native code neither sees a file's name nor fills what is missing with grey.
+The bytes are read in Python: native code gets no file name, and cannot fill missing pixels with grey.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .image_header import HeaderError, picture_size
+from .image_header import HeaderError, encoded_image_size
 
 #: Endings of the images that OpenCV decodes.
 IMAGES = (
@@ -27,13 +27,13 @@ class ImageFileError(ValueError):
 
 
 def read_image(path: Path) -> np.ndarray:
-    """Read an image as people see it: turned as EXIF asks, without transparency, 16 bits scaled to 8.
+    """Read an image for display: rotated by its EXIF orientation, without alpha, 16 bits scaled to 8.
 
     Returns:
         ``(H, W, 3)`` uint8 BGR.
 
     Raises:
-        ImageFileError: naming the file and what is wrong: missing, empty, cut off, too large, no image.
+        ImageFileError: The file is missing, empty, cut off, too large, or no image; the message names both.
     """
     try:
         data = path.read_bytes()
@@ -47,18 +47,18 @@ def read_image(path: Path) -> np.ndarray:
     except cv2.error as error:
         raise ImageFileError(f"{path} cannot be decoded: {error.err}") from error
     if image is None or image.dtype not in (np.uint8, np.uint16):
-        raise ImageFileError(f"{path} cannot be decoded; expected a whole image of 8 or 16 bits")
+        raise ImageFileError(f"{path} cannot be decoded; expected a complete image of 8 or 16 bits")
     return image if image.dtype == np.uint8 else _to_8_bits(image)
 
 
 def _check_header(path: Path, data: bytes) -> None:
-    """Reject a JPEG or PNG by its header, before a decoder allocates what it asks for."""
+    """Reject a JPEG or PNG by its header, before a decoder allocates memory for it."""
     if not data.startswith((b"\xff\xd8", b"\x89PNG\r\n\x1a\n")):
         return
     try:
-        height, width = picture_size(data)
+        height, width = encoded_image_size(data)
     except HeaderError as error:
-        raise ImageFileError(f"{path} {error}; expected a whole image") from error
+        raise ImageFileError(f"{path} {error}; expected a complete image") from error
     if height * width > MAX_PIXELS:
         raise ImageFileError(f"{path} is {width}x{height}; expected at most {MAX_PIXELS} pixels")
 
@@ -86,7 +86,7 @@ def check_image_ending(path: Path) -> None:
 
 
 def write_image(path: Path, image: np.ndarray) -> None:
-    """Write ``(H, W, 3)`` uint8 BGR, encoded as the file's ending says.
+    """Write ``(H, W, 3)`` uint8 BGR in the format of the file's ending.
 
     Raises:
         ImageFileError: there is no encoder for the ending, or for an image of this size.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a JPEG, PNG or TIFF says of itself, read before it is decoded.
+"""Read the size of a JPEG, PNG or TIFF from its header, and check the file, before it is decoded.
 
-A few hundred bytes can ask a decoder for gigabytes, or for minutes.
+A few hundred bytes can make a decoder allocate gigabytes or run for minutes.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ _END, _SCAN = 0xD9, 0xDA
 #: Pixels that a byte can stand for. JPEG: a bit for a block of 8 x 8, of which strange sampling needs one for
 #: two; PNG: deflate's 1032 : 1, eight pixels a byte; TIFF: LZW's 4096 bytes for a code of twelve bits.
 _PIXELS_A_BYTE = {"JPEG": 1024, "PNG": 8 * 1032, "TIFF": 2731}
-#: Scans of a progressive JPEG; encoders write about ten, and every one costs as much as the picture.
-MOST_SCANS = 64
+#: Maximum number of scans of a progressive JPEG. Encoders write about ten; each costs as much as the image.
+MAX_SCANS = 64
 _TIFF = {b"II*\0": "<", b"MM\0*": ">"}
 #: Tags of a TIFF; types of their numbers; compressions that OpenCV and image_transport write.
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES, _TILES = 256, 257, 258, 259, 277, 322
@@ -26,14 +26,15 @@ _PLAIN, _COMPRESSIONS = 1, {1, 5, 8, 32773, 32946}
 
 
 class HeaderError(ValueError):
-    """Not the beginning of a JPEG, PNG or TIFF, or one that cannot be what it says."""
+    """Data that are no JPEG, PNG or TIFF, or whose header cannot be true."""
 
 
-def picture_size(data: bytes) -> tuple[int, int]:
-    """(H, W) of a JPEG, PNG or TIFF, by its header alone.
+def encoded_image_size(data: bytes) -> tuple[int, int]:
+    """Return (H, W) in pixels of a JPEG, PNG or TIFF, from its header alone.
 
     Raises:
-        HeaderError: naming what is wrong.
+        HeaderError: The data are of another format, cut off, or too short for their size. The message has no
+            subject: the caller names the file.
     """
     if data.startswith(_SOI):
         kind, (height, width) = "JPEG", _jpeg_size(data)
@@ -49,9 +50,9 @@ def picture_size(data: bytes) -> tuple[int, int]:
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int]:
-    """From the frame header, which comes after any number of other segments.
+    """Return (H, W) from the frame header, which follows any number of other segments.
 
-    The pixels have to be there up to the end marker: some decoders fill what is missing with grey.
+    The end marker has to be there too: some decoders fill missing pixels with grey.
     """
     size, scan, place = None, None, 2
     while (place := data.find(b"\xff", place)) >= 0:
@@ -70,9 +71,9 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
         raise HeaderError("cannot be decoded")
     if scan is None or (end := data.find(bytes([0xFF, _END]), scan)) < 0:
         raise HeaderError("is cut off")
-    # Behind the end may be anything: another image, a video.
-    if (scans := data.count(bytes([0xFF, _SCAN]), scan - 2, end)) > MOST_SCANS:
-        raise HeaderError(f"has {scans} scans, {MOST_SCANS} are allowed")
+    # Other data may follow the end marker: another image, a video.
+    if (scans := data.count(bytes([0xFF, _SCAN]), scan - 2, end)) > MAX_SCANS:
+        raise HeaderError(f"has {scans} scans; expected at most {MAX_SCANS}")
     return size
 
 
@@ -81,7 +82,7 @@ def _big_endian(data: bytes, place: int) -> int:
 
 
 def _png_size(data: bytes) -> tuple[int, int]:
-    """From the first chunk. All have to be there: a decoder believes the length of one that is not."""
+    """Return (H, W) from the first chunk; all chunks have to be complete."""
     place, kind = len(_PNG), b""
     while kind != b"IEND":
         kind = data[place + 4 : place + 8]
@@ -94,7 +95,7 @@ def _png_size(data: bytes) -> tuple[int, int]:
 
 
 def _tiff_size(data: bytes) -> tuple[int, int]:
-    """From the first directory. Tiles and few bits a pixel, which could claim more, are not accepted."""
+    """Return (H, W) from the first directory; tiles and fewer than 8 bits a channel are rejected."""
     order = _TIFF[data[:4]]
     try:
         (place,) = struct.unpack_from(order + "I", data, 4)

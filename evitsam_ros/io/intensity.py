@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Brightness for images whose encoding fixes no white: 16-bit, signed and floating-point values -> uint8.
+"""Scale 16-bit, signed and floating-point images, whose encoding defines no white, to uint8.
 
-A 16-bit image may hold 10, 12, 14 or 16 bits, a thermal one hundredths of a kelvin: no encoding says which.
+A 16-bit image may hold 10, 12, 14 or 16 bits, a thermal one hundredths of a kelvin; the encoding is the same.
 So black and white are percentiles of the image, unless fixed limits are given:
 
 - one channel: black is the 0.5th percentile, white the 99.5th;
@@ -16,8 +16,8 @@ import numpy as np
 
 #: Percentiles of black and white: half a percent of hot or dead pixels does not matter.
 BLACK, WHITE = 0.5, 99.5
-#: Values beyond are no brightness; their differences have to stay finite.
-LARGEST = 1e300
+#: Larger values are clipped, so that differences stay finite.
+MAX_VALUE = 1e300
 #: Percentiles are taken of about this many values, evenly spread.
 SAMPLED = 65536
 
@@ -50,9 +50,9 @@ def find_limits(values: np.ndarray, *, colour: bool = False) -> Limits:
         finite = part[np.isfinite(part)] if part.dtype.kind == "f" else part.ravel()
         if not finite.size:
             continue
-        # The second time: what few pixels differ from the rest are all that there is to see.
+        # The second pass takes the extremes: few pixels differ from the rest, and they are the content.
         ends = (BLACK, WHITE) if part is not values else (0, 100)
-        black, white = np.clip(np.percentile(finite, ends).astype(float), -LARGEST, LARGEST)
+        black, white = np.clip(np.percentile(finite, ends).astype(float), -MAX_VALUE, MAX_VALUE)
         black = min(0.0, white) if colour else black
         if white > black:
             break

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Encodings of sensor_msgs/Image: how their pixels lie, and how they become RGB."""
+"""Convert every encoding of sensor_msgs/Image to RGB, by the layout of its pixels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .raw_pixels import ImageError, packed_pixels, planes
 
 @dataclass(frozen=True)
 class Packed:
-    """An encoding whose channels lie together.
+    """An encoding with interleaved channels.
 
     Attributes:
         channels: values of a pixel.
@@ -89,7 +89,7 @@ def packed_encoding(encoding: str) -> Packed:
     """Return the layout of an encoding that is not in planes.
 
     Raises:
-        ImageError: it is unknown.
+        ImageError: The encoding is unknown; the message lists those that are known.
     """
     if encoding in ENCODINGS:
         return ENCODINGS[encoding]
@@ -118,7 +118,7 @@ def packed_to_rgb(pixels: np.ndarray, layout: Packed, limits: Limits | None = No
     """Convert ``(H, W, C)`` pixels to ``(H, W, 3)`` uint8 RGB; rgb8 is returned as it is."""
     channels, order = layout.channels, layout.order
     if layout.kind != "u1":
-        if channels == 4:  # alpha says nothing of the brightness
+        if channels == 4:  # alpha is not brightness
             channels, pixels = 3, pixels[..., :3]
         pixels = to_uint8(pixels, limits, colour=order != "grey")
     if (channels, order) == (3, "rgb"):
@@ -133,7 +133,7 @@ def mosaic_to_rgb(mosaic: np.ndarray, encoding: str, limits: Limits | None = Non
     """Convert the ``(H, W)`` mosaic of a ``bayer_*`` encoding, 8 or 16 bits, to ``(H, W, 3)`` uint8 RGB.
 
     Raises:
-        ImageError: the pattern is unknown, or the image is smaller than it.
+        ImageError: The pattern is unknown, or the image is smaller than the pattern.
     """
     pattern = encoding[6:10]
     if pattern not in _BAYER:
@@ -146,7 +146,7 @@ def mosaic_to_rgb(mosaic: np.ndarray, encoding: str, limits: Limits | None = Non
 
 
 def _check_blocks(message: Any, layout: Packed) -> None:
-    """Reject images that do not hold the blocks of pixels which share a colour."""
+    """Reject images that do not consist of whole blocks: 2 x 2 for Bayer, 2 x 1 for YUV 4:2:2."""
     height, width = message.height, message.width
     if layout.order in _BAYER and (height < 2 or width < 2):
         raise ImageError(f"image is {width}x{height}; expected at least 2x2 for {message.encoding}")

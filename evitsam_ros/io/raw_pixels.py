@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bytes of a sensor_msgs/Image -> arrays, by its size, step and byte order.
+"""Convert the bytes of a sensor_msgs/Image to arrays, by its size, step and byte order.
 
-Any object with the message's fields will do, as those that are read from bags.
+Any object with the fields of the message is accepted, as those that rosbags reads.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ class ImageError(ValueError):
 
 
 def check_size(height: int, width: int) -> None:
-    """Raise :class:`ImageError` unless a size is one that a camera may have."""
+    """Check a size in pixels.
+
+    Raises:
+        ImageError: A side or the area is zero, or larger than that of any camera.
+    """
     if not 0 < height <= MAX_SIDE or not 0 < width <= MAX_SIDE:
         raise ImageError(f"image is {width}x{height}; expected 1 to {MAX_SIDE} pixels a side")
     if height * width > MAX_PIXELS:
@@ -32,12 +36,12 @@ def packed_pixels(message: Any, channels: int = 1, kind: str = "u1") -> np.ndarr
     """Return ``(H, W, C)`` pixels in native byte order; bytes are a read-only view of the message.
 
     Args:
-        message: a sensor_msgs/Image, or what has its fields.
+        message: A sensor_msgs/Image, or an object with its fields.
         channels: values of a pixel.
         kind: numpy's name of a value's type, without byte order.
 
     Raises:
-        ImageError: naming what is wrong with size, step or data.
+        ImageError: Size, step or data are invalid; the message names which.
     """
     height, width, step = message.height, message.width, message.step
     check_size(height, width)
@@ -66,11 +70,11 @@ def planes(message: Any, shares: Sequence[tuple[Fraction, Fraction]]) -> list[np
     """Return the planes ``(h, w)`` uint8 of an image whose channels lie one after the other.
 
     Args:
-        message: a sensor_msgs/Image, or what has its fields.
+        message: A sensor_msgs/Image, or an object with its fields.
         shares: rows and bytes a row of every plane, as shares of the image's height and width.
 
     Raises:
-        ImageError: naming what is wrong with size, step or data.
+        ImageError: Size, step or data are invalid; the message names which.
     """
     height, width, step = message.height, message.width, message.step
     check_size(height, width)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images from wherever they are: a photograph, a folder, a video, a bag, a device; still ones may move."""
+"""Open a source of images: an image file, a folder, a video, a bag or a device; still images may move."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SourceError(ValueError):
 
 @dataclass(frozen=True)
 class Sequence:
-    """The frames of a folder or of a video, in their order.
+    """The frames of a folder or of a video, in order.
 
     Attributes:
         rate: frames a second; of a folder :data:`~evitsam_ros.io.video_files.DEFAULT_RATE`.
@@ -44,7 +44,11 @@ class Sequence:
 
 
 def is_sequence(path: Path) -> bool:
-    """Whether there is a folder or a video, and not a single image. ``OSError``: it cannot be read."""
+    """Return whether a path is a folder or a video, and not a single image.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
     if path.is_dir():
         return True
     if path.suffix.lower() == ".gif":
@@ -56,8 +60,8 @@ def open_sequence(path: Path) -> Sequence:
     """Open a folder of images or a video.
 
     Raises:
-        SourceError: there are no images in the folder, or the video cannot be opened. While the frames are
-            taken: there is not one that can be read.
+        SourceError: The folder has no images, or the video cannot be opened. During iteration: no frame can
+            be read.
     """
     if path.is_dir():
         return Sequence(DEFAULT_RATE, _named_files(_files_in(path), path))
@@ -66,7 +70,7 @@ def open_sequence(path: Path) -> Sequence:
 
 
 def open_source(source: str, loop: bool = True, motion: float = 0.0) -> Iterator[np.ndarray]:
-    """Frames ``(H, W, 3)`` uint8 BGR.
+    """Open a source and iterate over its frames, ``(H, W, 3)`` uint8 BGR.
 
     Args:
         source: an image, a folder of images (by name, numbers by value), a video file, a bag (``BAG`` or
@@ -77,7 +81,7 @@ def open_source(source: str, loop: bool = True, motion: float = 0.0) -> Iterator
         motion: for a still image, how far the view wanders, as a share of its size (0: it does not).
 
     Raises:
-        SourceError: naming the source and what was expected.
+        SourceError: The source cannot be opened; the message names it and what was expected.
     """
     if source == EXAMPLE or source.startswith(f"{EXAMPLE}:"):
         names = source.partition(":")[2].split(",") if ":" in source else ["astronaut"]
@@ -94,7 +98,7 @@ def open_source(source: str, loop: bool = True, motion: float = 0.0) -> Iterator
         return _files(_files_in(path), path, loop)
     if not path.is_file():
         raise SourceError(
-            f"source {source!r} is neither a picture, a folder, a video file, a bag nor a device"
+            f"source {source!r} does not exist; expected an image, a folder, a video, a bag or a device"
         )
     try:
         if is_sequence(path):
@@ -105,13 +109,13 @@ def open_source(source: str, loop: bool = True, motion: float = 0.0) -> Iterator
 
 
 def is_device(source: str) -> bool:
-    """Whether a source is a camera: a device's file, or a number that no file has as its name."""
+    """Return whether a source is a camera: a device file, or a number that is not the name of a file."""
     path = _expanded(source)
     return path.is_char_device() or source.startswith("/dev/") or (source.isdigit() and not path.exists())
 
 
 def split_topic(path: Path) -> tuple[Path, str]:
-    """``BAG:TOPIC`` -> a bag, whose name may have colons itself, and a topic, empty if not given."""
+    """Split ``BAG:TOPIC``; the bag's name may contain colons, and the topic is empty if not given."""
     text = str(path)
     for place in [len(text), *(match.start() for match in reversed(list(re.finditer(":", text))))]:
         bag = Path(text[:place])
@@ -124,19 +128,19 @@ def split_topic(path: Path) -> tuple[Path, str]:
 def _expanded(source: str) -> Path:
     try:
         return Path(source).expanduser()
-    except RuntimeError:  # ~NAME, and nobody is called that
+    except RuntimeError:  # ~NAME of an unknown user
         return Path(source)
 
 
 def _files_in(folder: Path) -> list[Path]:
-    """The images of a folder, in natural order, without hidden ones: some systems leave a hidden twin."""
+    """List the images of a folder in natural order, without hidden files: some systems add a hidden twin."""
     files = [
         file
         for file in folder.iterdir()
         if file.suffix.lower() in IMAGES and not file.name.startswith(".") and file.is_file()
     ]
     if not files:
-        raise SourceError(f"source {str(folder)!r} is a folder without pictures ({', '.join(IMAGES)})")
+        raise SourceError(f"source {str(folder)!r} is a folder without images ({', '.join(IMAGES)})")
     return sorted(files, key=natural_order)
 
 
@@ -148,7 +152,7 @@ def _read(path: Path) -> np.ndarray:
 
 
 def _named_files(files: list[Path], folder: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """Name and image of each file; one that cannot be read is removed from ``files``, with a warning."""
+    """Yield name and image of each file; an unreadable one is removed from ``files``, with a warning."""
     for file in list(files):
         try:
             image = read_image(file)
@@ -173,7 +177,7 @@ def _example(name: str) -> np.ndarray:
     """Read an image of ``demo/pictures``.
 
     Raises:
-        SourceError: listing the images that there are.
+        SourceError: There is no such image; the message lists the names.
     """
     folders = [CHECKOUT / EXAMPLES, *installed_folders(EXAMPLES)]
     files = {file.stem: file for folder in reversed(folders) for file in folder.glob("*.jpg")}
@@ -190,7 +194,9 @@ def _skimage(name: str) -> np.ndarray:
 
         image = np.asarray(getattr(data, name)())
     except (ImportError, AttributeError) as error:
-        raise SourceError(f"skimage:{name} is not there: {error}") from error
+        raise SourceError(
+            f"source 'skimage:{name}' is not available: {error}; expected scikit-image and one of its images"
+        ) from error
     if image.ndim == 2:
         return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
     return cv2.cvtColor(image[..., :3], cv2.COLOR_RGB2BGR)
@@ -226,7 +232,7 @@ def _bag(path: Path, topic: str, loop: bool) -> Iterator[np.ndarray]:
 
 
 def _still(images: list[np.ndarray], loop: bool, motion: float) -> Iterator[np.ndarray]:
-    """Each image for 60 frames, on a slow ellipse; once if nothing moves and it has an end."""
+    """Yield each image for 60 frames, moved along a slow ellipse; once without motion and loop."""
     while True:
         for image in images:
             for step in range(60 if loop or motion > 0 else 1):
@@ -236,7 +242,7 @@ def _still(images: list[np.ndarray], loop: bool, motion: float) -> Iterator[np.n
 
 
 def wander(image: np.ndarray, phase: float, motion: float) -> np.ndarray:
-    """The image moved along an ellipse of ``motion`` times its size; the border is mirrored."""
+    """Return the image moved along an ellipse of ``motion`` times its size; the border is mirrored."""
     if motion <= 0:
         return image
     height, width = image.shape[:2]
@@ -249,7 +255,7 @@ def wander(image: np.ndarray, phase: float, motion: float) -> np.ndarray:
 
 
 def spread(frames: Iterator[np.ndarray], count: int) -> list[np.ndarray]:
-    """``count`` frames from all over a stream of unknown length (fewer if it has fewer), in its order."""
+    """Return ``count`` frames evenly spread over a stream of unknown length; all if it has fewer."""
     kept: list[np.ndarray] = []
     step = 1
     for number, frame in enumerate(frames):

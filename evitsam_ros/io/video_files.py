@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Video files and cameras by OpenCV, with the rate that they have."""
+"""Read and write video files, and read cameras, by OpenCV, with their frame rate."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class VideoError(ValueError):
 
 
 def native_name(path: Path) -> str:
-    """The absolute name of a file, for native code.
+    """Return the absolute name of a file, for native code.
 
     Raises:
-        VideoError: the name is not UTF-8, which OpenCV's binding does not survive.
+        VideoError: The name is not UTF-8, which crashes OpenCV's binding.
     """
     name = str(path.absolute())
     try:
@@ -62,14 +62,20 @@ class Video:
         else:
             self._capture = cv2.VideoCapture(native_name(source))
         if not self._capture.isOpened():
-            raise VideoError(f"{source} cannot be opened as a video; expected a whole file that OpenCV reads")
+            raise VideoError(
+                f"{source} cannot be opened as a video; expected a complete file that OpenCV reads"
+            )
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.rate = rate if math.isfinite(rate) and 0 < rate <= 1000 else DEFAULT_RATE
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.count = int(count) if math.isfinite(count) and 0 < count < 2**40 else 0
 
     def frames(self) -> Iterator[np.ndarray]:
-        """Yield ``(H, W, 3)`` uint8 BGR to the end. ``VideoError``: there is not one frame."""
+        """Yield the frames, ``(H, W, 3)`` uint8 BGR.
+
+        Raises:
+            VideoError: The video has no frames.
+        """
         number = 0
         while True:
             good, frame = self._capture.read()
@@ -90,11 +96,11 @@ class Video:
 
 
 def is_video(path: Path) -> bool:
-    """Whether a file is a video by its ending, or by its content where the ending says nothing."""
+    """Return whether a file is a video, by its ending, or by its content where the ending is unknown."""
     if path.suffix.lower() in VIDEOS:
         return True
     with path.open("rb") as file:
-        if b"\0" not in file.read(4096):  # FFmpeg takes any text for a film of letters
+        if b"\0" not in file.read(4096):  # FFmpeg renders any text as a video of letters
             return False
     capture = cv2.VideoCapture(native_name(path))
     return capture.isOpened() and all(capture.read()[0] for _ in range(2))
@@ -137,7 +143,7 @@ class VideoWriter:
             raise VideoError(f"{self._path} cannot be written: there are no frames")
         self._writer.release()
         written = int(cv2.VideoCapture(native_name(self._file)).get(cv2.CAP_PROP_FRAME_COUNT))
-        if abs(written - self._count) > 1:  # OpenCV tells nobody that the disk is full
+        if abs(written - self._count) > 1:  # OpenCV does not report a full disk
             raise VideoError(
                 f"{self._path} cannot be written: {max(written, 0)} of {self._count} frames arrived; "
                 "is the disk full?"

@@ -8,7 +8,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from evitsam_ros.geometry3d import TransformError, TransformTree
-from evitsam_ros.geometry3d.transform_tree import MOST_FRAMES
+from evitsam_ros.geometry3d.transform_tree import MAX_FRAMES
 
 NO_TURN = np.array([0.0, 0, 0, 1])
 
@@ -138,10 +138,10 @@ def test_frames_that_are_not_connected_go_round_or_are_too_many():
     with pytest.raises(TransformError, match="no transform from 'tool' to 'base'; frames known: base, map"):
         tree.lookup("base", "tool")
     tree.add("base", "map", 0.0, np.zeros(3), NO_TURN)
-    with pytest.raises(TransformError, match="circle"):
+    with pytest.raises(TransformError, match="cycle"):
         tree.lookup("base", "tool")
     full = TransformTree()
-    for index in range(MOST_FRAMES):
+    for index in range(MAX_FRAMES):
         full.add("map", f"frame {index}", 0.0, np.zeros(3), NO_TURN)
     with pytest.raises(TransformError, match="known already"):
         full.add("map", "one more", 0.0, np.zeros(3), NO_TURN)

@@ -68,7 +68,7 @@ def test_a_part_of_an_image_is_none(tmp_path, rgb, ending, share):
     data = cv2.imencode(ending, rgb)[1].tobytes()
     path.write_bytes(data[: int(share * len(data))])
     with pytest.raises(
-        ImageFileError, match=rf"cut\{ending} (is cut off|cannot be decoded); expected a whole image"
+        ImageFileError, match=rf"cut\{ending} (is cut off|cannot be decoded); expected a complete image"
     ):
         read_image(path)
 

@@ -8,7 +8,7 @@ import numpy as np
 import PIL.Image as Pillow
 import pytest
 
-from evitsam_ros.io.image_header import HeaderError, picture_size
+from evitsam_ros.io.image_header import HeaderError, encoded_image_size
 
 
 def encoded(kind: str, size: tuple[int, int] = (96, 64), **options) -> bytes:
@@ -28,26 +28,26 @@ def with_thumbnail(image: bytes, thumbnail: bytes) -> bytes:
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
 def test_a_jpeg_without_its_end_is_cut_off(options, share):
     whole = encoded("JPEG", **options)
-    assert picture_size(whole) == (64, 96)
+    assert encoded_image_size(whole) == (64, 96)
     with pytest.raises(HeaderError, match="is cut off"):
-        picture_size(whole[: int(len(whole) * share)])
+        encoded_image_size(whole[: int(len(whole) * share)])
 
 
 def test_the_end_of_a_thumbnail_is_not_the_end_of_the_image():
     image = with_thumbnail(encoded("JPEG"), encoded("JPEG", (16, 16)))
-    assert picture_size(image) == (64, 96)
+    assert encoded_image_size(image) == (64, 96)
     assert cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR).shape[:2] == (64, 96)
     with pytest.raises(HeaderError, match="is cut off"):
-        picture_size(image[:-50])
+        encoded_image_size(image[:-50])
 
 
 def test_what_follows_the_end_does_not_count():
     """Phones append a video to a photograph: its bytes look like anything."""
-    assert picture_size(encoded("JPEG") + b"\xff\xda" * 100) == (64, 96)
+    assert encoded_image_size(encoded("JPEG") + b"\xff\xda" * 100) == (64, 96)
 
 
 def test_a_png_without_its_end_is_cut_off():
     whole = encoded("PNG")
-    assert picture_size(whole) == (64, 96)
+    assert encoded_image_size(whole) == (64, 96)
     with pytest.raises(HeaderError, match="is cut off"):
-        picture_size(whole[:-1])
+        encoded_image_size(whole[:-1])

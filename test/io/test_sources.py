@@ -47,7 +47,7 @@ def test_a_damaged_file_of_a_loop_is_named_once(tmp_path, caplog):
 
 
 def test_folders_without_an_image_that_can_be_read(tmp_path):
-    with pytest.raises(SourceError, match="is a folder without pictures"):
+    with pytest.raises(SourceError, match="is a folder without images"):
         open_source(str(tmp_path))
     (tmp_path / "1.png").touch()
     with pytest.raises(SourceError, match="has no image that can be read"):
@@ -100,5 +100,5 @@ def test_an_image_without_an_ending_is_one(tmp_path):
 
 @pytest.mark.parametrize("source", ["nowhere.jpg", "nowhere.mp4", "nowhere", "~nobody/at/all"])
 def test_what_is_not_there_is_named(source):
-    with pytest.raises(SourceError, match=f"source '{source}' is neither a picture, a folder"):
+    with pytest.raises(SourceError, match=f"source '{source}' does not exist; expected an image, a folder"):
         open_source(source)

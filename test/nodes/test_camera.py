@@ -60,8 +60,8 @@ def test_compressed_images_are_jpegs(folder, tmp_path):
 @pytest.mark.parametrize(
     ("parameters", "text"),
     [
-        ({"source": "/nowhere/at/all"}, "source '/nowhere/at/all' is neither a picture"),
-        ({"source": "skimage:unicorn"}, "skimage:unicorn is not there"),
+        ({"source": "/nowhere/at/all"}, "source '/nowhere/at/all' does not exist"),
+        ({"source": "skimage:unicorn"}, "source 'skimage:unicorn' is not available"),
         ({"source": "example:unicorn"}, "example:unicorn does not exist; expected one of astronaut, coffee"),
         ({"width": -5}, "parameter width is -5; expected 0 to 16384"),
         ({"jpeg_quality": 101}, "parameter jpeg_quality is 101; expected 0 to 100"),
@@ -104,7 +104,7 @@ def test_the_default_source_needs_nothing_but_the_package(tmp_path):
 
 
 def test_empty_folder_is_refused(tmp_path):
-    with pytest.raises(SourceError, match="is a folder without pictures"):
+    with pytest.raises(SourceError, match="is a folder without images"):
         open_source(str(tmp_path))
 
 

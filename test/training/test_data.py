@@ -16,7 +16,7 @@ from training.feed import READERS, read_sources
 from training.pack import pack_file
 from training.recipe import Data
 from training.records import Record, Skipped
-from training.views import ViewOptions, draw_view, paste_objects, place_picture
+from training.views import ViewOptions, draw_view, paste_objects, place_image
 
 
 def test_reading_skips_and_counts_what_is_unusable(shapes_data, tmp_path):
@@ -136,7 +136,7 @@ def test_processes_share_the_batches_and_a_resumed_run_goes_on_where_it_was():
 def test_a_corrupt_picture_is_passed_over_and_reported(shapes_data, tmp_path):
     records = read_folder(shapes_data, ["shapes_train"])
     damaged = tmp_path / "damaged.png"
-    damaged.write_bytes(b"this is no picture")
+    damaged.write_bytes(b"this is no image")
     bad = type(records[0])(**{**records[0].__dict__, "image": damaged, "name": "damaged.png"})
     data = training_set([bad, records[1]], sampling="epochs")
     lines = [line for i in range(8) for line in data[i]["skipped"]]
@@ -219,7 +219,7 @@ def test_boxes_have_an_area_whatever_part_of_their_mask_a_view_shows():
 def test_a_whole_picture_is_placed_as_zoom_one_draws_it(shapes_data):
     record = read_folder(shapes_data, ["shapes_val"])[0]
     view = draw_view(record, ViewOptions(96), np.random.default_rng(0))
-    image, valid = place_picture(record.read_image(), ViewOptions(96))
+    image, valid = place_image(record.read_image(), ViewOptions(96))
     np.testing.assert_array_equal(image, view.image)
     assert valid == view.valid
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A picture of the best, the median and the worst masks, for a look at what a mean hides."""
+"""Draw the best, the median and the worst masks, for a look at what a mean hides."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Cases:
         self.all.append((case.iou, case.record, case.index, np.packbits(case.mask, axis=1)))
 
     def write(self, path: Path) -> None:
-        """Three rows; in each picture the human outline is green, the drawn one red."""
+        """Three rows; in each image the human outline is green, the drawn one red."""
         ranked = sorted(self.all, key=lambda entry: -entry[0])
         middle = max(0, len(ranked) // 2 - COLUMNS // 2)
         parts = [ranked[:COLUMNS], ranked[middle : middle + COLUMNS], ranked[-COLUMNS:]]

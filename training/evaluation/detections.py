@@ -29,11 +29,11 @@ def segment_detections(
     A box of less than a pixel within its image has no mask and is left out.
 
     Args:
-        images: folder of the pictures.
+        images: folder of the images.
         names: their files by image id.
 
     Raises:
-        ValueError: a detection is not in this form, or its picture is missing.
+        ValueError: a detection is not in this form, or its image is missing.
     """
     by_image: dict[int, list[dict]] = defaultdict(list)
     for number, detection in enumerate(detections):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from ..records import Record
 
-#: Largest distance of a match, as a share of the picture's diagonal.
+#: Largest distance of a match, as a share of the image's diagonal.
 TOLERANCE = 0.0075
 
 
@@ -120,7 +120,7 @@ def edge_counts(edges: np.ndarray, truths: list[np.ndarray], thresholds: np.ndar
 
 @dataclass(frozen=True)
 class EdgeScore:
-    """In 0..1; ``thresholds`` with their ``precision`` and ``recall`` over all pictures."""
+    """In 0..1; ``thresholds`` with their ``precision`` and ``recall`` over all images."""
 
     ods: float
     ois: float
@@ -132,7 +132,7 @@ class EdgeScore:
 
 
 def score_counts(counts: np.ndarray, thresholds: np.ndarray) -> EdgeScore:
-    """From ``(N, T, 4)`` counts: the best threshold for all, the best of every picture, and the curve."""
+    """From ``(N, T, 4)`` counts: the best threshold for all, the best of every image, and the curve."""
     recall, precision = _rates(counts.sum(0))
     best = _f_measure(*_rates(counts)).argmax(1)
     chosen = counts[np.arange(len(counts)), best].sum(0)

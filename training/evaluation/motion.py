@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 def move_camera(
     record: Record, frames: int, seed: int = 0, pan: float = 0.25, turn: float = 6.0, zoom: float = 0.15
 ) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
-    """Views of a picture along a smooth path: ``(H, W, 3)`` uint8 RGB and its masks ``(H, W)`` bool.
+    """Views of an image along a smooth path: ``(H, W, 3)`` uint8 RGB and its masks ``(H, W)`` bool.
 
     Args:
-        record: a picture with masks.
+        record: an image with masks.
         frames: how many views.
         seed: of the path.
         pan: how far the view wanders, as a share of its size.

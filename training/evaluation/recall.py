@@ -28,18 +28,18 @@ def keep_all(segmenter: Segmenter) -> Thresholds:
 
 
 def check_exhaustive(annotations: Path) -> None:
-    """Raise ``ValueError`` unless everything in the pictures has a mask: what has none would be missed."""
+    """Raise ``ValueError`` unless everything in the images has a mask: what has none would be missed."""
     info = read_info(annotations)
     if info.get("exhaustive") is not True:
         said = info.get("exhaustive", "nothing")
         raise ValueError(
-            f"{annotations.name}: mask AR needs pictures in which everything has a mask; its info says "
+            f"{annotations.name}: mask AR needs images in which everything has a mask; its info says "
             f"exhaustive: {said}"
         )
 
 
 def one_annotator(record: Record) -> np.ndarray:
-    """Indices of the masks of the annotator who covered most of the picture."""
+    """Indices of the masks of the annotator who covered most of the image."""
     best, most = np.zeros(0, int), -1.0
     for annotator in np.unique(record.annotators):
         indices = np.flatnonzero(record.annotators == annotator)
@@ -55,10 +55,10 @@ def one_annotator(record: Record) -> np.ndarray:
 def average_recall(
     truths: list[list[dict]], found: list[list[dict]], scores: list[np.ndarray], most: int = 1000
 ) -> dict[str, float]:
-    """AR over IoU 0.5 to 0.95 with at most ``most`` masks a picture, by COCO's sizes.
+    """AR over IoU 0.5 to 0.95 with at most ``most`` masks per image, by COCO's sizes.
 
     Args:
-        truths, found: RLE masks of every picture.
+        truths, found: RLE masks of every image.
         scores: of the found masks, best first when there are too many.
     """
     images: list[dict] = []

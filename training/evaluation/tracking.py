@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Do ids last? Identity measures of everything mode and of followed prompts over moving pictures."""
+"""Do ids last? Identity measures of everything mode and of followed prompts over moving images."""
 
 from __future__ import annotations
 

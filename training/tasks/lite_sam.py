@@ -26,7 +26,7 @@ class LiteSamTask(SamTask):
             loss, numbers = loss + proposals, numbers | more
         geometry = self.recipe.geometry
         if geometry.rehearse:
-            # Small boxes are rare in pictures: keep what the warm-up taught.
+            # Small boxes are rare in images: keep what the warm-up taught.
             kind, generator = KINDS[step % len(KINDS)], self.generator(step, rank, 3)
             rehearsal, _ = geometry_loss(self.model, geometry.rehearse, embedding.shape[-1], kind, generator)
             loss = loss + geometry.rehearse_weight * rehearsal

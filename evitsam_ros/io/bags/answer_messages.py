@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A frame's masks as the messages that the node publishes, written into a bag."""
+"""Write the masks of a frame into a bag, as the messages that the node publishes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ DETECTIONS_TYPE = "vision_msgs/msg/Detection2DArray"
 
 
 class AnswerMessages:
-    """Writes label maps, overlays and, where vision_msgs is known, detections to their topics.
+    """Write label maps, overlays and, where vision_msgs is known, detections to their topics.
 
     Attributes:
-        has_detections: whether vision_msgs is known.
+        has_detections: Whether the definition of vision_msgs is known.
     """
 
     def __init__(self, writer: BagWriter, label_map: str, overlay: str, detections: str) -> None:
@@ -32,7 +32,7 @@ class AnswerMessages:
         self._detections = writer.add(detections, DETECTIONS_TYPE) if self.has_detections else None
 
     def write(self, time: int, header: Any, frame: Frame, masks: Masks) -> None:
-        """Write the answers for a frame at a time in nanoseconds, with the header of its image."""
+        """Write the results of a frame at a time in nanoseconds, with the header of its image."""
         types = self._writer.types
         stamp = types["builtin_interfaces/msg/Time"](header.stamp.sec, header.stamp.nanosec)
         head = types["std_msgs/msg/Header"](stamp, header.frame_id)
@@ -50,7 +50,7 @@ class AnswerMessages:
 
 
 def _detections(types: Mapping[str, Any], head: Any, masks: Masks) -> Any:
-    """One Detection2D a mask, as the node's ``~/detections``."""
+    """Return one Detection2D for each mask, as in the node's ``~/detections``."""
     found = []
     for box, score, identity in zip(
         masks.boxes.tolist(), masks.scores.tolist(), masks.object_ids, strict=True
@@ -66,7 +66,7 @@ def _detections(types: Mapping[str, Any], head: Any, masks: Masks) -> Any:
 
 
 def _pose(types: Mapping[str, Any]) -> Any:
-    """No pose: the covariance is unknown."""
+    """Return an empty pose, which Detection2D requires."""
     point = types["geometry_msgs/msg/Point"](0.0, 0.0, 0.0)
     pose = types["geometry_msgs/msg/Pose"](point, types["geometry_msgs/msg/Quaternion"](0.0, 0.0, 0.0, 1.0))
     return types["geometry_msgs/msg/PoseWithCovariance"](pose, np.zeros(36))

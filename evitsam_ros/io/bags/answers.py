@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bag in, the same bag with masks out, by rosbags: no ROS has to be installed.
+"""Segment an image topic of a bag into a new bag, by rosbags; no ROS has to be installed.
 
-Everything that was recorded is copied as it is; each frame's masks follow it with its header and its time.
+All recorded messages are copied unchanged. The masks of a frame follow it, with its header and time.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Summary:
-    """What was done.
+    """Counts of a processed bag.
 
     Attributes:
-        frames, masks: answered frames, and their masks.
-        ids: distinct object ids.
-        damaged: images that could not be decoded; they are copied, and have no masks.
-        detections: whether detections are among the answers.
+        frames, masks: Number of segmented frames, and of their masks.
+        ids: Distinct object ids.
+        damaged: Number of images that could not be decoded; they are copied, and have no masks.
+        detections: Whether detections were written, which needs the definition of vision_msgs.
     """
 
     frames: int = 0
@@ -54,13 +54,13 @@ class Summary:
 
 
 def check_bag_out(out: Path) -> None:
-    """Reject a new bag's name before anything is done for it.
+    """Check the name of a new bag, before any work is done.
 
     Raises:
-        BagError: it exists, its folder does not, or its ending is another format's.
+        BagError: The name exists, its folder does not, or its ending is that of another format.
     """
     if os.path.lexists(out):
-        raise BagError(f"{out} exists already; a bag is never written over")
+        raise BagError(f"{out} exists already; expected a new name, because a bag is never overwritten")
     if out.suffix == ".bag":
         raise BagError(f"{out} has the ending of ROS 1; expected .mcap, .db3, or a folder without an ending")
     if not out.parent.is_dir():
@@ -78,21 +78,21 @@ def answer_bag(
 ) -> Summary:
     """Segment an image topic of a bag.
 
-    What cannot be copied is left out with a warning: earlier answers on the topics of the new ones, messages
-    that are not serialized as ROS 2 does, and what a damaged file has lost.
+    Messages that cannot be copied are skipped with a warning: earlier results on the topics of the new ones,
+    and messages that are not serialized in CDR.
 
     Args:
-        segmenter: an opened bundle.
-        source: the bag's folder or file.
+        segmenter: Segmenter of an opened bundle.
+        source: The bag's folder or file.
         out: ``.mcap`` or ``.db3`` for a single file, else a folder; it must not exist.
-        topic: the image topic; by default the only one.
-        prompts: by object id, on the first frame, followed from there; everything if None.
-        top_n: prompts a frame in everything mode.
+        topic: The image topic; by default the only one.
+        prompts: Prompts on the first frame, by object id; they follow their objects. None: everything mode.
+        top_n: Maximum number of prompts per frame in everything mode.
 
     Raises:
-        BagError: the bag cannot be read, has no such topic, has not one image that can be decoded, or ``out``
+        BagError: The bag cannot be read, has no such topic, or none of its images can be decoded; or ``out``
             exists or does not fit on the disk.
-        PromptError: a prompt lies outside the first frame.
+        PromptError: A prompt lies outside the first frame.
     """
     check_bag_out(out)
     if topic in TOPICS:
@@ -161,7 +161,7 @@ def _write(
 
 
 def _is_copied(channel: Channel) -> bool:
-    """Whether a channel goes into the new bag; if not, a warning says why."""
+    """Return whether a channel is copied; if not, log a warning with the reason."""
     if channel.topic in TOPICS:
         log.warning("left out: %s (%d messages): earlier answers", channel.topic, channel.count)
     elif channel.serialization != "cdr":
@@ -186,7 +186,7 @@ def _answer(camera: TrackedCamera, frame: Frame, prompts: Mapping[int, Prompt] |
 
 
 def _put(bag: Path, out: Path) -> None:
-    """The bag's only file as ``out``, or its folder."""
+    """Move the bag's only file, or its folder, to ``out``."""
     if out.suffix not in SUFFIXES:
         bag.replace(out)
         return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a recording says of a topic."""
+"""A topic of a recording: its type, definition, QoS and number of messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _RULE = "=" * 80 + "\n"
 
 
 class BagError(ValueError):
-    """A bag that cannot be read or written, or that has no such topic."""
+    """A bag cannot be read or written, or it has no such topic."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Channel:
     def of(
         cls, topic: str, msgtype: str, encoding: str, definition: str, serialization: str, qos: str
     ) -> Channel:
-        """From the words of a file: the schema's encoding, and the profiles as YAML."""
+        """Make a channel from the fields of a file: the schema's encoding, and the profiles as YAML."""
         text: str | None = definition
         if encoding in ("ros2idl", "omgidl"):
             text = definition if definition.startswith(_RULE) else f"{_RULE}IDL: {msgtype}\n{definition}"
@@ -49,7 +49,7 @@ class Channel:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """Channels with equal keys are one topic of the bag."""
+        """Identity of the channel: channels with equal keys are one topic of the bag."""
         return self.topic, self.msgtype, self.serialization
 
     @property
@@ -68,7 +68,7 @@ class Channel:
         return replace(self, digest=digest, qos=tuple(qos), count=count)
 
     def joined(self, other: Channel) -> Channel:
-        """This channel and another one with its key: of a second publisher, or of the bag's next file."""
+        """Merge with a channel of the same key: of a second publisher, or of the bag's next file."""
         return replace(
             self,
             definition=self.definition if self.definition is not None else other.definition,
@@ -79,7 +79,7 @@ class Channel:
 
 
 def _profiles(text: str) -> list[Any]:
-    """Profiles that are not understood are none: the messages matter more."""
+    """Parse QoS profiles; return none if they cannot be parsed, because the messages matter more."""
     from rosbags.rosbag2.metadata import parse_qos
 
     try:

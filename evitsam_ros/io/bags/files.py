@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 def is_bag(path: Path) -> bool:
-    """Whether a path looks like a bag: its folder, or one file of it."""
+    """Return whether a path looks like a bag: its folder, or one of its files."""
     if not path.is_dir():
         return _is_bag_file(path) or path.suffix == _ROS1
     if (path / "metadata.yaml").is_file():
@@ -44,7 +44,7 @@ def _is_bag_file(path: Path) -> bool:
 
 
 def read_metadata(folder: Path) -> dict[str, Any]:
-    """What a bag's ``metadata.yaml`` says; empty if there is none, or if it cannot be read."""
+    """Read a bag's ``metadata.yaml``; return an empty mapping if it is missing or cannot be read."""
     try:
         content = yaml.safe_load((folder / "metadata.yaml").read_text(errors="replace"))
         found = content["rosbag2_bagfile_information"]
@@ -103,7 +103,7 @@ class BagFile:
                 raise BagError("rosbags wants messages without an index in the order of their time")
             with Reader(self._file) as reader:
                 self.channels = [_channel(connection) for connection in reader.connections]
-        except Exception:  # whatever a damaged file makes of the parsers behind rosbags
+        except Exception:  # parsers behind rosbags raise anything on a damaged file
             try:
                 self._scan = scan = _SCANS[self._file.suffix](self._file)
             except BagError as error:
@@ -115,7 +115,7 @@ class BagFile:
     def messages(self, wanted: Channel | None = None) -> Iterator[tuple[Channel, int, bytes]]:
         """Yield channel, time in nanoseconds and content, of all channels or of the wanted one's topic.
 
-        What is damaged is left out, with a warning.
+        Damaged messages are skipped, with a warning.
         """
         found = self._scan.messages() if self._scan else self._read(wanted)
         for channel, time, raw in found:

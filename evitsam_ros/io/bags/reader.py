@@ -24,12 +24,12 @@ log = logging.getLogger(__name__)
 
 
 class Bag:
-    """A recording: its channels, whatever their types, and all messages in their order.
+    """A recording: its channels of any type, and all messages in order.
 
     Attributes:
-        path: as given.
-        channels: one a topic and type, over all files and publishers.
-        custom_data: what the recorder was told to keep beside the messages.
+        path: As given.
+        channels: One for each topic and type, over all files and publishers.
+        custom_data: Custom data of the recorder, from ``metadata.yaml``.
     """
 
     def __init__(self, path: Path, stack: ExitStack) -> None:
@@ -49,7 +49,7 @@ class Bag:
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
+        """Size of all files in bytes."""
         return sum(file.path.stat().st_size for file in self._files)
 
     def messages(self, wanted: Channel | None = None) -> Iterator[tuple[Channel, int, bytes]]:
@@ -60,10 +60,11 @@ class Bag:
                 yield channels[channel.key], time, raw
 
     def image_channel(self, topic: str = "") -> Channel:
-        """The channel of an image topic, by default of the only one besides the segmenter's own.
+        """Return the channel of an image topic, by default of the only one besides the segmenter's own.
 
         Raises:
-            BagError: there is no such topic, or it has no messages, or there are several; they are listed.
+            BagError: There is no such topic, it has no messages, or there are several; the message lists the
+                topics.
         """
         images = [channel for channel in self.channels if channel.image_type]
         found = [c for c in images if c.topic == topic or (not topic and not c.topic.startswith(ANSWERS))]
@@ -80,7 +81,7 @@ class Bag:
 
 
 def _open_files(paths: list[Path], stack: ExitStack) -> list[BagFile]:
-    """Those that can be read; the last of a split recording may be empty after a loss of power."""
+    """Open the readable files; the last one of a split recording may be empty after a loss of power."""
     files, problem = [], BagError("no files")
     for path in paths:
         try:
@@ -105,7 +106,7 @@ def open_bag(path: Path) -> Iterator[Bag]:
     """Open a bag's folder, or a single ``.mcap`` or ``.db3`` file.
 
     Raises:
-        BagError: rosbags is not installed, or the bag cannot be read.
+        BagError: The package rosbags is not installed, or the bag cannot be read.
     """
     try:
         import rosbags.rosbag2  # noqa: F401
@@ -120,16 +121,16 @@ def open_bag(path: Path) -> Iterator[Bag]:
 
 
 def read_frames(path: Path, topic: str = "") -> Iterator[Frame]:
-    """The frames of an image topic in the order of their recording.
+    """Yield the frames of an image topic in the order of their recording.
 
-    A damaged image is left out with a warning that names it by its number.
+    A damaged image is skipped, with a warning that gives its number.
 
     Args:
-        path: the bag's folder or file.
-        topic: which one; by default the only topic with images.
+        path: The bag's folder or file.
+        topic: Image topic; by default the only one.
 
     Raises:
-        BagError: naming the bag and what was expected, or when not one image can be decoded.
+        BagError: The bag cannot be read, has no such topic, or none of its images can be decoded.
     """
     with open_bag(path) as bag:
         chosen = bag.image_channel(topic)
@@ -147,7 +148,11 @@ def read_frames(path: Path, topic: str = "") -> Iterator[Frame]:
 
 
 def decode(raw: bytes, channel: Channel) -> tuple[Frame, Any]:
-    """The frame in a message of an image channel, and the message's header. ``ImageError``: there is none."""
+    """Decode a message of an image channel to a frame and the message's header.
+
+    Raises:
+        ImageError: The message or its image cannot be decoded.
+    """
     from rosbags.serde import SerdeError
 
     try:
@@ -160,7 +165,7 @@ def decode(raw: bytes, channel: Channel) -> tuple[Frame, Any]:
 
 @cache
 def _image_types() -> Any:
-    """The image types, which are the same in every release of ROS 2, whatever the bag says."""
+    """Return the image types, which are the same in every release of ROS 2; the bag's are not used."""
     from rosbags.typesys import Stores, get_typestore
 
     return get_typestore(Stores.ROS2_JAZZY)

@@ -177,7 +177,7 @@ def test_a_damaged_image_is_copied_and_has_no_masks(tmp_path, segmenter, caplog)
             recording.put("/front", index, compressed(index, picture, ".jpg", 0.5 if index == 2 else 1.0))
     done = answer_bag(segmenter, bag, out, prompts=BOX)
     assert (done.frames, done.damaged) == (5, 1)
-    assert "message 2" in caplog.text and "expected a whole JPEG" in caplog.text
+    assert "message 2" in caplog.text and "expected a complete JPEG" in caplog.text
     after = messages(out)
     assert after["/front"] == messages(bag)["/front"]
     assert [time // 10**9 for time, _ in after[LABEL_MAP]] == [0, 1, 3, 4, 5]
