@@ -38,6 +38,7 @@ def average(before: dict[str, Tensor], after: dict[str, Tensor], share: float = 
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("before", type=Path, help="safetensors that the training started from")
     parser.add_argument("after", type=Path, help="safetensors that it ended with")

@@ -28,4 +28,5 @@ def save_progress(progress: dict[str, Any], path: Path) -> None:
 
 
 def load_progress(path: Path) -> dict[str, Any]:
+    """Read what :func:`save_progress` wrote, on the CPU."""
     return torch.load(path, map_location="cpu", weights_only=True)

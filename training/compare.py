@@ -136,6 +136,7 @@ def table(results: dict[str, dict[str, float]]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("comparison", type=Path, help="a YAML file, see training/comparisons")
     parser.add_argument("--data", type=Path, required=True, help="folder of the data")

@@ -62,6 +62,7 @@ class Batch:
     jitter: float = 0.0
 
     def to(self, device: torch.device) -> Batch:
+        """Return the batch with its tensors on a device."""
         moved: dict[str, Any] = {
             f.name: v.to(device, non_blocking=True) if isinstance(v := getattr(self, f.name), Tensor) else v
             for f in fields(self)
@@ -258,6 +259,7 @@ def _no_mask_in_view(reason: str) -> str:
 
 
 def collate(samples: list[dict[str, Any]]) -> Batch:
+    """Stack samples to a batch; the lists of names and of skipped records are joined."""
     columns = {name: [sample[name] for sample in samples] for name in samples[0]}
     names, skipped = columns.pop("names"), [line for lines in columns.pop("skipped") for line in lines]
     tensors: dict[str, Any] = {name: torch.from_numpy(np.stack(rows)) for name, rows in columns.items()}

@@ -181,6 +181,7 @@ def _count(text: str) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
+    """Return the parser of all evaluation commands."""
     top = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = top.add_subparsers(dest="command", required=True)
 
@@ -244,6 +245,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
     options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:

@@ -54,6 +54,7 @@ class FeatureTeacher(nn.Module):
 
     @torch.no_grad()
     def forward(self, image: Tensor) -> Tensor:
+        """Compute the features of normalised images, see the class."""
         x = F.relu6(self.stem(image))
         found = []
         for index, block in enumerate(self.blocks):
@@ -107,6 +108,7 @@ class FeatureHead(nn.Module):
         self.tell = nn.Conv2d(width, CHANNELS, 1)
 
     def loss(self, embedding: Tensor, wanted: Tensor, valid: Tensor) -> Tensor:
+        """Return the mean squared distance of the predicted features, see the class."""
         along = torch.arange(embedding.shape[-1], device=embedding.device)
         rows, columns = valid[:, 0, None, None], valid[:, 1, None, None]
         inside = ((along[None, :, None] < rows) & (along[None, None] < columns))[:, None]

@@ -78,6 +78,7 @@ def take_heads(model: Sam, checkpoint: str | Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sam", type=Path, required=True, help="SAM in transformers' layout")
     parser.add_argument("--model", required=True, help="registry name")

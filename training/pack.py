@@ -82,6 +82,7 @@ def pack_file(file: Path, images: Path, out: Path, size: int, quality: int, skip
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with images/ and annotations/")
     parser.add_argument("--out", type=Path, required=True)

@@ -65,6 +65,7 @@ def precompute(
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--teacher", required=True, help="sam:FOLDER or NAME:CHECKPOINT, a model of ours")
     parser.add_argument("--data", type=Path, required=True)

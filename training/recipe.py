@@ -137,6 +137,8 @@ class Features(_Strict):
 
 
 class Optimiser(_Strict):
+    """Optimiser, its rates and the averaging of weights."""
+
     name: Literal["adam", "adamw"] = "adamw"
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = Field(0.0, ge=0, description="not for biases, norms and embeddings")

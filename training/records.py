@@ -95,6 +95,7 @@ class Skipped:
     _lines: list[str] = field(default_factory=list)
 
     def add(self, reason: str, example: str) -> None:
+        """Count a skipped record by its reason, and log the first example of each reason."""
         if reason not in self.counts:
             log.warning("skipping %s: %s", reason, example)
             self.examples[reason] = example

@@ -30,6 +30,7 @@ class TeacherModel(nn.Module):
         self.auto_ppn: nn.Module | None = None
 
     def embed(self, batch: Batch) -> Tensor:
+        """Return the embedding of a batch, ``(B, 256, h, w)`` float32."""
         raise NotImplementedError
 
     def train(self, mode: bool = True) -> TeacherModel:  # noqa: FBT001, FBT002 (torch's signature)
@@ -59,6 +60,7 @@ class SamTeacher(TeacherModel):
         self.register_buffer("std", std, persistent=False)
 
     def embed(self, batch: Batch) -> Tensor:
+        """Return SAM's embedding of a batch."""
         vision: Any = self.sam.config.vision_config
         return self.sam.get_image_embeddings(normalised(batch, self.mean, self.std, vision.image_size))
 
@@ -77,6 +79,7 @@ class ModelTeacher(TeacherModel):
         self.register_buffer("std", torch.tensor(self.model.spec.std) * 255, persistent=False)
 
     def embed(self, batch: Batch) -> Tensor:
+        """Return the model's embedding of a batch."""
         side = min(batch.image.shape[1], self.model.spec.image_size)
         return self.model.embed(normalised(batch, self.mean, self.std, side))[0]
 
@@ -91,6 +94,11 @@ class FileTeacher(TeacherModel):
         self.folder = folder
 
     def embed(self, batch: Batch) -> Tensor:
+        """Read the embeddings of a batch's images.
+
+        Raises:
+            ValueError: An image has no file.
+        """
         rows = [read_embedding(self.folder, name) for name in batch.names]
         return torch.stack(rows).to(batch.image.device)
 

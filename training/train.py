@@ -21,6 +21,7 @@ from .records import DataError
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("recipe", type=Path, help="a YAML file, see training/recipes")
     parser.add_argument("--data", type=Path, required=True, help="folder of the data")

@@ -55,6 +55,7 @@ class View:
 
     @property
     def size(self) -> int:
+        """Side of the square view in pixels."""
         return self.image.shape[0]
 
 

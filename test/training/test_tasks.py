@@ -12,7 +12,7 @@ from training.checkpoint import save_weights
 from training.engine import Engine
 from training.heads import heads_from_transformers
 from training.mask_teacher import MaskTeacher
-from training.precompute import picture_batch, precompute
+from training.precompute import image_batch, precompute
 from training.prompting import PromptSet, box_prompts, click_at_error, outside_boxes
 from training.recipe import Recipe, Teacher
 from training.tasks import TASKS
@@ -258,7 +258,7 @@ def test_embeddings_on_disk_are_those_of_the_teacher(shapes_data, tmp_path, teac
     model = ModelTeacher("lite_sam", teacher).eval()
     skipped = precompute(model, records, 128, tmp_path / "embeddings")
     assert not skipped.counts
-    batch = picture_batch(records[3], 128)
+    batch = image_batch(records[3], 128)
     with torch.no_grad():
         wanted = model.embed(batch)
     found = FileTeacher(tmp_path / "embeddings").embed(batch)
@@ -284,7 +284,7 @@ def test_sam_is_a_teacher_and_sees_what_its_own_processor_prepares(shapes_data, 
     record = read_folder(shapes_data, ["shapes_train"])[0]
     teacher = open_teacher(Teacher(kind="sam", path=str(sam_folder)))
     with torch.no_grad():
-        found = teacher.embed(picture_batch(record, 128))
+        found = teacher.embed(image_batch(record, 128))
         processor = transformers.SamImageProcessor(
             size={"longest_edge": 128}, pad_size={"height": 128, "width": 128}
         )

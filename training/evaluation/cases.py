@@ -33,6 +33,7 @@ class Cases:
         self.all: list[tuple[float, Record, int, np.ndarray]] = []
 
     def add(self, case: Case) -> None:
+        """Keep a case, with its mask packed to bits."""
         # Packed: a thousand full-size masks are a few megabytes then.
         self.all.append((case.iou, case.record, case.index, np.packbits(case.mask, axis=1)))
 

@@ -37,6 +37,7 @@ class Score:
             self.values[method][BOUNDARY_GROUPS[group]].append(boundary)
 
     def means(self) -> dict[str, dict[str, float]]:
+        """Return the mean by method and size group; groups without objects are left out."""
         columns = (*GROUPS, *BOUNDARY_GROUPS.values())
         return {
             method: {column: float(np.mean(groups[column])) for column in columns if groups[column]}

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 
 class AutoPpnTask(Task):
+    """Train AutoPPN alone."""
+
     def __init__(self, model: Sam, recipe: Recipe) -> None:
         super().__init__(model, recipe)
         model.requires_grad_(False)
@@ -32,6 +34,7 @@ class AutoPpnTask(Task):
         return self
 
     def forward(self, batch: Batch, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss of a batch, ``()`` float32, and numbers to log; see :class:`.base.Task`."""
         with torch.no_grad():
             embedding, _ = self.model.embed(self.normalised(batch))
         return proposals_of(self, embedding, batch)

@@ -41,6 +41,7 @@ class Task(nn.Module):
             self.register_buffer(name, torch.tensor(value) * 255, persistent=False)
 
     def forward(self, batch: Batch, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss of a batch and numbers to log, see the class."""
         raise NotImplementedError
 
     def fix_parts(self, stage: Stage) -> None:
@@ -61,6 +62,7 @@ class Task(nn.Module):
             self.first_stage = channels_last(encoder.folded_first_stage())
 
     def train(self, mode: bool = True) -> Task:  # noqa: FBT001, FBT002 (torch's signature)
+        """Set training mode; parts that do not learn stay in evaluation mode."""
         super().train(mode)
         if self.heads_only:
             self.model.image_encoder.eval()
@@ -93,5 +95,6 @@ class Task(nn.Module):
         return normalise(batch, self.mean, self.std)
 
     def generator(self, step: int, rank: int, purpose: int) -> torch.Generator:
+        """Return the random generator of a step, a rank and a purpose."""
         seed = ((self.recipe.seed * 1_000_003 + step) * 1009 + rank) * 8 + purpose
         return torch.Generator().manual_seed(seed)

@@ -37,6 +37,7 @@ class DistillTask(Task):
             model.auto_ppn.requires_grad_(True)
 
     def forward(self, batch: Batch, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss of a batch, ``()`` float32, and numbers to log; see :class:`.base.Task`."""
         with torch.no_grad():
             wanted = self.teacher.embed(batch)
         side = min(batch.image.shape[1], self.model.spec.image_size)

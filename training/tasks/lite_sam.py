@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class LiteSamTask(SamTask):
+    """Train masks and proposals jointly."""
+
     def forward(self, batch: Batch, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss of a batch, ``()`` float32, and numbers to log; see :class:`.base.Task`."""
         encoded = self.encode(batch)
         embedding = encoded.embedding
         loss, numbers = self.losses_of(encoded, batch, step, rank)

@@ -41,6 +41,8 @@ class Encoded:
 
 
 class SamTask(Task):
+    """Train encoder and heads with boxes and points."""
+
     def __init__(self, model: Sam, recipe: Recipe) -> None:
         super().__init__(model, recipe)
         self.feature_teacher = self.feature_head = None
@@ -49,6 +51,7 @@ class SamTask(Task):
         self.mask_teacher = MaskTeacher(recipe.teacher) if recipe.teacher else None
 
     def forward(self, batch: Batch, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss of a batch, ``()`` float32, and numbers to log; see :class:`.base.Task`."""
         return self.losses_of(self.encode(batch), batch, step, rank)
 
     def losses_of(
@@ -161,6 +164,7 @@ class SamTask(Task):
         return point_prompts(points, int(most))
 
     def mask_weights(self) -> MaskLossWeights:
+        """Return the weights of the mask loss from the recipe."""
         losses = self.recipe.losses
         return MaskLossWeights(
             pixel=losses.pixel,
