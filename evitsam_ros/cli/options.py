@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..backends import BACKENDS
+from ..backends import backend_choices
 from ..bundle import DEFAULT_MODEL
 
 
@@ -42,7 +42,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", default=DEFAULT_MODEL, help="a bundle's name or folder (default: %(default)s)"
     )
-    parser.add_argument("--backend", choices=("auto", *BACKENDS), default="auto", help="inference runtime")
+    parser.add_argument("--backend", default="auto", help=f"runtime: {', '.join(backend_choices())}")
 
 
 def _numbers(text: str, counts: tuple[int, ...], form: str) -> list[float]:

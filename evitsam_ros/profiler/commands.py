@@ -22,7 +22,7 @@ def add_profile(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--model", default=DEFAULT_MODEL, help="a bundle's name or folder (default: %(default)s)"
     )
-    parser.add_argument("--backend", choices=backend_choices(), default="auto", help="inference runtime")
+    parser.add_argument("--backend", default="auto", help=f"runtime: {', '.join(backend_choices())}")
     parser.add_argument(
         "--precision",
         choices=("fp32", "fp16", "bf16", "int8"),

@@ -60,7 +60,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     _add_images(build)
     verify = commands.add_parser("verify", help="compare a backend's masks with float32's on real pictures")
     verify.add_argument("bundle", help="a bundle's name or folder")
-    verify.add_argument("--backend", required=True, choices=backend_choices(), help="inference runtime")
+    verify.add_argument("--backend", required=True, help=f"runtime: {', '.join(backend_choices())}")
     verify.add_argument("--precision", choices=("fp32", "fp16", "bf16", "int8"), default="fp32")
     verify.add_argument("--json", type=Path)
     _add_images(verify)
