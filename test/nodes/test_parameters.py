@@ -20,7 +20,9 @@ def decoded(**values) -> SegmenterParameters:
 
 def test_values_that_mean_not_set_are_none():
     parameters = decoded()
-    assert parameters.thresholds() == dict.fromkeys(("score", "stability", "nms", "min_region"))
+    assert parameters.thresholds() == dict.fromkeys(
+        ("pred_iou_thresh", "stability_score_thresh", "box_nms_thresh", "min_region")
+    )
     assert parameters.latency_budget_s is parameters.max_latency_s is parameters.max_rate_hz is None
     assert parameters.intensity_range is None and parameters.cameras == ("",)
 
