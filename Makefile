@@ -1,21 +1,33 @@
 # Two commands: `make demo` and `make test`. Both set everything up first.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
+# One environment, .venv, in steps: what unit tests need, what the demo needs, and on top of both the rest.
+UNIT_STAMP := .venv/.ready-unit
+DEMO_STAMP := .venv/.ready-demo
 STAMP := .venv/.ready
-INPUTS := $(wildcard requirements/*.txt) $(wildcard interfaces/*/*) $(wildcard interfaces/*/msg/*) tools/setup.sh \
-	tools/build_interfaces.py setup.py setup.cfg
+DEMO_INPUTS := $(addprefix requirements/,ros.txt runtime.txt interfaces.txt cmake.txt) \
+	$(wildcard interfaces/*/*) $(wildcard interfaces/*/msg/*) tools/setup.sh tools/build_interfaces.py setup.py setup.cfg
+INPUTS := $(filter-out $(DEMO_INPUTS),$(wildcard requirements/*.txt))
 
-.PHONY: help setup demo test lint bench soak clean
+.PHONY: help setup setup-demo setup-unit demo test test-unit lint bench soak clean
 
 help:            ## this list
-	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
 
-setup: $(STAMP)  ## make .venv: ROS 2, runtimes, torch (CPU), messages
-$(STAMP): $(INPUTS)
+setup-demo: $(DEMO_STAMP)  ## make .venv with what the demo needs: ROS 2, ONNX Runtime, messages
+$(DEMO_STAMP): $(DEMO_INPUTS)
+	@tools/setup.sh demo
+
+setup-unit: $(UNIT_STAMP)  ## make .venv with what the unit tests need: no ROS, no torch
+$(UNIT_STAMP): requirements/runtime.txt requirements/unit.txt tools/setup.sh
+	@tools/setup.sh unit
+
+setup: $(STAMP)  ## make .venv with everything: also OpenVINO, torch (CPU), TensorRT, tests, training
+$(STAMP): $(DEMO_STAMP) $(INPUTS)
 	@tools/setup.sh
 
-demo: setup      ## a camera topic in, masks out, over real ROS 2, on this CPU; pictures in out/demo
-	@./env.sh python -m demo
+demo: setup-demo  ## a camera topic in, masks out, over real ROS 2, on this CPU; pictures in out/demo (MODEL=NAME)
+	@./env.sh python -m demo $(if $(MODEL),--model "$(MODEL)")
 
 # One process a folder: with ROS, OpenVINO, TensorRT-RTX and torch's training in a single one, native code crashed.
 test: setup      ## all tests but the slow ones (ARGS="-m slow": those; ARGS="test/nodes -k name": some)
@@ -25,6 +37,9 @@ ifeq ($(ARGS),)
 else
 	@./env.sh python -m pytest $(ARGS)
 endif
+
+test-unit: setup-unit  ## tests that need neither ROS, torch nor an inference runtime, in a minute
+	@./env.sh python -m pytest -p test.unit -m "not slow and not ros" $(or $(ARGS),-q test)
 
 SECONDS ?= 600
 soak: setup      ## a camera for SECONDS=600, 200 cycles, 10,000 malformed messages over DDS; prints figures
@@ -36,7 +51,7 @@ lint: setup      ## ruff
 
 bench: setup     ## the project's own figures as ratios, with their floors (out/bench.json; ARGS="--quick": a minute)
 	@mkdir -p out
-	@./env.sh python -m bench --out out/bench.json --gate bench/ratios.yaml $(ARGS)
+	@./env.sh python -m bench --json out/bench.json --gate bench/ratios.yaml $(ARGS)
 
 clean:           ## remove what setup, tests and demo made
 	rm -rf .venv .venv-peer build install log out .pytest_cache .ruff_cache .hypothesis *.egg-info

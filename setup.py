@@ -18,16 +18,23 @@ def share_files() -> list[tuple[str, list[str]]]:
     folders: dict[str, list[str]] = defaultdict(list)
     for top in ("launch", "config", "engines", "demo/pictures"):
         for path in sorted(Path(top).rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".safetensors":
+            if path.is_file() and "__pycache__" not in path.parts and not is_spare_checkpoint(path):
                 folders[f"share/{NAME}/{path.parent}"].append(str(path))
     return list(folders.items())
+
+
+def is_spare_checkpoint(path: Path) -> bool:
+    """Tell whether a file is a bundle's checkpoint that its networks do not read their weights from."""
+    return (
+        path.suffix == ".safetensors" and f"file: {path.name}" not in (path.parent / "model.yaml").read_text()
+    )
 
 
 setup(
     name=NAME,
     version="0.1.0",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    package_data={NAME: ["py.typed"]},
+    package_data={NAME: ["py.typed"], f"{NAME}.profiler": ["templates/*"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),

@@ -17,10 +17,10 @@ from typing import Any
 import jsonschema
 import yaml
 
+from evitsam_ros.profiler.measurements import LESS, MORE
+from evitsam_ros.profiler.report import Report
+from evitsam_ros.profiler.schema import ReportError
 from evitsam_ros.profiler.table import aligned
-
-from .figures import LESS, MORE
-from .report import BenchError, Report
 
 ID = "evitsam-ratios/1"
 #: No tolerance is smaller: machines are never as quiet as one thinks. Tolerances are multiples of STEP.
@@ -51,6 +51,10 @@ SCHEMA: dict[str, Any] = {
         "ratios": {"type": "object", "additionalProperties": _ENTRY},
     },
 }
+
+
+class BenchError(ReportError):
+    """A file of the benchmark that cannot be used, or a run that lacks something."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +93,18 @@ def table_of(reports: Sequence[Report]) -> Table:
         if report.failed:
             raise BenchError(f"no table of a run with failures: {', '.join(report.failed)}")
     ratios = {}
-    for key in dict.fromkeys(ratio.key for report in reports for ratio in report.ratios):
+    for key in dict.fromkeys(ratio.key for report in reports for ratio in report.all_ratios):
         found = [ratio for report in reports if (ratio := report.ratio(key)) is not None]
         middle = median(ratio.value for ratio in found)
         tolerance = _tolerance([ratio.value for ratio in found], max(ratio.spread for ratio in found))
         ratios[key] = Stored(float(f"{middle:.4g}"), found[0].better, tolerance)
     last = reports[-1]
     made = {"date": last.date, "commit": last.made_by.get("commit"), "CPU": last.machine.get("CPU")}
-    made |= {"CPUs": last.machine.get("CPUs of this process"), "runs": len(reports), "quick": last.quick}
+    made |= {
+        "CPUs": last.machine.get("CPUs of this process"),
+        "runs": len(reports),
+        "quick": last.settings["quick"],
+    }
     return Table(made, ratios)
 
 

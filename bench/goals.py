@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .figures import LESS, MORE, Figure, Ratio
+from evitsam_ros.profiler.measurements import LESS, MORE, Figure, Ratio
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,16 @@ from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 
-from .figures import Part
+from evitsam_ros.profiler.measurements import Part
+
 from .settings import FULL, QUICK
 
 #: Module and function of each part, and the seconds that it takes on two quiet cores: all of it, and quick.
 PARTS = {
-    "networks": ("networks", "networks", 50, 15),
-    "everything": ("everything", "everything", 560, 15),
+    "networks": ("package", "networks", 50, 15),
+    "everything": ("package", "everything", 560, 15),
     "l0": ("box_mask", "box_mask", 60, 20),
+    "mobile_sam": ("box_mask", "mobile_sam", 75, 20),
     "ros": ("ros.cost", "ros_cost", 150, 25),
     "start": ("start", "start", 90, 15),
     "timers": ("timers", "timers", 10, 5),

@@ -10,12 +10,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from evitsam_ros.profiler.measurements import Figure
+from evitsam_ros.profiler.report import Report
+from evitsam_ros.profiler.schema import ReportError, read_report
 from evitsam_ros.profiler.table import milliseconds
 
-from .figures import Figure
+from .gate import BenchError
 from .goals import verdicts
-from .report import BenchError, Report, read_report
-from .table import warnings
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 RUNTIMES = {
@@ -58,20 +59,20 @@ def sections(report: Report) -> list[str]:
         f"{report.date[:10]}, commit {commit}; {versions}. Medians; everything that is compared took turns.",
         "",
     ]
-    lines += [f"Warning: {warning}\n" for warning in warnings(report)]
+    lines += [f"Warning: {warning}\n" for warning in report.warnings]
     for section in (_goals, _networks, _everything, _l0, _ros, _start):
         lines += section(report)
     return lines
 
 
 def _goals(report: Report) -> list[str]:
-    found = verdicts(report.figures, report.ratios)
+    found = verdicts(report.all_figures, report.all_ratios)
     rows = [[v.goal.title, v.goal.shown, v.shown, v.said.replace("MISSED", "**missed**")] for v in found]
     return grid(["goal", "", "found", ""], rows)
 
 
 def _networks(report: Report) -> list[str]:
-    part = report.found.get("networks")
+    part = report.parts.get("networks")
     if part is None:
         return []
     ways = list(dict.fromkeys(figure.key.split("/")[1] for figure in part.figures))
@@ -87,7 +88,7 @@ def _networks(report: Report) -> list[str]:
 
 
 def _everything(report: Report) -> list[str]:
-    part = report.found.get("everything")
+    part = report.parts.get("everything")
     if part is None:
         return []
     suffix = ", bfloat16"
@@ -124,7 +125,7 @@ def _l0(report: Report) -> list[str]:
 
 
 def _ros(report: Report) -> list[str]:
-    part = report.found.get("ros")
+    part = report.parts.get("ros")
     rows = []
     for figure in part.figures if part else []:
         if ": " not in figure.key:
@@ -146,7 +147,7 @@ def _ros(report: Report) -> list[str]:
 
 
 def _start(report: Report) -> list[str]:
-    part = report.found.get("start")
+    part = report.parts.get("start")
     rows = [[f.title, f"{f.value:.3g} {f.unit}".strip()] for f in part.figures] if part else []
     return grid(["the robot's process, `lite_sam`", ""], rows)
 
@@ -172,7 +173,7 @@ def main(argv: Sequence[str]) -> int:
         return 2
     try:
         write_readme(read_report(Path(argv[0])), Path(argv[1] if len(argv) > 1 else "README.md"))
-    except BenchError as error:
+    except ReportError as error:
         print(f"bench.readme: {error}", file=sys.stderr)
         return 1
     return 0

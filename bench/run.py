@@ -12,14 +12,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import datetime, timezone
 
 from evitsam_ros.profiler.ceilings import cpus
-from evitsam_ros.profiler.machine import machine_facts, made_by
+from evitsam_ros.profiler.collect import report_of
+from evitsam_ros.profiler.measurements import Part
+from evitsam_ros.profiler.report import Report
+from evitsam_ros.profiler.schema import part_from_json
 from evitsam_ros.profiler.sensors import Watch
-
-from .figures import Part
-from .report import Report, as_part
 
 #: A part that takes longer hangs.
 TIMEOUT = 1800
@@ -43,16 +42,7 @@ def run(parts: Sequence[str], quick: bool, progress: Callable[[str], None]) -> R
                 failed[name] = str(error)
             watch.sample()
     words = ["python", "-m", "bench", *(["--quick"] if quick else []), "--parts", *parts]
-    return Report(
-        command=shlex.join(words),
-        date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        quick=quick,
-        made_by=made_by(),
-        machine=machine_facts(),
-        watched=watch.facts(),
-        found=found,
-        failed=failed,
-    )
+    return report_of(shlex.join(words), watch, settings={"quick": quick}, parts=found, failed=failed)
 
 
 def _run(name: str, quick: bool) -> Part:
@@ -71,4 +61,4 @@ def _run(name: str, quick: bool) -> Part:
         text, errors = out.read(), said.read()
     if code or not text:
         raise RuntimeError(f"ended with {code}: {errors.strip()[-1500:]}")
-    return as_part(json.loads(text))
+    return part_from_json(json.loads(text))

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+#: The bundle that is measured; it has stayed the same while others came, so figures can be compared.
+MODEL = "lite_sam"
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evitsam_ros.profiler.clock import seconds
+from evitsam_ros.profiler.measurements import Figure, Part
 from evitsam_ros.profiler.sensors import MIB, resident_mib
 
-from .figures import Figure, Part
 from .processes import background, environment, ros_arguments
 from .settings import Settings
 

@@ -11,13 +11,12 @@ from evitsam_ros.backends import Runtime
 from evitsam_ros.bundle import Bundle
 from evitsam_ros.nodes.diagnostics import CameraDiagnostics
 from evitsam_ros.profiler.clock import seconds
+from evitsam_ros.profiler.measurements import LESS, Figure, Part, ratio_of
 from evitsam_ros.segment import Prompt, Segmenter
 from evitsam_ros.segment.timing import StageTimer
 
-from .figures import LESS, Figure, Part, ratio_of
-from .networks import MODEL
 from .picture import BOX, photograph
-from .settings import Settings
+from .settings import MODEL, Settings
 
 #: Frames' worth of timing calls that are timed together.
 MANY = 1000

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -12,16 +13,16 @@ from pathlib import Path
 import cv2
 import rclpy
 
-from evitsam_ros.bundle import DEFAULT_MODEL
+from evitsam_ros.bundle import DEFAULT_MODEL, BundleError, open_bundle
 
 from .client import Answer, Client
 from .processes import NodeProcess
 
 OUT = Path("out/demo")
-#: Photographs of scikit-image: the astronaut (Eileen Collins, NASA), and what to point at in it.
-SOURCE, SIZE = "skimage:astronaut", 512
+#: Photographs of demo/pictures: the astronaut (Eileen Collins, NASA), and what to point at in it.
+SOURCE, SIZE = "example:astronaut", 512
 POINT, BOX = (225.0, 120.0), (28.0, 4.0, 370.0, 508.0)
-EVERYTHING_SOURCE = "skimage:coffee"
+EVERYTHING_SOURCE = "example:coffee"
 #: Seconds to wait for anything: far more than a busy machine takes, so that a fault ends the demo.
 LIMIT = 200.0
 
@@ -92,6 +93,14 @@ def summary(client: Client, seconds: float) -> dict:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(prog="demo")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="a bundle's name or folder")
+    model = parser.parse_args().model
+    try:
+        open_bundle(model)
+    except BundleError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
     OUT.mkdir(parents=True, exist_ok=True)
     for old in OUT.glob("*.png"):
         old.unlink()
@@ -99,7 +108,7 @@ def main() -> int:
     start = time.monotonic()
     print("demo: camera and segmenter start as two processes", flush=True)
     nodes = {"camera": start_camera(SOURCE)}
-    nodes["segmenter"] = NodeProcess("segmenter", OUT / "segmenter.log", {"model": DEFAULT_MODEL})
+    nodes["segmenter"] = NodeProcess("segmenter", OUT / "segmenter.log", {"model": model})
     rclpy.init()
     client = Client()
     try:

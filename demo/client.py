@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import rclpy
@@ -16,6 +16,9 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: Seconds that a service may take on a busy machine before the demo gives up.
 SERVICE_LIMIT = 100.0

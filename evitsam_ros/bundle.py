@@ -16,7 +16,9 @@ from typing import Any
 import jsonschema
 import yaml
 
+from .catalogue import CATALOGUE
 from .installed import CHECKOUT, installed_folders
+from .user_folders import models_folder
 
 #: Of a bundle's description; 2 has high-resolution features, which software for 1 does not pass on.
 FORMATS = (1, 2)
@@ -169,9 +171,12 @@ def sha256(path: Path) -> str:
 
 
 def search_path() -> list[Path]:
-    """Folders that may hold bundles, in order: ``$EVITSAM_ENGINES``, the ament prefixes, the checkout."""
+    """Folders that may hold bundles, in order.
+
+    ``$EVITSAM_ENGINES``, what ``evitsam fetch`` installed, the ament prefixes, the checkout.
+    """
     folders = [Path(entry) for entry in os.environ.get("EVITSAM_ENGINES", "").split(os.pathsep) if entry]
-    folders += [*installed_folders("engines"), CHECKOUT / "engines"]
+    folders += [models_folder(), *installed_folders("engines"), CHECKOUT / "engines"]
     return [folder for folder in folders if folder.is_dir()]
 
 
@@ -179,7 +184,8 @@ def installed_bundles() -> dict[str, Path]:
     """Every bundle on the search path by name; the first of a name wins."""
     found: dict[str, Path] = {}
     for folder in search_path():
-        for description in sorted(folder.glob(f"*/{DESCRIPTION}")):
+        # A folder with a dot is one that is being written.
+        for description in sorted(folder.glob(f"[!.]*/{DESCRIPTION}")):
             found.setdefault(description.parent.name, description.parent)
     return found
 
@@ -198,6 +204,9 @@ def find_bundle(name_or_folder: str | Path) -> Path:
     bundles = installed_bundles()
     if str(name_or_folder) in bundles:
         return bundles[str(name_or_folder)]
+    file = CATALOGUE.get(str(name_or_folder))
+    if file is not None and file.exportable:
+        raise BundleError(f"bundle {file.name!r} is not installed: evitsam fetch {file.name}")
     raise BundleError(
         f"no bundle {str(name_or_folder)!r}: expected a folder with {DESCRIPTION}, or one of "
         f"{', '.join(sorted(bundles)) or '(none installed)'}; 'evitsam export' makes one from a checkpoint"

@@ -3,20 +3,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shutil
 import subprocess
-import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .backends.registry import requirements
 from .bundle import installed_bundles
+from .jetson import JetPack, cuda_bindings_remedy, onnxruntime_remedy, read_jetpack, tensorrt_remedy
 
 if TYPE_CHECKING:
     from .backends import Requirement
@@ -60,10 +58,19 @@ def _found(need: Requirement) -> str | None:
     return next((each for each in found if each), None)
 
 
-def _gpu() -> str | None:
-    tegra = Path("/etc/nv_tegra_release")
-    if tegra.is_file():
-        return f"Jetson, {tegra.read_text().splitlines()[0].lstrip('# ')}"
+def _install_hint(need: Requirement, jetpack: JetPack | None) -> str:
+    """Return how a package that a backend needs is added on this machine."""
+    here = {
+        "ONNX Runtime": onnxruntime_remedy(jetpack),
+        "TensorRT": tensorrt_remedy(),
+        "CUDA bindings": cuda_bindings_remedy(jetpack),
+    }
+    return here.get(need.title, need.install_hint)
+
+
+def _gpu(jetpack: JetPack | None) -> str | None:
+    if jetpack is not None:
+        return f"Jetson, {jetpack.name}: {jetpack.contents}"
     if not shutil.which("nvidia-smi"):
         return None
     query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
@@ -77,9 +84,10 @@ def findings() -> list[Finding]:
     rclpy = _package("rclpy", "ros-jazzy-rclpy", "rclpy")
     rmw = os.environ.get("RMW_IMPLEMENTATION") or ("default (rmw_fastrtps_cpp)" if rclpy else None)
     bundles = installed_bundles()
+    jetpack = read_jetpack()
     source = "source /opt/ros/<distro>/setup.bash, or: make setup"
     return [
-        Finding("Python", platform.python_version(), "Python 3.10 to 3.13", needed=True),
+        Finding("Python", platform.python_version(), "Python 3.10 to 3.14", needed=True),
         Finding("ROS 2 (rclpy)", f"{distro}, rclpy {rclpy}" if rclpy else None, source, needed=True),
         Finding("RMW", rmw, source, needed=True),
         Finding(
@@ -92,40 +100,45 @@ def findings() -> list[Finding]:
             "pip install opencv-python-headless",
             needed=True,
         ),
-        *(Finding(need.title, _found(need), need.install_hint, need.needed) for need in requirements()),
+        *(
+            Finding(need.title, _found(need), _install_hint(need, jetpack), need.needed)
+            for need in requirements()
+        ),
+        Finding("requests", _package("requests"), "pip install requests tqdm (evitsam fetch)"),
         Finding("rosbags", _package("rosbags"), "pip install rosbags (evitsam bag; bags as sources)"),
         Finding(
             "NVML",
             _package("pynvml", "nvidia-ml-py"),
             "pip install nvidia-ml-py (a GPU's power and clocks in 'evitsam profile')",
         ),
-        Finding("GPU", _gpu(), "none needed: the CPU works"),
+        Finding("Jinja", _package("jinja2"), "pip install jinja2 (HTML pages of 'evitsam profile')"),
+        Finding("matplotlib", _package("matplotlib"), "pip install matplotlib (charts of the HTML pages)"),
+        Finding("argcomplete", _package("argcomplete"), "pip install argcomplete (shell completion)"),
+        Finding("GPU", _gpu(jetpack), "none needed: the CPU works"),
         Finding(
             "bundles",
             ", ".join(sorted(bundles)) or None,
-            "evitsam export MODEL --checkpoint F --out DIR",
+            "evitsam export --model NAME --checkpoint FILE --out FOLDER",
             needed=True,
         ),
     ]
 
 
-def main(*, as_json: bool = False) -> int:
-    """Print the findings.
+def is_ready(found: list[Finding]) -> bool:
+    """Return whether the main job (camera in, masks out) can run."""
+    return all(item.found for item in found if item.needed)
 
-    Returns:
-        The exit code: 0 if everything that is needed was found, else 1.
-    """
-    found = findings()
-    ready = all(item.found for item in found if item.needed)
-    if as_json:
-        print(json.dumps({"ready": ready, "findings": [asdict(item) for item in found]}, indent=2))
-        return 0 if ready else 1
+
+def as_dict(found: list[Finding]) -> dict[str, object]:
+    """Return the findings for JSON."""
+    return {"ready": is_ready(found), "findings": [asdict(item) for item in found]}
+
+
+def as_text(found: list[Finding]) -> str:
+    """Return the findings as a table, one line each."""
+    lines = []
     for item in found:
         mark = "ok  " if item.found else ("MISSING" if item.needed else "-   ")
-        print(f"{mark:8}{item.name:15}{item.found or item.remedy}")
-    print("ready: camera in, masks out" if ready else "not ready: see MISSING above")
-    return 0 if ready else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        lines.append(f"{mark:8}{item.name:15}{item.found or item.remedy}")
+    lines.append("ready: camera in, masks out" if is_ready(found) else "not ready: see MISSING above")
+    return "\n".join(lines)

@@ -170,7 +170,8 @@ def _networks(model: Sam, decoder_form: Form) -> dict[str, tuple]:
     }
     if model.auto_ppn is not None:
         networks["proposals"] = (model.auto_ppn, (embedding,), ["image_embeddings"], ["heat", "boxes"])
-        # Proposals are many: what looks closely at their points only is for them.
+    if model.auto_ppn is not None or spec.is_sam_family:
+        # Prompts of everything mode are many: what looks closely at their points only is for them.
         networks["foveal_decoder"] = (
             FovealDecoder(model).eval(),
             (*prompts[:3], torch.zeros(2, 4, dtype=torch.int32), *high_res),
@@ -260,4 +261,6 @@ def export(
     """Build a model, load a checkpoint if one is given, and write its bundle."""
     torch.manual_seed(0)
     model = create_model(name, checkpoint, box_prior=box_prior, image_size=image_size)
+    if checkpoint is not None and model.spec.is_official:
+        options["extra"] = {"licence": model.spec.licence, **(options.get("extra") or {})}
     return export_bundle(model, out, **options)

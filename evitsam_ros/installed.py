@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import sysconfig
 from pathlib import Path
 
 #: Root of the checkout; an installation has the same folders below ``share/evitsam_ros``.
@@ -11,6 +12,9 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 
 
 def installed_folders(name: str) -> list[Path]:
-    """List the folders called ``name`` of the ament prefixes, in order; they need not exist."""
-    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
-    return [Path(prefix) / "share" / "evitsam_ros" / name for prefix in prefixes if prefix]
+    """List the folders ``name`` of the ament prefixes, in their order, then of pip; they need not exist."""
+    prefixes = [prefix for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if prefix]
+    # Where pip installs: into this environment, or with --user.
+    user = sysconfig.get_preferred_scheme("user")
+    prefixes += [sysconfig.get_path("data"), sysconfig.get_path("data", user)]
+    return [Path(prefix) / "share" / "evitsam_ros" / name for prefix in dict.fromkeys(prefixes)]

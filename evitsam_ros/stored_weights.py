@@ -11,7 +11,6 @@ from __future__ import annotations
 import copy
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -25,6 +24,8 @@ from .bundle import sha256
 from .models.backbone_encoder import BackboneEncoder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .models.sam import Sam
 
 #: Constants smaller than this stay where they are, in float32: they weigh nothing.

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import threading
 
 
 def join_os_thread(thread: threading.Thread, timeout: float) -> bool:

@@ -20,31 +20,27 @@ MAY_IMPORT_TORCH = (*("models/", "export.py", "stored_weights.py", "tensorrt/", 
 #: Package, or module at the top -> what of this project it imports. A line that is added here is a decision:
 #: data flows from nodes and commands down to values, and what runs an engine knows nothing of what builds it.
 ALLOWED = {
-    "backends": {"bundle", "models"},
-    "bags": {"encodings", "image_files", "natural_order", "segment", "tracking"},
-    "bundle": {"installed"},
+    "backends": {"bundle", "models", "threads"},
+    "bundle": {"catalogue", "installed", "user_folders"},
     "bundle_folder": {"bundle"},
     "cli": {
-        *("backends", "bags", "bundle", "doctor", "export", "image_files", "models", "profiler", "segment"),
-        *("sources", "tensorrt", "tracking", "video_files"),
+        *("backends", "bundle", "catalogue", "doctor", "export", "fetch", "io", "models", "profiler"),
+        *("segment", "tensorrt", "tracking"),
     },
-    "compressed": {"intensity", "picture_header", "pixel_layouts", "raw_pixels"},
-    "doctor": {"backends", "bundle"},
-    "encodings": {"compressed", "intensity", "pixel_layouts", "raw_pixels", "segment"},
+    "doctor": {"backends", "bundle", "jetson"},
     "export": {"bundle", "bundle_folder", "models", "stored_weights", "tensorrt"},
-    "image_files": {"picture_header"},
+    "fetch": {"bundle", "bundle_folder", "catalogue", "export", "models", "user_folders"},
+    "geometry3d": {"io"},
+    "io": {"installed", "segment", "tracking"},
     "models": {"bundle"},
     "nodes": {
-        *("backends", "bundle", "compressed", "encodings", "installed", "malloc", "profiler", "raw_pixels"),
-        *("segment", "sources", "space", "tracking"),
+        *("backends", "bundle", "geometry3d", "installed", "io", "malloc", "profiler", "segment"),
+        *("threads", "tracking"),
     },
-    "pixel_layouts": {"intensity", "raw_pixels"},
-    "profiler": {"backends", "bundle", "encodings", "image_files", "segment", "sources"},
+    "profiler": {"backends", "bundle", "io", "models", "segment"},
     "segment": {"backends", "bundle", "deprecation"},
-    "sources": {"bags", "image_files", "installed", "natural_order", "video_files"},
-    "space": {"compressed", "raw_pixels"},
     "stored_weights": {"bundle", "models"},
-    "tensorrt": {"backends", "bundle", "models", "segment", "sources"},
+    "tensorrt": {"backends", "bundle", "io", "models", "segment"},
     "tracking": {"deprecation", "segment"},
 }
 #: Import name -> rosdep key, where they differ.
@@ -54,11 +50,14 @@ KEYS = {
     "yaml": "python3-yaml",
     "jsonschema": "python3-jsonschema",
     "scipy": "python3-scipy",
+    "argcomplete": "python3-argcomplete",
+    "onnxruntime": "python3-onnxruntime-pip",
+    "requests": "python3-requests",
+    "tqdm": "python3-tqdm",
     "tf2_ros": "tf2_ros_py",
 }
 #: Without a rosdep key (README: pip), or needed off the robot only.
 NO_KEY = {
-    "onnxruntime",
     "openvino",
     "torch",
     "onnx",
@@ -67,8 +66,9 @@ NO_KEY = {
     "cuda",
     "pycuda",
     "pynvml",
-    "tqdm",
     "rosbags",
+    "jinja2",
+    "matplotlib",
     *("backports", "compression", "lz4"),  # come with rosbags, and with Python
 }
 
@@ -160,7 +160,9 @@ def test_every_import_is_a_dependency_and_every_dependency_is_used():
 def test_robots_import_path_is_light():
     code = (
         "import sys, evitsam_ros.segment, evitsam_ros.cli, evitsam_ros.doctor\n"
-        "heavy = {'torch', 'rclpy', 'onnx', 'pycocotools', 'skimage'} & set(sys.modules)\n"
+        "heavy = {'torch', 'rclpy', 'onnx', 'pycocotools', 'skimage', 'requests', 'tqdm'}\n"
+        "heavy |= {'jinja2', 'matplotlib'}\n"
+        "heavy &= set(sys.modules)\n"
         "assert not heavy, heavy"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -7,7 +7,6 @@ of the seed, of the reader and of n. Either way a resumed run sees what the unin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache, partial
 from itertools import count, islice
@@ -24,6 +23,8 @@ from .targets import proposal_targets
 from .views import View, ViewOptions, draw_view, paste_objects
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
     from .sa1b import Shards
 
 MAX_POINTS = 10

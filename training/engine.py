@@ -12,7 +12,6 @@ import math
 import os
 import time
 from contextlib import nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -33,6 +32,8 @@ from .runlog import RunLog
 from .tasks import build_task
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lightning_fabric.plugins import Precision
 
     from .dataset import Batch

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import logging
 import math
 import sys
 from pathlib import Path
 from typing import Any
 
+from evitsam_ros.cli.deprecated import rename_options
+from evitsam_ros.cli.options import add_backend, add_json, add_model
+from evitsam_ros.cli.outputs import text_beside_json
 from evitsam_ros.io.sources import open_source
 from evitsam_ros.segment import Segmenter
 
@@ -36,18 +38,25 @@ from .evaluation.tracking import score_everything, score_followed
 from .records import DataError, Record, readable
 
 Table = dict[str, dict[str, float]]
+#: Old and new name of options; the old ones work for one more release.
+RENAMED = {
+    "--top-n": "--max-prompts",
+    "--cases": "--examples-dir",
+    "--whole": "--no-foveal",
+    "--told": "--proposal-prompt",
+}
 
 
 def boxes(options: argparse.Namespace, segmenter: Segmenter | None) -> dict[str, Table]:
     """GT-box and k-click mIoU and boundary IoU."""
     report = {}
     for name, records in _records(options):
-        cases = Cases() if options.cases else None
+        cases = Cases() if options.examples_dir else None
         report[name] = score_prompts(
             segmenter, records, tuple(options.clicks), tuple(options.baselines), cases
         )
         if cases is not None and cases.all:
-            cases.write(options.cases / f"{name}.jpg")
+            cases.write(options.examples_dir / f"{name}.jpg")
     return report
 
 
@@ -67,15 +76,15 @@ def everything(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, T
 
 def _everything(options: argparse.Namespace, segmenter: Segmenter, records: list[Record]) -> Table:
     def row(of: Segmenter, *, foveal: bool = True) -> dict[str, float]:
-        recall = everything_recall(of, records, options.top_n, foveal=foveal)
-        return recall | score_shown(of, records, options.top_n, foveal=foveal)
+        recall = everything_recall(of, records, options.max_prompts, foveal=foveal)
+        return recall | score_shown(of, records, options.max_prompts, foveal=foveal)
 
-    label = f"AutoPPN {options.top_n}"
+    label = f"AutoPPN {options.max_prompts}"
     table = {label: row(segmenter)}
-    for told in options.told:
+    for told in options.proposal_prompt:
         other = Segmenter(dataclasses.replace(segmenter.bundle, proposals_as=told), segmenter.runtime)
         table[f"{label}, {told}"] = row(other)
-    if options.whole:
+    if options.no_foveal:
         table[f"{label}, whole image"] = row(segmenter, foveal=False)
     for side in options.grids:
         table[f"grid {side}x{side}"] = everything_recall(segmenter, records, side * side, side)
@@ -84,14 +93,15 @@ def _everything(options: argparse.Namespace, segmenter: Segmenter, records: list
 
 def empty(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, Table]:
     """What everything mode shows on images in which there is nothing."""
-    return {segmenter.bundle.name: score_empty_images(segmenter, options.top_n)}
+    return {segmenter.bundle.name: score_empty_images(segmenter, options.max_prompts)}
 
 
 def edges(options: argparse.Namespace, segmenter: Segmenter | None) -> dict[str, Table]:
     """BSDS500 boundaries: ODS, OIS, AP, R50."""
     report = {}
     for name, records in _records(options):
-        found = score_edges(segmenter, records, options.top_n, options.thresholds, tuple(options.baselines))
+        baselines = tuple(options.baselines)
+        found = score_edges(segmenter, records, options.max_prompts, options.thresholds, baselines)
         report[name] = {
             method: {k.upper(): v for k, v in dataclasses.asdict(score).items() if isinstance(v, float)}
             for method, score in found.items()
@@ -115,7 +125,7 @@ def tracking(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, Tab
         table: Table = {}
         for label, lasting in (("every frame anew", False), ("tracked", True)):
             table[f"everything, {label}"] = score_everything(
-                segmenter, records, options.frames, options.top_n, track=lasting
+                segmenter, records, options.frames, options.max_prompts, track=lasting
             )
         for kind in ("box", "point"):
             for label, lasting in (("stays", False), ("followed", True)):
@@ -131,7 +141,7 @@ def roundtrips(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, T
     frames = [frame[..., ::-1].copy() for frame in open_source(options.sequence, loop=False)][: options.limit]
     return {
         Path(options.sequence).name: {
-            f"{reach} frames and back": score_round_trips(segmenter, frames, reach, options.top_n)
+            f"{reach} frames and back": score_round_trips(segmenter, frames, reach, options.max_prompts)
             for reach in options.reach
         }
     }
@@ -142,7 +152,7 @@ def cost(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, Table]:
     name = segmenter.bundle.name
     table = {part: dataclasses.asdict(c) for part, c in network_costs(name).items()}
     record = next(readable(read_folder(options.data, options.on)))
-    times = seconds(segmenter, record.read_image(), options.top_n)
+    times = seconds(segmenter, record.read_image(), options.max_prompts)
     return {name: table | {job: {"seconds": value} for job, value in times.items()}}
 
 
@@ -166,16 +176,15 @@ def _cell(value: float | None) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
 
 
-def write_json(file: Path, report: dict[str, Table]) -> None:
-    """Write a report; what has no value (NaN, which JSON does not have) is null."""
-    plain = {
+def as_json(report: dict[str, Table]) -> dict[str, Any]:
+    """Return a report for JSON: NaN, which JSON does not have, is None."""
+    return {
         title: {
             method: {column: None if math.isnan(value) else value for column, value in row.items()}
             for method, row in table.items()
         }
         for title, table in report.items()
     }
-    file.write_text(json.dumps(plain, indent=2, allow_nan=False))
 
 
 def _count(text: str) -> int:
@@ -194,22 +203,25 @@ def parser() -> argparse.ArgumentParser:
     def command(job: Any, *, model_needed: bool = True) -> argparse.ArgumentParser:
         added = commands.add_parser(job.__name__, help=job.__doc__.splitlines()[0])
         added.set_defaults(job=job)
-        added.add_argument("--model", required=model_needed, help="a bundle's name or folder")
-        added.add_argument("--backend", default="auto")
-        added.add_argument("--json", type=Path, help="write the report here too")
+        add_model(added, required=True)
+        added.set_defaults(model_needed=model_needed)
+        add_backend(added)
+        add_json(added)
         return added
 
     def on_data(added: argparse.ArgumentParser, default: str) -> None:
         added.add_argument("--data", type=Path, required=True, help="folder with images/ and annotations/")
         added.add_argument("--on", nargs="+", default=[default], help="annotation files, without .json")
         added.add_argument("--limit", type=_count, help="only the first so many images")
-        added.add_argument("--top-n", type=int, default=256, help="proposals to decode")
+        added.add_argument("--max-prompts", type=_count, default=256, metavar="N", help="proposals to decode")
 
     added = command(boxes, model_needed=False)
     on_data(added, "coco_val")
     added.add_argument("--clicks", type=_count, nargs="*", default=[1, 3, 5])
     added.add_argument("--baselines", nargs="*", default=[], choices=sorted(BASELINES))
-    added.add_argument("--cases", type=Path, help="folder for an image of best, median and worst cases")
+    added.add_argument(
+        "--examples-dir", type=Path, metavar="PATH", help="folder for images of the best and worst masks"
+    )
     added = command(clicks)
     on_data(added, "coco_val")
     added.add_argument("--objects", type=_count, help="only the first so many objects")
@@ -218,17 +230,17 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument(
         "--grids", type=int, nargs="*", default=[], help="sides of point grids to compare with"
     )
+    added.add_argument("--no-foveal", action="store_true", help="also decode every prompt on the whole image")
     added.add_argument(
-        "--whole", action="store_true", help="also with whole images decoded, not views around the points"
-    )
-    added.add_argument(
-        "--told",
+        "--proposal-prompt",
         nargs="*",
         default=[],
         choices=("boxes", "points"),
-        help="also with the decoder told so much of the proposals, whatever the bundle says",
+        help="also decode proposals as these prompts, whatever the bundle says",
     )
-    command(empty).add_argument("--top-n", type=_count, default=256, help="proposals to decode")
+    command(empty).add_argument(
+        "--max-prompts", type=_count, default=256, metavar="N", help="proposals to decode"
+    )
     added = command(edges, model_needed=False)
     on_data(added, "bsds500_val")
     added.add_argument("--thresholds", type=int, default=33)
@@ -240,21 +252,29 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--protocol", choices=["coco", "lvis"], default="coco")
     added = command(tracking)
     on_data(added, "coco_val")
-    added.set_defaults(top_n=64)
+    added.set_defaults(max_prompts=64)
     added.add_argument("--frames", type=int, default=20, help="views of each image")
     added = command(roundtrips)
     added.add_argument("--sequence", required=True, help="folder of frames, video or bag")
     added.add_argument("--limit", type=_count, help="only the first so many frames")
     added.add_argument("--reach", type=int, nargs="+", default=[5, 20], help="frames to go before turning")
-    added.add_argument("--top-n", type=int, default=64, help="proposals to decode")
+    added.add_argument("--max-prompts", type=_count, default=64, metavar="N", help="proposals to decode")
     on_data(command(cost), "coco_val")
     return top
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
-    options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    words = rename_options(sys.argv[1:] if arguments is None else arguments, RENAMED)
+    options = parser().parse_args(words)
+    if options.model_needed and not options.model:
+        parser().error("the following arguments are required: --model")
+    with text_beside_json(options):
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         segmenter = Segmenter.open(options.model, options.backend) if options.model else None
         report = options.job(options, segmenter)
@@ -264,7 +284,7 @@ def main(arguments: list[str] | None = None) -> int:
     for title, table in report.items():
         print_table(title, table)
     if options.json:
-        write_json(options.json, report)
+        options.json.write(as_json(report))
     return 0
 
 

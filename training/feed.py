@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import sa1b
@@ -15,6 +13,9 @@ from .records import DataError, Record
 from .views import ViewOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
     from evitsam_ros.models.specs import ModelSpec
 
     from .recipe import Data, Recipe, Stage

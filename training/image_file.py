@@ -6,13 +6,16 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from PIL import Image
 
 from evitsam_ros.io.image_header import HeaderError, encoded_image_size
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 #: Bytes of a file that is still read.
 MAX_BYTES = 2**29

@@ -7,9 +7,8 @@ size leaves its annotation out, with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pycocotools import mask as codec
@@ -19,6 +18,9 @@ from evitsam_ros.segment.iou import box_iou
 
 from .records import Unusable, shown
 from .segmentation import check_counts, parse_segmentation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 #: IoU that an annotated box and the box of its mask have at least, both grown by ``SLACK`` pixels a side.
 MIN_BOX_IOU, SLACK = 0.5, 1.0

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .records import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def read_json(file: Path, expected: str) -> dict[str, Any]:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch.utils.data import ConcatDataset, Dataset
@@ -23,6 +22,9 @@ from .recipe import Data, Teacher
 from .records import DataError, Record, Skipped
 from .teachers import TeacherModel, embedding_file, open_teacher, write_embedding
 from .views import ViewOptions, place_image
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def image_batch(record: Record, size: int) -> Batch:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
@@ -14,6 +13,8 @@ from .inputs import normalise, resized
 from .prompting import box_prompts
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from evitsam_ros.models.sam import Sam
 
     from .dataset import Batch

@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import logging
 import reprlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pycocotools import mask as rle_codec
@@ -15,6 +13,9 @@ from pycocotools import mask as rle_codec
 from .image_file import read_rgb
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     import numpy as np
 
 log = logging.getLogger(__name__)

@@ -8,11 +8,14 @@ a sixth bit says that more follow.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pycocotools import mask as codec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: Characters that are checked at a time, so that the work fits the processor's cache.
 CHUNK = 2**17

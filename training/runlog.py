@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import csv
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 #: Weight of the newest step in the running means.
 NEWEST = 0.02

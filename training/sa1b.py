@@ -7,8 +7,7 @@ Nothing is read ahead: eleven million annotation files are a list of names until
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import webdataset as wds
@@ -16,6 +15,9 @@ import webdataset as wds
 from .instances import check_instances, check_size
 from .json_file import parse_json, read_json
 from .records import MAX_LINES, DataError, Record, Skipped, Unusable, shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SOURCE = "sa1b"
 EXPECTED = "an SA-1B annotation"

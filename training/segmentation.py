@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pycocotools import mask as codec
 
 from . import rle
 from .records import Unusable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 #: Polygons of one mask, and pixels along all of their edges. pycocotools needs 100 bytes for such a pixel,
 #: and joins each polygon with all those before.

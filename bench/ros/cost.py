@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+from evitsam_ros.profiler.measurements import Figure, Part
+
 from ..cache import cached_bundle
-from ..figures import Figure, Part
 from ..known_bundle import write_known_bundle
 from ..processes import background, environment, ros_arguments
 from ..settings import Settings

@@ -4,21 +4,22 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from .options import add_model, add_prompts, path, prompts_of
+from .options import add_backend, add_model, add_out, add_prompts, path, prompts_of
 from .outputs import check_folder
 
 
 def add(commands) -> None:
     parser = commands.add_parser(
-        "bag", help="a bag in, the same bag with masks out; ROS need not be installed"
+        "bag", help="segment a bag and write a copy of it with the masks; needs no ROS installation"
     )
-    parser.add_argument("bag", type=path, help="a bag's folder, or its .mcap or .db3 file")
-    parser.add_argument("--image-topic", default="", help="default: the only one")
-    parser.add_argument("--out", type=Path, required=True, help=".mcap or .db3 file, or a folder; a new one")
+    parser.add_argument("bag", type=path, help="folder of a bag, or its .mcap or .db3 file")
+    parser.add_argument("--image-topic", default="", metavar="TOPIC", help="default: the only image topic")
+    add_out(parser, "a new .mcap or .db3 file, or a new folder", required=True)
     add_prompts(parser)
     add_model(parser)
+    add_backend(parser)
+    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -30,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     check_folder(options.out.parent, options.out)
     segmenter = Segmenter.open(options.model, options.backend)
     done = answer_bag(
-        segmenter, options.bag, options.out, options.image_topic, prompts=numbered, top_n=options.top_n
+        segmenter, options.bag, options.out, options.image_topic, prompts=numbered, top_n=options.max_prompts
     )
     print(segmenter.description)
     topics = [LABEL_MAP, OVERLAY, *([DETECTIONS] if done.detections else [])]

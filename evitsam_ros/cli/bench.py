@@ -4,42 +4,68 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+import shlex
+from typing import TYPE_CHECKING
 
-from ..bundle import DEFAULT_MODEL
+from .options import add_everything, add_html, add_images, add_json, add_model, add_runs, add_threads
+
+if TYPE_CHECKING:
+    from ..profiler.measurements import Part
 
 
 def add(commands) -> None:
-    parser = commands.add_parser("bench", help="latency by stage and runtime on this machine")
-    parser.add_argument("--model", default=DEFAULT_MODEL)
-    parser.add_argument("--repeats", type=int, default=20)
-    parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument(
-        "--everything",
-        type=Path,
-        metavar="IMAGE",
-        help="everything mode against grids, a box against its floor",
-    )
-    parser.add_argument("--json", type=Path)
+    parser = commands.add_parser("bench", help="compare the installed runtimes on this machine")
+    add_model(parser)
+    add_everything(parser, ": compare it with grids of prompts, and a box prompt with its lower bound")
+    add_images(parser, "example", "a photograph of the package; bench takes the first image")
+    add_runs(parser, 20)
+    add_threads(parser)
+    add_json(parser, "; 'evitsam profile --compare' reads the file")
+    add_html(parser)
+    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    from ..profiler.cpu import bench
+    from ..profiler.ceilings import cpus
+    from ..profiler.collect import report_of
+    from ..profiler.page import check_libraries, report_page, write_page
+    from ..profiler.schema import as_json
+    from ..profiler.sensors import Watch
+    from ..profiler.table import render
 
-    if options.everything:
-        return _bench_everything(options)
-    return bench(options.model, options.repeats, options.threads, options.json)
+    if options.html:  # before a measurement of minutes
+        check_libraries()
+    with Watch(cpus()) as watch:
+        name, part = _measure(options)
+        watch.sample()
+    report = report_of(_repeating_command(options), watch, parts={name: part})
+    print(render(report))
+    if options.json:
+        options.json.write(as_json(report))
+    if options.html:
+        write_page(report_page(report), options.html)
+    return 0
 
 
-def _bench_everything(options: argparse.Namespace) -> int:
-    import cv2
+def _measure(options: argparse.Namespace) -> tuple[str, Part]:
+    """Return the name and the figures of what was asked for."""
+    if not options.everything:
+        from ..profiler.networks import measure_networks
 
-    from ..bundle import open_bundle
-    from ..io.image_files import read_image
-    from ..models.specs import model_spec
-    from ..profiler.everything import bench_everything
+        return "networks", measure_networks(options.model, options.runs, options.threads)
+    import numpy as np
 
-    image = cv2.cvtColor(read_image(options.everything), cv2.COLOR_BGR2RGB)
-    # A decoded prompt is some 5 % of the encoder's work: the floor leaves it out.
-    macs = model_spec(open_bundle(options.model).name).macs
-    return bench_everything(options.model, image, max(options.repeats, 1), macs, options.json)
+    from ..io.sources import open_source
+    from ..profiler.everything import everything_part
+    from ..segment import Segmenter
+
+    frame = next(open_source(options.images[0], loop=False))
+    segmenter = Segmenter.open(options.model, threads=options.threads)
+    return "everything", everything_part(segmenter, np.ascontiguousarray(frame[..., ::-1]), options.runs)
+
+
+def _repeating_command(options: argparse.Namespace) -> str:
+    words = ["evitsam", "bench", "--model", options.model, "--runs", str(options.runs)]
+    words += ["--threads", str(options.threads)]
+    words += ["--everything", "--images", options.images[0]] if options.everything else []
+    return shlex.join(words)

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import argparse
-import json
+
+from .options import add_json
 
 
 def add(commands) -> None:
-    parser = commands.add_parser("models", help="the models, their size, and which are installed")
-    parser.add_argument("--json", action="store_true", help="machine-readable")
+    parser = commands.add_parser("models", help="list the models, their size, and which are installed")
+    add_json(parser)
+    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -20,6 +22,8 @@ def run(options: argparse.Namespace) -> int:
     rows = [
         {
             "name": spec.name,
+            "family": spec.family,
+            "licence": spec.licence,
             "params": spec.params,
             "encoder_macs": spec.macs,
             "input": spec.image_size,
@@ -30,13 +34,18 @@ def run(options: argparse.Namespace) -> int:
         for spec in SPECS.values()
     ]
     if options.json:
-        print(json.dumps(rows, indent=2))
-        return 0
-    print(f"{'model':22} {'params':>9} {'encoder':>10} {'input':>6}  everything by  bundle")
+        options.json.write(rows)
+        if options.json.to_stdout:
+            return 0
+    print(
+        f"{'model':22} {'family':16} {'licence':26} {'params':>9} {'encoder':>10} {'input':>6}  everything by"
+        "  bundle"
+    )
     for row in rows:
         params, macs = f"{row['params'] / 1e6:.2f} M", f"{row['encoder_macs'] / 1e9:.1f} G"
         by = "AutoPPN" if row["proposals"] else "grid"
         print(
-            f"{row['name']:22} {params:>9} {macs:>10} {row['input']:>6}  {by:13}  {row['installed'] or '-'}"
+            f"{row['name']:22} {row['family']:16} {row['licence']:26} {params:>9} {macs:>10} "
+            f"{row['input']:>6}  {by:13}  {row['installed'] or '-'}"
         )
     return 0

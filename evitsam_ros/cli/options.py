@@ -1,30 +1,181 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Options that several commands share."""
+"""The options that several commands share. Each is defined once: same name, same type, same meaning.
+
+A command may add details to the help text after a semicolon.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
+import sys
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TextIO
 
 from ..backends import backend_choices
-from ..bundle import DEFAULT_MODEL
+from ..bundle import DEFAULT_MODEL, installed_bundles
+
+PRECISIONS = ("fp32", "fp16", "bf16", "int8")
+#: Limits of a decoder call, of an encoder call, and of the repetitions of a measurement.
+MAX_PROMPTS, MAX_BATCH, MAX_RUNS = 1024, 64, 100_000
+STDOUT = Path("-")
+
+Ranges = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class JsonOutput:
+    """Where ``--json`` writes.
+
+    Attributes:
+        path: a file; ``-`` for stdout.
+        stream: stdout as it was when the command line was parsed.
+    """
+
+    path: Path
+    stream: TextIO = field(default_factory=lambda: sys.stdout, compare=False, repr=False)
+
+    @property
+    def to_stdout(self) -> bool:
+        return self.path == STDOUT
+
+    def write(self, content: Any) -> None:
+        """Write ``content`` as JSON.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        text = json.dumps(content, indent=1) + "\n"
+        if self.to_stdout:
+            self.stream.write(text)
+        else:
+            self.path.write_text(text)
 
 
 def path(text: str) -> Path:
-    """A path that is read; an empty one, which would be the current folder, is a mistake."""
+    """Parse a path that is read. Reject an empty one, which would mean the current folder."""
     if not text:
-        raise argparse.ArgumentTypeError("expected a path, not nothing")
+        raise argparse.ArgumentTypeError("expected a path, not an empty string")
     return Path(text)
 
 
+def json_output(text: str) -> JsonOutput:
+    """Parse the value of ``--json``."""
+    return JsonOutput(path(text))
+
+
+@dataclass(frozen=True)
+class Number:
+    """A parser of integers from ``minimum`` to ``maximum``; equal limits are equal types."""
+
+    minimum: int
+    maximum: int
+
+    def __call__(self, text: str) -> int:
+        with suppress(ValueError):
+            if self.minimum <= (value := int(text)) <= self.maximum:
+                return value
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number from {self.minimum} to {self.maximum}")
+
+
+def ranges(text: str) -> Ranges:
+    """Parse ``1..16,64``: ranges and single numbers of prompts, different ones."""
+    try:
+        found = tuple(_range(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or len(set(found)) < len(found) or not all(1 <= a <= b <= MAX_PROMPTS for a, b in found):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected different ranges or numbers from 1 to {MAX_PROMPTS}, as 1..16,64..256"
+        )
+    return found
+
+
+def _range(text: str) -> tuple[int, int]:
+    first, separator, last = text.partition("..")
+    return int(first), int(last if separator else first)
+
+
+def counts(text: str) -> tuple[int, ...]:
+    """Parse ``1,2,4``: different numbers of images."""
+    try:
+        found = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or len(set(found)) < len(found) or not all(1 <= count <= MAX_BATCH for count in found):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected different numbers from 1 to {MAX_BATCH}, as 1,4"
+        )
+    return found
+
+
+def add_model(parser: argparse.ArgumentParser, required: bool = False, details: str = "") -> None:
+    """Add ``--model``, and the positional argument that some commands had before."""
+    default = "" if required else f" (default: {DEFAULT_MODEL})"
+    # The old positional argument takes its place only if it is given; see deprecated.py.
+    option = parser.add_argument(
+        "--model",
+        metavar="MODEL",
+        default=None if required else DEFAULT_MODEL,
+        help=f"name of a model, as listed by 'evitsam models', or folder of a bundle{details}{default}",
+    )
+    option.completer = lambda **_: sorted(installed_bundles())
+
+
+def add_backend(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--backend",
+        choices=backend_choices(),
+        default="auto",
+        help="inference runtime (default: auto, the fastest that is installed)",
+    )
+
+
+def add_precision(parser: argparse.ArgumentParser, default: str | None, details: str = "") -> None:
+    shown = f" (default: {default})" if default else ""
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default=default,
+        help=f"numeric precision of the networks{details}{shown}",
+    )
+
+
+def add_json(parser: argparse.ArgumentParser, details: str = "") -> None:
+    parser.add_argument(
+        "--json",
+        type=json_output,
+        metavar="PATH",
+        help=f"write the result as JSON to this file, or to stdout if PATH is '-'{details}",
+    )
+
+
+def add_html(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--html",
+        type=Path,
+        metavar="PATH",
+        help="write the report as one self-contained HTML page; needs jinja2 and matplotlib",
+    )
+
+
+def add_out(parser: argparse.ArgumentParser, details: str, required: bool = False) -> None:
+    parser.add_argument(
+        "--out", type=Path, metavar="PATH", required=required, help=f"where the result is written; {details}"
+    )
+
+
 def add_prompts(parser: argparse.ArgumentParser) -> None:
+    """Add what to segment: points, boxes or everything."""
     parser.add_argument(
         "--point",
         type=_point,
         action="append",
         default=[],
         metavar="X,Y[,LABEL]",
-        help="a point of the object (label 1) or of the background (0); all points are one object",
+        help="a point on the object (label 1) or on the background (label 0); all points are one object",
     )
     parser.add_argument(
         "--box",
@@ -32,25 +183,93 @@ def add_prompts(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="X0,Y0,X1,Y1",
-        help="a box around an object; each box is an object",
+        help="a box around an object; each box is one object",
     )
-    parser.add_argument("--everything", action="store_true", help="all objects")
-    parser.add_argument("--top-n", type=int, default=64, help="prompts in everything mode (default 64)")
+    add_everything(parser, "")
+    add_max_prompts(parser)
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
+def add_everything(parser: argparse.ArgumentParser, details: str) -> None:
+    parser.add_argument("--everything", action="store_true", help=f"everything mode{details}")
+
+
+def add_max_prompts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--model", default=DEFAULT_MODEL, help="a bundle's name or folder (default: %(default)s)"
+        "--max-prompts",
+        type=Number(1, MAX_PROMPTS),
+        default=64,
+        metavar="N",
+        help="maximum number of prompts in everything mode (default: 64)",
     )
-    parser.add_argument("--backend", default="auto", help=f"runtime: {', '.join(backend_choices())}")
 
 
-def _numbers(text: str, counts: tuple[int, ...], form: str) -> list[float]:
+def add_images(parser: argparse.ArgumentParser, default: str, details: str) -> None:
+    parser.add_argument(
+        "--images",
+        nargs="+",
+        default=[default],
+        metavar="SOURCE",
+        help="images, folders, videos or bags (BAG:TOPIC) to measure on, best from your own camera; "
+        f"default: {details}",
+    )
+
+
+def add_prompt_ranges(parser: argparse.ArgumentParser, details: str) -> None:
+    parser.add_argument(
+        "--prompts",
+        type=ranges,
+        default=((1, 16), (64, 256)),
+        metavar="N..M,N",
+        help=f"numbers of prompts in a decoder call; {details} (default: 1..16,64..256)",
+    )
+
+
+def add_batch(parser: argparse.ArgumentParser, default: tuple[int, ...], details: str) -> None:
+    shown = ",".join(str(count) for count in default)
+    parser.add_argument(
+        "--batch",
+        type=counts,
+        default=default,
+        metavar="N,N",
+        help=f"numbers of images in an encoder call; {details} (default: {shown})",
+    )
+
+
+def add_target(parser: argparse.ArgumentParser, details: str = "") -> None:
+    parser.add_argument(
+        "--target",
+        default="auto",
+        metavar="GPU",
+        help=f"GPU of the engine: auto for this machine's (default), sm80, sm86, sm89, …{details}",
+    )
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--threads",
+        type=Number(0, 1024),
+        default=0,
+        metavar="N",
+        help="CPU threads of each network (default: 0, one for each core)",
+    )
+
+
+def add_runs(parser: argparse.ArgumentParser, default: int) -> None:
+    parser.add_argument(
+        "--runs",
+        type=Number(1, MAX_RUNS),
+        default=default,
+        metavar="N",
+        help=f"timed repetitions (default: {default})",
+    )
+
+
+def _numbers(text: str, lengths: tuple[int, ...], form: str) -> list[float]:
     try:
         numbers = [float(part) for part in text.split(",")]
     except ValueError:
         numbers = []
-    if len(numbers) not in counts:
+    if len(numbers) not in lengths:
         raise argparse.ArgumentTypeError(f"{text!r} is not {form}")
     return numbers
 
@@ -65,7 +284,11 @@ def _box(text: str) -> list[float]:
 
 
 def prompts_of(options: argparse.Namespace) -> list:
-    """What was asked for; empty for everything."""
+    """Return the prompts that were given; an empty list for everything mode.
+
+    Raises:
+        ValueError: neither prompts nor everything mode, or both.
+    """
     from ..segment import Prompt
 
     prompts = [Prompt(box=box) for box in options.box]

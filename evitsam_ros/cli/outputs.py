@@ -4,9 +4,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+
+from .options import JsonOutput
 
 #: Options that name what is written; every other path is read.
 OUTPUTS = ("out", "json", "html", "trace")
@@ -22,7 +26,7 @@ def check_outputs(options: argparse.Namespace) -> None:
     Raises:
         OutputError: an output is one of the inputs or another output, or a report cannot be written.
     """
-    outputs = {name: path for name in OUTPUTS if isinstance(path := getattr(options, name, None), Path)}
+    outputs = {name: path for name in OUTPUTS if (path := _file(getattr(options, name, None)))}
     inputs = list(_paths([value for name, value in vars(options).items() if name not in OUTPUTS]))
     for name, path in outputs.items():
         if any(_same(path, other) for other in inputs):
@@ -32,6 +36,24 @@ def check_outputs(options: argparse.Namespace) -> None:
                 raise OutputError(f"--{other} and --{name} are both {path}; expected different files")
         if name != "out":  # what that may be depends on the command
             check_file(path)
+
+
+def _file(value: object) -> Path | None:
+    """Return the file that an output option names, if it names one."""
+    if isinstance(value, JsonOutput):
+        return None if value.to_stdout else value.path
+    return value if isinstance(value, Path) else None
+
+
+@contextmanager
+def text_beside_json(options: argparse.Namespace) -> Iterator[None]:
+    """Print the text of a command to stderr while its JSON goes to stdout."""
+    output = getattr(options, "json", None)
+    if not (output and output.to_stdout):
+        yield
+        return
+    with redirect_stdout(sys.stderr):
+        yield
 
 
 def check_file(path: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command ``evitsam``: its parser, and what runs for each of its commands."""
+"""The command ``evitsam``: its parser, and the dispatch to its commands."""
 
 from __future__ import annotations
 
@@ -9,49 +9,65 @@ import re
 import sys
 
 from .. import __version__
-from ..profiler.commands import add_profile, run_profile
-from ..tensorrt.commands import add_commands, run_build, run_engines, run_verify
-from . import bag, bench, doctor, export, models, segment
+from . import bag, bench, build, doctor, export, fetch, models, pack, profile, segment
+from .deprecated import rewrite, settle_model
 from .errors import DEBUG, run_safely
-from .outputs import check_outputs
+from .outputs import check_outputs, text_beside_json
+
+COMMANDS = (
+    *("segment", "bag", "models", "fetch", "pack", "export", "build", "verify", "engines", "bench"),
+    *("profile", "doctor"),
+)
 
 
 def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands; each command sets ``run``, which takes the parsed options."""
     parser = argparse.ArgumentParser(prog="evitsam", description="Segment anything on a robot.")
     parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument(
-        "--traceback", action="store_true", help=f"after an error, show where it was ({DEBUG}=1 does as well)"
+        "--traceback", action="store_true", help=f"show the traceback of an error (as {DEBUG}=1 does)"
     )
-    commands = parser.add_subparsers(dest="command", required=True)
-    segment.add(commands)
-    bag.add(commands)
-    models.add(commands)
-    export.add(commands)
-    add_commands(commands)
-    bench.add(commands)
-    add_profile(commands)
-    doctor.add(commands)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for module in (segment, bag, models, fetch, pack, export, build, bench, profile, doctor):
+        module.add(commands)
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command; returns 0, or 1 with one line on stderr when something is wrong."""
+    """Run a command.
+
+    Returns:
+        Its exit code; 1 after an error, which is one line on stderr.
+    """
+    if "_ARGCOMPLETE" in os.environ:
+        _complete()
     words = _joined(sys.argv[1:] if argv is None else argv)
-    name = next((f"evitsam {word}" for word in words if word in _RUN), "evitsam")
+    name = next((f"evitsam {word}" for word in words if word in COMMANDS), "evitsam")
     debug = "--traceback" in words or os.environ.get(DEBUG, "") not in ("", "0")
-    if "--traceback" in words:  # wherever it stands
+    if "--traceback" in words:  # accepted anywhere on the command line
         words = ["--traceback", *(word for word in words if word != "--traceback")]
 
     def command() -> int:
-        options = build_parser().parse_args(words)
+        options = build_parser().parse_args(rewrite(words, COMMANDS))
+        settle_model(options)
         check_outputs(options)
-        return _RUN[options.command](options)
+        with text_beside_json(options):
+            return options.run(options)
 
     return run_safely(name, command, debug)
 
 
+def _complete() -> None:
+    """Answer the shell and exit, where argcomplete is installed (``register-python-argcomplete evitsam``)."""
+    try:
+        import argcomplete
+    except ImportError:
+        return
+    argcomplete.autocomplete(build_parser())
+
+
 def _joined(words: list[str]) -> list[str]:
-    """Bring coordinates that begin with a minus to their option, as ``--box=-20,0,330,505``.
+    """Join coordinates that begin with a minus to their option, as ``--box=-20,0,330,505``.
 
     argparse would take them for options.
     """
@@ -62,17 +78,3 @@ def _joined(words: list[str]) -> list[str]:
         else:
             joined.append(word)
     return joined
-
-
-_RUN = {
-    "segment": segment.run,
-    "bag": bag.run,
-    "models": models.run,
-    "export": export.run,
-    "build": run_build,
-    "verify": run_verify,
-    "engines": run_engines,
-    "bench": bench.run,
-    "profile": run_profile,
-    "doctor": doctor.run,
-}

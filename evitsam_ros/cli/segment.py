@@ -4,28 +4,30 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
-from .options import add_model, add_prompts, path, prompts_of
+from .options import add_backend, add_json, add_model, add_out, add_prompts, path, prompts_of
 from .outputs import OutputError, check_file, check_folder
 
 
 def add(commands) -> None:
-    parser = commands.add_parser("segment", help="segment a picture, a video or a folder of frames")
-    parser.add_argument("image", type=path, help="picture, video file or folder")
+    parser = commands.add_parser("segment", help="segment an image, a video or a folder of frames")
+    parser.add_argument("image", type=path, help="image, video file or folder of frames")
     add_prompts(parser)
     add_model(parser)
+    add_backend(parser)
     parser.add_argument(
-        "--track", action="store_true", help="of a video or a folder: objects keep their ids, prompts follow"
+        "--track",
+        action="store_true",
+        help="track objects through a video or a folder: ids stay the same and prompts follow their object",
     )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        help="image with the masks drawn in (default: IMAGE_masks.png); of a sequence a video (.avi .mp4 "
-        ".mkv .mov; default: IMAGE_masks.avi) or a folder",
+    add_out(
+        parser,
+        "an image with the masks drawn in (default: IMAGE_masks.png); for a video or a folder, a video "
+        "(.avi .mp4 .mkv .mov; default: IMAGE_masks.avi) or a folder",
     )
-    parser.add_argument("--json", type=Path, help="masks as RLE, with boxes and scores; a sequence: as COCO")
+    add_json(parser, "; masks as RLE with boxes and scores, for a video or a folder in COCO format")
+    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -54,7 +56,7 @@ def _segment_image(options: argparse.Namespace, prompts: list) -> int:
     check_image_ending(out)
     segmenter = Segmenter.open(options.model, options.backend)
     if options.everything:
-        masks = segmenter.everything(image, options.top_n)
+        masks = segmenter.everything(image, options.max_prompts)
         timings = masks.timings
     else:
         embedding = segmenter.embed(image)
@@ -63,7 +65,7 @@ def _segment_image(options: argparse.Namespace, prompts: list) -> int:
     overlay = draw_overlay(image, masks, prompts=prompts)
     write_image(out, cv2.cvtColor(overlay, cv2.COLOR_RGB2BGR))
     if options.json:
-        options.json.write_text(json.dumps(_as_json(masks, segmenter, options.image)))
+        options.json.write(_as_json(masks, segmenter, options.image))
     print(f"{segmenter.description}")
     for box, score, identity in zip(masks.boxes, masks.scores, masks.object_ids, strict=True):
         print(f"{identity:4d}  score {score:.3f}  box {', '.join(f'{v:.1f}' for v in box)}")
@@ -83,10 +85,10 @@ def _segment_sequence(options: argparse.Namespace, prompts: list) -> int:
     segmenter = Segmenter.open(options.model, options.backend)
     numbered = {number: prompt for number, prompt in enumerate(prompts, start=1)} or None
     report = segment_sequence(
-        segmenter, sequence, out, prompts=numbered, top_n=options.top_n, track=options.track
+        segmenter, sequence, out, prompts=numbered, top_n=options.max_prompts, track=options.track
     )
     if options.json:
-        options.json.write_text(json.dumps(report))
+        options.json.write(report)
     objects = {annotation["track_id"] for annotation in report["annotations"]}
     print(f"{segmenter.description}")
     frames, masks = len(report["images"]), len(report["annotations"])

@@ -6,12 +6,15 @@ The bytes are read in Python: native code gets no file name, and cannot fill mis
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from .image_header import HeaderError, encoded_image_size
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 #: Endings of the images that OpenCV decodes.
 IMAGES = (

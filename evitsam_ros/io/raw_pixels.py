@@ -6,11 +6,13 @@ Any object with the fields of the message is accepted, as those that rosbags rea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from fractions import Fraction
 
 #: A message beyond these is taken to be damaged: pixels a side, and pixels.
 MAX_SIDE, MAX_PIXELS = 16384, 2**26

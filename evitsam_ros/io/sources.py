@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -17,6 +17,9 @@ from .bags import BagError, is_bag, read_frames
 from .image_files import IMAGES, ImageFileError, read_image
 from .natural_order import natural_order
 from .video_files import DEFAULT_RATE, Video, VideoError, is_video
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 log = logging.getLogger(__name__)
 

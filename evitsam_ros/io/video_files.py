@@ -7,13 +7,14 @@ import logging
 import math
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
 
 #: Endings of the containers that are opened without a look at their content.

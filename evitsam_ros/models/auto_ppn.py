@@ -8,7 +8,7 @@ gives one (the paper's table 3 attaches it to SAM-B and MobileSAM).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,9 @@ from torch.nn import functional as F
 
 from .layers import NORM_EPS, bias_of, bn_affine, conv_bn, fold_conv_bn
 from .multi_scale_pooling import MultiScalePooling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 STEMS: dict[str, Callable[[int], nn.Module]] = {
     "mspm": lambda width: MultiScalePooling(width, (3, 7, 11)),

@@ -10,8 +10,7 @@ top-down path (Lin et al. 2017, "Feature Pyramid Networks") brings them the cont
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +18,9 @@ from torch.nn import functional as F
 
 from .layers import LayerNorm2d, conv_bn, fold_conv_bn
 from .timm_backbone import TimmBackbone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 #: Width of the fused map in the neck.
 NECK_WIDTH = 192

@@ -11,7 +11,6 @@ Both rewrites are exact:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 import torch
@@ -21,6 +20,8 @@ from .static_reshape import reshape
 from .two_way_transformer import Attention, TwoWayBlock, TwoWayTransformer, flatten_image
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .mask_decoder import MaskDecoder
     from .sam import Sam
 
@@ -67,14 +68,16 @@ class DeployedDecoder(nn.Module):
         if self.form == "plain":
             image_pe = encoder.dense_position()
             masks, iou = decoder(image_embeddings, image_pe, tokens, dense, high_res)
-            return self.sam.add_prior(masks[:, 1:], point_coords, point_labels), iou[:, 1:]
+            masks = self.sam.add_prior(masks[:, 1:], point_coords, point_labels)
+            return masks, self.sam.rate(masks, iou[:, 1:])
         source = flatten_image(image_embeddings + dense)
         output = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])[None]
         # Broadcasting by adding zero: expand() would need the batch as a shape tensor.
         output = output + tokens[:, :1] * 0
         tokens, source = self._transform(torch.cat([output, tokens], dim=1), source)
         masks, iou = self._masks(tokens, source, high_res)
-        return self.sam.add_prior(masks, point_coords, point_labels), iou
+        masks = self.sam.add_prior(masks, point_coords, point_labels)
+        return masks, self.sam.rate(masks, iou)
 
     def _transform(self, tokens: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
         transformer = self.sam.mask_decoder.transformer

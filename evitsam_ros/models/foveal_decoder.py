@@ -10,7 +10,6 @@ it is the decoder itself; with fewer and larger ones an approximation (README, "
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -31,6 +30,8 @@ from .static_reshape import reshape
 from .two_way_transformer import TwoWayBlock, flatten_image
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .sam import Sam
 
 
@@ -57,6 +58,9 @@ class FovealDecoder(nn.Module):
         position = torch.cat([flatten_image(grid(height // s, width // s)) for s in self.strides], dim=1)
         position = position.to(sam.prompt_encoder.no_mask_embed.weight.dtype)
         self.register_buffer("position", position, persistent=False)
+        shares = [(s * s / (height * width), (height // s) * (width // s)) for s in self.strides]
+        areas = torch.cat([torch.full((count,), share) for share, count in shares])
+        self.register_buffer("areas", areas, persistent=False)
 
     def forward(
         self,
@@ -85,7 +89,9 @@ class FovealDecoder(nn.Module):
         tokens = final_tokens(decoder.transformer, tokens, token_pe, image + position, image, FoldedAttention)
         upscaled = decoder.upscaled_rows(image, self._high_res_of(cells, high_res))
         masks = three_masks(decoder, tokens) @ upscaled.transpose(1, 2)
-        return masks, decoder.iou_prediction_head(tokens[:, 0])[:, 1:]
+        iou = decoder.iou_prediction_head(tokens[:, 0])[:, 1:]
+        areas = None if self.sam.spec.rates_itself else self.areas[cells]
+        return masks, self.sam.rate(masks, iou, areas)
 
     def _levels(self, image: Tensor) -> list[Tensor]:
         """Rows of cells ``(1, h / s * w / s, C)`` of every stride s."""

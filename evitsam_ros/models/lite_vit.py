@@ -11,8 +11,7 @@ a block is one 7x7 depthwise and two 1x1 convolutions.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +19,9 @@ from torch.nn import functional as F
 
 from .layers import NORM_EPS, LayerNorm2d, bias_of, bn_affine, conv_bn, fold_conv_bn
 from .multi_scale_pooling import MultiScalePooling
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 #: Stage widths of the published sizes (table 1).
 WIDTHS = {

@@ -3,28 +3,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .layers import LayerNorm2d, Mlp, bias_of
+from .layers import NORM_EPS, LayerNorm2d, Mlp, bias_of
 from .static_reshape import reshape
 from .two_way_transformer import TwoWayTransformer, flatten_image
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class MaskDecoder(nn.Module):
     """Four masks a prompt: token 0 the single mask, tokens 1 to 3 the three levels of ambiguity.
 
     ``mlp`` is the hidden width of the transformer's MLP: 2048 in SAM, 1024 in the slim decoder that the
-    4.2 M parameters of Lite-SAM imply.
+    4.2 M parameters of Lite-SAM imply. ``eps`` is that of the transformer's layer norms.
     """
 
-    def __init__(self, width: int = 256, mlp: int = 2048) -> None:
+    def __init__(self, width: int = 256, mlp: int = 2048, eps: float = NORM_EPS) -> None:
         super().__init__()
-        self.transformer = TwoWayTransformer(width, mlp=mlp)
+        self.transformer = TwoWayTransformer(width, mlp=mlp, eps=eps)
         self.iou_token = nn.Embedding(1, width)
         self.mask_tokens = nn.Embedding(4, width)
         self.output_upscaling = nn.Sequential(

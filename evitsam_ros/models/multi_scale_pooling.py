@@ -8,12 +8,15 @@ exact up to the borders, so training and deployment both run the single merged k
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.grad import conv2d_weight
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class MultiScalePooling(nn.Module):

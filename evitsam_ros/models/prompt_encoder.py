@@ -9,13 +9,15 @@ there is no box.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
 
 from .layers import LayerNorm2d
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class RandomPositionEmbedding(nn.Module):

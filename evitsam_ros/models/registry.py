@@ -13,6 +13,7 @@ from torch import Tensor
 from .auto_ppn import AutoPPN
 from .lite_vit import LiteViT
 from .sam import Sam
+from .sam_family import our_state, sam_encoder
 from .specs import ModelSpec, model_spec
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ def create_model(
 
     Args:
         name: a registry name, see :func:`~evitsam_ros.models.specs.list_models`.
-        checkpoint: ``.pt``/``.pth`` (never unpickled beyond tensors) or ``.safetensors``; random weights
-            without one.
+        checkpoint: ``.pt``/``.pth`` (never unpickled beyond tensors) or ``.safetensors``, with official names
+            or ours; random weights without one.
         decoder_mlp: hidden width of the decoder's MLP: 2048 in EfficientViT-SAM, 1024 in Lite-SAM (2048 lets
             Lite-SAM start from SAM's heads).
         auto_ppn: with AutoPPN or without. With one, a checkpoint that has none leaves it at random.
@@ -86,6 +87,7 @@ def create_model(
         encoder = _encoder(spec)
     model = Sam(spec, encoder, decoder_mlp or hidden, proposals, prior)
     if checkpoint is not None:
+        state = our_state(encoder, state)
         added = ["auto_ppn."] * bool(auto_ppn) + ["box_prior."] * bool(box_prior)
         added += ["image_encoder.top_down."] * bool(top_down)
         for prefix in added:
@@ -97,6 +99,8 @@ def create_model(
 
 def _encoder(spec: ModelSpec) -> torch.nn.Module:
     size = spec.name.removeprefix(spec.family).lstrip("_")
+    if spec.is_sam_family:
+        return sam_encoder(spec)
     if spec.family == "lite_sam":
         return LiteViT(size or "x1")
     from .efficientvit import build_encoder
@@ -129,7 +133,8 @@ def _backbone_encoder(
 
 
 def _decoder_mlp(spec: ModelSpec) -> int:
-    return 2048 if spec.family == "efficientvit_sam" else LITE_SAM_DECODER_MLP
+    stock = spec.family == "efficientvit_sam" or spec.is_sam_family
+    return 2048 if stock else LITE_SAM_DECODER_MLP
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:

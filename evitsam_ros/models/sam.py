@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
@@ -12,10 +11,16 @@ from torch import Tensor, nn
 from .box_prior import BoxPrior
 from .mask_decoder import MaskDecoder
 from .prompt_encoder import PromptEncoder
+from .static_reshape import reshape
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .auto_ppn import AutoPPN
     from .specs import ModelSpec
+
+#: Less than the share of the image that one logit is.
+SMALLEST = 1e-6
 
 
 class Sam(nn.Module):
@@ -42,7 +47,7 @@ class Sam(nn.Module):
         self.spec = spec
         self.image_encoder = image_encoder
         self.prompt_encoder = PromptEncoder(spec.prompt_size, spec.embedding[1:])
-        self.mask_decoder = MaskDecoder(mlp=decoder_mlp)
+        self.mask_decoder = MaskDecoder(mlp=decoder_mlp, eps=spec.decoder_eps)
         self.auto_ppn = auto_ppn
         self.box_prior = BoxPrior() if box_prior else None
 
@@ -101,6 +106,36 @@ class Sam(nn.Module):
         places = coords / self.prompt_encoder.prompt_size
         prior = self.box_prior(places, labels, (4 * height, 4 * width))
         return logits + prior[:, -int(logits.shape[1]) :]  # a plain integer: no shape tensor in the graph
+
+    def rate(self, logits: Tensor, iou: Tensor, areas: Tensor | None = None) -> Tensor:
+        """Rate masks for a robot: by predicted IoU, or by stability where the model does not predict it.
+
+        Stability is the IoU between the masks cut at +1 and at -1, as SAM's mask generator has it.
+
+        Args:
+            logits: ``(B, M, ...)`` of the masks.
+            iou: ``(B, M)`` predicted.
+            areas: ``(B, K)`` shares of the image of the cells whose logits ``(B, M, 16 * K)`` are; None: all
+                logits are alike.
+
+        Returns:
+            ``(B, M)`` in 0..1.
+        """
+        if self.spec.rates_itself:
+            return iou
+        # Shares of the image, not numbers of logits: these would leave the range of float16.
+        inner, outer = ((logits > offset).to(iou.dtype) for offset in (1.0, -1.0))
+        if areas is None:
+            inner, outer = (part.mean(tuple(range(2, part.ndim))) for part in (inner, outer))
+        else:
+            inner, outer = (self._share(part, areas.to(iou.dtype)) for part in (inner, outer))
+        return inner / outer.clamp(min=SMALLEST)
+
+    @staticmethod
+    def _share(inside: Tensor, areas: Tensor) -> Tensor:
+        """``(B, M, 16 * K)`` 0 or 1 and ``(B, K)`` -> ``(B, M)``: the share of the image that is inside."""
+        by_cell = reshape(inside, 0, 0, -1, 16).mean(3)
+        return (by_cell @ areas[..., None])[..., 0]
 
     def deploy(self) -> Sam:
         """A copy with everything foldable folded: the same outputs in evaluation mode, fewer operations."""

@@ -8,6 +8,13 @@ from dataclasses import dataclass, replace
 #: SAM's pixel mean and standard deviation, on the 0..1 scale.
 MEAN = (123.675 / 255, 116.28 / 255, 103.53 / 255)
 STD = (58.395 / 255, 57.12 / 255, 57.375 / 255)
+#: SAM, and the families that keep its frame of 1024 pixels and the numbers of its heads.
+SAM_FAMILIES = ("sam", "mobile_sam", "tiny_sam", "repvit_sam", "edge_sam")
+APACHE = "Apache-2.0"
+#: ``timm`` names of backbones whose layers are those of official image encoders.
+TINY_VIT = "tiny_vit_5m_224"
+#: The licence of EdgeSAM's code and weights.
+S_LAB = "S-Lab-1.0 (non-commercial)"
 #: Before the ``timm`` name of a backbone: the name of the model around it.
 TIMM_PREFIX = "timm_sam_"
 
@@ -18,7 +25,8 @@ class ModelSpec:
 
     Attributes:
         name: registry name.
-        family: ``efficientvit_sam``, ``lite_sam``, or ``backbone_sam`` (any ``timm`` backbone).
+        family: ``efficientvit_sam``, ``lite_sam``, ``backbone_sam`` (any ``timm`` backbone), or one of
+            :data:`SAM_FAMILIES`.
         image_size: side in pixels of the padded square that the encoder takes.
         prompt_size: side in pixels of the square in which prompt coordinates live.
         embedding: (channels, h, w) of the image embedding.
@@ -27,9 +35,12 @@ class ModelSpec:
         macs: multiply-adds of the encoder for one image, likewise.
         has_proposals: whether the model comes with AutoPPN.
         mean, std: normalisation of RGB on the 0..1 scale.
-        backbone: ``timm`` name of the image encoder's backbone, in the family ``backbone_sam``.
+        backbone: ``timm`` name of the image encoder's backbone; empty where its layers are our own.
         high_res: (channels, h, w) of each high-resolution feature that the encoder gives the decoder, of
             strides 4 and 8; empty where there are none.
+        decoder_eps: epsilon of the layer norms of the decoder's transformer.
+        licence: of the published weights, or of ours.
+        rates_itself: whether the decoder predicts the IoU of its masks; else their stability stands for it.
     """
 
     name: str
@@ -45,11 +56,27 @@ class ModelSpec:
     std: tuple[float, float, float] = STD
     backbone: str = ""
     high_res: tuple[tuple[int, int, int], ...] = ()
+    decoder_eps: float = 1e-6
+    licence: str = APACHE
+    rates_itself: bool = True
 
     @property
     def scales(self) -> bool:
-        """Whether embedding and masks grow with the image; EfficientViT-SAM's neck gives 64 x 64 always."""
-        return self.family != "efficientvit_sam"
+        """Whether embedding and masks grow with the image.
+
+        EfficientViT-SAM's neck gives 64 x 64 always; SAM's ViT has a position for each of 64 x 64 patches.
+        """
+        return self.family not in ("efficientvit_sam", "sam")
+
+    @property
+    def is_sam_family(self) -> bool:
+        """Whether this is SAM, or a model that replaces SAM's image encoder alone."""
+        return self.family in SAM_FAMILIES
+
+    @property
+    def is_official(self) -> bool:
+        """Whether others published weights of this model, under :attr:`licence`."""
+        return self.is_sam_family or self.family == "efficientvit_sam"
 
     def at(self, image_size: int) -> ModelSpec:
         """The same model for another input size; the same weights fit.
@@ -95,6 +122,27 @@ def _efficientvit_sam(size: str, image_size: int, params: float, macs: float) ->
     )
 
 
+def _sam_family(
+    name: str, family: str, params: float, macs: float, backbone: str = "", licence: str = APACHE
+) -> ModelSpec:
+    """SAM's sizes around another encoder; its decoder's transformer keeps torch's epsilon."""
+    return ModelSpec(
+        name=name,
+        family=family,
+        image_size=1024,
+        prompt_size=1024,
+        embedding=(256, 64, 64),
+        mask_size=(256, 256),
+        params=round(params * 1e6),
+        macs=round(macs * 1e9),
+        has_proposals=False,
+        backbone=backbone,
+        decoder_eps=1e-5,
+        licence=licence,
+        rates_itself=family != "edge_sam",  # EdgeSAM's IoU head is not trained
+    )
+
+
 def _lite_sam(name: str, params: float, macs: float) -> ModelSpec:
     return ModelSpec(
         name=name,
@@ -134,6 +182,13 @@ SPECS: dict[str, ModelSpec] = {
         _efficientvit_sam("l2", 512, 61.33, 68.4),
         _efficientvit_sam("xl0", 1024, 116.96, 184.5),
         _efficientvit_sam("xl1", 1024, 203.35, 321.2),
+        _sam_family("sam_vit_b", "sam", 93.74, 487.0),
+        _sam_family("sam_vit_l", "sam", 312.34, 1491.0),
+        _sam_family("sam_vit_h", "sam", 641.09, 2976.0),
+        _sam_family("mobile_sam", "mobile_sam", 9.81, 38.8, TINY_VIT),
+        _sam_family("tiny_sam", "tiny_sam", 9.81, 38.8, TINY_VIT),
+        _sam_family("repvit_sam", "repvit_sam", 27.22, 113.3, "repvit_m2_3"),
+        _sam_family("edge_sam", "edge_sam", 9.58, 20.0, "repvit_m1", S_LAB),
         _lite_sam("lite_sam", 1.16 + _LITE_SAM_HEADS, 10.9),
         _lite_sam("lite_sam_x2", 2.19 + _LITE_SAM_HEADS, 22.3),
         _lite_sam("lite_sam_x3", 3.63 + _LITE_SAM_HEADS, 38.0),

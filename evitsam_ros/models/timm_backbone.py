@@ -7,13 +7,16 @@ For training and export only: a robot runs the exported networks and never impor
 from __future__ import annotations
 
 from importlib import import_module
-from pathlib import Path
-from types import ModuleType
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import ModuleType
 
 #: Strides of the features that the neck reads.
 STRIDES = (4, 8, 16, 32)

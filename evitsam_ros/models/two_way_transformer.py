@@ -60,16 +60,16 @@ class TwoWayBlock(nn.Module):
     The first block takes the tokens as their own positions, so it adds none and has no first residual.
     """
 
-    def __init__(self, width: int, heads: int, mlp: int, first: bool) -> None:
+    def __init__(self, width: int, heads: int, mlp: int, first: bool, eps: float = NORM_EPS) -> None:
         super().__init__()
         self.first = first
         self.self_attn = Attention(width, heads)
-        self.norm1 = nn.LayerNorm(width, eps=NORM_EPS)
+        self.norm1 = nn.LayerNorm(width, eps=eps)
         self.cross_attn_token_to_image = Attention(width, heads, downsample=2)
-        self.norm2 = nn.LayerNorm(width, eps=NORM_EPS)
+        self.norm2 = nn.LayerNorm(width, eps=eps)
         self.mlp = TransformerMlp(width, mlp)
-        self.norm3 = nn.LayerNorm(width, eps=NORM_EPS)
-        self.norm4 = nn.LayerNorm(width, eps=NORM_EPS)
+        self.norm3 = nn.LayerNorm(width, eps=eps)
+        self.norm4 = nn.LayerNorm(width, eps=eps)
         self.cross_attn_image_to_token = Attention(width, heads, downsample=2)
 
     def attend_self(self, tokens: Tensor, token_pe: Tensor) -> Tensor:
@@ -90,13 +90,18 @@ class TwoWayBlock(nn.Module):
 
 
 class TwoWayTransformer(nn.Module):
-    """``tokens (B, T, C)``, ``image (B, P, C)``, ``image_pe (1, P, C)`` -> both updated."""
+    """``tokens (B, T, C)``, ``image (B, P, C)``, ``image_pe (1, P, C)`` -> both updated.
 
-    def __init__(self, width: int = 256, heads: int = 8, mlp: int = 2048, depth: int = 2) -> None:
+    ``eps`` is that of the layer norms: 1e-6 in EfficientViT-SAM, 1e-5 in SAM.
+    """
+
+    def __init__(
+        self, width: int = 256, heads: int = 8, mlp: int = 2048, depth: int = 2, eps: float = NORM_EPS
+    ) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(TwoWayBlock(width, heads, mlp, first=i == 0) for i in range(depth))
+        self.layers = nn.ModuleList(TwoWayBlock(width, heads, mlp, i == 0, eps) for i in range(depth))
         self.final_attn_token_to_image = Attention(width, heads, downsample=2)
-        self.norm_final_attn = nn.LayerNorm(width, eps=NORM_EPS)
+        self.norm_final_attn = nn.LayerNorm(width, eps=eps)
 
     def forward(self, tokens: Tensor, image: Tensor, image_pe: Tensor) -> tuple[Tensor, Tensor]:
         token_pe = tokens

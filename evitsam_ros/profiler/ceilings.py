@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from .clock import seconds
-from .products import fastest
+from .gemm_peak import fastest
 
 #: Bytes of the array that is copied: larger than caches.
 COPY = 64 << 20

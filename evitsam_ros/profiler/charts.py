@@ -1,174 +1,220 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pictures of a profile: waterfall of a frame, percentiles, the runs one by one."""
+"""The charts of the pages, drawn by matplotlib: waterfall, percentiles, runs, ratios."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from math import log10
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import svg
+from .compare import Row
+from .inline_svg import INK, LINE, PLACEHOLDERS, SOFT, STYLE, WIDTH, inline_svg, set_tip
 from .report import Report, Stage
 from .stages import FRAME, STAGES
 from .table import milliseconds, percent
 
-#: Stages of less than this share of a frame are drawn together.
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: Stages with less than this share of a frame are drawn together.
 SMALL = 0.01
-#: Colours of the style; the last is for what is drawn together.
+#: Number of colours; the last one is for the stages that are drawn together.
 COLOURS = 8
-REST_OF_IT = "the others"
-ROW, BAR = 30, 16
-LEFT, RIGHT = 176, 250
+OTHERS = "the others"
+#: Height of a row, and of a chart of curves or runs, in inches.
+ROW, HEIGHT = 0.31, 3.4
+#: Bars above which runs are drawn as areas, without tooltips.
+MAX_BARS = 4_000
+#: Ratios beyond this are drawn at the edge.
+MAX_RATIO = 4.0
+VERDICT_COLOURS = {"faster": PLACEHOLDERS["faster"], "slower": PLACEHOLDERS["slower"], "cannot tell": SOFT}
+
+
+def _chart(label: str) -> Callable[[Callable[..., float]], Callable[..., str]]:
+    """Make a chart of a function that draws on axes and returns the height in inches."""
+
+    def decorate(draw: Callable[..., float]) -> Callable[..., str]:
+        @wraps(draw)
+        def chart(*arguments: object, name: str = "") -> str:
+            from matplotlib import rc_context
+            from matplotlib.figure import Figure
+
+            with rc_context(STYLE):
+                figure = Figure()
+                height = draw(figure.add_subplot(), *arguments)
+                figure.set_size_inches(WIDTH, height)
+                figure.set_layout_engine("tight")
+                return inline_svg(figure, name or draw.__name__, label)
+
+        return chart
+
+    return decorate
 
 
 def frame_stages(report: Report) -> list[Stage]:
-    """The parts of a frame, in order."""
+    """Return the stages of a frame, in order."""
     return [stage for name in STAGES if (stage := report.stage(name))]
 
 
-def waterfall(report: Report) -> str:
+@_chart("Median time of each stage of a frame, with its floor")
+def waterfall(axes: Axes, report: Report) -> float:
     """Medians of the stages of a frame one after the other, and within each its floor."""
     stages = frame_stages(report)
     total = sum(stage.p50 for stage in stages)
-    x = svg.scale(0, total, LEFT, svg.WIDTH - RIGHT)
-    height = ROW * len(stages)
-    parts = [svg.line(x(t), 0, x(t), height) for t in svg.ticks(total)]
-    parts += [svg.text(x(t), height + 18, f"{t:g} ms", "tick", "middle") for t in svg.ticks(total)]
-    begun = 0.0
+    begin = 0.0
     for row, stage in enumerate(stages):
-        y = ROW * row + (ROW - BAR) / 2
-        tip = f"{stage.name}: median {milliseconds(stage.p50)} ms"
-        parts.append(svg.text(LEFT - 12, y + 12, stage.name, "label", "end"))
-        parts.append(svg.box(x(begun), y, max(x(stage.p50) - x(0), 1.5), BAR, "bar", tip, 2))
+        (bar,) = axes.barh(row, stage.p50, 0.55, begin, color=PLACEHOLDERS["pale"])
+        set_tip(bar, f"{stage.name}: median {milliseconds(stage.p50)} ms")
         if stage.floor_ms is not None:
             reached = min(stage.floor_ms, stage.p50)
-            width = x(reached) - x(0)
-            parts.append(svg.box(x(begun), y, width, BAR, "floor", f"floor {milliseconds(reached)} ms", 2))
-        begun += stage.p50
-        parts.append(svg.text(max(x(begun), x(0) + 4) + 8, y + 12, _told(stage, total), "value"))
-    return svg.drawing(height + 26, parts, "Median time of each stage of a frame, with its floor")
+            (floor,) = axes.barh(row, reached, 0.55, begin, color=PLACEHOLDERS["accent"])
+            set_tip(floor, f"floor {milliseconds(stage.floor_ms)} ms")
+        begin += stage.p50
+        axes.annotate(_value(stage, total), (begin, row), (6, 0), textcoords="offset points", va="center")
+    axes.set_yticks(range(len(stages)), [stage.name for stage in stages])
+    axes.invert_yaxis()
+    axes.set_xlim(0, total * 1.3)
+    axes.set_xlabel("ms")
+    axes.grid(axis="x")
+    return ROW * len(stages) + 0.5
 
 
-def _told(stage: Stage, total: float) -> str:
-    said = f"{milliseconds(stage.p50)} ms"
+def _value(stage: Stage, total: float) -> str:
+    text = f"{milliseconds(stage.p50)} ms"
     if stage.of_floor is None or stage.p50 < SMALL * total:
-        return said
-    return f"{said}, floor {milliseconds(stage.floor_ms)}, {percent(stage.of_floor)}"
+        return text
+    return f"{text}, floor {milliseconds(stage.floor_ms)}, {percent(stage.of_floor)}"
 
 
-def percentile_plot(rows: Sequence[tuple[str, Sequence[float], str]]) -> str:
-    """Times against percentiles, the tail drawn out; both axes logarithmic.
+@_chart("Percentiles of times")
+def percentiles(axes: Axes, rows: Sequence[tuple[str, Sequence[float], str]]) -> float:
+    """Times against percentiles, with a stretched tail; both axes are logarithmic.
 
     Args:
-        rows: name, samples in milliseconds, class of the line.
+        axes: to draw on.
+        rows: name, samples in milliseconds and colour of each curve.
     """
-    top, bottom, left, right = 12, 330, 64, 270
-    runs = max(len(samples) for _, samples, _ in rows)
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     shown = [(n, np.maximum(np.sort(np.asarray(s, float)), 1e-3), c) for n, s, c in rows]
-    # A stage that does next to nothing at times would stretch the axis down to nothing.
-    low = max(
-        min(float(values[0]) for _, values, _ in shown) * 0.9,
-        min(float(np.median(values)) for _, values, _ in shown) / 20,
-    )
-    high = max(float(values[-1]) for _, values, _ in shown) * 1.15
-    most = -log10(0.5 / runs)
-    x = svg.scale(0, most, left, svg.WIDTH - right)
-    y = svg.log_scale(low, high, bottom, top)
-    parts = []
-    for tick in svg.decades(low, high):
-        parts += [svg.line(left, y(tick), svg.WIDTH - right, y(tick))]
-        parts += [svg.text(left - 8, y(tick) + 4, f"{tick:g}", "tick", "end")]
-    for share in (0, 50, 90, 95, 99, 99.9, 99.99):
-        place = -log10(1 - share / 100)
-        if place <= most:
-            parts.append(svg.line(x(place), top, x(place), bottom))
-            parts.append(
-                svg.text(x(place), bottom + 18, f"p{share:g}" if share else "least", "tick", "middle")
-            )
-    ends = svg.apart([y(values[-1]) for _, values, _ in shown], 15, top + 4, bottom)
-    for (name, values, class_), end in zip(shown, ends, strict=True):
-        places = -np.log10(1 - (np.arange(len(values)) + 0.5) / len(values))
-        points = [(x(p), y(max(v, low))) for p, v in zip(places, values, strict=True)]
-        parts.append(svg.path(points, f"curve {class_}", name))
-        parts.append(svg.path([points[-1], (svg.WIDTH - right + 14, end)], f"lead {class_}"))
-        said = f"{name}, {milliseconds(values[-1])} at most"
-        parts.append(svg.text(svg.WIDTH - right + 18, end + 4, said, "label"))
-    parts.append(svg.text(left - 8, top - 2, "ms", "tick", "end"))
-    return svg.drawing(bottom + 28, parts, "Percentiles of each stage")
+    for name, values, colour in sorted(shown, key=lambda row: -row[1][-1]):
+        tail = -np.log10(1 - (np.arange(len(values)) + 0.5) / len(values))
+        label = f"{name}, max {milliseconds(values[-1])}"
+        (line,) = axes.plot(tail, values, color=colour, linewidth=1.6, label=label)
+        set_tip(line, name)
+    # A stage that takes no time in some runs would stretch the axis down to zero.
+    low = min(float(np.median(values)) for _, values, _ in shown) / 20
+    axes.set_yscale("log")
+    axes.set_ylim(bottom=max(low, min(float(values[0]) for _, values, _ in shown) * 0.9))
+    most = -log10(0.5 / max(len(values) for _, values, _ in shown))
+    ticks = [share for share in (0, 50, 90, 95, 99, 99.9, 99.99) if -log10(1 - share / 100) <= most]
+    axes.set_xticks([-log10(1 - t / 100) for t in ticks], [f"p{t:g}" if t else "min" for t in ticks])
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_ylabel("ms")
+    axes.grid()
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return HEIGHT
 
 
 def stage_percentiles(report: Report) -> str:
-    """The frame and its stages that matter."""
-    frame = report.stage(FRAME)
+    """Return the percentiles of a frame and of its large stages."""
     coloured = colours(report)
-    rows = [(FRAME, frame.samples_ms, "whole")]
-    rows += [(s.name, s.samples_ms, coloured[s.name]) for s in frame_stages(report) if _matters(s, report)]
-    return percentile_plot(rows)
+    rows = [(FRAME, report.stage(FRAME).samples_ms, INK)]
+    for stage in frame_stages(report):
+        if _is_large(stage, report):
+            rows.append((stage.name, stage.samples_ms, PLACEHOLDERS[coloured[stage.name]]))
+    return percentiles(rows, name="percentiles")
 
 
-def _matters(stage: Stage, report: Report) -> bool:
+def _is_large(stage: Stage, report: Report) -> bool:
     return stage.p50 >= SMALL * report.stage(FRAME).p50
 
 
 def colours(report: Report) -> dict[str, str]:
-    """The class of each stage of a frame; the largest have a colour of their own."""
+    """Return the colour of each stage of a frame; the largest have one of their own."""
     stages = [s for s in frame_stages(report) if max(s.samples_ms) > 0]
-    large = sorted((s for s in stages if _matters(s, report)), key=lambda s: -s.p50)[: COLOURS - 1]
+    large = sorted((s for s in stages if _is_large(s, report)), key=lambda s: -s.p50)[: COLOURS - 1]
     own = [stage.name for stage in stages if stage in large]
     return {s.name: f"c{own.index(s.name)}" if s.name in own else f"c{COLOURS - 1}" for s in stages}
 
 
-def timeline(report: Report) -> str:
-    """Every run as a bar, stacked of its stages, with the median and p99 of the whole frame."""
-    top, bottom, left = 12, 270, 64
-    stages, coloured = frame_stages(report), colours(report)
-    frame = report.stage(FRAME)
-    figures = report.figures(frame)
-    high = figures["max"] * 1.05
-    y = svg.scale(0, high, bottom, top)
-    x = svg.scale(0, len(report.runs), left, svg.WIDTH - 90)
-    parts = []
-    for tick in svg.ticks(high):
-        parts += [svg.line(left, y(tick), svg.WIDTH - 90, y(tick))]
-        parts += [svg.text(left - 8, y(tick) + 4, f"{tick:g}", "tick", "end")]
-    width = x(1) - x(0)
-    gap = 1 if width > 4 else 0
-    for run in range(len(report.runs)):
-        reached = 0.0
-        for stage in stages:
-            if stage.name not in coloured:
-                continue
-            value = stage.samples_ms[run]
-            of = milliseconds(frame.samples_ms[run])
-            tip = f"run {run + 1}, {stage.name}: {milliseconds(value)} of {of} ms"
-            parts.append(
-                svg.box(
-                    x(run),
-                    y(reached + value),
-                    width - gap,
-                    y(reached) - y(reached + value),
-                    f"part {coloured[stage.name]}",
-                    tip,
-                )
-            )
-            reached += value
-    for name, place in zip(("p50", "p99"), _lines(figures, y), strict=True):
-        parts.append(svg.line(left, y(figures[name]), svg.WIDTH - 90, y(figures[name]), "mark"))
-        parts.append(svg.text(svg.WIDTH - 84, place + 4, f"{name} {milliseconds(figures[name])}", "value"))
-    parts.append(svg.text(left - 8, top - 2, "ms", "tick", "end"))
-    for run in svg.ticks(len(report.runs)):
-        if run and run == int(run):
-            parts.append(svg.text(x(run) - width / 2, bottom + 18, f"run {run:g}", "tick", "middle"))
-    return svg.drawing(bottom + 26, parts, "Time of every run by stage")
-
-
-def _lines(figures: dict[str, float], y) -> list[float]:
-    return svg.apart([y(figures["p50"]), y(figures["p99"])], 15, 12, 270)
-
-
 def legend(report: Report) -> list[tuple[str, str]]:
-    """Name and class of each colour of the timeline."""
-    own = [(name, class_) for name, class_ in colours(report).items() if class_ != f"c{COLOURS - 1}"]
-    rest = [(REST_OF_IT, f"c{COLOURS - 1}")] if len(own) < len(colours(report)) else []
+    """Return name and class of each colour of the timeline."""
+    own = [(name, colour) for name, colour in colours(report).items() if colour != f"c{COLOURS - 1}"]
+    rest = [(OTHERS, f"c{COLOURS - 1}")] if len(own) < len(colours(report)) else []
     return own + rest
+
+
+@_chart("Time of every run by stage")
+def timeline(axes: Axes, report: Report) -> float:
+    """Every run as a bar of its stages, with p50 and p99 of the whole frame."""
+    frame, coloured = report.stage(FRAME), colours(report)
+    stages = [stage for stage in frame_stages(report) if stage.name in coloured]
+    numbers = np.arange(1, len(report.runs) + 1)
+    if len(stages) * len(numbers) > MAX_BARS:
+        fills = [PLACEHOLDERS[coloured[stage.name]] for stage in stages]
+        axes.stackplot(numbers, [stage.samples_ms for stage in stages], colors=fills)
+    else:
+        reached = np.zeros(len(numbers))
+        for stage in stages:
+            colour = PLACEHOLDERS[coloured[stage.name]]
+            bars = axes.bar(numbers, stage.samples_ms, 0.85, reached, color=colour)
+            for run, bar in enumerate(bars):
+                value, of = milliseconds(stage.samples_ms[run]), milliseconds(frame.samples_ms[run])
+                set_tip(bar, f"run {run + 1}, {stage.name}: {value} of {of} ms")
+            reached = reached + np.asarray(stage.samples_ms)
+    figures = report.figures(frame)
+    for name, side in (("p50", "top"), ("p99", "bottom")):
+        axes.axhline(figures[name], color=INK, linestyle="--", linewidth=0.8, alpha=0.6)
+        place, text = (1.0, figures[name]), f" {name} {milliseconds(figures[name])}"
+        axes.annotate(text, place, xycoords=("axes fraction", "data"), va=side, annotation_clip=False)
+    axes.set_xlim(0.4, len(numbers) + 0.6)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_xlabel("run")
+    axes.set_ylabel("ms")
+    axes.grid(axis="y")
+    return HEIGHT
+
+
+@_chart("Ratio of medians of each stage with its confidence interval")
+def ratios(axes: Axes, rows: Sequence[Row]) -> float:
+    """A row for each stage: B / A with its 95 % interval, on a logarithmic axis around 1."""
+    ends = [v for row in rows if row.ratio for v in (row.ratio.low, row.ratio.high)]
+    reach = min(max([1.1, *(max(v, 1 / max(v, 1e-9)) for v in ends)]) * 1.04, MAX_RATIO)
+    axes.axvline(1, color=SOFT, linewidth=1.2)
+    for number, row in enumerate(rows):
+        text = f"{milliseconds(row.a_ms)} -> {milliseconds(row.b_ms)} ms, {row.verdict}"
+        if ratio := row.ratio:
+            colour = VERDICT_COLOURS[row.verdict]
+            low, middle, high = np.clip((ratio.low, ratio.value, ratio.high), 1 / reach, reach)
+            axes.plot([low, high], [number, number], color=colour, linewidth=2, solid_capstyle="round")
+            (dot,) = axes.plot([middle], [number], "o", color=colour, markersize=6)
+            set_tip(dot, f"{row.stage}: {ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f})")
+            text = f"{ratio.value:.2f}, {text}"
+        axes.annotate(
+            f"  {text}",
+            (1.0, number),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            annotation_clip=False,
+        )
+    axes.set_xscale("log")
+    axes.set_xlim(1 / reach, reach)
+    ticks = _ratio_ticks(reach)
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_yticks(range(len(rows)), [row.stage for row in rows])
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.grid(axis="x", color=LINE)
+    return ROW * len(rows) + 0.5
+
+
+def _ratio_ticks(reach: float) -> list[float]:
+    steps = (1.05, 1.1, 1.25, 1.5, 2, 3, 4)
+    above = [step for step in steps if step <= reach * 1.001][-3:]
+    return [*(round(1 / step, 3) for step in reversed(above)), 1, *above]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two profiles: is B faster than A, slower, or cannot one tell, stage by stage."""
+"""Two reports: is B faster than A, slower, or undecided, stage by stage and figure by figure."""
 
 from __future__ import annotations
 
@@ -60,15 +60,12 @@ def compare(a: Report, b: Report) -> Comparison:
     With one picture the n-th runs have nothing in common that others have not, so they are not paired.
     """
     paired = len(_pictures(a)) > 1 and _pictures(a) == _pictures(b) and a.pictures == b.pictures
-    enough = min(len(a.runs), len(b.runs)) >= LEAST_RUNS
-    names_a, names_b = ([stage.key for stage in report.stages] for report in (a, b))
-    rows = [
-        _row(key, a.stage(key).samples_ms, b.stage(key).samples_ms, paired, enough)
-        for key in names_a
-        if key in names_b
-    ]
+    times_a, times_b = a.times_ms, b.times_ms
+    rows = [_row(key, times_a[key], times_b[key], paired) for key in times_a if key in times_b]
+    counts = [len(times) for report in (times_a, times_b) for times in report.values()]
+    enough = min(counts, default=0) >= LEAST_RUNS
     machine = [
-        _row(f"{one.name}, a {one.unit.removesuffix('/s')}", _times(one), _times(other), paired, enough)
+        _row(f"{one.name}, a {one.unit.removesuffix('/s')}", _times(one), _times(other), paired)
         for one in a.ceilings
         for other in b.ceilings
         if one.name == other.name
@@ -78,15 +75,15 @@ def compare(a: Report, b: Report) -> Comparison:
         paired,
         rows,
         machine,
-        [name for name in names_a if name not in names_b],
-        [name for name in names_b if name not in names_a],
+        [name for name in times_a if name not in times_b],
+        [name for name in times_b if name not in times_a],
         list(_differences(a, b)),
         [(which, text) for which, report in (("A", a), ("B", b)) for text in report.warnings],
     )
 
 
 def _pictures(report: Report) -> list[str]:
-    return [picture["sha256"] for picture in report.settings["pictures"]]
+    return [picture["sha256"] for picture in report.settings.get("pictures", ())]
 
 
 def _times(ceiling: Ceiling) -> list[float]:
@@ -94,9 +91,11 @@ def _times(ceiling: Ceiling) -> list[float]:
     return [1e3 / value for value in ceiling.samples]
 
 
-def _row(name: str, a: list[float], b: list[float], paired: bool, enough: bool) -> Row:
+def _row(name: str, a: list[float], b: list[float], paired: bool) -> Row:
     middle = median(a), median(b)
-    ratio = ratio_of_medians(a, b, paired) if enough and min(middle) > 0 else None
+    enough = min(len(a), len(b)) >= LEAST_RUNS and min(middle) > 0
+    # Figures of a benchmark may have other numbers of samples.
+    ratio = ratio_of_medians(a, b, paired and len(a) == len(b)) if enough else None
     return Row(name, *middle, ratio)
 
 

@@ -3,23 +3,24 @@
 
 from __future__ import annotations
 
-import json
-import statistics
 from collections.abc import Callable
-from pathlib import Path
 
 import cv2
 import numpy as np
 
 from ..backends import BackendError
+from ..models.specs import model_spec
 from ..segment import Embedding, Masks, Prompt, Segmenter, Thresholds
 from ..segment.mask_filter import box_nms
 from ..segment.proposals import grid_prompts
 from .ceilings import Ceilings, cpus
 from .clock import seconds
+from .measurements import MORE, Figure, Part, ratio_of
 
 FOVEAL_GRID = "grid 32x32, foveal"
 BOX, FLOOR, BFLOAT16 = "image -> box mask", "matrix product of its multiply-adds", ", bfloat16"
+#: Variants that are compared with their floor; the other ratios compare variants.
+FLOORED = (BOX, BOX + BFLOAT16)
 RATIOS = (
     ("grid 32x32, as segment-anything", "AutoPPN, 256 prompts"),
     ("grid 32x32, ours", "AutoPPN, 256 prompts"),
@@ -129,22 +130,22 @@ def measure_everything(
     return times
 
 
-def bench_everything(model: str, image: np.ndarray, repeats: int, macs: float, out: Path | None) -> int:
-    """Print the table, and write it as JSON where asked; see :func:`measure_everything`."""
-    segmenter = Segmenter.open(model)
-    rows = {
-        name: {"seconds": statistics.median(values), "least": min(values), "most": max(values)}
-        for name, values in measure_everything(segmenter, image, repeats, macs).items()
-    }
-    print(segmenter.description)
-    for name, row in rows.items():
-        spread = f"[{row['least'] * 1e3:.0f}, {row['most'] * 1e3:.0f}]"
-        print(f"{name:40} {row['seconds'] * 1e3:9.1f} ms  {spread}")
+def everything_part(
+    segmenter: Segmenter, image: np.ndarray, turns: int, grids: bool = True, slow_every: int = 1
+) -> Part:
+    """Measure everything mode; see :func:`measure_everything` for the arguments."""
+    part = Part()
+    # Decoding one prompt adds about 5 % to the work of the encoder; the floor leaves it out.
+    macs = model_spec(segmenter.bundle.name).macs
+    times = measure_everything(segmenter, image, turns, macs, grids, slow_every)
+    for variant, taken in times.items():
+        milliseconds = [1e3 * s for s in taken]
+        floor = [1e3 * s for s in times[FLOOR]] if variant in FLOORED else []
+        part.add(Figure(f"everything/{variant}", variant, "ms", milliseconds, floor, FLOOR))
     for above, below in RATIOS:
-        if below in rows:
-            print(f"{above} / {below}: {rows[above]['seconds'] / rows[below]['seconds']:.2f}")
-    print(f"Median of {repeats} turns, [least, most].")
-    if out:
-        report = {"model": segmenter.bundle.name, "turns": repeats, "rows": rows}
-        out.write_text(json.dumps(report, indent=2))
-    return 0
+        if above in times and below in times and below != FLOOR:
+            key, title = f"everything/{above}: {below}", f"{above} / {below}"
+            same_turns = times[below][::slow_every]
+            part.ratios.append(ratio_of(key, title, times[above], same_turns, MORE))
+    part.notes.append(f"everything: {segmenter.description}")
+    return part

@@ -14,8 +14,8 @@ from ..backends import FunctionNetwork
 from ..bundle import Bundle
 from ..segment import Masks
 from . import stages
+from .inputs import Picture
 from .macs import Work, graph_work
-from .pictures import Picture
 from .stages import RecordingSegmenter, boxes, run_frame
 
 

@@ -7,7 +7,6 @@ import gc
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from statistics import median
 
 import numpy as np
@@ -16,11 +15,10 @@ from ..backends import in_precision
 from ..bundle import DEFAULT_MODEL
 from ..segment.transform import preprocess
 from .ceilings import Ceilings, cpus
+from .collect import ceilings_of, model_facts, report_of, stages_of, stages_on_device
 from .floors import count_work
-from .gather import ceilings_of, model_facts, stages_of, stages_on_device
-from .machine import machine_facts, made_by
+from .inputs import Picture, open_pictures
 from .macs import Work
-from .pictures import Picture, open_pictures
 from .report import Report, Run, Throughput
 from .sensors import Watch, resident_mib
 from .spans import Span
@@ -73,18 +71,15 @@ def profile(options: Options, progress: Callable[[int, int], None]) -> tuple[Rep
     throughput = [_throughput(segmenter, pictures, batch, options.runs) for batch in options.batches]
     # Counting runs the graphs in another session: after everything that is measured.
     work = count_work(segmenter, pictures, options.prompts, options.top_n)
-    return Report(
-        command=options.command,
-        date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        made_by=made_by(),
-        machine=machine_facts(),
+    return report_of(
+        options.command,
+        watch,
         model=model_facts(segmenter),
         settings=_settings(options, pictures, work),
         stages=stages_of(spans, work, ceilings, stages_on_device(segmenter, set(work))),
         ceilings=ceilings_of(ceilings),
         throughput=throughput,
         memory=memory,
-        watched=watch.facts(),
         runs=runs,
     ), spans
 

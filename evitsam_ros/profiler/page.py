@@ -1,120 +1,188 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A profile as a page."""
+"""Reports and comparisons as pages: self-contained HTML, laid out by Jinja, with charts by matplotlib.
+
+Both libraries are extras that a robot does not need; they are imported when a page is made.
+"""
 
 from __future__ import annotations
 
-from html import escape
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
-from .charts import legend, stage_percentiles, timeline, waterfall
-from .figures import best
-from .page_parts import key_of, page, section, soft, table_of
+from .compare import Comparison, Row, side
 from .report import NOT_TOLD, Report
 from .stages import FRAME
-from .svg import element
-from .table import COLUMNS, JITTER, milliseconds, percent, show_value
+from .statistics import best
+from .table import COLUMNS, JITTER, figure_cells, milliseconds, percent, show_value
+
+TEMPLATES = Path(__file__).with_name("templates")
+LIBRARIES = ("jinja2", "matplotlib")
+
+
+def check_libraries() -> None:
+    """Raise ``ImportError`` naming the libraries of the pages that are missing."""
+    if missing := [name for name in LIBRARIES if find_spec(name) is None]:
+        packages = " ".join(f"python3-{name}" for name in missing)
+        raise ImportError(
+            f"an HTML page needs {' and '.join(missing)}: pip install {' '.join(missing)}, "
+            f"or apt install {packages}",
+            name=missing[0],
+        )
+
+
+def write_page(page: str, path: Path) -> None:
+    """Write a page; raise ``ValueError`` if the file cannot be written."""
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"{path} cannot be written: {error}") from error
+
+
+def _render(template: str, **values: Any) -> str:
+    check_libraries()
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters["fact_rows"] = _fact_rows
+    style = (TEMPLATES / "style.css").read_text()
+    return environment.get_template(template).render(style=style, **values)
 
 
 def report_page(report: Report) -> str:
-    """The page of one profile."""
-    runs = f"{len(report.runs)} runs after {report.settings['warmup']} to warm up"
+    """Return the page of a profile or of a benchmark.
+
+    Raises:
+        ImportError: jinja2 or matplotlib is missing.
+    """
+    check_libraries()
     cpu = report.machine.get("GPU") or report.machine.get("CPU") or NOT_TOLD
-    body = [
-        element("h1", escape(f"{report.model['name']}: where every millisecond goes")),
-        soft(f"{runs}, {_sizes(report)}, {cpu}, {report.date}"),
-        *(element("div", escape(text), class_="warning") for text in report.warnings),
-        _cards(report),
-        section(
-            "A frame, stage by stage",
-            "Median of each stage, one after the other: JPEG bytes in, label map's message out, everything "
-            "mode. The strong part is the floor: the stage's multiply-adds and bytes at this machine's own "
-            "ceilings.",
-            key_of([("median", "bar"), ("floor", "floor")]),
-            waterfall(report),
-        ),
-        section(
-            "Percentiles", "How bad the bad frames are, and whose fault it is.", stage_percentiles(report)
-        ),
-        section("Run by run", "Every frame, in order.", key_of(legend(report)), timeline(report)),
-        section("Figures", f"Milliseconds. {JITTER}", _stage_table(report), _ceilings(report)),
-        section("To repeat it", "", element("pre", element("code", escape(report.command)))),
-        _facts(report),
+    values: dict[str, Any] = {"title": "benchmark", "heading": "Benchmark", "charts": {}}
+    about = [cpu, report.date]
+    if report.stages:
+        from . import charts
+
+        name = report.model["name"]
+        values |= {"title": f"{name}, profile", "heading": f"{name}: where every millisecond goes"}
+        runs = f"{len(report.runs)} runs after {report.settings['warmup']} to warm up"
+        about = [runs, _sizes(report), *about]
+        values["charts"] = {
+            "waterfall": charts.waterfall(report),
+            "percentiles": charts.stage_percentiles(report),
+            "timeline": charts.timeline(report),
+        }
+        values |= {"stage_colours": charts.legend(report), "cards": _cards(report)}
+        values |= {"stage_rows": _stage_rows(report), "ceilings": _ceilings(report)}
+        values |= {"throughput": _throughput(report), "columns": list(COLUMNS), "jitter": JITTER}
+    parts = [
+        (
+            name,
+            [figure_cells(figure) for figure in part.figures],
+            [[ratio.title, f"{ratio.value:.3g}", ratio.better] for ratio in part.ratios],
+        )
+        for name, part in report.parts.items()
     ]
-    return page(f"{report.model['name']}, profile", body)
+    values |= {"report": report, "subtitle": ", ".join(about), "parts": parts}
+    return _render("report.html", fact_groups=_fact_groups(report), **values)
+
+
+def comparison_page(result: Comparison, a: Report, b: Report, names: tuple[str, str]) -> str:
+    """Return the page of two reports.
+
+    Raises:
+        ImportError: jinja2 or matplotlib is missing.
+    """
+    check_libraries()
+    from . import charts
+    from .inline_svg import PLACEHOLDERS
+
+    frames = [("A", a.stage(FRAME), PLACEHOLDERS["c0"]), ("B", b.stage(FRAME), PLACEHOLDERS["c1"])]
+    curves = [(letter, stage.samples_ms, colour) for letter, stage, colour in frames if stage]
+    drawn = {
+        "ratios": charts.ratios(result.rows, name="ratios"),
+        "machine": charts.ratios(result.machine, name="machine") if result.machine else "",
+        "frames": charts.percentiles(curves, name="frames") if curves else "",
+    }
+    both = zip("AB", names, (a, b), strict=True)
+    return _render(
+        "comparison.html",
+        title="Two reports compared",
+        heading=f"{b.model.get('name', 'Benchmark')}: B against A",
+        subtitles=[f"{letter}: {name}, {len(r.runs)} runs, {r.date}" for letter, name, r in both],
+        result=result,
+        how="paired: the same images in the same order" if result.paired else "not paired",
+        charts=drawn,
+        not_told=NOT_TOLD,
+        rows=[(row, _row_cells(row)) for row in result.rows],
+        changed=[[name, side(one), side(other)] for name, one, other in result.differences],
+    )
 
 
 def _sizes(report: Report) -> str:
     pictures = report.settings["pictures"]
     sizes = sorted({f"{w} x {h}" for w, h in (picture["size"] for picture in pictures)})
-    return f"{len(pictures)} picture{'s' if len(pictures) > 1 else ''} of {', '.join(sizes)}"
+    return f"{len(pictures)} image{'s' if len(pictures) > 1 else ''} of {', '.join(sizes)}"
 
 
-def _cards(report: Report) -> str:
-    frame, encoder = report.stage(FRAME), report.stage("encoder")
-    figures = report.figures(frame)
-    shown = [
+def _cards(report: Report) -> list[tuple[str, str]]:
+    encoder, figures = report.stage("encoder"), report.figures(report.stage(FRAME))
+    return [
         (f"{milliseconds(figures['p50'])} ms", "whole frame, median"),
         (f"{milliseconds(figures['p99'])} ms", "whole frame, p99"),
         (f"{1e3 / figures['mean']:.2f} /s", "frames, one after the other"),
         (percent(encoder.of_floor) or "-", "floor / median of the encoder"),
     ]
-    cards = [
-        element("div", element("b", escape(v)) + element("span", escape(n)), class_="card") for v, n in shown
-    ]
-    return element("div", "".join(cards), class_="cards")
 
 
-def _stage_table(report: Report) -> str:
+def _stage_rows(report: Report) -> list[list[str]]:
     rows = []
     for stage in report.stages:
         figures = report.figures(stage)
         floor = "" if stage.floor_ms is None else milliseconds(stage.floor_ms)
         macs = f"{stage.macs / 1e9:.3g}" if stage.macs else ""
         moved = f"{stage.bytes / 1e6:.3g}" if stage.bytes else ""
-        rows.append(
-            [
-                stage.key,
-                *(milliseconds(figures[c]) for c in COLUMNS),
-                floor,
-                percent(stage.of_floor),
-                macs,
-                moved,
-            ]
-        )
-    return table_of(["stage", *COLUMNS, "floor", "of it", "GMAC", "MB"], rows)
+        times = [milliseconds(figures[column]) for column in COLUMNS]
+        rows.append([stage.key, *times, floor, percent(stage.of_floor), macs, moved])
+    return rows
 
 
 def _ceilings(report: Report) -> str:
-    said = "; ".join(f"{c.name} {best(c.samples):.1f} {c.unit} ({c.how})" for c in report.ceilings)
-    lines = [
-        soft(
-            f"Ceilings, best tenth: {said}. More than 100 %: it came out of a cache, or in less than float32."
-        )
+    values = "; ".join(f"{c.name} {best(c.samples):.1f} {c.unit} ({c.how})" for c in report.ceilings)
+    return f"Ceilings, best tenth: {values}. More than 100 %: it came from a cache, or in less than float32."
+
+
+def _throughput(report: Report) -> list[str]:
+    return [
+        f"Encoder, batch {entry.batch}: "
+        + (entry.problem or f"{entry.images_per_s:.2f} images/s (median of {entry.calls} calls)")
+        for entry in report.throughput
     ]
-    for entry in report.throughput:
-        told = entry.problem or f"{entry.images_per_s:.2f} images/s (median of {entry.calls} calls)"
-        lines.append(soft(f"Encoder, batch {entry.batch}: {told}"))
-    return "".join(lines)
 
 
-def _facts(report: Report) -> str:
-    model = {name: value for name, value in report.model.items() if name != "networks"}
-    memory = {f"{name}, MiB": value for name, value in report.memory.items()}
-    pictures = {p["name"]: p["sha256"] for p in report.settings["pictures"]}
-    groups = (
+def _fact_groups(report: Report) -> list[tuple[str, Mapping[str, object]]]:
+    groups = [
         ("Machine", report.machine),
         ("During the runs", report.watched),
-        ("Resident memory", memory),
+        ("Resident memory", {f"{name}, MiB": value for name, value in report.memory.items()}),
         ("Made by", report.made_by),
-        ("Model", model),
-        ("Networks", report.model["networks"]),
-        ("Pictures", pictures),
-    )
-    parts = [element("div", element("h2", t) + _fact_table(f)) for t, f in groups]
-    return element("section", element("div", "".join(parts), class_="facts"))
+        ("Model", {name: value for name, value in report.model.items() if name != "networks"}),
+        ("Networks", report.model.get("networks", {})),
+        ("Images", {p["name"]: p["sha256"] for p in report.settings.get("pictures", ())}),
+    ]
+    return [(title, facts) for title, facts in groups if facts]
 
 
-def _fact_table(facts: dict[str, object]) -> str:
-    """What is told, and in one row what is not."""
+def _fact_rows(facts: Mapping[str, object]) -> list[list[str]]:
+    """Return what is known, and in one row the names of what is not."""
     known = [[name, show_value(value)] for name, value in facts.items() if value not in (None, "", {})]
     missing = [name for name, value in facts.items() if value is None]
-    return table_of(["", ""], known + ([[NOT_TOLD, "; ".join(missing)]] if missing else []), "wrap")
+    return known + ([[NOT_TOLD, "; ".join(missing)]] if missing else [])
+
+
+def _row_cells(row: Row) -> list[str]:
+    cells = [row.stage, milliseconds(row.a_ms), milliseconds(row.b_ms)]
+    r = row.ratio
+    return cells + ([f"{r.value:.3f}", f"{r.low:.3f} to {r.high:.3f}"] if r else ["-", "-"])

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Profiles as JSON, ``evitsam-profile/1``: written with their figures, read back and checked."""
+"""Reports as JSON, ``evitsam-report/1``: written with their figures, read back and checked.
+
+The one format of ``evitsam profile``, ``evitsam bench`` and the project's own benchmark.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,17 @@ from typing import Any
 
 import jsonschema
 
+from .measurements import LESS, MORE, Figure, Part, Ratio
 from .report import Ceiling, Report, Run, Stage, Throughput
 
 #: Name and version; the version changes when an old reader would go wrong.
-NAME, VERSION = "evitsam-profile", 1
-ID = f"{NAME}/{VERSION}"
+ID = "evitsam-report/1"
+#: The format of profiles before; it lacks the parts of benchmarks.
+OLD_PROFILE = "evitsam-profile/1"
 
 
 class ReportError(ValueError):
-    """A file that is no profile, or one of another version."""
+    """A file that is no report, or one of another version."""
 
 
 _SAMPLES = {"type": "array", "items": {"type": "number"}, "minItems": 1}
@@ -43,6 +48,16 @@ _STAGE = _object(
     figures=_MAPPING,
 )
 _PICTURE = _object({"name": _TEXT, "sha256": _TEXT, "size": _list({"type": "integer"}, 2)})
+_NUMBERS = {"type": "array", "items": {"type": "number"}}
+_FIGURE = _object(
+    {
+        **{"key": _TEXT, "title": _TEXT, "unit": _TEXT, "samples": _SAMPLES},
+        **{"floor": _NUMBERS, "floor_is": _TEXT, "details": _MAPPING},
+    }
+)
+_RATIO = _object({"key": _TEXT, "title": _TEXT, "samples": _SAMPLES, "better": {"enum": [LESS, MORE]}})
+_PART = _object({"figures": _list(_FIGURE), "ratios": _list(_RATIO), "notes": _list(_TEXT)})
+_RUN = _object({"start_ms": {"type": "number"}, "picture": {"type": "integer", "minimum": 0}})
 SCHEMA: dict[str, Any] = _object(
     {
         "schema": {"const": ID},
@@ -50,27 +65,40 @@ SCHEMA: dict[str, Any] = _object(
         "date": _TEXT,
         "made_by": _MAPPING,
         "machine": _MAPPING,
-        "model": _object({"name": _TEXT, "networks": _MAPPING}),
-        "settings": _object({"runs": {"type": "integer", "minimum": 1}, "pictures": _list(_PICTURE, 1)}),
-        "stages": _list(_STAGE, 1),
+        "watched": _MAPPING,
+        "settings": _MAPPING,
+        "model": _MAPPING,
+        "stages": _list(_STAGE),
         "ceilings": _list(_object({"name": _TEXT, "unit": _TEXT, "how": _TEXT, "samples": _RATES})),
         "throughput": _list(
             _object({"batch": {"type": "integer"}, "images_per_s": _COUNT, "calls": {"type": "integer"}})
         ),
         "memory": _MAPPING,
-        "watched": _MAPPING,
-        "runs": _list(
-            _object({"start_ms": {"type": "number"}, "picture": {"type": "integer", "minimum": 0}}), 1
-        ),
+        "runs": _list(_RUN),
+        "parts": {"type": "object", "additionalProperties": _PART},
+        "failed": {"type": "object", "additionalProperties": _TEXT},
+    }
+)
+#: What a report without parts has besides.
+PROFILE: dict[str, Any] = _object(
+    {
+        "stages": {"minItems": 1},
+        "runs": {"minItems": 1},
+        "model": _object({"name": _TEXT, "networks": _MAPPING}),
+        "settings": _object({"runs": {"type": "integer", "minimum": 1}, "pictures": _list(_PICTURE, 1)}),
     }
 )
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """The report, with the figures of each stage for those who do not want to work them out."""
+    """Return the report with the percentiles of each stage and the median of each figure and ratio."""
     content = {"schema": ID, **asdict(report)}
     for entry, stage in zip(content["stages"], report.stages, strict=True):
         entry["figures"] = report.figures(stage)
+    for name, part in report.parts.items():
+        for kind in ("figures", "ratios"):
+            for entry, found in zip(content["parts"][name][kind], getattr(part, kind), strict=True):
+                entry["value"] = found.value
     return content
 
 
@@ -83,7 +111,7 @@ def write_report(report: Report, path: Path) -> None:
 
 
 def read_report(path: Path) -> Report:
-    """Read a profile and check it.
+    """Read a report and check it.
 
     Raises:
         ReportError: naming the file, the entry and what was expected.
@@ -93,11 +121,15 @@ def read_report(path: Path) -> Report:
     except (OSError, ValueError) as error:
         raise ReportError(f"{path} cannot be read as JSON: {error}") from error
     found = content.get("schema") if isinstance(content, dict) else None
-    if found != ID:
-        said = f"is of {found!r}" if found else "is no profile"
-        raise ReportError(f"{path} {said}; expected {ID!r}, as 'evitsam profile --json' writes it")
+    if found == OLD_PROFILE:
+        content |= {"schema": ID, "parts": {}, "failed": {}}
+    elif found != ID:
+        problem = f"has the format {found!r}" if found else "is not a report"
+        raise ReportError(f"{path} {problem}; expected {ID!r}, as 'evitsam profile --json' writes it")
     try:
         jsonschema.validate(content, SCHEMA)
+        if content["stages"] or not (content["parts"] or content["failed"]):
+            jsonschema.validate(content, PROFILE)
     except jsonschema.ValidationError as error:
         where = ".".join(str(part) for part in error.absolute_path) or "the file"
         raise ReportError(f"{path}: {where}: {error.message}") from error
@@ -115,8 +147,18 @@ def _from_json(content: dict[str, Any]) -> Report:
     kinds = {"stages": Stage, "ceilings": Ceiling, "throughput": Throughput, "runs": Run}
     values = {entry.name: content[entry.name] for entry in fields(Report)}
     for name, kind in kinds.items():
-        known = {entry.name for entry in fields(kind)}
-        values[name] = [
-            kind(**{key: value for key, value in entry.items() if key in known}) for entry in content[name]
-        ]
+        values[name] = [_known(kind, entry) for entry in content[name]]
+    values["parts"] = {name: part_from_json(part) for name, part in content["parts"].items()}
     return Report(**values)
+
+
+def part_from_json(content: dict[str, Any]) -> Part:
+    """Return the part that ``dataclasses.asdict`` or :func:`as_json` made a dictionary of."""
+    figures = [_known(Figure, entry) for entry in content["figures"]]
+    return Part(figures, [_known(Ratio, entry) for entry in content["ratios"]], content["notes"])
+
+
+def _known(kind: type, entry: dict[str, Any]) -> Any:
+    """Return a dataclass of an entry, without what was added for readers of the JSON."""
+    names = {field.name for field in fields(kind)}
+    return kind(**{key: value for key, value in entry.items() if key in names})

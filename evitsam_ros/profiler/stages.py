@@ -14,7 +14,7 @@ from ..bundle import Bundle
 from ..io.encodings import byte_array
 from ..segment import Embedding, Masks, Prompt, Segmenter
 from ..segment.timing import StageTimer
-from .pictures import Picture
+from .inputs import Picture
 from .spans import Recorder
 
 FRAME, REST = "whole frame", "in between"

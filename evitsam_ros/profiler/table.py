@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A profile on a terminal: aligned text, nothing else."""
+"""A report on a terminal: aligned text, nothing else."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .figures import best
+from .measurements import Figure, Part
 from .report import NOT_TOLD, Report, Stage
+from .statistics import best
 
 JITTER = "Jitter: mean absolute difference between a run and the one before it of the same picture."
 COLUMNS = ("p50", "p90", "p95", "p99", "max", "jitter")
@@ -77,12 +78,60 @@ def _facts(title: str, facts: dict[str, object]) -> list[str]:
     return [*lines, *([f"  {NOT_TOLD}: {'; '.join(missing)}"] if missing else [])]
 
 
-def render(report: Report) -> str:
-    """The whole report as text."""
+def show(value: float | None, unit: str) -> str:
+    """A value with its unit; empty where there is none."""
+    if value is None:
+        return ""
+    digits = milliseconds(value) if unit == "ms" else f"{value:.4g}"
+    return f"{digits} {unit}".rstrip()
+
+
+def _part_lines(name: str, part: Part) -> list[str]:
+    rows = [[name, "median", "p95", "floor", "", "lost"], *(figure_cells(f) for f in part.figures)]
+    lines = [*aligned(rows), ""]
+    if part.ratios:
+        ratios = [["ratio", "median", "better"]]
+        ratios += [[ratio.title, f"{ratio.value:.3g}", ratio.better] for ratio in part.ratios]
+        lines += [*aligned(ratios), ""]
+    return lines
+
+
+def figure_cells(figure: Figure) -> list[str]:
+    """Return title, median, p95, floor, multiple of the floor and lost samples of a figure."""
+    floor, details = figure.floor_value, figure.details
+    lost = f"{details['lost']} of {details['sent']}" if "lost" in details else ""
+    times = f"x {figure.value / floor:.2f}" if floor else ""
+    several = show(figure.p95, figure.unit) if len(figure.samples) > 1 else ""
+    return [figure.title, show(figure.value, figure.unit), several, show(floor, figure.unit), times, lost]
+
+
+def render(report: Report, more: Sequence[str] = ()) -> str:
+    """The whole report as text; ``more`` lines stand before the warnings."""
+    floors = dict.fromkeys(figure.floor_is for figure in report.all_figures if figure.floor)
+    lines = [
+        *(_profile_lines(report) if report.stages else []),
+        *(line for name, part in report.parts.items() for line in _part_lines(name, part)),
+        *(f"Floor of the figures: {name}." for name in floors),
+        *report.notes,
+        *(f"FAILED {name}: {reason}" for name, reason in report.failed.items()),
+        *more,
+        *_facts("During the runs", report.watched),
+        *_facts("Machine", report.machine),
+        *_facts("Made by", report.made_by),
+        "",
+        *(f"Warning: {warning}" for warning in report.warnings),
+        f"{report.date}; repeat it with:",
+        f"  {report.command}",
+    ]
+    return "\n".join(lines)
+
+
+def _profile_lines(report: Report) -> list[str]:
+    """What belongs to a profile alone."""
     settings, model = report.settings, report.model
     pictures = settings["pictures"]
     sizes = sorted({f"{w}x{h}" for w, h in (picture["size"] for picture in pictures)})
-    lines = [
+    return [
         f"{model['name']}: {len(report.runs)} runs after {settings['warmup']} to warm up, "
         f"{len(pictures)} picture{'s' if len(pictures) > 1 else ''} of {', '.join(sizes)}",
         model.get("runtimes", ""),
@@ -97,16 +146,8 @@ def render(report: Report) -> str:
         "",
         *(["Encoder, throughput", *_throughput_lines(report), ""] if report.throughput else []),
         *_facts("Resident memory, MiB", report.memory),
-        *_facts("During the runs", report.watched),
-        *_facts("Machine", report.machine),
-        *_facts("Made by", report.made_by),
         *_facts("Networks", {name: _one_network(told) for name, told in model["networks"].items()}),
-        "",
-        *(f"Warning: {warning}" for warning in report.warnings),
-        f"{report.date}; repeat it with:",
-        f"  {report.command}",
     ]
-    return "\n".join(lines)
 
 
 def _one_network(told: dict[str, str]) -> str:

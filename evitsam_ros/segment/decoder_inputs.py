@@ -69,7 +69,7 @@ def check_tokens(prompt: Prompt, network: str, runtime: Runtime, model: str) -> 
         raise PromptError(
             f"{len(prompt.points)} points and {'a' if prompt.box is not None else 'no'} box are {tokens} "
             f"tokens; the engine of the {network} takes {limits[0]} to {limits[1]}. One that takes every "
-            f"prompt: evitsam build {model}"
+            f"prompt: evitsam build --model {model}"
         )
 
 

@@ -1,110 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``evitsam build | verify | engines``."""
+"""``evitsam build | verify | engines``: the work; :mod:`evitsam_ros.cli.build` has the arguments."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
-from ..backends import backend_choices
 from ..bundle import Bundle, open_bundle, sha256
 from ..io.sources import open_source, spread
-from ..segment.prompt import MAX_POINTS
-
-PHOTOGRAPHS = "example:astronaut,coffee"
-
-
-def add_commands(commands: argparse._SubParsersAction) -> None:
-    build = commands.add_parser("build", help="bundle -> verified TensorRT engines in the cache")
-    build.add_argument("bundle", help="a bundle's name or folder")
-    build.add_argument("--precision", choices=("fp32", "fp16", "bf16", "int8"), default="fp16")
-    build.add_argument("--target", default="auto", help="auto: this machine's GPU; or sm80, sm86, sm89, …")
-    build.add_argument(
-        "--prompts",
-        type=_range,
-        nargs="+",
-        default=[(1, 16), (64, 256)],
-        metavar="LEAST..MOST",
-        help="prompts a decoder call, a profile each (default 1..16 64..256)",
-    )
-    build.add_argument(
-        "--points",
-        type=int,
-        default=MAX_POINTS,
-        metavar="MOST",
-        help=f"most points a prompt (default and most {MAX_POINTS}); fewer take less memory of the GPU",
-    )
-    build.add_argument(
-        "--batch", type=int, default=1, help="most images an encoder call, for several cameras (default 1)"
-    )
-    build.add_argument(
-        "--tensorrt", choices=("tensorrt", "tensorrt_rtx"), help="which one, if both are there"
-    )
-    build.add_argument(
-        "--via",
-        choices=("onnx", "torch2trt"),
-        default="onnx",
-        help="torch2trt: encoder and AutoPPN straight from the bundle's checkpoint (TensorRT up to 10)",
-    )
-    build.add_argument(
-        "--rewrite",
-        action="store_true",
-        help="scale what leaves the range of half precision, in place of float32 islands where that suffices",
-    )
-    build.add_argument("--dry-run", action="store_true", help="say what would be built")
-    build.add_argument("--layers", action="store_true", help="print what half precision does to every layer")
-    _add_images(build)
-    verify = commands.add_parser("verify", help="compare a backend's masks with float32's on real pictures")
-    verify.add_argument("bundle", help="a bundle's name or folder")
-    verify.add_argument("--backend", required=True, help=f"runtime: {', '.join(backend_choices())}")
-    verify.add_argument("--precision", choices=("fp32", "fp16", "bf16", "int8"), default="fp32")
-    verify.add_argument("--json", type=Path)
-    _add_images(verify)
-    engines = commands.add_parser("engines", help="the engines of this machine: list, check, prune")
-    engines.add_argument(
-        "--prune",
-        action="store_true",
-        help="remove what is broken or was left half; nothing while a build writes its engines",
-    )
-    engines.add_argument("--json", action="store_true", help="machine-readable")
-    engines.add_argument(
-        "--trust",
-        type=Path,
-        metavar="ENGINE",
-        help="take an engine that was built elsewhere into the cache, unproved: code that will run here, "
-        "where none was built and proved",
-    )
-    engines.add_argument("--of", metavar="BUNDLE:NETWORK", help="with --trust: what it is an engine of")
-    engines.add_argument("--precision", choices=("fp32", "fp16", "bf16", "int8"), default="fp16")
-    engines.add_argument("--target", default="auto", help="with --trust: as of 'evitsam build'")
-
-
-def _add_images(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--images",
-        default=PHOTOGRAPHS,
-        help="picture, folder, video or bag (BAG:TOPIC) to measure on; your own camera's are best (default: "
-        "two photographs that come with the package)",
-    )
-    parser.add_argument("--count", type=int, default=2, help="how many of them (default 2)")
-
-
-def _range(text: str) -> tuple[int, int]:
-    try:
-        least, most = (int(part) for part in text.split(".."))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not LEAST..MOST, as 1..16") from None
-    if not 1 <= least <= most <= 1024:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected 1 <= LEAST <= MOST <= 1024")
-    return least, most
 
 
 def _pictures(options: argparse.Namespace) -> list[np.ndarray]:
-    frames = open_source(options.images, loop=False)
+    frames = chain.from_iterable(open_source(source, loop=False) for source in options.images)
     return [np.ascontiguousarray(frame[..., ::-1]) for frame in spread(frames, options.count)]
 
 
@@ -114,18 +25,14 @@ def run_build(options: argparse.Namespace) -> int:
     from ..backends.tensorrt.engine_cache import EngineCache
     from .build import Options, build, plan, resolve_target
 
-    bundle = open_bundle(options.bundle)
+    bundle = open_bundle(options.model)
     tensorrt, gpu = find_tensorrt(options.tensorrt), find_gpu()
-    if not 1 <= options.batch <= 64:
-        raise ValueError(f"--batch is {options.batch}; expected 1 to 64")
-    if not 1 <= options.points <= MAX_POINTS:
-        raise ValueError(f"--points is {options.points}; expected 1 to {MAX_POINTS}")
     wanted = Options(
         options.precision,
         options.target,
-        tuple(options.prompts),
+        options.prompts,
         points=options.points,
-        batch=options.batch,
+        batch=max(options.batch),
         rewrite=options.rewrite,
     )
     target, runs = resolve_target(wanted.target, tensorrt, gpu)
@@ -204,7 +111,7 @@ def run_verify(options: argparse.Namespace) -> int:
     from ..backends import open_runtime
     from .validate import prove
 
-    bundle: Bundle = open_bundle(options.bundle)
+    bundle: Bundle = open_bundle(options.model)
     runtime = open_runtime(bundle, options.backend)
     print(runtime.description)
     proof = prove(bundle, runtime, _pictures(options), options.precision, ran=True)
@@ -213,7 +120,7 @@ def run_verify(options: argparse.Namespace) -> int:
         print(f"{name:12} {network.cosine:12.8f} {network.largest_error:14.2e} {network.broken:11d}")
     print(f"{proof.masks} masks, IoU {proof.mean_iou:.4f} on average, {proof.worst_iou:.4f} at worst")
     if options.json:
-        options.json.write_text(json.dumps(proof.as_dict(), indent=2))
+        options.json.write(proof.as_dict())
     if problem := proof.problem():
         raise ValueError(problem)
     return 0
@@ -226,9 +133,9 @@ def trust(options: argparse.Namespace, cache) -> Path:
     from ..backends.tensorrt.engine_cache import TRUSTED, EngineKey
     from .build import resolve_target
 
-    name, _, network = (options.of or "").rpartition(":")
+    name, _, network = (options.network or "").rpartition(":")
     if not name:
-        raise ValueError("--trust needs --of BUNDLE:NETWORK, as lite_sam:encoder")
+        raise ValueError("--trust needs --network MODEL:NETWORK, as lite_sam:encoder")
     bundle = open_bundle(name)
     if network not in bundle.networks:
         raise ValueError(f"{name} has no network {network!r}; expected one of {', '.join(bundle.networks)}")
@@ -250,10 +157,9 @@ def run_engines(options: argparse.Namespace) -> int:
             print(f"removed {path}")
     entries = cache.entries()
     if options.json:
-        print(
-            json.dumps([{"engine": str(e.engine), "problem": e.problem, **e.key} for e in entries], indent=2)
-        )
-        return 0
+        options.json.write([{"engine": str(e.engine), "problem": e.problem, **e.key} for e in entries])
+        if options.json.to_stdout:
+            return 0
     for entry in entries:
         key = entry.key
         what = f"{key['runtime']}, {key['target']}" if key else ""

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.figures import LESS, MORE, Figure, Part, Ratio
 from bench.known_bundle import write_known_bundle
-from bench.report import Report
+from evitsam_ros.profiler.measurements import LESS, MORE, Figure, Part, Ratio
+from evitsam_ros.profiler.report import Report
 
 CPU = "a CPU"
 
@@ -34,11 +34,11 @@ def made_up(networks: float = 2.0, cost: float = 3.0, cpu: str = CPU, **changes)
     values = {
         "command": "python -m bench",
         "date": "2026-11-21T12:00:00+00:00",
-        "quick": False,
+        "settings": {"quick": False},
         "made_by": {"commit": "0123456789abcdef", "packages": {"openvino": "1.2"}},
         "machine": {"CPU": cpu, "CPUs of this process": 2},
         "watched": {},
-        "found": {"networks": part, "ros": ros},
+        "parts": {"networks": part, "ros": ros},
         "failed": {},
     }
     return Report(**values | changes)

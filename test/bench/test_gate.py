@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 import bench.__main__ as command
-from bench.gate import LEAST, Stored, compare, read_table, table_of, write_table
-from bench.report import BenchError, write_report
+from bench.gate import LEAST, BenchError, Stored, compare, read_table, table_of, write_table
+from evitsam_ros.profiler.schema import write_report
 
 from .conftest import made_up
 
@@ -58,7 +58,7 @@ def test_of_next_to_nothing_twice_is_not_worse():
 
 def test_what_was_not_measured_is_said_and_another_machine_too(table):
     run = made_up(cpu="another CPU")
-    run.found.pop("ros")
+    run.parts.pop("ros")
     found = compare(run, read_table(table))
     assert found.missing == [COST] and not found.worse
     assert f"not measured here: {COST}" in found.text and "another CPU" in found.text

@@ -3,8 +3,9 @@
 
 import pytest
 
+from bench.gate import BenchError
 from bench.readme import BEGIN, END, main, write_readme
-from bench.report import BenchError, write_report
+from evitsam_ros.profiler.schema import write_report
 
 from ..conftest import ROOT
 from .conftest import made_up

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from bench.report import ID, BenchError, read_report, write_report
 from bench.table import render
+from evitsam_ros.profiler.schema import ID, ReportError, read_report, write_report
 
 from .conftest import made_up
 
@@ -17,23 +17,24 @@ def test_a_run_comes_back_as_it_was(tmp_path):
     assert read_report(path) == made_up()
     content = json.loads(path.read_text())
     assert content["schema"] == ID
-    assert content["found"]["ros"]["figures"][0]["value"] == 5.0
-    assert content["found"]["networks"]["ratios"][0]["value"] == 2.0
+    assert content["parts"]["ros"]["figures"][0]["value"] == 5.0
+    assert content["parts"]["networks"]["ratios"][0]["value"] == 2.0
 
 
 def test_what_is_no_run_is_refused_with_the_reason(tmp_path):
     path = tmp_path / "bench.json"
-    with pytest.raises(BenchError, match="cannot be read"):
+    with pytest.raises(ReportError, match="cannot be read"):
         read_report(path)
     write_report(made_up(), path)
     content = json.loads(path.read_text())
     for damage, said in (
-        (content | {"schema": "evitsam-bench/9"}, "evitsam-bench/1"),
-        (content | {"found": {"ros": {"figures": [{"key": "a"}], "ratios": [], "notes": []}}}, "found.ros"),
-        ({"rows": []}, "schema"),
+        (content | {"schema": "evitsam-bench/9"}, "evitsam-report/1"),
+        (content | {"parts": {"ros": {"figures": [{"key": "a"}], "ratios": [], "notes": []}}}, "parts.ros"),
+        ({"rows": []}, "is not a report"),
+        (content | {"parts": {}, "failed": {}}, "stages: "),
     ):
         path.write_text(json.dumps(damage))
-        with pytest.raises(BenchError, match=said):
+        with pytest.raises(ReportError, match=said):
             read_report(path)
 
 

@@ -50,7 +50,7 @@ def test_segmenter_and_floor_take_turns(domain, known_bundle, one):
 
 
 def measuring_part(options, found):
-    from bench.figures import Part
+    from evitsam_ros.profiler.measurements import Part
 
     part = Part()
     _add(part, options, found)

@@ -17,7 +17,7 @@ from bench.part import PARTS, expected_seconds
 def test_a_part_is_measured_and_another_fails_with_its_reason():
     told = []
     report = running.run(["timers", "no_such_part"], quick=True, progress=told.append)
-    assert told == ["timers", "no_such_part"] and set(report.found) == {"timers"}
+    assert told == ["timers", "no_such_part"] and set(report.parts) == {"timers"}
     assert "KeyError: 'no_such_part'" in report.failed["no_such_part"]
     ratio = report.ratio("timers/share")
     assert 0 < ratio.value < 1 and len(ratio.samples) == 3

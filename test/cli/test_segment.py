@@ -47,7 +47,7 @@ def test_segment_everything(picture, bundle_folder, tmp_path):
             "segment",
             str(picture),
             "--everything",
-            "--top-n",
+            "--max-prompts",
             "4",
             "--model",
             str(bundle_folder),
@@ -78,13 +78,9 @@ def test_segment_everything(picture, bundle_folder, tmp_path):
         (["segment", "PICTURE", "--point", "nan,9"], "points hold NaN"),
         (["segment", "PICTURE", "--point", "9,9,0.7"], "expected 1 (foreground) or 0 (background)"),
         (["segment", "PICTURE", "--point", "9,9,0"], "all points are background"),
-        (["segment", "PICTURE", "--everything", "--top-n", "0", "--model", "BUNDLE"], "max_prompts is 0"),
         (["segment", "drive.mcap", "--everything"], "is a bag; 'evitsam bag' segments it"),
-        (
-            ["segment", "PICTURE", "--everything", "--model", "BUNDLE", "--backend", "tpu"],
-            "backend 'tpu' is unknown",
-        ),
-        (["export", "lite_sam_x9", "--out", "x"], "model 'lite_sam_x9' is unknown"),
+        (["export", "--model", "lite_sam_x9", "--out", "x"], "model 'lite_sam_x9' is unknown"),
+        (["export", "--out", "x"], "--model is missing"),
     ],
 )
 def test_wrong_input_is_one_line_and_exit_code_1(
@@ -97,11 +93,19 @@ def test_wrong_input_is_one_line_and_exit_code_1(
     assert text in error and "Traceback" not in error and len(error.strip().splitlines()) == 1
 
 
-def test_wrong_numbers_are_refused_by_the_parser(picture, capsys):
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--box", "1,2,3"], "'1,2,3' is not X0,Y0,X1,Y1"),
+        (["--everything", "--max-prompts", "0"], "'0': expected a number from 1 to 1024"),
+        (["--everything", "--backend", "tpu"], "invalid choice: 'tpu' (choose from"),
+    ],
+)
+def test_wrong_values_are_rejected_by_the_parser(picture, capsys, words, text):
     with pytest.raises(SystemExit) as stop:
-        main(["segment", str(picture), "--box", "1,2,3"])
+        main(["segment", str(picture), *words])
     assert stop.value.code == 2
-    assert "'1,2,3' is not X0,Y0,X1,Y1" in capsys.readouterr().err
+    assert text in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("form", [["--box", "-20,-9.5,300,400"], ["--box=-20,-9.5,300,400"]])
@@ -152,7 +156,10 @@ def test_a_folder_of_frames_is_tracked_into_frames_and_coco_json(tmp_path, photo
 def test_a_video_comes_back_as_a_video(tmp_path, photograph):
     film(tmp_path / "in.avi", photograph, 29.97)
     out = tmp_path / "out.avi"
-    assert main(["segment", str(tmp_path / "in.avi"), "--everything", "--top-n", "8", "--out", str(out)]) == 0
+    assert (
+        main(["segment", str(tmp_path / "in.avi"), "--everything", "--max-prompts", "8", "--out", str(out)])
+        == 0
+    )
     video = Video(out)
     assert video.rate == pytest.approx(29.97) and len(list(video.frames())) == 3
 
@@ -201,5 +208,5 @@ def test_the_default_output_stands_beside_the_input(tmp_path, photograph, bundle
     folder.mkdir()
     cv2.imwrite(str(folder / "1.png"), np.ascontiguousarray(photograph[:64, :64, ::-1]))
     monkeypatch.chdir(folder)
-    assert main(["segment", ".", "--everything", "--top-n", "4", "--model", str(bundle_folder)]) == 0
+    assert main(["segment", ".", "--everything", "--max-prompts", "4", "--model", str(bundle_folder)]) == 0
     assert (tmp_path / "run.v2_masks.avi").is_file()

@@ -12,23 +12,35 @@ import onnxruntime as ort
 import pytest
 import torch
 import yaml
+from evitsam_ros.segment.everything import Thresholds
 
 from evitsam_ros.backends import BackendError, open_runtime
 from evitsam_ros.bundle import HIGH_RES, BundleError, open_bundle, sha256
 from evitsam_ros.bundle_folder import replace_bundle
-from evitsam_ros.export import export_bundle
-from evitsam_ros.models import create_model
+from evitsam_ros.export import export, export_bundle
+from evitsam_ros.models import create_model, model_spec
 from evitsam_ros.models.decoder_rewrites import DeployedDecoder
 from evitsam_ros.models.foveal_decoder import FovealDecoder
+from evitsam_ros.models.sam import Sam
 from evitsam_ros.segment import Prompt, Segmenter
 from test.conftest import lively
+from test.models.logits import with_large_logits
+from test.models.small_vit import small_vit
+
+#: SAM's ViT-B is small here; MobileSAM and EdgeSAM have all kinds of layers of the others of the family.
+MODELS = ["lite_sam", "efficientvit_sam_l0", "efficientnet_sam_lite0", "sam_vit_b", "mobile_sam", "edge_sam"]
 
 
-@pytest.fixture(scope="module", params=["lite_sam", "efficientvit_sam_l0", "efficientnet_sam_lite0"])
+@pytest.fixture(scope="module", params=MODELS)
 def exported(request, tmp_path_factory):
     torch.manual_seed(0)
-    # The shipped Lite-SAM has a box prior, official checkpoints have none.
-    model = lively(create_model(request.param, box_prior=request.param == "lite_sam"))
+    if request.param == "sam_vit_b":
+        model = lively(Sam(model_spec("sam_vit_b"), small_vit()))
+    else:
+        # The shipped Lite-SAM has a box prior, official checkpoints have none.
+        model = lively(create_model(request.param, box_prior=request.param == "lite_sam"))
+    if not model.spec.rates_itself:
+        with_large_logits(model)
     folder = tmp_path_factory.mktemp("exported") / request.param
     return model, open_bundle(export_bundle(model, folder))
 
@@ -123,6 +135,29 @@ def test_weights_of_both_decoders_are_stored_once(exported):
     assert {p.key: p.value for p in decoder.metadata_props} == {"weights_sha256": sha256(shared)}
 
 
+def test_sam_family_segments_on_every_cpu_runtime(exported, photograph):
+    """A box, and everything mode by a grid, whole and foveal."""
+    model, bundle = exported
+    if not model.spec.is_sam_family:
+        pytest.skip("other tests segment with these")
+    assert bundle.has_foveal and not bundle.has_proposals
+    drawn, found = {}, {}
+    none = Thresholds(score=-np.inf, stability=0.0, nms=1.0)
+    for backend in ("onnxruntime", "openvino"):
+        segmenter = Segmenter.open(bundle.folder, backend)
+        embedding = segmenter.embed(photograph)
+        drawn[backend] = segmenter.decode(embedding, [Prompt(box=(100, 30, 300, 400))]).logits
+        foveal = segmenter.everything(embedding, 16, none, look_again=False)
+        grid = segmenter.everything(embedding, thresholds=none, grid=2)
+        assert grid.logits.shape[1:] == foveal.logits.shape[1:] == bundle.mask_size
+        found[backend] = len(foveal), len(grid)
+        assert min(found[backend]) > 0
+        segmenter.close()
+    assert found["onnxruntime"] == found["openvino"]
+    scale = drawn["onnxruntime"].std()
+    assert np.abs(drawn["openvino"] - drawn["onnxruntime"]).max() < 1e-2 * scale
+
+
 @pytest.mark.parametrize("storage", ["fp32", "fp16"])
 def test_networks_read_their_weights_from_the_checkpoint(storage, tmp_path, photograph):
     """A tensor is stored once, and every runtime finds it where it lies, transposed or not."""
@@ -147,6 +182,31 @@ def test_networks_read_their_weights_from_the_checkpoint(storage, tmp_path, phot
     with torch.inference_mode():
         wanted, found = model.embed(image)[0], again.embed(image)[0]
     assert float((found - wanted).abs().mean() / wanted.std()) < (1e-4 if storage == "fp32" else 1e-2)
+
+
+@pytest.mark.parametrize("name", ["mobile_sam", "edge_sam"])
+def test_bundles_of_sams_family_load_their_own_weights_again(name, tmp_path, photograph):
+    """A bundle keeps our names; the plain form in torch gives the masks of the networks."""
+    torch.manual_seed(4)
+    model = lively(create_model(name, image_size=128))
+    folder = export_bundle(model, tmp_path / name, with_weights=True)
+    again = create_model(name, folder / "model.safetensors", image_size=128)
+    for key, value in model.state_dict().items():
+        assert torch.equal(again.state_dict()[key], value), key
+    drawn = {}
+    for backend in ("torch", "onnxruntime"):
+        segmenter = Segmenter.open(folder, backend)
+        prompt = [Prompt(box=(100, 30, 300, 400))]
+        drawn[backend] = segmenter.decode(segmenter.embed(photograph), prompt, multimask=True).logits
+    assert np.abs(drawn["onnxruntime"] - drawn["torch"]).max() < 1e-2 * drawn["torch"].std()
+
+
+def test_official_checkpoints_give_bundles_their_licence(tmp_path):
+    torch.save(create_model("edge_sam").state_dict(), tmp_path / "edge_sam_3x.pth")
+    folder = export("edge_sam", tmp_path / "edge_sam_3x.pth", tmp_path / "edge_sam", image_size=128)
+    assert "non-commercial" in open_bundle(folder).description["licence"]
+    export("edge_sam", None, tmp_path / "random", image_size=128)
+    assert "licence" not in open_bundle(tmp_path / "random").description
 
 
 def test_a_changed_checkpoint_is_noticed_when_networks_read_from_it(tmp_path):

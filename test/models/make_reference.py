@@ -19,7 +19,7 @@ DATA = Path(__file__).parent / "data"
 SIZES = {"l0": 512, "l1": 512, "l2": 512, "xl0": 1024, "xl1": 1024}
 
 
-class _Absent(types.ModuleType):
+class Absent(types.ModuleType):
     """Stands for an import that the networks do not need."""
 
     __all__ = ()
@@ -43,9 +43,9 @@ def import_official(checkout: Path):
         *("efficientvit.apps.trainer.run_config", "efficientvit.models.nn.triton_rms_norm"),
     )
     for name in absent:
-        sys.modules[name] = _Absent(name)
+        sys.modules[name] = Absent(name)
         parent, _, child = name.rpartition(".")
-        if parent in sys.modules and isinstance(sys.modules[parent], _Absent):
+        if parent in sys.modules and isinstance(sys.modules[parent], Absent):
             setattr(sys.modules[parent], child, sys.modules[name])
     package = types.ModuleType("efficientvit.models.efficientvit")
     package.__path__ = [str(checkout / "efficientvit/models/efficientvit")]
@@ -56,8 +56,12 @@ def import_official(checkout: Path):
 
 
 @torch.no_grad()
-def record(model, size: int, heads: bool) -> dict[str, np.ndarray]:
-    """Samples of the embedding and, with ``heads``, of logits and IoU for every kind of prompt."""
+def record(model, size: int, heads: bool, outputs: dict[int, dict] | None = None) -> dict[str, np.ndarray]:
+    """Samples of the embedding and, with ``heads``, of logits and IoU for every kind of prompt.
+
+    ``outputs`` are the arguments with which the mask decoder gives so many masks.
+    """
+    outputs = outputs or {1: {"multimask_output": False}, 3: {"multimask_output": True}}
     embedding = model.image_encoder(image(size))
     result = {"embedding": sample(embedding, 1024), "embedding_std": embedding.std().numpy()}
     for name, (points, labels, box, with_mask) in (PROMPTS if heads else {}).items():
@@ -67,13 +71,13 @@ def record(model, size: int, heads: bool) -> dict[str, np.ndarray]:
             boxes=torch.tensor([box]) if box else None,
             masks=mask_prompt() if with_mask else None,
         )
-        for masks in (1, 3):
+        for masks, choice in outputs.items():
             logits, iou = model.mask_decoder(
                 image_embeddings=embedding,
                 image_pe=model.prompt_encoder.get_dense_pe(),
                 sparse_prompt_embeddings=sparse,
                 dense_prompt_embeddings=dense,
-                multimask_output=masks == 3,
+                **choice,
             )
             key = f"{name}_{masks}"
             result |= {

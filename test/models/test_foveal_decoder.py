@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """With all cells the foveal decoder is the decoder; with fewer it costs what they cost."""
 
+import numpy as np
 import pytest
 import torch
+from evitsam_ros.segment.everything import stability
 from torch.utils.flop_counter import FlopCounterMode
 
 from evitsam_ros.models import create_model
@@ -10,11 +12,14 @@ from evitsam_ros.models.decoder_rewrites import DeployedDecoder
 from evitsam_ros.models.foveal_decoder import FovealDecoder
 
 from ..conftest import lively
+from .logits import with_large_logits
 
 
-@pytest.fixture(scope="module", params=["lite_sam", "efficientnet_sam_lite0"])
+@pytest.fixture(scope="module", params=["lite_sam", "efficientnet_sam_lite0", "edge_sam"])
 def model(request):
-    return lively(create_model(request.param))
+    model = lively(create_model(request.param, image_size=640))
+    # EdgeSAM's masks are rated by logits beyond 1.
+    return with_large_logits(model) if request.param == "edge_sam" else model
 
 
 def prompts(spec, count: int):
@@ -48,6 +53,25 @@ def test_all_cells_give_the_decoder_itself(model):
     masks = in_picture_order(masks, height, width)
     assert ((masks - wanted).abs().max() / wanted.std()).item() < 1e-4
     torch.testing.assert_close(iou, wanted_iou, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_masks_without_a_predicted_iou_are_rated_by_stability():
+    """As everything mode computes it on the masks; cells count by their areas."""
+    model = with_large_logits(lively(create_model("edge_sam", image_size=320)))
+    embedding, coords, labels = prompts(model.spec, 3)
+    nothing = torch.zeros(1, 1, *model.spec.mask_size), torch.zeros(1)
+    for form in ("plain", "folded"):
+        masks, rates = DeployedDecoder(model, form)(embedding, coords, labels, *nothing)
+        for one, rate in zip(masks, rates, strict=True):
+            np.testing.assert_allclose(rate.numpy(), stability(one.numpy()), rtol=1e-4)
+    # Cells of the coarsest level have as many logits as the finest, and 64 times their area.
+    coarse = torch.arange(400 + 100 + 25, 400 + 100 + 25 + 4, dtype=torch.int32)
+    both = torch.cat([torch.arange(4, dtype=torch.int32), coarse]).expand(3, -1)
+    masks, rates = FovealDecoder(model)(embedding, coords, labels, both)
+    weights = np.repeat([1.0] * 4 + [64.0] * 4, 16)
+    inner, outer = ((masks.numpy() > offset) @ weights for offset in (1.0, -1.0))
+    np.testing.assert_allclose(rates.numpy(), inner / outer, rtol=1e-4)
 
 
 def test_the_order_of_the_cells_is_the_order_of_the_masks(model):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from evitsam_ros.bundle import DEFAULT_MODEL, open_bundle
+
 ROOT = Path(__file__).parents[2]
 KEPT = ("evitsam_ros", "launch", "config", "engines", "resource", "interfaces", "test", "training")
 KEPT += ("demo", "bench")
@@ -66,9 +68,8 @@ def test_share_and_index_are_installed(built):
     for path in [ROOT / "package.xml", *files]:
         installed_file = prefix / "share/evitsam_ros" / path.relative_to(ROOT)
         assert "__pycache__" in path.parts or installed_file.exists(), installed_file
-    shipped = sorted(path.name for path in (ROOT / "engines" / "lite_sam").glob("*.onnx"))
-    there = sorted(path.name for path in (prefix / "share/evitsam_ros/engines/lite_sam").glob("*.onnx"))
-    assert there == shipped != []
+    for name in (DEFAULT_MODEL, "lite_sam"):
+        assert open_bundle(prefix / "share/evitsam_ros/engines" / name)
 
 
 def test_executables_run_from_the_install_space(built):

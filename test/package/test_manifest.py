@@ -15,8 +15,16 @@ RELEASED = {
 }
 #: Keys of rosdep's python.yaml, for Ubuntu's own packages. Some Python packages have none (pycocotools).
 ROSDEP = {
-    *("python3-jsonschema", "python3-numpy", "python3-opencv", "python3-pytest", "python3-pytest-timeout"),
-    *("python3-scipy", "python3-yaml"),
+    *(
+        "python3-argcomplete",
+        "python3-jsonschema",
+        "python3-numpy",
+        "python3-onnxruntime-pip",
+        "python3-opencv",
+        "python3-pytest",
+        "python3-pytest-timeout",
+    ),
+    *("python3-requests", "python3-scipy", "python3-tqdm", "python3-yaml"),
 }
 parser = pytest.importorskip("catkin_pkg.package", reason="catkin_pkg is not installed")
 

@@ -63,7 +63,7 @@ def test_it_covers_the_supported_versions():
     ]
     assert tuple(map(int, low.split(", "))) == min(tested)
     assert tuple(map(int, high.split(", "))) == max(tested)
-    assert jobs["ros"]["strategy"]["matrix"]["distribution"] == ["humble", "jazzy", "kilted", "lyrical"]
+    assert jobs["ros"]["strategy"]["matrix"]["distribution"] == ["humble", "jazzy", "lyrical"]
 
 
 #: In place of the programs that install and build; pip prints what it is asked for.

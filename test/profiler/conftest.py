@@ -11,7 +11,7 @@ from evitsam_ros.cli import main
 from evitsam_ros.profiler.report import Ceiling, Report, Run, Stage, Throughput
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def made_up():
     """A function that makes a report of samples by stage, one picture or several in turns."""
 
@@ -50,7 +50,7 @@ def profiled(tmp_path_factory):
         "1",
         "--prompts",
         "1,3",
-        "--everything",
+        "--max-prompts",
         "32",
         "--batch",
         "1,2",

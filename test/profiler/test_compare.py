@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from evitsam_ros.profiler.compare import compare, render_comparison
+from evitsam_ros.profiler.measurements import Figure, Part
+from evitsam_ros.profiler.report import Report
 
 
 def around(middle: float, seed: int, runs: int = 60) -> list[float]:
@@ -61,3 +63,19 @@ def test_the_text_has_ratios_intervals_and_how(reports):
     assert line.endswith("faster") and " to " in line and "0.8" in line
     assert "not paired" in text and "Only in A: old" in text and "Differs: machine, CPU" in text
     assert "Warning, A: 60 runs are too few" in text
+
+
+def test_benchmarks_are_compared_figure_by_figure():
+    """Times alone, in milliseconds; sizes are no faster or slower."""
+
+    def bench(scale: float) -> Report:
+        rng = np.random.default_rng(round(scale * 100))
+        times = list(scale * rng.normal(2.0, 0.02, 40))
+        figures = [Figure("start/first mask", "first mask", "s", times), Figure("a", "A", "MB", [1.0] * 40)]
+        return Report("bench", "2026", {}, {}, parts={"start": Part(figures)})
+
+    result = compare(bench(1.0), bench(0.5))
+    (row,) = result.rows
+    assert row.stage == "start/first mask" and row.verdict == "faster"
+    assert row.a_ms == pytest.approx(2000, rel=0.05) and row.ratio.value == pytest.approx(0.5, rel=0.05)
+    assert result.enough and not compare(bench(1.0), Report("b", "2026", {}, {})).rows

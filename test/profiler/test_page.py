@@ -4,15 +4,17 @@
 import re
 import shutil
 import subprocess
+import sys
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
-from evitsam_ros.profiler import svg
+from evitsam_ros.cli import main
 from evitsam_ros.profiler.compare import compare
-from evitsam_ros.profiler.comparison_page import comparison_page
-from evitsam_ros.profiler.page import report_page
+from evitsam_ros.profiler.measurements import MORE, Figure, Part, Ratio
+from evitsam_ros.profiler.page import comparison_page, report_page
+from evitsam_ros.profiler.report import Report
 from evitsam_ros.profiler.schema import read_report
 from evitsam_ros.profiler.stages import FRAME, STAGES
 
@@ -44,7 +46,7 @@ def around(middle: float, seed: int, runs: int = 60) -> list[float]:
     return list(middle * np.random.default_rng(seed).normal(1, 0.05, runs))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def pages(made_up):
     """A profile whose encoder has an outlier in run 8, and its comparison with a faster one."""
     sizes = (2, 3, 100, 20, 150, 5, 30, 2, 6, 1, 0.1, 2)
@@ -67,9 +69,27 @@ def test_pages_are_balanced_and_load_nothing(pages):
         parser.feed(page)
         assert parser.open == [] and parser.loads == []
         assert not {"script", "link", "img", "iframe"} & parser.tags
-        assert "url(" not in page and "@import" not in page
-        assert set(re.findall(r"https?://[^\"'\s<)]+", page)) <= {"http://www.w3.org/2000/svg"}
-        assert "nan" not in re.findall(r'(?:x|y|width|height|d)="([^"]*)"', page)
+        assert set(re.findall(r"url\((.)", page)) <= {"#"} and "@import" not in page
+        namespaces = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+        assert set(re.findall(r"https?://[^\"'\s<)]+", page)) <= namespaces
+        assert not re.search(r'\b(?:x|y|width|height|d)="[^"]*nan', page)
+
+
+def test_ids_are_unique_and_references_lead_somewhere(pages):
+    """Several charts in one document must not share clip paths or markers."""
+    for page in pages:
+        ids = re.findall(r'\bid="([^"]*)"', page)
+        assert len(ids) == len(set(ids)) > 20
+        assert set(re.findall(r'(?:url\(#|href="#)([^)"]*)', page)) <= set(ids)
+
+
+def test_the_colours_are_those_of_the_style(pages):
+    """So charts are dark where the page is dark; no placeholder is left."""
+    for page in pages:
+        assert "#fe01" not in page
+        defined = set(re.findall(r"(--[\w-]+):", page))
+        used = set(re.findall(r"var\((--[\w-]+)\)", page))
+        assert {"--ink", "--soft", "--line"} <= used <= defined
 
 
 def test_what_a_machine_calls_itself_is_text(pages):
@@ -81,14 +101,46 @@ def test_the_outlier_is_the_tallest_run(pages):
     assert tips == ["400"]
 
 
-def test_scales_and_labels():
-    assert svg.scale(0, 10, 100, 200)(5) == 150 and svg.log_scale(1, 100, 0, 10)(10) == pytest.approx(5)
-    assert svg.ticks(885) == [0, 200, 400, 600, 800] and svg.ticks(0.4) == pytest.approx(
-        [0, 0.1, 0.2, 0.3, 0.4]
+def test_the_drawn_bars_have_the_lengths_of_the_medians(made_up):
+    """The waterfall is read back from the SVG: widths are proportional to the medians."""
+    sizes = {"encoder": 100.0, "proposals": 50.0, "upsample": 25.0}
+    samples = {name: [size] * 3 for name, size in sizes.items()}
+    page = report_page(made_up(samples | {FRAME: [175.0] * 3}))
+    widths = {}
+    for name, path in re.findall(r"<title>(\w+): median [^<]*</title>\s*<path d=\"([^\"]*)\"", page):
+        xs = [float(x) for x in re.findall(r"[ML] ([\d.]+) ", path)]
+        widths[name] = max(xs) - min(xs)
+    assert set(widths) == set(sizes)
+    for name, size in sizes.items():
+        assert widths[name] / widths["encoder"] == pytest.approx(size / 100, rel=0.02)
+
+
+def test_many_runs_are_drawn_as_areas(made_up):
+    runs = 5_000
+    page = report_page(made_up({"encoder": [1.0, 2.0] * (runs // 2), FRAME: [2.0, 3.0] * (runs // 2)}))
+    assert "<title>run " not in page and len(page) < 5_000_000
+
+
+def test_a_benchmark_has_a_page_too():
+    figure = Figure("a", "first <mask>", "s", [2.0, 3.0, 4.0], [1.0] * 3, "floor")
+    part = Part([figure], [Ratio("r", "torch / openvino", [2.5], MORE)], ["how it was done"])
+    page = report_page(
+        Report(
+            "evitsam bench", "2026", {}, {"CPU": "a CPU"}, parts={"networks": part}, failed={"l0": "ended"}
+        )
     )
-    assert svg.decades(15, 1600) == pytest.approx([20, 50, 100, 200, 500, 1000])
-    assert svg.apart([10, 12, 40], 15, 0, 100) == [10, 25, 40]
-    assert svg.apart([95, 96, 99], 15, 0, 100) == [70, 85, 100]
+    for text in ("<h2>networks</h2>", "<td>first &lt;mask&gt;</td><td>3 s</td>", "<td>2.5</td>", "l0: ended"):
+        assert text in page
+    assert "how it was done" in page and "<svg" not in page
+
+
+@pytest.mark.parametrize("missing", ["jinja2", "matplotlib"])
+def test_a_missing_library_is_named_before_anything_is_measured(missing, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, missing, None)
+    monkeypatch.setattr("evitsam_ros.profiler.offline.profile", lambda *_: pytest.fail("measured"))
+    assert main(["profile", "--html", str(tmp_path / "page.html")]) == 1
+    error = capsys.readouterr().err
+    assert f"an HTML page needs {missing}: pip install {missing}" in error and error.count("\n") == 1
 
 
 def dump(path, folder) -> str:
@@ -104,7 +156,7 @@ def test_a_browser_draws_the_real_profile(profiled, tmp_path):
     seen = dump(profiled.html, tmp_path / "browser")
     report = read_report(profiled.json)
     assert seen.count("<svg") == 3 and "where every millisecond goes" in seen
-    assert seen.count("<rect") > len(STAGES)
+    assert seen.count("<title>run ") >= 3 * 5
     for stage in report.stages:
         assert f"<td>{stage.name}</td>" in seen
     assert "3 runs are too few" in seen

@@ -10,9 +10,9 @@ import pytest
 
 from evitsam_ros.bundle import DEFAULT_MODEL, open_bundle
 from evitsam_ros.cli import build_parser, main
+from evitsam_ros.cli.profile import repeating_command
 from evitsam_ros.models.specs import model_spec
-from evitsam_ros.profiler.commands import repeating_command
-from evitsam_ros.profiler.pictures import open_pictures
+from evitsam_ros.profiler.inputs import open_pictures
 from evitsam_ros.profiler.schema import read_report
 from evitsam_ros.profiler.stages import FRAME, STAGES, boxes
 from evitsam_ros.profiler.table import render
@@ -57,7 +57,7 @@ def test_it_says_what_makes_it_reproducible(profiled):
         "threads",
         "size",
         "prompts",
-        "everything",
+        "max_prompts",
         "images",
         "runs",
         "warmup",
@@ -103,8 +103,6 @@ def test_compare_through_the_command_line(profiled, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["--runs", "0"], "--runs is 0; expected 1 to"),
-        (["--everything", "2000"], "--everything is 2000; expected 1 to 1024"),
         (["--images", "nowhere.jpg"], "nowhere.jpg"),
         (["--backend", "onnxruntime", "--precision", "bf16"], "encoder would run in fp32 (onnxruntime"),
         (["--precision", "int8"], "fp16 and int8 need a GPU"),
@@ -119,7 +117,16 @@ def test_what_is_wrong_is_said_in_a_line(words, text, capsys):
 
 
 @pytest.mark.parametrize(
-    "words", [["--size", "640"], ["--size", "4x4"], ["--prompts", "1,1"], ["--batch", "17"]]
+    "words",
+    [
+        ["--size", "640"],
+        ["--size", "4x4"],
+        ["--prompts", "1,1"],
+        ["--prompts", "4..1"],
+        ["--batch", "65"],
+        ["--runs", "0"],
+        ["--max-prompts", "2000"],
+    ],
 )
 def test_what_cannot_be_meant_is_refused(words, capsys):
     with pytest.raises(SystemExit):

@@ -14,15 +14,15 @@ def test_there_and_back(made_up, tmp_path):
     write_report(report, path)
     assert read_report(path) == report
     content = json.loads(path.read_text())
-    assert content["schema"] == "evitsam-profile/1"
+    assert content["schema"] == "evitsam-report/1"
     assert content["stages"][0]["figures"]["p50"] == 2.0
 
 
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"schema": "evitsam-profile/2"}, "is of 'evitsam-profile/2'; expected 'evitsam-profile/1'"),
-        ({"schema": None}, "is no profile; expected 'evitsam-profile/1'"),
+        ({"schema": "evitsam-report/2"}, "has the format 'evitsam-report/2'; expected 'evitsam-report/1'"),
+        ({"schema": None}, "is not a report; expected 'evitsam-report/1'"),
         ({"stages": []}, "stages: "),
         ({"runs": [{"start_ms": 0}]}, "runs.0: 'picture' is a required property"),
         ({"stages": [{"name": "a", "clock": "sun", "samples_ms": [1]}]}, "stages.0.clock: 'sun'"),
@@ -52,3 +52,10 @@ def test_what_is_no_report_is_refused(tmp_path, content):
 def test_what_cannot_be_written_is_named(made_up, tmp_path):
     with pytest.raises(ReportError, match="nowhere"):
         write_report(made_up({"encoder": [1.0]}), tmp_path / "nowhere" / "report.json")
+
+
+def test_a_profile_of_the_format_before_is_read(made_up, tmp_path):
+    report, path = made_up({"encoder": [1.0, 2.0]}), tmp_path / "old.json"
+    content = as_json(report) | {"schema": "evitsam-profile/1"}
+    path.write_text(json.dumps({k: v for k, v in content.items() if k not in ("parts", "failed")}))
+    assert read_report(path) == report

@@ -49,7 +49,7 @@ from ..conftest import ROOT, lively
 def test_one_command_builds_proves_and_keeps_the_engines(rtx, cache_home, model, precision, capsys):
     """The last one has high-resolution features: further outputs of the encoder, inputs of the decoders."""
     bundle = ROOT / "engines" / model
-    arguments = ["build", str(bundle), "--precision", precision, "--target", "sm86"]
+    arguments = ["build", "--model", str(bundle), "--precision", precision, "--target", "sm86"]
     assert main([*arguments, "--tensorrt", "tensorrt_rtx", "--count", "1", "--layers"]) == 0
     said = capsys.readouterr().out
     assert "Built, not run: there is no sm86 here" in said and "IoU 0.9" in said
@@ -63,7 +63,7 @@ def test_one_command_builds_proves_and_keeps_the_engines(rtx, cache_home, model,
     # Asked again it would build nothing.
     assert main([*arguments, "--tensorrt", "tensorrt_rtx", "--dry-run"]) == 0
     assert capsys.readouterr().out.count("is in the cache") == 4
-    assert main(["engines", "--json"]) == 0
+    assert main(["engines", "--json", "-"]) == 0
     assert len(json.loads(capsys.readouterr().out)) == 4
 
 
@@ -92,7 +92,7 @@ def overflowing_bundle(tmp_path):
 def test_what_overflows_gets_an_island_or_fails_its_proof(
     rtx, cache_home, overflowing_bundle, monkeypatch, capsys
 ):
-    arguments = ["build", str(overflowing_bundle), "--target", "sm86", "--count", "1"]
+    arguments = ["build", "--model", str(overflowing_bundle), "--target", "sm86", "--count", "1"]
     assert main([*arguments, "--tensorrt", "tensorrt_rtx"]) == 0
     islands = next(e.report["islands"] for e in EngineCache().entries() if e.key["network"] == "encoder")
     assert any("neck/norm" in name for name in islands)
@@ -146,7 +146,8 @@ def test_no_tensorrt_is_an_error_with_the_remedy(monkeypatch):
 
 
 def test_torch2trt_says_why_it_cannot_work_here_and_names_the_other_way(rtx, cache_home, capsys):
-    arguments = ["build", str(ROOT / "engines" / "lite_sam"), "--target", "sm86", "--via", "torch2trt"]
+    arguments = ["build", "--model", str(ROOT / "engines" / "lite_sam"), "--target", "sm86"]
+    arguments += ["--via", "torch2trt"]
     assert main([*arguments, "--tensorrt", "tensorrt_rtx"]) == 1
     said = capsys.readouterr().err
     assert "works with TensorRT up to 10, here is tensorrt_rtx 1.7" in said and "leave --via out" in said
@@ -210,12 +211,13 @@ def test_every_prompt_that_the_check_allows_fits_one_profile_of_both_decoders(po
 
 
 def test_points_of_a_build_are_an_option(rtx, cache_home, capsys):
-    arguments = ["build", str(ROOT / "engines" / "lite_sam"), "--target", "sm86", "--dry-run"]
+    arguments = ["build", "--model", str(ROOT / "engines" / "lite_sam"), "--target", "sm86", "--dry-run"]
     assert main([*arguments, "--points", "20"]) == 0
     assert "prompts 1..16 of 13..22 tokens" in capsys.readouterr().out
     for wrong in ("0", "65"):
-        assert main([*arguments, "--points", wrong]) == 1
-        assert f"--points is {wrong}; expected 1 to 64" in capsys.readouterr().err
+        with pytest.raises(SystemExit):
+            main([*arguments, "--points", wrong])
+        assert f"'{wrong}': expected a number from 1 to 64" in capsys.readouterr().err
 
 
 def test_builders_are_told_to_leave_float32_alone(rtx, tmp_path, monkeypatch):
@@ -312,7 +314,8 @@ def test_emulated_float32_is_the_reference_itself(photograph):
 
 
 def test_verify_compares_a_backend_with_the_reference(capsys):
-    arguments = ["verify", str(ROOT / "engines" / "lite_sam"), "--count", "1", "--precision", "fp16"]
+    arguments = ["verify", "--model", str(ROOT / "engines" / "lite_sam"), "--count", "1"]
+    arguments += ["--precision", "fp16"]
     assert main([*arguments, "--backend", "openvino"]) == 0
     assert "masks, IoU" in capsys.readouterr().out
     assert main([*arguments, "--backend", "abacus"]) == 1

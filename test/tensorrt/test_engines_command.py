@@ -11,9 +11,9 @@ def test_a_foreign_engine_is_taken_when_somebody_insists(rtx, cache_home, tmp_pa
     foreign.write_bytes(b"code")
     arguments = ["engines", "--trust", str(foreign), "--target", "sm86"]
     assert main(arguments) == 1
-    assert main([*arguments, "--of", f"{bundle_folder}:iris"]) == 1
-    assert "--of BUNDLE:NETWORK" in (said := capsys.readouterr().err) and "no network 'iris'" in said
-    assert main([*arguments, "--of", f"{bundle_folder}:encoder"]) == 0
+    assert main([*arguments, "--network", f"{bundle_folder}:iris"]) == 1
+    assert "--network MODEL:NETWORK" in (said := capsys.readouterr().err) and "no network 'iris'" in said
+    assert main([*arguments, "--network", f"{bundle_folder}:encoder"]) == 0
     network = open_bundle(bundle_folder).networks["encoder"]
     key = EngineKey("lite_sam", "encoder", sha256(network), rtx.name, "sm86", "", ())
     path, _ = EngineCache().best(key, ("fp16",))

@@ -62,7 +62,7 @@ def test_images_of_nothing_are_for_auto_ppn_alone():
 
 def test_the_command_counts_what_is_shown(tmp_path, capsys):
     report = tmp_path / "report.json"
-    assert main(["empty", "--model", "lite_sam", "--top-n", "16", "--json", str(report)]) == 0
+    assert main(["empty", "--model", "lite_sam", "--max-prompts", "16", "--json", str(report)]) == 0
     ((name, table),) = json.loads(report.read_text()).items()
     assert name == "lite_sam" and set(table) == set(KINDS)
     for row in table.values():

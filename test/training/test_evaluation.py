@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from evitsam_ros.cli.deprecated import rename_options
 from evitsam_ros.segment import Segmenter
 from training.annotations import read_folder
-from training.evaluate import main, print_table, write_json
+from training.evaluate import RENAMED, as_json, main, parser, print_table
 from training.evaluation.baselines import filled_box, grabcut, inscribed_ellipse
 from training.evaluation.cases import Cases
 from training.evaluation.cost import network_costs
@@ -112,8 +113,8 @@ def test_what_the_decoder_is_told_of_proposals_can_be_compared(shapes_data, tmp_
     path = data / "annotations" / "shapes_val.json"
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, "info": {"exhaustive": True}}))
-    arguments = ["--data", str(data), "--on", "shapes_val", "--limit", "2", "--top-n", "32"]
-    arguments += ["--told", "boxes", "points", "--json", str(tmp_path / "report.json")]
+    arguments = ["--data", str(data), "--on", "shapes_val", "--limit", "2", "--max-prompts", "32"]
+    arguments += ["--proposal-prompt", "boxes", "points", "--json", str(tmp_path / "report.json")]
     assert main(["everything", "--model", "lite_sam", *arguments]) == 0
     rows = json.loads((tmp_path / "report.json").read_text())["shapes_val"]
     assert rows["AutoPPN 32"] == rows["AutoPPN 32, points"] != rows["AutoPPN 32, boxes"]
@@ -185,7 +186,7 @@ def test_costs_are_the_published_ones():
     assert sum(c.macs for c in costs.values()) - pooling - proposals == pytest.approx(12.7e9, rel=0.02)
 
 
-def test_tables_are_aligned_and_json_has_null_for_what_has_no_value(tmp_path, capsys):
+def test_tables_are_aligned_and_json_has_null_for_what_has_no_value(capsys):
     table = {"one method": {"all": 0.5, "BIoU medium": float("nan")}, "b": {"all": 1.0, "objects": 1234}}
     print_table("title", table)
     lines = capsys.readouterr().out.splitlines()
@@ -194,11 +195,8 @@ def test_tables_are_aligned_and_json_has_null_for_what_has_no_value(tmp_path, ca
         ["b", "1.000", "-", "1,234"],
     ]
     assert len({len(line) for line in lines}) == 1
-    write_json(tmp_path / "r.json", {"title": table})
-    assert json.loads((tmp_path / "r.json").read_text())["title"]["one method"] == {
-        "all": 0.5,
-        "BIoU medium": None,
-    }
+    written = json.loads(json.dumps(as_json({"title": table}), allow_nan=False))
+    assert written["title"]["one method"] == {"all": 0.5, "BIoU medium": None}
 
 
 def test_evaluation_prints_tables_and_writes_json(shapes_data, bundle_folder, tmp_path, capsys):
@@ -209,3 +207,11 @@ def test_evaluation_prints_tables_and_writes_json(shapes_data, bundle_folder, tm
     shown = capsys.readouterr().out
     assert f"{report['shapes_val']['GT box']['all']:.3f}" in shown
     assert (tmp_path / "shapes_val.jpg").is_file()
+
+
+def test_old_option_names_mean_the_new_ones_and_warn(caplog):
+    common = ["everything", "--model", "m", "--data", "d"]
+    old = [*common, "--top-n", "5", "--whole", "--told", "boxes"]
+    new = [*common, "--max-prompts", "5", "--no-foveal", "--proposal-prompt", "boxes"]
+    assert rename_options(old, RENAMED) == new and len(caplog.records) == 3
+    assert parser().parse_args(new).proposal_prompt == ["boxes"]

@@ -23,7 +23,8 @@ def test_three_commands_make_a_better_bundle(shapes_data, tmp_path, monkeypatch)
     run = ["--data", str(shapes_data), "--out", str(tmp_path / "run"), "--workers", "0"]
     assert train.main([str(small), *run]) == 0
     checkpoint, bundle = tmp_path / "run" / "model.safetensors", tmp_path / "mine"
-    assert not cli.main(["export", "lite_sam", "--checkpoint", str(checkpoint), "--out", str(bundle)])
+    arguments = ["export", "--model", "lite_sam", "--checkpoint", str(checkpoint)]
+    assert not cli.main([*arguments, "--out", str(bundle)])
 
     def quality(model: Path) -> float:
         report = tmp_path / "report.json"

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every task learns what it should and nothing else; teachers and heads agree with transformers' SAM."""
 
+from pathlib import Path
+
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
-from evitsam_ros.models import create_model
+from evitsam_ros.models import create_model, sam_vit
 from evitsam_ros.models.timm_backbone import import_torchvision
 from training.annotations import read_folder
 from training.checkpoint import save_weights
@@ -21,6 +24,7 @@ from training.teachers import FileTeacher, ModelTeacher, open_teacher, read_embe
 import_torchvision()
 transformers = pytest.importorskip("transformers")
 
+RECIPES = Path(__file__).parents[2] / "training" / "recipes"
 STAGE = {"size": 64, "steps": 2, "batch": 2, "prompts": 4, "lr": 1e-3}
 
 
@@ -97,6 +101,24 @@ def test_proposals_are_trained_on_an_encoder_that_stays_as_it_is(shapes_data, tm
     more = {"model": "efficientvit_sam_l0", "stages": [stage]}
     engine = Engine(recipe("auto_ppn", **more), shapes_data, tmp_path, workers=0)
     assert changed(engine) == {"auto_ppn"}
+
+
+@pytest.mark.parametrize(("name", "size"), [("auto_ppn_sam_b", 1024), ("auto_ppn_mobile_sam", 256)])
+def test_recipes_of_table_3_train_proposals_on_other_encoders(shapes_data, tmp_path, monkeypatch, name, size):
+    """Two steps of each recipe, on little data; the ViT is small."""
+    monkeypatch.setitem(sam_vit.SIZES, "vit_b", sam_vit.VitSize(64, 2, 2, (1,)))
+    settings = yaml.safe_load((RECIPES / f"{name}.yaml").read_text())
+    stage = {**settings["stages"][0], "size": size, "batch": 2, "steps": 2}
+    del stage["epochs"]
+    few = {"data": {"train": ["shapes_train"]}, "stages": [stage], "precision": "32-true"}
+    engine = Engine(Recipe.model_validate({**settings, **few}), shapes_data, tmp_path, workers=0)
+    assert changed(engine) == {"auto_ppn"}
+
+
+@torch.no_grad()
+def test_sam_vit_rejects_other_sizes():
+    with pytest.raises(ValueError, match=r"1024 x 1024 pixels, not \(64, 64\)"):
+        sam_vit.SamVit(sam_vit.VitSize(64, 1, 2, ()))(torch.zeros(1, 3, 64, 64))
 
 
 def test_efficientvit_sam_is_trained_end_to_end(shapes_data, tmp_path):

@@ -7,8 +7,7 @@ import contextlib
 import io
 import json
 from collections import defaultdict
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -17,6 +16,9 @@ from pycocotools.cocoeval import COCOeval
 from tqdm import tqdm
 
 from evitsam_ros.segment import Prompt, Segmenter
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 COCO_NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 

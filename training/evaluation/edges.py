@@ -8,7 +8,6 @@ Arbelaez et al. 2011: one-to-one matching within a tolerance, against every anno
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -25,6 +24,8 @@ from tqdm import tqdm
 from .recall import keep_all
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from evitsam_ros.segment import Masks, Segmenter
 
     from ..records import Record

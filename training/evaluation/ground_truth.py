@@ -6,16 +6,18 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pycocotools import mask as codec
 
 from ..annotations import EXPECTED, check_images, of_images, read_content
 from ..instances import check_instances
 from ..records import DataError, Skipped, Unusable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 log = logging.getLogger(__name__)
 

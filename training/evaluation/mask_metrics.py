@@ -6,12 +6,15 @@ Everything is computed inside the boxes of the masks, which gives the same value
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from evitsam_ros.segment import iou
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: COCO's area limits in pixels: small below the first, large from the second on.
 COCO_AREAS = (32**2, 96**2)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +16,8 @@ from ..annotations import read_info
 from .mask_metrics import GROUPS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from evitsam_ros.segment import Segmenter, Thresholds
 
     from ..records import Record

@@ -8,7 +8,7 @@ What comes back with another id was switched; a followed prompt whose mask is no
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
@@ -17,6 +17,9 @@ from evitsam_ros.segment import Frame, Prompt, Segmenter
 from evitsam_ros.segment.iou import mask_iou, mask_iou_matrix
 from evitsam_ros.tracking import TrackedCamera
 from evitsam_ros.tracking.association import assign
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: Least mask IoU at which an object of the last frame is one of the first.
 MATCH = 0.5

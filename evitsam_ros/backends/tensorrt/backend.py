@@ -34,7 +34,7 @@ class TensorRtBackend(Backend):
 
     name = "tensorrt"
     title = "TensorRT"
-    install_hint = "TensorRT comes with JetPack, or by apt from NVIDIA; then: evitsam build BUNDLE"
+    install_hint = "TensorRT comes with JetPack, or by apt from NVIDIA; then: evitsam build --model BUNDLE"
     requirements = (
         Requirement(
             "TensorRT", (("tensorrt", ("tensorrt",)),), "comes with JetPack, or: apt install tensorrt"
@@ -98,7 +98,7 @@ class TensorRtBackend(Backend):
         )
         if path is None:
             only = f" --precision {self.precisions[0]}" if len(self.precisions) == 1 else ""
-            raise BackendError(f"{reason}; build it: evitsam build {bundle.name}{only}")
+            raise BackendError(f"{reason}; build it: evitsam build --model {bundle.name}{only}")
         return path
 
     def load(self, bundle: Bundle, network: str, threads: int) -> Network:

@@ -17,7 +17,7 @@ Opened = TypeVar("Opened")
 
 def build_command(bundle: Path) -> list[str]:
     """``evitsam build`` for the GPU of this machine, in a process of its own."""
-    return [sys.executable, "-m", "evitsam_ros.cli", "build", str(bundle)]
+    return [sys.executable, "-m", "evitsam_ros.cli", "build", "--model", str(bundle)]
 
 
 class EngineSwitch(Generic[Opened]):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -13,6 +12,8 @@ from ...segment import Frame, Masks, draw_overlay
 from .channel import COMPRESSED, IMAGE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .writer import BagWriter
 
 DETECTIONS_TYPE = "vision_msgs/msg/Detection2DArray"

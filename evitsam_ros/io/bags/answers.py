@@ -10,7 +10,6 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,8 @@ from .files import SUFFIXES, plain_name
 from .reader import ANSWERS, Bag, decode, open_bag
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ...segment import Frame, Masks, Prompt, Segmenter
 
 #: Topics of the answers, as the node names them.

@@ -9,10 +9,8 @@ import shlex
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -21,6 +19,10 @@ from ..natural_order import natural_order
 from .channel import BagError, Channel
 from .db3_scan import Db3Scan
 from .mcap_scan import McapScan, has_chunk_index, zstd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import ExitStack
 
 SUFFIXES = (".mcap", ".db3")
 _SCANS: dict[str, type[McapScan] | type[Db3Scan]] = {".mcap": McapScan, ".db3": Db3Scan}

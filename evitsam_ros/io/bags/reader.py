@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..encodings import ImageError, compressed_to_frame, image_to_frame
@@ -15,6 +13,9 @@ from .channel import IMAGE, BagError, Channel
 from .files import BagFile, files_of, read_metadata
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from ...segment import Frame
 
 #: Topics of the segmenter's own answers, which are not taken for a camera's.

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from rosbags.rosbag2 import StoragePlugin, Writer
@@ -17,6 +16,8 @@ from rosbags.typesys import Stores, TypesysError, get_types_from_msg, get_typest
 from ...installed import CHECKOUT
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from rosbags.interfaces import Connection
 
     from .channel import Channel

@@ -260,7 +260,7 @@ def test_engines_are_used_when_all_are_there_and_named_when_not(machine, memory)
     without = open_runtime(machine)
     assert "encoder: openvino" in without.description or "encoder: onnxruntime" in without.description
     assert "TensorRT is not used: no engine of lite_sam encoder was built yet" in without.description
-    assert "evitsam build lite_sam" in without.description
+    assert "evitsam build --model lite_sam" in without.description
     for name, file in machine.networks.items():
         for precision in ("fp32", "fp16"):
             key = EngineKey("lite_sam", name, sha256(file), "tensorrt 10.3.0", "Orin sm87", precision)
@@ -309,7 +309,7 @@ def test_a_precision_that_is_asked_for_is_kept_to(machine):
     assert in_precision("onnxruntime", "fp32") == "onnxruntime"
     chosen = open_runtime(machine, "tensorrt_fp32")
     assert {told["precision"] for told in chosen.info().values()} == {"fp32"}
-    with pytest.raises(BackendError, match="evitsam build lite_sam --precision int8"):
+    with pytest.raises(BackendError, match="evitsam build --model lite_sam --precision int8"):
         open_runtime(machine, "tensorrt_int8")
 
 

@@ -103,7 +103,7 @@ def test_a_build_ends_with_its_node():
 
 
 def test_the_build_is_the_command_that_people_type(tmp_path):
-    assert build_command(tmp_path)[1:] == ["-m", "evitsam_ros.cli", "build", str(tmp_path)]
+    assert build_command(tmp_path)[1:] == ["-m", "evitsam_ros.cli", "build", "--model", str(tmp_path)]
 
 
 def test_nothing_is_built_where_nothing_could_run():

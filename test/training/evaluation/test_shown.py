@@ -52,7 +52,8 @@ def test_the_command_prints_it_on_exhaustive_sources_only(shapes_data, tmp_path,
     shutil.copytree(shapes_data, data := tmp_path / "data")
     path = data / "annotations" / "shapes_val.json"
     content = json.loads(path.read_text())
-    arguments = ["everything", "--model", "lite_sam", "--data", str(data), "--limit", "1", "--top-n", "32"]
+    arguments = ["everything", "--model", "lite_sam", "--data", str(data), "--limit", "1"]
+    arguments += ["--max-prompts", "32"]
     arguments += ["--json", str(tmp_path / "report.json"), "--grids", "2"]
     for on in ("shapes_val", "*_val", "*_train"):
         assert main([*arguments, "--on", on]) == 2
