@@ -50,6 +50,7 @@ setup(
     entry_points={
         "console_scripts": [
             f"segmenter = {NAME}.start:segmenter",
+            f"semantic = {NAME}.start:semantic",
             f"camera = {NAME}.start:camera",
             f"profiler = {NAME}.start:profiler",
             f"compose = {NAME}.start:compose",

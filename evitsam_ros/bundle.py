@@ -20,8 +20,15 @@ from .catalogue import CATALOGUE
 from .installed import CHECKOUT, installed_folders
 from .user_folders import models_folder
 
-#: Of a bundle's description; 2 has high-resolution features, which software for 1 does not pass on.
+#: Of a bundle's description; 2 has high-resolution features, which software for 1 does not pass on. 3 is of
+#: another kind than ``promptable``, see :mod:`~evitsam_ros.dense_bundle`.
 FORMATS = (1, 2)
+#: What a bundle is for, and what runs it. A description without a kind is of the first one.
+KINDS = {
+    "promptable": "'evitsam segment' with prompts or --everything",
+    "semantic": "'evitsam segment --semantic'",
+    "upscale": "'evitsam upscale'",
+}
 DESCRIPTION = "model.yaml"
 #: The trained weights, for fine-tuning and the torch backend; networks may read theirs from it.
 CHECKPOINT = "model.safetensors"
@@ -32,8 +39,10 @@ FOVEAL_STRIDES = (1, 2, 4, 8)
 #: What else the encoder gives the decoders, of strides 4 and 8; named as SAM 2 names them.
 HIGH_RES = ("high_res_feats_0", "high_res_feats_1")
 NETWORKS = ("encoder", "decoder", "proposals", "foveal_decoder")
+#: The one network of a bundle of another kind.
+DENSE_NETWORK = "network"
 
-_NUMBERS3 = {"type": "array", "items": {"type": "number"}, "minItems": 3, "maxItems": 3}
+NUMBERS3 = {"type": "array", "items": {"type": "number"}, "minItems": 3, "maxItems": 3}
 _SIDE = {"type": "integer", "minimum": 16}
 _NAME = {"type": "string", "pattern": r"^\w[\w.-]*$"}
 _DIGEST = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
@@ -42,7 +51,7 @@ _WEIGHTS = {
     "required": ["file", "sha256"],
     "properties": {"file": _NAME, "sha256": _DIGEST},
 }
-_NETWORK = {
+NETWORK_SCHEMA = {
     "type": "object",
     "required": ["file", "sha256"],
     "properties": {
@@ -60,12 +69,13 @@ SCHEMA: dict[str, Any] = {
     ],
     "properties": {
         "format": {"enum": list(FORMATS)},
+        "kind": {"enum": ["promptable"]},
         "name": {"type": "string", "minLength": 1},
         "networks": {
             "type": "object",
             "required": ["encoder", "decoder"],
             "additionalProperties": False,
-            "properties": dict.fromkeys(NETWORKS, _NETWORK),
+            "properties": dict.fromkeys(NETWORKS, NETWORK_SCHEMA),
         },
         "image_size": _SIDE,
         "prompt_size": _SIDE,
@@ -77,8 +87,8 @@ SCHEMA: dict[str, Any] = {
             "minItems": len(HIGH_RES),
             "maxItems": len(HIGH_RES),
         },
-        "mean": _NUMBERS3,
-        "std": _NUMBERS3,
+        "mean": NUMBERS3,
+        "std": NUMBERS3,
         "precision": {"enum": ["fp32", "fp16", "bf16", "int8"]},
         "decoder_form": {"type": "string"},
         "licence": {"type": "string"},
@@ -95,52 +105,24 @@ class BundleError(ValueError):
     """A bundle that is missing, damaged, swapped, or of another format."""
 
 
-@dataclass(frozen=True)
-class Bundle:
-    """An opened and checked bundle.
+@dataclass(frozen=True, kw_only=True)
+class BundleFiles:
+    """What an opened and checked bundle of any kind has.
 
     Attributes:
         folder: where it lies.
         name: the model's registry name.
         networks: network name -> ONNX file.
-        image_size: side in pixels of the padded square that the encoder takes.
-        prompt_size: side of the square in which prompt coordinates live.
-        embedding: (channels, h, w).
-        mask_size: (h, w) of the low-res logits.
-        high_res_feats: (channels, h, w) of each high-resolution feature, strides 4 and 8; empty without.
         mean, std: normalisation of RGB on the 0..1 scale.
-        thresholds: this model's defaults for everything mode (``score``, ``stability``, ``nms``, ``heat``).
-        proposals_as: what the decoder is told of AutoPPN's proposals: ``boxes`` beside their points, as in
-            the paper, or ``points`` alone, where those are better than the boxes.
-        expected_iou: share that what a mask expects of itself has in the rank of a lone point's three masks,
-            beside the IoU that the decoder predicts; see :mod:`~evitsam_ros.segment.mask_ranking`.
         description: the whole of ``model.yaml``.
     """
 
     folder: Path
     name: str
     networks: dict[str, Path]
-    image_size: int
-    prompt_size: int
-    embedding: tuple[int, int, int]
-    mask_size: tuple[int, int]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    thresholds: dict[str, float] = field(default_factory=dict)
-    proposals_as: str = "boxes"
-    expected_iou: float = 0.0
-    high_res_feats: tuple[tuple[int, int, int], ...] = ()
     description: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def has_proposals(self) -> bool:
-        """Whether the model proposes its own prompts (AutoPPN)."""
-        return "proposals" in self.networks
-
-    @property
-    def has_foveal(self) -> bool:
-        """Whether many prompts can be decoded faster, looking closely at their points only."""
-        return "foveal_decoder" in self.networks
 
     @property
     def checkpoint(self) -> Path | None:
@@ -159,6 +141,43 @@ class Bundle:
         _check(self.folder, entry)
         for file in weights_of(entry):
             _check(self.folder, file)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle(BundleFiles):
+    """An opened and checked promptable bundle.
+
+    Attributes:
+        image_size: side in pixels of the padded square that the encoder takes.
+        prompt_size: side of the square in which prompt coordinates live.
+        embedding: (channels, h, w).
+        mask_size: (h, w) of the low-res logits.
+        high_res_feats: (channels, h, w) of each high-resolution feature, strides 4 and 8; empty without.
+        thresholds: this model's defaults for everything mode (``score``, ``stability``, ``nms``, ``heat``).
+        proposals_as: what the decoder is told of AutoPPN's proposals: ``boxes`` beside their points, as in
+            the paper, or ``points`` alone, where those are better than the boxes.
+        expected_iou: share that what a mask expects of itself has in the rank of a lone point's three masks,
+            beside the IoU that the decoder predicts; see :mod:`~evitsam_ros.segment.mask_ranking`.
+    """
+
+    image_size: int
+    prompt_size: int
+    embedding: tuple[int, int, int]
+    mask_size: tuple[int, int]
+    thresholds: dict[str, float] = field(default_factory=dict)
+    proposals_as: str = "boxes"
+    expected_iou: float = 0.0
+    high_res_feats: tuple[tuple[int, int, int], ...] = ()
+
+    @property
+    def has_proposals(self) -> bool:
+        """Whether the model proposes its own prompts (AutoPPN)."""
+        return "proposals" in self.networks
+
+    @property
+    def has_foveal(self) -> bool:
+        """Whether many prompts can be decoded faster, looking closely at their points only."""
+        return "foveal_decoder" in self.networks
 
 
 def sha256(path: Path) -> str:
@@ -214,21 +233,85 @@ def find_bundle(name_or_folder: str | Path) -> Path:
 
 
 def open_bundle(name_or_folder: str | Path) -> Bundle:
-    """Find, read and check a bundle.
+    """Find, read and check a promptable bundle.
 
     Raises:
-        BundleError: naming the file and what is wrong with it.
+        BundleError: naming the file and what is wrong with it, or the kind that the bundle is of.
+    """
+    files = open_files(name_or_folder, {"promptable": SCHEMA})
+    description = files.description
+    return Bundle(
+        **vars(files),
+        image_size=description["image_size"],
+        prompt_size=description["prompt_size"],
+        embedding=tuple(description["embedding"]),
+        mask_size=tuple(description["mask_size"]),
+        thresholds=description.get("thresholds", {}),
+        proposals_as=description.get("proposals_as", "boxes"),
+        expected_iou=description.get("expected_iou", 0.0),
+        high_res_feats=tuple(tuple(shape) for shape in description.get("high_res_feats", ())),
+    )
+
+
+def bundle_kind(name_or_folder: str | Path) -> str:
+    """Find a bundle and read its kind, one of :data:`KINDS`; nothing else is checked.
+
+    Raises:
+        BundleError: there is none, its description cannot be read, or its kind is unknown.
+    """
+    path = find_bundle(name_or_folder) / DESCRIPTION
+    return _kind(path, _read(path))
+
+
+def open_files(name_or_folder: str | Path, schemas: dict[str, dict[str, Any]]) -> BundleFiles:
+    """Find a bundle of one of some kinds, and check its description and its files.
+
+    Args:
+        name_or_folder: as in :func:`find_bundle`.
+        schemas: by kind.
+
+    Raises:
+        BundleError: naming the file and what is wrong with it, or the kind that the bundle is of.
     """
     folder = find_bundle(name_or_folder)
     path = folder / DESCRIPTION
+    description = _read(path)
+    kind = _kind(path, description)
+    if kind not in schemas:
+        raise BundleError(
+            f"{path}: the bundle is of kind {kind!r}; expected {' or '.join(map(repr, schemas))}. "
+            f"{KINDS[kind]} runs this one"
+        )
     try:
-        description = yaml.safe_load(path.read_text())
-        jsonschema.validate(description, SCHEMA)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise BundleError(f"{path} cannot be read: {error}") from error
+        jsonschema.validate(description, schemas[kind])
     except jsonschema.ValidationError as error:
         where = ".".join(str(part) for part in error.absolute_path) or "the file"
         raise BundleError(f"{path}: {where}: {error.message}") from error
+    return BundleFiles(
+        folder=folder,
+        name=description["name"],
+        networks=_checked_networks(folder, description),
+        mean=tuple(description["mean"]),
+        std=tuple(description["std"]),
+        description=description,
+    )
+
+
+def _read(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BundleError(f"{path} cannot be read: {error}") from error
+
+
+def _kind(path: Path, description: Any) -> str:
+    kind = description.get("kind", "promptable") if isinstance(description, dict) else "promptable"
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise BundleError(f"{path}: kind: {kind!r} is unknown; expected one of {', '.join(KINDS)}")
+    return kind
+
+
+def _checked_networks(folder: Path, description: dict[str, Any]) -> dict[str, Path]:
     networks = {}
     checked: dict[str, str] = {}
     for name, entry in description["networks"].items():
@@ -238,22 +321,7 @@ def open_bundle(name_or_folder: str | Path) -> Bundle:
             if checked.get(file["file"]) != file["sha256"]:
                 _check(folder, file)
                 checked[file["file"]] = file["sha256"]
-    return Bundle(
-        folder=folder,
-        name=description["name"],
-        networks=networks,
-        image_size=description["image_size"],
-        prompt_size=description["prompt_size"],
-        embedding=tuple(description["embedding"]),
-        mask_size=tuple(description["mask_size"]),
-        mean=tuple(description["mean"]),
-        std=tuple(description["std"]),
-        thresholds=description.get("thresholds", {}),
-        proposals_as=description.get("proposals_as", "boxes"),
-        expected_iou=description.get("expected_iou", 0.0),
-        high_res_feats=tuple(tuple(shape) for shape in description.get("high_res_feats", ())),
-        description=description,
-    )
+    return networks
 
 
 def weights_of(entry: dict[str, Any]) -> list[dict[str, str]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ from .stored_weights import SMALL, save_checkpoint, share_weights, store_as_fp16
 from .tensorrt.onnx_types import element_types
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .models.sam import Sam
 
 OPSET = 20
@@ -82,8 +85,25 @@ def export_bundle(
     Raises:
         ValueError: ``storage`` is unknown, or ``out`` is a file, or a folder that is not a bundle.
     """
+    check_storage(storage)
+    with new_bundle(out) as folder:
+        _write(model, folder, storage, decoder_form, with_weights=with_weights, extra=extra or {})
+    return Path(out)
+
+
+def check_storage(storage: str) -> None:
+    """Raise ``ValueError`` unless ``storage`` is one that weights can be stored in."""
     if storage not in ("fp32", "fp16"):
         raise ValueError(f"storage {storage!r} is unknown; expected fp32 or fp16")
+
+
+@contextmanager
+def new_bundle(out: Path) -> Iterator[Path]:
+    """Give an empty folder that becomes the bundle ``out`` at the end, or nothing after an error.
+
+    Raises:
+        ValueError: ``out`` is a file, or a folder that is not a bundle.
+    """
     # A link stays one: what it points to is replaced.
     place = Path(out).resolve()
     if place.exists() and not place.is_dir():
@@ -93,7 +113,7 @@ def export_bundle(
     place.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
     try:
-        _write(model, folder, storage, decoder_form, with_weights=with_weights, extra=extra or {})
+        yield folder
         folder.chmod(0o755)
         for file in folder.iterdir():
             file.chmod(0o644)
@@ -101,7 +121,6 @@ def export_bundle(
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return Path(out)
 
 
 def _write(
@@ -113,11 +132,7 @@ def _write(
     networks = {}
     for name, (module, inputs, input_names, output_names) in _networks(deployed, decoder_form).items():
         path = folder / f"{name}.onnx"
-        _export(module, inputs, input_names, output_names, DYNAMIC[name], path)
-        _drop_idle_casts(path)
-        _share_constants(path)
-        if storage == "fp16":
-            store_as_fp16(path)
+        write_network(module, inputs, input_names, output_names, DYNAMIC[name], path, storage)
         networks[name] = {"file": path.name, "params": sum(p.numel() for p in module.parameters())}
     files = {name: folder / entry["file"] for name, entry in networks.items()}
     for name, read in share_weights(files, folder / CHECKPOINT).items():
@@ -179,6 +194,23 @@ def _networks(model: Sam, decoder_form: Form) -> dict[str, tuple]:
             ["foveal_masks", "iou_predictions"],
         )
     return networks
+
+
+def write_network(
+    module: nn.Module,
+    inputs: tuple,
+    input_names: list[str],
+    output_names: list[str],
+    dynamic: dict[str, dict[int, str]],
+    path: Path,
+    storage: str,
+) -> None:
+    """Trace a module and write it as ONNX, its weights stored as ``storage`` says."""
+    _export(module, inputs, input_names, output_names, dynamic, path)
+    _drop_idle_casts(path)
+    _share_constants(path)
+    if storage == "fp16":
+        store_as_fp16(path)
 
 
 def _export(

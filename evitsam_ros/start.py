@@ -22,6 +22,11 @@ def segmenter() -> int:
     return _run("segmenter")
 
 
+def semantic() -> int:
+    """Run the node ``semantic``."""
+    return _run("semantic")
+
+
 def camera() -> int:
     """Run the node ``camera``."""
     return _run("camera")

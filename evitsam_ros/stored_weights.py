@@ -26,7 +26,6 @@ from .models.backbone_encoder import BackboneEncoder
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .models.sam import Sam
 
 #: Constants smaller than this stay where they are, in float32: they weigh nothing.
 SMALL = 4096
@@ -36,12 +35,12 @@ PAGE = 4096
 DECODERS, DECODER_WEIGHTS = ("decoder", "foveal_decoder"), "decoder.weights"
 
 
-def save_checkpoint(model: Sam, path: Path, storage: str) -> None:
+def save_checkpoint(model: torch.nn.Module, path: Path, storage: str) -> None:
     """Write a model's state dict as safetensors, float16 where ``storage`` is ``fp16``.
 
     A ``timm`` encoder is written with its neck folded, as the network has it: it can be trained on like that.
     """
-    if isinstance(model.image_encoder, BackboneEncoder):
+    if isinstance(getattr(model, "image_encoder", None), BackboneEncoder):
         model = copy.deepcopy(model)
         model.image_encoder = cast("BackboneEncoder", model.image_encoder).fold_()
     state = model.state_dict()

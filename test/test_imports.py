@@ -16,7 +16,9 @@ ROS = {
     *("rclpy", "sensor_msgs", "std_msgs", "std_srvs", "geometry_msgs", "vision_msgs", "diagnostic_msgs"),
     *("visualization_msgs", "rcl_interfaces", "lifecycle_msgs", "launch", "launch_ros"),
 }
-MAY_IMPORT_TORCH = (*("models/", "export.py", "stored_weights.py", "tensorrt/", "backends/torch_"),)
+MAY_IMPORT_TORCH = (
+    *("models/", "export.py", "dense_export.py", "stored_weights.py", "tensorrt/", "backends/torch_"),
+)
 #: Package, or module at the top -> what of this project it imports. A line that is added here is a decision:
 #: data flows from nodes and commands down to values, and what runs an engine knows nothing of what builds it.
 ALLOWED = {
@@ -24,9 +26,11 @@ ALLOWED = {
     "bundle": {"catalogue", "installed", "user_folders"},
     "bundle_folder": {"bundle"},
     "cli": {
-        *("backends", "bundle", "catalogue", "doctor", "export", "fetch", "io", "models", "profiler"),
-        *("segment", "tensorrt", "tracking"),
+        *("backends", "bundle", "catalogue", "dense", "dense_export", "doctor", "export", "fetch", "io"),
+        *("models", "profiler", "segment", "tensorrt", "tracking"),
     },
+    "dense": {"backends", "bundle", "segment"},
+    "dense_export": {"bundle", "dense", "export", "models", "stored_weights"},
     "doctor": {"backends", "bundle", "jetson"},
     "export": {"bundle", "bundle_folder", "models", "stored_weights", "tensorrt"},
     "fetch": {"bundle", "bundle_folder", "catalogue", "export", "models", "user_folders"},
@@ -34,7 +38,7 @@ ALLOWED = {
     "io": {"installed", "segment", "tracking"},
     "models": {"bundle"},
     "nodes": {
-        *("backends", "bundle", "geometry3d", "installed", "io", "malloc", "profiler", "segment"),
+        *("backends", "bundle", "dense", "geometry3d", "installed", "io", "malloc", "profiler", "segment"),
         *("threads", "tracking"),
     },
     "profiler": {"backends", "bundle", "io", "models", "segment"},

@@ -23,7 +23,7 @@ from .targets import proposal_targets
 from .views import View, ViewOptions, draw_view, paste_objects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from .sa1b import Shards
 
@@ -286,7 +286,14 @@ def _one_thread(_: int) -> None:
 
 
 def loader(
-    data: TrainingSet | ShardSet, batch: int, start: int, stop: int, workers: int, rank: int, ranks: int
+    data: Dataset,
+    batch: int,
+    start: int,
+    stop: int,
+    workers: int,
+    rank: int,
+    ranks: int,
+    collate: Callable[[list[dict[str, Any]]], Any] = collate,
 ) -> DataLoader:
     """Batches ``start`` to ``stop`` of one process (shards: from where the set was told to start)."""
     common = partial(

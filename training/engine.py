@@ -19,14 +19,10 @@ from lightning_fabric import Fabric
 from torch import nn
 from tqdm import tqdm
 
-from evitsam_ros.models import create_model
-
 from .checkpoint import load_progress, save_progress, save_weights
-from .feed import Feed
 from .geometry import axis_frequencies, warm_up
-from .heads import take_heads
 from .inputs import channels_last
-from .previews import write_preview
+from .parts import build_model, open_feed, preview_writer
 from .records import Skipped
 from .runlog import RunLog
 from .tasks import build_task
@@ -66,26 +62,13 @@ class Engine:
         self.recipe, self.out, self.save_every = recipe, out, save_every
         torch.manual_seed(recipe.seed)
         self.fabric = make_fabric(recipe.precision)
-        model = create_model(
-            recipe.model,
-            recipe.init,
-            decoder_mlp=recipe.decoder_mlp,
-            auto_ppn=True if recipe.task in ("lite_sam", "auto_ppn") else None,
-            ppn_stem=recipe.ppn_stem,
-            box_prior=recipe.box_prior,
-            backbone_weights=recipe.backbone,
-            high_res=recipe.high_res,
-            gather=recipe.gather,
-            top_down=recipe.top_down,
-        )
-        model = channels_last(model)
-        if recipe.heads is not None and recipe.init is None:
-            take_heads(model, recipe.heads)
+        model = channels_last(build_model(recipe))
         task = build_task(model, recipe)
         self.model, self.plain_task = model, task
         self.average = copy.deepcopy(model).requires_grad_(False).to(self.fabric.device)
         self.task, self.optimiser = self.fabric.setup(task, make_optimiser(task, recipe.optimiser))
-        self.feed = Feed(recipe, data, workers, self.fabric.global_rank, self.fabric.world_size)
+        self.feed = open_feed(recipe, data, workers, self.fabric.global_rank, self.fabric.world_size)
+        self.write_preview = preview_writer(recipe)
         self.skipped = Skipped()
         self.step = 0
 
@@ -181,7 +164,7 @@ class Engine:
 
     def _preview(self, batch: Batch) -> None:
         if self.fabric.is_global_zero:
-            write_preview(self.average, batch, self.out / "previews" / f"{self.step:07d}.jpg")
+            self.write_preview(self.average, batch, self.out / "previews" / f"{self.step:07d}.jpg")
 
     def save(self) -> None:
         """Write ``progress.pt``, to go on from, and ``model.safetensors``, the averaged weights, to export.
@@ -242,7 +225,7 @@ def make_optimiser(task: nn.Module, options: Optimiser) -> torch.optim.Optimizer
         plain = parameter.ndim <= 1 or "embed" in name or "_token" in name
         heads = name.startswith(("model.prompt_encoder.", "model.mask_decoder.", "model.box_prior."))
         share = options.heads_rate if heads else 1.0
-        if name.startswith("model.image_encoder.backbone."):
+        if name.startswith(("model.image_encoder.backbone.", "model.backbone.")):
             share = options.backbone_rate
         key = (0.0 if plain else options.weight_decay, share)
         groups.setdefault(key, []).append(parameter)

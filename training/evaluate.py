@@ -187,7 +187,7 @@ def as_json(report: dict[str, Table]) -> dict[str, Any]:
     }
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
     """A number of things from the command line, 1 or more."""
     value = int(text)
     if value < 1:
@@ -212,19 +212,19 @@ def parser() -> argparse.ArgumentParser:
     def on_data(added: argparse.ArgumentParser, default: str) -> None:
         added.add_argument("--data", type=Path, required=True, help="folder with images/ and annotations/")
         added.add_argument("--on", nargs="+", default=[default], help="annotation files, without .json")
-        added.add_argument("--limit", type=_count, help="only the first so many images")
-        added.add_argument("--max-prompts", type=_count, default=256, metavar="N", help="proposals to decode")
+        added.add_argument("--limit", type=count, help="only the first so many images")
+        added.add_argument("--max-prompts", type=count, default=256, metavar="N", help="proposals to decode")
 
     added = command(boxes, model_needed=False)
     on_data(added, "coco_val")
-    added.add_argument("--clicks", type=_count, nargs="*", default=[1, 3, 5])
+    added.add_argument("--clicks", type=count, nargs="*", default=[1, 3, 5])
     added.add_argument("--baselines", nargs="*", default=[], choices=sorted(BASELINES))
     added.add_argument(
         "--examples-dir", type=Path, metavar="PATH", help="folder for images of the best and worst masks"
     )
     added = command(clicks)
     on_data(added, "coco_val")
-    added.add_argument("--objects", type=_count, help="only the first so many objects")
+    added.add_argument("--objects", type=count, help="only the first so many objects")
     added = command(everything)
     on_data(added, "planar_ade_val")
     added.add_argument(
@@ -239,7 +239,7 @@ def parser() -> argparse.ArgumentParser:
         help="also decode proposals as these prompts, whatever the bundle says",
     )
     command(empty).add_argument(
-        "--max-prompts", type=_count, default=256, metavar="N", help="proposals to decode"
+        "--max-prompts", type=count, default=256, metavar="N", help="proposals to decode"
     )
     added = command(edges, model_needed=False)
     on_data(added, "bsds500_val")
@@ -256,9 +256,9 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--frames", type=int, default=20, help="views of each image")
     added = command(roundtrips)
     added.add_argument("--sequence", required=True, help="folder of frames, video or bag")
-    added.add_argument("--limit", type=_count, help="only the first so many frames")
+    added.add_argument("--limit", type=count, help="only the first so many frames")
     added.add_argument("--reach", type=int, nargs="+", default=[5, 20], help="frames to go before turning")
-    added.add_argument("--max-prompts", type=_count, default=64, metavar="N", help="proposals to decode")
+    added.add_argument("--max-prompts", type=count, default=64, metavar="N", help="proposals to decode")
     on_data(command(cost), "coco_val")
     return top
 

@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 if TYPE_CHECKING:
     from pathlib import Path
 
+#: Tasks without prompts, and the kinds of data that they take.
+DENSE_TASKS = {"semantic": ("camvid", "cityscapes", "ade20k"), "upscale": ("photographs",)}
+
 Range = tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
 PrecisionName = Literal["32-true", "bf16-mixed", "16-mixed"]
 
@@ -22,8 +25,14 @@ class _Strict(BaseModel):
 class Data(_Strict):
     """What is read, and how views of it are drawn."""
 
-    kind: Literal["coco", "sa1b", "sa1b_tar"] = "coco"
-    train: tuple[str, ...] = Field(("*_train",), description="annotation files without .json; * is allowed")
+    kind: Literal["coco", "sa1b", "sa1b_tar", "camvid", "cityscapes", "ade20k", "photographs"] = Field(
+        "coco", description="the last four: label maps, and for the task upscale a folder of images"
+    )
+    train: tuple[str, ...] = Field(
+        ("*_train",),
+        description="annotation files without .json, * is allowed; of label maps the splits, of photographs "
+        "patterns of files (default: train, all)",
+    )
     sampling: Literal["sources", "epochs"] = Field(
         "sources", description="draw a source, then an image of it; or every image once an epoch"
     )
@@ -64,7 +73,9 @@ class Stage(_Strict):
     ``batch`` is what one process holds at a time; a step is ``batch * accumulate * processes`` images.
     """
 
-    size: int = Field(640, ge=64, multiple_of=16, description="side of the view in pixels")
+    size: int = Field(
+        640, ge=16, multiple_of=16, description="side of the view in pixels; 64 at least but for upscale"
+    )
     steps: int | None = Field(None, ge=1)
     epochs: float | None = Field(None, gt=0, description="instead of steps: passes over the data")
     batch: int = Field(16, ge=1)
@@ -144,6 +155,18 @@ class Features(_Strict):
     weight: float = Field(0.0, ge=0, description="0: no such teacher")
 
 
+class Semantic(_Strict):
+    """The loss of the task ``semantic``, see :func:`training.dense_losses.ohem_cross_entropy`."""
+
+    ohem_probability: float = Field(
+        0.7, gt=0, le=1, description="pixels whose class has less probability teach; 1: all pixels"
+    )
+    ohem_kept: float = Field(0.1, ge=0, le=1, description="share of the pixels that teach at least")
+    class_weights: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
+        None, description="weight of each class in the loss; none: all weigh the same"
+    )
+
+
 class Optimiser(_Strict):
     """Optimiser, its rates and the averaging of weights."""
 
@@ -159,7 +182,7 @@ class Optimiser(_Strict):
 class Recipe(_Strict):
     """One training run."""
 
-    task: Literal["lite_sam", "sam", "auto_ppn", "distill"] = "lite_sam"
+    task: Literal["lite_sam", "sam", "auto_ppn", "distill", "semantic", "upscale"] = "lite_sam"
     model: str = "lite_sam"
     decoder_mlp: int | None = None
     ppn_stem: Literal["mspm", "conv"] | None = Field(None, description="none: as in init, or mspm")
@@ -191,7 +214,34 @@ class Recipe(_Strict):
     losses: Losses = Losses()
     teacher: Teacher | None = None
     features: Features = Features()
+    semantic: Semantic = Semantic()
     optimiser: Optimiser = Optimiser()
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether the task trains a network of EfficientViT that has no prompts."""
+        return self.task in DENSE_TASKS
+
+    @model_validator(mode="after")
+    def _fits_the_dense_task(self) -> Recipe:
+        kinds = DENSE_TASKS.get(self.task)
+        if kinds is None:
+            if self.data.kind in (*DENSE_TASKS["semantic"], *DENSE_TASKS["upscale"]):
+                raise ValueError(f"data of kind {self.data.kind!r} are not for the task {self.task!r}")
+            return self
+        if self.data.kind not in kinds:
+            raise ValueError(f"the task {self.task!r} needs data of kind {' or '.join(kinds)}")
+        unused = {"teacher", "geometry", "features", "heads"} & self.model_fields_set
+        if unused:
+            raise ValueError(f"the task {self.task!r} has no {', '.join(sorted(unused))}")
+        return self
+
+    @model_validator(mode="after")
+    def _views_are_large_enough(self) -> Recipe:
+        small = [stage.size for stage in self.stages if stage.size < 64]
+        if small and self.task != "upscale":
+            raise ValueError(f"a stage has size {small[0]}; the task {self.task!r} needs at least 64")
+        return self
 
     @model_validator(mode="after")
     def _fits_the_task(self) -> Recipe:

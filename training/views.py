@@ -93,7 +93,7 @@ def draw_view(record: Record, options: ViewOptions, rng: np.random.Generator) ->
         boxes.append(_clip_box(box, part, stride))
     height, width = window.shape[:2]
     canvas = np.zeros((options.size, options.size, 3), np.uint8)
-    canvas[:height, :width] = _jitter_colour(window, options.colour, rng)
+    canvas[:height, :width] = jitter_colour(window, options.colour, rng)
     stacked = np.zeros((len(coverage), cells, cells), np.float32)
     for target, part in zip(stacked, coverage, strict=True):
         target[: part.shape[0], : part.shape[1]] = part
@@ -146,7 +146,8 @@ def _extent(part: np.ndarray, stride: int) -> tuple[np.ndarray, np.ndarray]:
     return low, np.array([cols[-1] + 1, rows[-1] + 1], np.float32) * stride
 
 
-def _jitter_colour(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+def jitter_colour(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    """Change contrast, brightness and saturation by up to ``strength`` of each."""
     if strength <= 0:
         return image
     contrast, brightness, saturation = rng.uniform(1 - strength, 1 + strength, 3)

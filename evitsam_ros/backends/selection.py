@@ -69,7 +69,8 @@ def _load(bundle: Bundle, backend: Backend, why: str, threads: int) -> Runtime:
         raise BackendError(f"{backend.name} is not installed; {backend.install_hint}")
     try:
         networks = {name: _load_network(backend, bundle, name, threads) for name in bundle.networks}
-        preprocess = backend.preprocess(bundle)
+        # The other kinds of bundles have one network, which makes its input itself.
+        preprocess = backend.preprocess(bundle) if "encoder" in networks else None
     except BaseException:
         backend.close()
         raise
@@ -84,7 +85,7 @@ def _load(bundle: Bundle, backend: Backend, why: str, threads: int) -> Runtime:
         f"{parts}. {_device(backend)}",
         backends=frozenset({backend.name}),
         preprocess=preprocess,
-        batch=networks["encoder"].batch,
+        batch=networks.get("encoder", next(iter(networks.values()))).batch,
         info=info,
         synchronize=backend.synchronize,
         device_clock=backend.device_clock,

@@ -6,9 +6,10 @@ from __future__ import annotations
 from contextlib import nullcontext
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
-from ..bundle import CHECKPOINT, Bundle
+from ..bundle import CHECKPOINT, DENSE_NETWORK, Bundle, BundleFiles
 from .base import CPU, GPU, Backend, BackendError, FunctionNetwork, Network, Requirement, installed_version
 from .gpu import find_gpu, gpu_index
 from .registry import register_backend
@@ -96,10 +97,19 @@ class TorchBackend(Backend):
         if torch.cuda.is_initialized():
             torch.cuda.empty_cache()
 
-    def _plain(self, bundle: Bundle, network: str) -> Any:
+    def _dense(self, bundle: BundleFiles) -> Any:
+        """The network of a bundle of kind ``semantic`` or ``upscale``, in evaluation mode."""
+        from ..models.efficientvit.build import create_network
+
+        size = tuple(bundle.description["input_size"])
+        return create_network(bundle.name, self._weights(bundle), size=size)
+
+    def _plain(self, bundle: BundleFiles, network: str) -> Any:
         from ..models.decoder_rewrites import DeployedDecoder
         from ..models.foveal_decoder import FovealDecoder
 
+        if network == DENSE_NETWORK:
+            return self._dense(bundle)
         model = self._model(bundle)
         if network == "decoder":
             return DeployedDecoder(model, "plain").eval()
@@ -107,12 +117,16 @@ class TorchBackend(Backend):
             return FovealDecoder(model).eval()
         return {"encoder": model.image_encoder, "proposals": model.auto_ppn}[network]
 
-    def _on_gpu(self, bundle: Bundle, network: str) -> Any:
+    def _on_gpu(self, bundle: BundleFiles, network: str) -> Any:
         import torch
 
         from ..models.decoder_rewrites import DeployedDecoder
         from ..models.foveal_decoder import FovealDecoder
         from .torch_gpu import Graphed, Halved, InPowersOfTwo, halve
+
+        if network == DENSE_NETWORK:
+            # In float32: at full size the attention's sums leave the range of float16.
+            return self._dense(bundle).cuda().to(memory_format=torch.channels_last)
 
         key = f"{bundle.name} halved"
         if key not in self._models:
@@ -129,11 +143,15 @@ class TorchBackend(Backend):
         from ..models import create_model
 
         if bundle.name not in self._models:
-            weights = bundle.checkpoint
-            if weights is None:
-                raise BackendError(
-                    f"the torch backend needs {bundle.folder / CHECKPOINT}, which this bundle was exported "
-                    "without; export it with 'evitsam export --with-weights'"
-                )
+            weights = self._weights(bundle)
             self._models[bundle.name] = create_model(bundle.name, weights, image_size=bundle.image_size)
         return self._models[bundle.name]
+
+    @staticmethod
+    def _weights(bundle: BundleFiles) -> Path:
+        if bundle.checkpoint is None:
+            raise BackendError(
+                f"the torch backend needs {bundle.folder / CHECKPOINT}, which this bundle was exported "
+                "without; export it with 'evitsam export --with-weights'"
+            )
+        return bundle.checkpoint

@@ -14,7 +14,7 @@ from .options import add_model, add_out
 def add(commands) -> None:
     parser = commands.add_parser("export", help="export a checkpoint as a bundle (needs torch)")
     take_positional_model(parser)
-    add_model(parser, required=True, details="; export needs a name")
+    add_model(parser, required=True, details="; export needs a name, also of 'evitsam models --dense'")
     parser.add_argument(
         "--checkpoint", type=Path, metavar="PATH", help=".pt or .safetensors file (default: random weights)"
     )
@@ -31,9 +31,10 @@ def add(commands) -> None:
     parser.add_argument("--with-weights", action="store_true", help="also write model.safetensors")
     parser.add_argument(
         "--image-size",
-        type=int,
-        metavar="PIXELS",
-        help="side of the network input, a multiple of 32 (default: that of the model)",
+        type=_size,
+        metavar="SIDE|HxW",
+        help="size of the network input in pixels, multiples of 32; semantic and upscale: HEIGHTxWIDTH "
+        "(default: that of the model)",
     )
     parser.add_argument(
         "--box-prior",
@@ -52,27 +53,49 @@ def add(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from ..export import export
-    from ..models.specs import APACHE, model_spec
+    from ..models.network_specs import NETWORK_SPECS
 
-    folder = export(
-        options.model,
-        options.checkpoint,
-        options.out,
-        storage=options.storage,
-        decoder_form=options.decoder_form,
-        box_prior=options.box_prior,
-        image_size=options.image_size,
-        with_weights=options.with_weights,
-        extra=_read_metadata(options.metadata),
-    )
+    common = {
+        "storage": options.storage,
+        "with_weights": options.with_weights,
+        "extra": _read_metadata(options.metadata),
+    }
+    size = options.image_size
+    if options.model in NETWORK_SPECS:
+        from ..dense_export import export_network
+
+        folder = export_network(options.model, options.checkpoint, options.out, size=size, **common)
+    else:
+        from ..export import export
+        from ..models.specs import APACHE, model_spec
+
+        if size is not None and size[0] != size[1]:
+            raise ValueError(f"--image-size: {options.model} takes squares; give one side, not {size}")
+        folder = export(
+            options.model,
+            options.checkpoint,
+            options.out,
+            decoder_form=options.decoder_form,
+            box_prior=options.box_prior,
+            image_size=None if size is None else size[0],
+            **common,
+        )
+        licence = model_spec(options.model).licence
+        if licence != APACHE:
+            print(f"licence of {options.model}: {licence}", file=sys.stderr)
     if options.checkpoint is None:
         print("warning: no --checkpoint: the weights are random", file=sys.stderr)
-    licence = model_spec(options.model).licence
-    if licence != APACHE:
-        print(f"licence of {options.model}: {licence}", file=sys.stderr)
     print(folder)
     return 0
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Parse ``SIDE`` or ``HEIGHTxWIDTH`` as (H, W)."""
+    height, _, width = text.partition("x")
+    try:
+        return int(height), int(width or height)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not SIDE or HEIGHTxWIDTH") from error
 
 
 def _read_metadata(path: Path | None) -> dict:

@@ -4,13 +4,22 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from .options import add_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .options import JsonOutput
 
 
 def add(commands) -> None:
     parser = commands.add_parser("models", help="list the models, their size, and which are installed")
     add_json(parser)
+    parser.add_argument(
+        "--dense", action="store_true", help="list classifiers, semantic segmentation and super-resolution"
+    )
     parser.set_defaults(run=run)
 
 
@@ -19,6 +28,8 @@ def run(options: argparse.Namespace) -> int:
     from ..models.specs import SPECS
 
     installed = installed_bundles()
+    if options.dense:
+        return _list_dense(options.json, installed)
     rows = [
         {
             "name": spec.name,
@@ -47,5 +58,35 @@ def run(options: argparse.Namespace) -> int:
         print(
             f"{row['name']:22} {row['family']:16} {row['licence']:26} {params:>9} {macs:>10} "
             f"{row['input']:>6}  {by:13}  {row['installed'] or '-'}"
+        )
+    return 0
+
+
+def _list_dense(json: JsonOutput | None, installed: dict[str, Path]) -> int:
+    from ..models.network_specs import NETWORK_SPECS
+
+    rows = [
+        {
+            "name": spec.name,
+            "kind": spec.kind,
+            "params": spec.params,
+            "macs": spec.macs,
+            "input": list(spec.size),
+            "classes": spec.classes,
+            "installed": str(installed[spec.name]) if spec.name in installed else None,
+        }
+        for spec in NETWORK_SPECS.values()
+    ]
+    if json:
+        json.write(rows)
+        if json.to_stdout:
+            return 0
+    print(f"{'network':31} {'kind':8} {'params':>9} {'macs':>9} {'input':>9} classes  bundle")
+    for row in rows:
+        params, macs = f"{row['params'] / 1e6:.2f} M", f"{row['macs'] / 1e9:.2f} G"
+        size = "x".join(map(str, row["input"]))
+        print(
+            f"{row['name']:31} {row['kind']:8} {params:>9} {macs:>9} {size:>9} {row['classes'] or '-':>7}  "
+            f"{row['installed'] or '-'}"
         )
     return 0

@@ -111,15 +111,20 @@ def counts(text: str) -> tuple[int, ...]:
     return found
 
 
-def add_model(parser: argparse.ArgumentParser, required: bool = False, details: str = "") -> None:
+def add_model(
+    parser: argparse.ArgumentParser,
+    required: bool = False,
+    details: str = "",
+    default: str = DEFAULT_MODEL,
+) -> None:
     """Add ``--model``, and the positional argument that some commands had before."""
-    default = "" if required else f" (default: {DEFAULT_MODEL})"
+    shown = "" if required else f" (default: {default})"
     # The old positional argument takes its place only if it is given; see deprecated.py.
     option = parser.add_argument(
         "--model",
         metavar="MODEL",
-        default=None if required else DEFAULT_MODEL,
-        help=f"name of a model, as listed by 'evitsam models', or folder of a bundle{details}{default}",
+        default=None if required else default,
+        help=f"name of a model, as listed by 'evitsam models', or folder of a bundle{details}{shown}",
     )
     option.completer = lambda **_: sorted(installed_bundles())
 

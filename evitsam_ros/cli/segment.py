@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from . import semantic
 from .options import add_backend, add_json, add_model, add_out, add_prompts, path, prompts_of
 from .outputs import OutputError, check_file, check_folder
 
@@ -16,6 +17,7 @@ def add(commands) -> None:
     add_prompts(parser)
     add_model(parser)
     add_backend(parser)
+    semantic.add_options(parser)
     parser.add_argument(
         "--track",
         action="store_true",
@@ -34,6 +36,8 @@ def run(options: argparse.Namespace) -> int:
     from ..io.bags import is_bag
     from ..io.sources import is_sequence
 
+    if semantic.is_asked_alone(options):
+        return semantic.run(options)
     prompts = prompts_of(options)
     if is_bag(options.image):
         raise ValueError(f"{options.image} is a bag; 'evitsam bag' segments it")
@@ -51,7 +55,7 @@ def _segment_image(options: argparse.Namespace, prompts: list) -> int:
     from ..segment import Segmenter, draw_overlay
 
     image = cv2.cvtColor(read_image(options.image), cv2.COLOR_BGR2RGB)
-    out = options.out or _beside(options.image, "_masks.png")
+    out = options.out or beside(options.image, "_masks.png")
     check_file(out)
     check_image_ending(out)
     segmenter = Segmenter.open(options.model, options.backend)
@@ -62,26 +66,30 @@ def _segment_image(options: argparse.Namespace, prompts: list) -> int:
         embedding = segmenter.embed(image)
         masks = segmenter.decode(embedding, prompts)
         timings = {**embedding.timings, **masks.timings}
+    names = semantic.names_of(options, image, masks) if options.semantic else {}
     overlay = draw_overlay(image, masks, prompts=prompts)
     write_image(out, cv2.cvtColor(overlay, cv2.COLOR_RGB2BGR))
     if options.json:
-        options.json.write(_as_json(masks, segmenter, options.image))
+        options.json.write(_as_json(masks, segmenter, options.image, names))
     print(f"{segmenter.description}")
     for box, score, identity in zip(masks.boxes, masks.scores, masks.object_ids, strict=True):
-        print(f"{identity:4d}  score {score:.3f}  box {', '.join(f'{v:.1f}' for v in box)}")
+        name = f"  {names[int(identity)]}" if int(identity) in names else ""
+        print(f"{identity:4d}  score {score:.3f}  box {', '.join(f'{v:.1f}' for v in box)}{name}")
     stages = ", ".join(f"{name} {seconds * 1e3:.1f} ms" for name, seconds in timings.items())
     print(f"{len(masks)} masks ({stages}) -> {out}")
     return 0
 
 
 def _segment_sequence(options: argparse.Namespace, prompts: list) -> int:
+    if options.semantic:
+        raise ValueError("--semantic with prompts is for a single image; of a sequence give --semantic alone")
     from ..io.sources import open_sequence
     from ..segment import Segmenter
     from .sequence import segment_sequence
 
     sequence = open_sequence(options.image)
-    out = options.out or _beside(options.image, "_masks.avi")
-    _check_sequence_out(out)
+    out = options.out or beside(options.image, "_masks.avi")
+    check_sequence_out(out)
     segmenter = Segmenter.open(options.model, options.backend)
     numbered = {number: prompt for number, prompt in enumerate(prompts, start=1)} or None
     report = segment_sequence(
@@ -96,7 +104,7 @@ def _segment_sequence(options: argparse.Namespace, prompts: list) -> int:
     return 0
 
 
-def _check_sequence_out(out: Path) -> None:
+def check_sequence_out(out: Path) -> None:
     """A video of a kind that is written, or a folder: a new one has no ending."""
     from ..io.video_files import CODECS, native_name
 
@@ -113,20 +121,23 @@ def _check_sequence_out(out: Path) -> None:
         check_folder(out.parent, out)
 
 
-def _beside(path: Path, ending: str) -> Path:
+def beside(path: Path, ending: str) -> Path:
     """The default output: ``drive.mp4`` -> ``drive_masks.avi``, also of a folder called ``.``"""
     named = path if path.name not in ("", "..") else path.resolve()
     stem = named.name if path.is_dir() else named.stem
     return named.with_name(f"{stem}{ending}")
 
 
-def _as_json(masks, segmenter, image: Path) -> dict:
+def _as_json(masks, segmenter, image: Path, names: dict[int, str]) -> dict:
     records = [
         {"id": int(identity), "score": float(score), "box": [float(v) for v in box], "segmentation": rle}
         for identity, score, box, rle in zip(
             masks.object_ids, masks.scores, masks.boxes, masks.rle(), strict=True
         )
     ]
+    for record in records:
+        if record["id"] in names:
+            record["class"] = names[record["id"]]
     return {
         "image": image.name,
         "size": list(masks.image_size),

@@ -93,7 +93,7 @@ def create_model(
         for prefix in added:
             if not any(key.startswith(prefix) for key in state):
                 state |= {key: value for key, value in model.state_dict().items() if key.startswith(prefix)}
-        _load(model, state, checkpoint)
+        load_strictly(model, state, checkpoint)
     return model.eval()
 
 
@@ -164,8 +164,12 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     return state
 
 
-def _load(model: Sam, state: dict[str, Tensor], path: str | Path) -> None:
-    """Strictly: every key and shape has to match, else ``ValueError`` names file, model and differences."""
+def load_strictly(model: torch.nn.Module, state: dict[str, Tensor], path: str | Path) -> None:
+    """Load a state dict into a model that has a ``spec``; every key and shape has to match.
+
+    Raises:
+        ValueError: naming file, model and differences, or what is not finite.
+    """
     broken = [name for name, tensor in state.items() if not tensor.isfinite().all()]
     if broken:
         raise ValueError(

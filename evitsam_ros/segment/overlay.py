@@ -41,16 +41,22 @@ def draw_overlay(
 
 
 def draw_label_map(
-    image: np.ndarray, labels: np.ndarray, alpha: float = 0.5, prompts: Sequence[Prompt] | None = None
+    image: np.ndarray,
+    labels: np.ndarray,
+    alpha: float = 0.5,
+    prompts: Sequence[Prompt] | None = None,
+    colours: np.ndarray | None = None,
 ) -> np.ndarray:
-    """As :func:`draw_overlay`, from a ``(H, W)`` uint16 label map."""
+    """As :func:`draw_overlay`, from a ``(H, W)`` label map; ``colours``: ``(labels, 3)`` uint8 RGB."""
     inside = labels > 0
     result = image.copy()
     # Paint inside the box of all objects only: most images are mostly background.
     rows, cols = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
     if len(rows):
         window = np.s_[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
-        painted = object_colours(np.arange(int(labels.max()) + 1))[labels[window]]
+        if colours is None:
+            colours = object_colours(np.arange(int(labels.max()) + 1))
+        painted = colours[labels[window]]
         mixed = cv2.addWeighted(image[window], 1 - alpha, painted, alpha, 0)
         np.copyto(result[window], mixed, where=inside[window][..., None])
         _outline(result[window], labels[window], painted)

@@ -51,7 +51,7 @@ def test_no_command_takes_the_model_as_a_visible_positional_argument():
         shown = [a.metavar or a.dest for a in parser._actions if not a.option_strings]
         hidden = [a.metavar for a in parser._actions if a.help == argparse.SUPPRESS]
         assert set(shown) - set(hidden) <= {"image", "bag", "NAME"}, command
-    assert {"segment", "bag", "pack", "export", "build", "verify", "bench", "profile"} == set(
+    assert {"segment", "upscale", "bag", "pack", "export", "build", "verify", "bench", "profile"} == set(
         uses()["--model"]
     )
 

@@ -30,8 +30,8 @@ class Absent(types.ModuleType):
         return type(name, (), {"__init__": lambda self, *a, **k: None})
 
 
-def import_official(checkout: Path):
-    """The official module with the models, without what its other parts import."""
+def import_official(checkout: Path, part: str = "sam"):
+    """The official module of a part of the models, without what its other parts import; and set_norm_eps."""
     absent = (
         *("torchvision", "torchvision.transforms", "torchvision.transforms.functional", "torchvision.ops"),
         *(
@@ -51,7 +51,7 @@ def import_official(checkout: Path):
     package.__path__ = [str(checkout / "efficientvit/models/efficientvit")]
     sys.modules[package.__name__] = package
     sys.path.insert(0, str(checkout))
-    module = importlib.import_module("efficientvit.models.efficientvit.sam")
+    module = importlib.import_module(f"efficientvit.models.efficientvit.{part}")
     return module, importlib.import_module("efficientvit.models.nn.norm").set_norm_eps
 
 

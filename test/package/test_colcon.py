@@ -81,12 +81,13 @@ def test_executables_run_from_the_install_space(built):
         "evitsam",
         "profiler",
         "segmenter",
+        "semantic",
     ]
     result = installed(workspace, base, str(scripts / "evitsam"), "doctor")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "lite_sam" in result.stdout and "ready: camera in, masks out" in result.stdout
-    for name in ("segmenter", "camera"):
-        bad = {"segmenter": "mode:=magic", "camera": "encoding:=hsv"}[name]
+    for name in ("segmenter", "camera", "semantic"):
+        bad = {"segmenter": "mode:=magic", "camera": "encoding:=hsv", "semantic": "resolution:=half"}[name]
         result = installed(workspace, base, str(scripts / name), "--ros-args", "-p", bad, ROS_DOMAIN_ID="97")
         assert result.returncode == 2, result.stdout + result.stderr
         assert "expected" in result.stderr

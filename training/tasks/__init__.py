@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The four things that can be trained; a recipe names one of them."""
+"""The things that can be trained; a recipe names one of them."""
 
-from evitsam_ros.models.sam import Sam
+from torch import nn
 
 from ..recipe import Recipe
 from .auto_ppn import AutoPpnTask
@@ -9,16 +9,20 @@ from .base import Task
 from .distill import DistillTask
 from .lite_sam import LiteSamTask
 from .sam import SamTask
+from .semantic import SemanticTask
+from .upscale import UpscaleTask
 
 TASKS: dict[str, type[Task]] = {
     "lite_sam": LiteSamTask,
     "sam": SamTask,
     "auto_ppn": AutoPpnTask,
     "distill": DistillTask,
+    "semantic": SemanticTask,
+    "upscale": UpscaleTask,
 }
 
 
-def build_task(model: Sam, recipe: Recipe) -> Task:
+def build_task(model: nn.Module, recipe: Recipe) -> Task:
     """The recipe's task around a model."""
     return TASKS[recipe.task](model, recipe)
 

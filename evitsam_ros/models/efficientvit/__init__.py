@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""EfficientViT: the image encoders of EfficientViT-SAM."""
+"""EfficientViT: image encoders of EfficientViT-SAM, classifiers, segmentation and super-resolution."""
 
 from .encoder import build_encoder
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..static_reshape import reshape
-from .blocks import ConvNormAct, MBConv, Residual
+from .blocks import SAM_STYLE, ConvNormAct, MBConv, Residual, Style
 
 #: Added to the normaliser. It is 0 in half precision: the attention has to stay in float32.
 ATTENTION_EPS = 1e-15
@@ -37,7 +37,7 @@ def relu_quadratic_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 class MultiScaleLinearAttention(nn.Module):
     """Heads on the projected tokens and on their aggregation by a ``scale`` x ``scale`` depthwise kernel."""
 
-    def __init__(self, width: int, head_dim: int = 32, scale: int = 5) -> None:
+    def __init__(self, width: int, head_dim: int = 32, scale: int = 5, style: Style = SAM_STYLE) -> None:
         super().__init__()
         self.head_dim = head_dim
         heads = width // head_dim
@@ -47,7 +47,7 @@ class MultiScaleLinearAttention(nn.Module):
         mix = nn.Conv2d(total, total, 1, groups=3 * heads, bias=False)
         self.aggreg = nn.ModuleList([nn.Sequential(gather, mix)])
         self.groups = 2 * heads  # heads of both scales
-        self.proj = ConvNormAct(2 * heads * head_dim, width, 1)
+        self.proj = ConvNormAct(2 * heads * head_dim, width, 1, style=style)
 
     def forward(self, x: Tensor) -> Tensor:
         # Plain integers: the exported graph has a fixed input size and no shape tensors.
@@ -64,10 +64,12 @@ class MultiScaleLinearAttention(nn.Module):
 class EfficientViTModule(nn.Module):
     """Attention for the context, then an MBConv for what is local (figure 2 of EfficientViT-SAM)."""
 
-    def __init__(self, width: int, expand: int, scale: int) -> None:
+    def __init__(
+        self, width: int, expand: int, scale: int = 5, head_dim: int = 32, style: Style = SAM_STYLE
+    ) -> None:
         super().__init__()
-        self.context_module = Residual(MultiScaleLinearAttention(width, scale=scale))
-        self.local_module = Residual(MBConv(width, width, expand=expand, fewer_norm=True))
+        self.context_module = Residual(MultiScaleLinearAttention(width, head_dim, scale, style))
+        self.local_module = Residual(MBConv(width, width, expand=expand, fewer_norm=True, style=style))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.local_module(self.context_module(x))

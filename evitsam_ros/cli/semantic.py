@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``evitsam segment --semantic``: the class of every pixel, and names for masks."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..bundle import DEFAULT_MODEL
+from .outputs import check_file
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..dense import LabelMap, SemanticSegmenter
+    from ..segment import Masks
+
+#: The semantic bundle that is taken when none is named.
+DEFAULT_SEMANTIC = "efficientvit_seg_b0_camvid"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``evitsam segment`` that are about classes."""
+    parser.add_argument(
+        "--semantic",
+        action="store_true",
+        help="the class of every pixel; with prompts or --everything, the class of every mask",
+    )
+    parser.add_argument(
+        "--semantic-model", metavar="MODEL", help=f"a semantic bundle (default: {DEFAULT_SEMANTIC})"
+    )
+    parser.add_argument(
+        "--labels", type=Path, metavar="PATH", help="with --semantic: label map as PNG, 0 void, 1 first class"
+    )
+    parser.add_argument(
+        "--score-threshold",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="with --semantic: pixels of less confidence are void",
+    )
+
+
+def is_asked_alone(options: argparse.Namespace) -> bool:
+    """Return whether classes are asked for, and no masks; reject options that do not go together."""
+    if not options.semantic:
+        if options.semantic_model or options.labels or options.score_threshold:
+            raise ValueError("--semantic-model, --labels and --score-threshold are for --semantic")
+        return False
+    if not 0 <= options.score_threshold <= 1:
+        raise ValueError(f"--score-threshold {options.score_threshold} is not between 0 and 1")
+    if options.everything or options.point or options.box:
+        if options.labels:
+            raise ValueError("--labels is for --semantic without prompts")
+        return False
+    if options.model != DEFAULT_MODEL:
+        raise ValueError("--model is for prompts; name the semantic bundle with --semantic-model")
+    if options.track:
+        raise ValueError("--track is for masks; classes have no ids to follow")
+    return True
+
+
+def run(options: argparse.Namespace) -> int:
+    """Segment an image, a video or a folder of frames by class."""
+    from ..io.bags import is_bag
+    from ..io.sources import is_sequence
+
+    if is_bag(options.image):
+        raise ValueError(
+            f"{options.image} is a bag; --semantic takes an image, a video or a folder of frames"
+        )
+    if options.image.exists() and is_sequence(options.image):
+        return _segment_sequence(options)
+    return _segment_image(options)
+
+
+def names_of(options: argparse.Namespace, image: np.ndarray, masks: Masks) -> dict[int, str]:
+    """Name masks of ``image`` by the class that most of their pixels have; a void one has no name."""
+    from ..dense.label_map import majority_classes
+
+    segmenter = _open(options)
+    found = segmenter.segment(image, score_threshold=options.score_threshold)
+    winners = majority_classes(masks.label_map(), found.labels)
+    return {identity: found.classes.names[label - 1] for identity, (label, _) in winners.items() if label}
+
+
+def _open(options: argparse.Namespace) -> SemanticSegmenter:
+    from ..dense import SemanticSegmenter
+
+    return SemanticSegmenter.open(options.semantic_model or DEFAULT_SEMANTIC, options.backend)
+
+
+def _segment_image(options: argparse.Namespace) -> int:
+    import cv2
+
+    from ..io.image_files import check_image_ending, read_image, write_image
+    from .segment import beside
+
+    image = cv2.cvtColor(read_image(options.image), cv2.COLOR_BGR2RGB)
+    out = options.out or beside(options.image, "_semantic.png")
+    for path in (out, options.labels):
+        if path is not None:
+            check_file(path)
+            check_image_ending(path)
+    segmenter = _open(options)
+    found = segmenter.segment(image, score_threshold=options.score_threshold)
+    write_image(out, cv2.cvtColor(found.overlay(image), cv2.COLOR_RGB2BGR))
+    if options.labels:
+        write_image(options.labels, found.labels)
+    if options.json:
+        options.json.write(_as_json(found, segmenter, options.image))
+    print(segmenter.description)
+    for name, share in found.shares().items():
+        print(f"{share:7.2%}  {name}")
+    stages = ", ".join(f"{name} {seconds * 1e3:.1f} ms" for name, seconds in segmenter.timings.items())
+    print(f"{len(found.shares())} classes ({stages}) -> {out}")
+    return 0
+
+
+def _segment_sequence(options: argparse.Namespace) -> int:
+    import numpy as np
+
+    from ..io.sources import open_sequence
+    from .segment import beside, check_sequence_out
+    from .sequence import Drawing
+
+    if options.labels:
+        raise ValueError("--labels is for a single image")
+    sequence = open_sequence(options.image)
+    out = options.out or beside(options.image, "_semantic.avi")
+    check_sequence_out(out)
+    segmenter, drawing, frames = _open(options), Drawing(out, sequence.rate), []
+    try:
+        for name, bgr in sequence.frames:
+            image = np.ascontiguousarray(bgr[..., ::-1])
+            found = segmenter.segment(image, score_threshold=options.score_threshold)
+            drawing.add(found.overlay(image))
+            frames.append({"file_name": name, "shares": found.shares()})
+        drawing.finish()
+    finally:
+        drawing.close()
+    if options.json:
+        report = {"model": segmenter.bundle.name, "frames": frames}
+        options.json.write(report)
+    print(segmenter.description)
+    print(f"{len(frames)} frames -> {out}")
+    return 0
+
+
+def _as_json(found: LabelMap, segmenter: SemanticSegmenter, image: Path) -> dict:
+    return {
+        "image": image.name,
+        "size": list(found.labels.shape),
+        "model": segmenter.bundle.name,
+        "labels": {name: value for value, name in enumerate(found.classes.names, start=1)},
+        "shares": found.shares(),
+    }

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bundles of the kinds ``semantic`` and ``upscale``: one network that reads an image of a fixed size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..bundle import (
+    DENSE_NETWORK,
+    DESCRIPTION,
+    NETWORK_SCHEMA,
+    NUMBERS3,
+    BundleError,
+    BundleFiles,
+    open_files,
+)
+from .class_tables import ClassTable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: Of the descriptions of these kinds.
+FORMAT = 3
+
+_COLOUR = {
+    "type": "array",
+    "items": {"type": "integer", "minimum": 0, "maximum": 255},
+    "minItems": 3,
+    "maxItems": 3,
+}
+_CLASS = {
+    "type": "object",
+    "required": ["name", "colour"],
+    "properties": {"name": {"type": "string", "minLength": 1}, "colour": _COLOUR},
+}
+_SIDES = {"type": "array", "items": {"type": "integer", "minimum": 32}, "minItems": 2, "maxItems": 2}
+
+
+def _schema(kind: str, **further: dict[str, Any]) -> dict[str, Any]:
+    common = {
+        "format": {"enum": [FORMAT]},
+        "kind": {"enum": [kind]},
+        "name": {"type": "string", "minLength": 1},
+        "networks": {
+            "type": "object",
+            "required": [DENSE_NETWORK],
+            "additionalProperties": False,
+            "properties": {DENSE_NETWORK: NETWORK_SCHEMA},
+        },
+        "input_size": _SIDES,
+        "mean": NUMBERS3,
+        "std": NUMBERS3,
+        **further,
+    }
+    optional = {
+        "precision": {"enum": ["fp32", "fp16", "bf16", "int8"]},
+        "licence": {"type": "string"},
+        "weights": {"type": "object"},
+        "quality": {"type": "object"},
+    }
+    return {"type": "object", "required": list(common), "properties": {**common, **optional}}
+
+
+SCHEMAS = {
+    "semantic": _schema(
+        "semantic",
+        stride={"type": "integer", "minimum": 1},
+        classes={"type": "array", "items": _CLASS, "minItems": 1, "maxItems": 254},
+    ),
+    "upscale": _schema("upscale", scale={"enum": [2]}, overlap={"type": "integer", "minimum": 0}),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SemanticBundle(BundleFiles):
+    """An opened and checked semantic bundle.
+
+    Attributes:
+        input_size: (H, W) in pixels of the image that the network reads.
+        stride: pixels of the input, each way, to a cell of the logits.
+        classes: in the order of the logits.
+    """
+
+    input_size: tuple[int, int]
+    stride: int
+    classes: ClassTable
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpscaleBundle(BundleFiles):
+    """An opened and checked bundle for super-resolution.
+
+    Attributes:
+        input_size: (H, W) in pixels of the tile that the network reads.
+        scale: pixels of the output, each way, to a pixel of the input.
+        overlap: pixels at a tile's border of which the neighbouring tile's answer is taken.
+    """
+
+    input_size: tuple[int, int]
+    scale: int
+    overlap: int
+
+
+def open_semantic(name_or_folder: str | Path) -> SemanticBundle:
+    """Find, read and check a semantic bundle.
+
+    Raises:
+        BundleError: naming the file and what is wrong with it, or the kind that the bundle is of.
+    """
+    files = open_files(name_or_folder, {"semantic": SCHEMAS["semantic"]})
+    entries = files.description["classes"]
+    classes = ClassTable(
+        tuple(entry["name"] for entry in entries), tuple(tuple(entry["colour"]) for entry in entries)
+    )
+    size, stride = tuple(files.description["input_size"]), files.description["stride"]
+    return SemanticBundle(**vars(files), input_size=size, stride=stride, classes=classes)
+
+
+def open_upscale(name_or_folder: str | Path) -> UpscaleBundle:
+    """Find, read and check a bundle for super-resolution.
+
+    Raises:
+        BundleError: naming the file and what is wrong with it, or the kind that the bundle is of.
+    """
+    files = open_files(name_or_folder, {"upscale": SCHEMAS["upscale"]})
+    entries = {name: files.description[name] for name in ("scale", "overlap")}
+    size = tuple(files.description["input_size"])
+    if 2 * entries["overlap"] >= min(size):
+        raise BundleError(
+            f"{files.folder / DESCRIPTION}: overlap: {entries['overlap']} leaves nothing of a tile of "
+            f"{size[0]}x{size[1]}; expected less than half of its shorter side"
+        )
+    return UpscaleBundle(**vars(files), input_size=size, **entries)

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From an image to the fixed input of a network: scaled to fit, normalised, padded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Where an image lies in the input of a network: at the top left, the rest is padding.
+
+    Attributes:
+        size: (H, W) of the image in pixels.
+        input_size: (H, W) of the input in pixels.
+        content: (h, w) of the image in the input. Multiples of the network's stride, so that a whole number
+            of cells shows the image; its aspect ratio changes by half a stride at most.
+    """
+
+    size: tuple[int, int]
+    input_size: tuple[int, int]
+    content: tuple[int, int]
+
+    @classmethod
+    def of(cls, size: tuple[int, int], input_size: tuple[int, int], stride: int) -> Fit:
+        """Fit an image of ``size`` into an input, as large as it can be."""
+        scale = min(inner / outer for inner, outer in zip(input_size, size, strict=True))
+        content = tuple(
+            min(limit, max(1, round(side * scale / stride)) * stride)
+            for side, limit in zip(size, input_size, strict=True)
+        )
+        return cls(tuple(size), tuple(input_size), content)
+
+    def network_input(
+        self, image: np.ndarray, mean: tuple[float, float, float], std: tuple[float, float, float]
+    ) -> np.ndarray:
+        """``(H, W, 3)`` uint8 RGB -> ``(1, 3, H, W)`` float32, scaled, normalised, padded with 0."""
+        height, width = self.content
+        shrinks = height < image.shape[0] or width < image.shape[1]
+        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        if (height, width) != image.shape[:2]:
+            image = cv2.resize(image, (width, height), interpolation=method)
+        factor = (1 / (255 * np.array(std))).astype(np.float32)
+        shift = (np.array(mean) / np.array(std)).astype(np.float32)
+        blob = np.zeros((1, 3, *self.input_size), np.float32)
+        blob[0, :, :height, :width] = (image * factor - shift).transpose(2, 0, 1)
+        return blob
+
+
+def check_rgb(image: np.ndarray) -> None:
+    """Raise ``ValueError`` unless an image is ``(H, W, 3)`` uint8 with a pixel or more."""
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise ValueError(f"image has shape {image.shape} and type {image.dtype}; expected (H, W, 3) uint8")

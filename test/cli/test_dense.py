@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``evitsam segment --semantic``, ``evitsam upscale`` and the export of their bundles."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from evitsam_ros.cli import main
+from evitsam_ros.dense import open_semantic
+from evitsam_ros.io.video_files import Video
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory, photograph):
+    path = tmp_path_factory.mktemp("pictures") / "street.png"
+    small = cv2.resize(photograph, (120, 90), interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(path), cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
+    return path
+
+
+@pytest.fixture(scope="module")
+def semantic_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bundles") / "semantic"
+    command = ["export", "--model", "efficientvit_seg_b0_camvid", "--out", str(folder)]
+    assert main([*command, "--image-size", "96x128"]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def upscale_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bundles") / "upscale"
+    assert (
+        main(["export", "--model", "efficientvit_sr_tiny", "--out", str(folder), "--image-size", "64"]) == 0
+    )
+    return folder
+
+
+def test_semantic_writes_overlay_labels_and_shares(street, semantic_folder, tmp_path, capsys):
+    out, labels, record = (tmp_path / name for name in ("drawn.png", "labels.png", "report.json"))
+    command = ["segment", str(street), "--semantic", "--semantic-model", str(semantic_folder)]
+    assert main([*command, "--out", str(out), "--labels", str(labels), "--json", str(record)]) == 0
+    drawn, values = cv2.imread(str(out)), cv2.imread(str(labels), cv2.IMREAD_UNCHANGED)
+    assert drawn.shape == (90, 120, 3) and values.shape == (90, 120) and values.dtype == np.uint8
+    report = json.loads(record.read_text())
+    assert report["labels"] == {n: i for i, n in enumerate(open_semantic(semantic_folder).classes.names, 1)}
+    for name, share in report["shares"].items():
+        assert share == pytest.approx((values == report["labels"][name]).mean())
+    assert next(iter(report["shares"])) in capsys.readouterr().out
+
+
+def test_masks_get_the_class_of_most_of_their_pixels(
+    street, semantic_folder, bundle_folder, tmp_path, capsys
+):
+    record, labels = tmp_path / "masks.json", tmp_path / "labels.png"
+    semantic = ["--semantic", "--semantic-model", str(semantic_folder)]
+    assert (
+        main(["segment", str(street), *semantic, "--labels", str(labels), "--out", str(tmp_path / "s.png")])
+        == 0
+    )
+    prompted = ["--box", "10,10,100,80", "--model", str(bundle_folder), "--out", str(tmp_path / "m.png")]
+    assert main(["segment", str(street), *prompted, *semantic, "--json", str(record)]) == 0
+    (mask,) = json.loads(record.read_text())["masks"]
+    from pycocotools import mask as codec
+
+    inside = codec.decode(mask["segmentation"]).astype(bool)
+    values = cv2.imread(str(labels), cv2.IMREAD_UNCHANGED)[inside]
+    names = open_semantic(semantic_folder).classes.names
+    if len(values):
+        assert mask["class"] == names[np.bincount(values).argmax() - 1]
+        assert mask["class"] in capsys.readouterr().out
+
+
+def test_semantic_of_a_folder_of_frames(street, semantic_folder, tmp_path):
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for number in range(3):
+        (frames / f"{number}.png").write_bytes(street.read_bytes())
+    out, record = tmp_path / "drive.avi", tmp_path / "drive.json"
+    command = ["segment", str(frames), "--semantic", "--semantic-model", str(semantic_folder)]
+    assert main([*command, "--out", str(out), "--json", str(record)]) == 0
+    assert sum(1 for _ in Video(out).frames()) == 3
+    assert [frame["file_name"] for frame in json.loads(record.read_text())["frames"]] == [
+        "0.png",
+        "1.png",
+        "2.png",
+    ]
+
+
+def test_upscale_doubles_an_image_and_a_video(street, upscale_folder, tmp_path):
+    out = tmp_path / "large.png"
+    assert main(["upscale", str(street), "--model", str(upscale_folder), "--out", str(out)]) == 0
+    assert cv2.imread(str(out)).shape == (180, 240, 3)
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    (frames / "0.png").write_bytes(street.read_bytes())
+    video = tmp_path / "large.avi"
+    assert main(["upscale", str(frames), "--model", str(upscale_folder), "--out", str(video)]) == 0
+    assert next(Video(video).frames()).shape == (180, 240, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["segment", "PICTURE", "--labels", "x.png"], "are for --semantic"),
+        (["segment", "PICTURE", "--semantic", "--model", "other"], "name the semantic bundle with"),
+        (["segment", "PICTURE", "--semantic", "--track"], "classes have no ids"),
+        (["segment", "PICTURE", "--semantic", "--score-threshold", "2"], "is not between 0 and 1"),
+        (["segment", "PICTURE", "--semantic", "--everything", "--labels", "x.png"], "without prompts"),
+        (["segment", "PICTURE", "--semantic", "--semantic-model", "UPSCALE"], "of kind 'upscale'"),
+        (["upscale", "PICTURE", "--model", "SEMANTIC"], "of kind 'semantic'; expected 'upscale'"),
+        (["upscale", "PICTURE", "--out", "PICTURE"], "never written over"),
+        (["segment", "PICTURE", "--everything", "--model", "SEMANTIC"], "of kind 'semantic'"),
+        (["export", "--model", "lite_sam", "--out", "x", "--image-size", "64x96"], "takes squares"),
+    ],
+)
+def test_what_does_not_fit_is_named(
+    arguments, text, street, semantic_folder, upscale_folder, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    paths = {"PICTURE": str(street), "SEMANTIC": str(semantic_folder), "UPSCALE": str(upscale_folder)}
+    assert main([paths.get(word, word) for word in arguments]) == 1
+    assert text in capsys.readouterr().err
+
+
+def test_networks_are_listed(capsys):
+    assert main(["models", "--dense"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("efficientvit_seg_b0_cityscapes") and "4.40 G" in line for line in lines)

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Score a semantic or super-resolution bundle.
+
+``python -m training.evaluate_dense semantic --model BUNDLE --data DATA --kind camvid --split test``;
+``python -m training.evaluate_dense upscale --model BUNDLE --images FOLDER``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tqdm import tqdm
+
+from evitsam_ros.cli.options import add_backend, add_json, add_model
+from evitsam_ros.cli.outputs import text_beside_json
+from evitsam_ros.dense import SemanticSegmenter, Upscaler
+
+from .dense_views import Photograph, read_photographs
+from .evaluate import Table, as_json, count, print_table
+from .evaluation.confusion import Confusion
+from .evaluation.image_quality import psnr_y, ssim_y
+from .halving import double_size, even_crop, half_size
+from .label_maps import LAYOUTS, LabelRecord, read_label_maps, read_photograph
+from .records import DataError, Skipped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+#: What is cut on each side before scoring: the scale, as the field does.
+BORDER = 2
+
+
+def score_semantic(segmenter: SemanticSegmenter, records: Iterable[LabelRecord]) -> Table:
+    """IoU by class, mean IoU and pixel accuracy, at the resolution of the label maps.
+
+    Raises:
+        DataError: no image can be used.
+    """
+    names = segmenter.bundle.classes.names
+    confusion, skipped, used = Confusion(len(names)), Skipped(), 0
+    for record in records:
+        try:
+            image, labels = record.read()
+        except ValueError as error:
+            skipped.add("unusable images", str(error))
+            continue
+        # A label map has 0 for void: 0 - 1 is 255, which is void in the confusion matrix too.
+        confusion.add(labels, segmenter.segment(image).labels - np.uint8(1))
+        used += 1
+    _check(used, skipped)
+    table = {name: {"IoU": float(value)} for name, value in zip(names, confusion.iou(), strict=True)}
+    return table | {"mean": {"IoU": confusion.mean_iou(), "accuracy": confusion.accuracy(), "images": used}}
+
+
+def score_upscale(upscaler: Upscaler | None, records: Iterable[Photograph]) -> Table:
+    """PSNR and SSIM on Y of bicubic and of the network; images are halved first.
+
+    Raises:
+        DataError: no image can be used.
+    """
+    methods = {"bicubic": double_size} | (
+        {} if upscaler is None else {upscaler.bundle.name: upscaler.upscale}
+    )
+    scores: dict[str, list[tuple[float, float]]] = {name: [] for name in methods}
+    skipped = Skipped()
+    for record in records:
+        try:
+            original = np.ascontiguousarray(even_crop(read_photograph(record.image)))
+            small = half_size(original)
+            bicubic = _scores(double_size(small), original)
+        except ValueError as error:
+            skipped.add("unusable images", f"{record.name}: {error}")
+            continue
+        scores["bicubic"].append(bicubic)
+        if upscaler is not None:
+            scores[upscaler.bundle.name].append(_scores(upscaler.upscale(small), original))
+    _check(len(scores["bicubic"]), skipped)
+    means = {name: np.mean(values, axis=0) for name, values in scores.items()}
+    return {
+        name: {"PSNR-Y": float(psnr), "SSIM-Y": float(ssim), "images": len(scores[name])}
+        for name, (psnr, ssim) in means.items()
+    }
+
+
+def _scores(image: np.ndarray, original: np.ndarray) -> tuple[float, float]:
+    return psnr_y(image, original, BORDER), ssim_y(image, original, BORDER)
+
+
+def _check(used: int, skipped: Skipped) -> None:
+    if not used:
+        raise DataError(f"no image can be used: {skipped.explain()}")
+    if skipped.counts:
+        logging.getLogger(__name__).warning("skipped %s", skipped)
+
+
+def semantic(options: argparse.Namespace) -> dict[str, Table]:
+    """Mean IoU."""
+    records = read_label_maps(options.kind, options.data, options.split)[: options.limit]
+    segmenter = SemanticSegmenter.open(options.model, options.backend)
+    return {f"{options.kind} {options.split}": score_semantic(segmenter, tqdm(records, disable=None))}
+
+
+def upscale(options: argparse.Namespace) -> dict[str, Table]:
+    """PSNR-Y and SSIM-Y beside bicubic."""
+    records = read_photographs(options.images, ("*",))[: options.limit]
+    upscaler = None if options.model is None else Upscaler.open(options.model, options.backend)
+    return {options.images.name: score_upscale(upscaler, tqdm(records, disable=None))}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of both commands."""
+    top = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = top.add_subparsers(dest="command", required=True)
+    for job in (semantic, upscale):
+        added = commands.add_parser(job.__name__, help=job.__doc__)
+        added.set_defaults(job=job)
+        add_model(added, required=True)
+        added.set_defaults(model_needed=job is semantic)
+        add_backend(added)
+        added.add_argument("--limit", type=count, help="only the first so many images")
+        add_json(added)
+        if job is upscale:
+            added.add_argument("--images", type=Path, required=True, help="folder of JPEG and PNG files")
+            continue
+        added.add_argument("--data", type=Path, required=True, help="folder of the data set")
+        added.add_argument("--kind", required=True, choices=sorted(LAYOUTS), help="its layout")
+        added.add_argument("--split", default="val", help="as the data set names it (default: %(default)s)")
+    return top
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
+    options = parser().parse_args(arguments)
+    if options.model_needed and not options.model:
+        parser().error("the following arguments are required: --model")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    with text_beside_json(options):
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        report = options.job(options)
+    except ValueError as error:
+        print(f"evaluate_dense: {error}", file=sys.stderr)
+        return 1 if isinstance(error, DataError) else 2
+    for title, table in report.items():
+        print_table(title, table)
+    if options.json:
+        options.json.write(as_json(report))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

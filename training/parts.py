@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parts of a run that depend on its recipe's task: model, data and previews."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evitsam_ros.models import create_model
+from evitsam_ros.models.efficientvit.build import create_network
+from evitsam_ros.models.network_specs import network_spec
+
+from .dense_feed import DenseFeed
+from .dense_previews import write_dense_preview
+from .feed import Feed
+from .heads import take_heads
+from .previews import write_preview
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from torch import nn
+
+    from .recipe import Recipe
+
+
+def build_model(recipe: Recipe) -> nn.Module:
+    """The recipe's model, with the weights that it starts from.
+
+    Raises:
+        ValueError: the model is unknown or not one of the task, or a checkpoint does not fit.
+    """
+    if recipe.is_dense:
+        spec = network_spec(recipe.model)
+        if spec.kind != recipe.task:
+            raise ValueError(f"{recipe.model} is not for the task {recipe.task!r}")
+        return create_network(recipe.model, recipe.init, backbone=recipe.backbone)
+    model = create_model(
+        recipe.model,
+        recipe.init,
+        decoder_mlp=recipe.decoder_mlp,
+        auto_ppn=True if recipe.task in ("lite_sam", "auto_ppn") else None,
+        ppn_stem=recipe.ppn_stem,
+        box_prior=recipe.box_prior,
+        backbone_weights=recipe.backbone,
+        high_res=recipe.high_res,
+        gather=recipe.gather,
+        top_down=recipe.top_down,
+    )
+    if recipe.heads is not None and recipe.init is None:
+        take_heads(model, recipe.heads)
+    return model
+
+
+def open_feed(recipe: Recipe, data: Path, workers: int, rank: int, ranks: int) -> Feed | DenseFeed:
+    """The recipe's data, for process ``rank`` of ``ranks``."""
+    return (DenseFeed if recipe.is_dense else Feed)(recipe, data, workers, rank, ranks)
+
+
+def preview_writer(recipe: Recipe) -> Callable[..., None]:
+    """What writes the averaged model's answers for a batch to a file."""
+    return write_dense_preview if recipe.is_dense else write_preview
