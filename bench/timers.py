@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from evitsam_ros.backends import Runtime
 from evitsam_ros.bundle import Bundle
-from evitsam_ros.nodes.health import Health
+from evitsam_ros.nodes.diagnostics import CameraDiagnostics
 from evitsam_ros.profiler.clock import seconds
 from evitsam_ros.profiler.measurements import LESS, Figure, Part, ratio_of
 from evitsam_ros.segment import Prompt, Segmenter
@@ -51,7 +51,7 @@ class Counting(Segmenter):
 
 def timing_calls(segmenter: Segmenter, stages: tuple[str, ...], frames: int) -> float:
     """Seconds a frame of the timing calls alone: stages around nothing, and the node's book-keeping."""
-    health = Health()
+    health = CameraDiagnostics()
 
     def one() -> None:
         timer = segmenter.new_timer()

@@ -28,15 +28,17 @@ OVERRIDES = {
     "model": (str, [], "bundle: a name or a folder"),
     "backend": (str, list(backend_choices()), "runtime of the networks"),
     "mode": (str, ["prompt", "everything"], "segment what is prompted, or everything"),
-    "top_n": (int, [], "prompts to decode in everything mode"),
+    "max_prompts": (int, [], "maximum number of prompts to decode in everything mode"),
     "image_transport": (str, ["raw", "compressed"], "how images come"),
     "depth_transport": (str, ["raw", "compressedDepth", "compressed"], "how depth comes"),
     "reliability": (str, ["best_effort", "reliable"], "QoS of the image subscription"),
-    "depth": (bool, BOOLEAN, "points and boxes in space, from depth and camera_info"),
-    "clicks_in_space": (bool, BOOLEAN, "prompts from RViz's Publish Point, by camera_info and tf"),
+    "enable_depth": (bool, BOOLEAN, "points and boxes in space, from depth and camera_info"),
+    "enable_3d_clicks": (bool, BOOLEAN, "prompts from RViz's Publish Point, by camera_info and tf"),
     "autostart": (bool, BOOLEAN, "configure and activate at start; false: left to a lifecycle manager"),
     "use_sim_time": (bool, BOOLEAN, "time from /clock, as when a bag is played"),
 }
+#: Deprecated arguments, which are accepted for one release, and what they mean.
+RENAMED = {"top_n": "max_prompts", "depth": "enable_depth", "clicks_in_space": "enable_3d_clicks"}
 #: Argument -> (default, choices, description).
 ARGUMENTS = {
     "image": ("image", [], "image topic to segment"),
@@ -67,6 +69,10 @@ ARGUMENTS = {
         name: ("", ["", *choices] if choices else [], f"{text}; default: as in params_file")
         for name, (_, choices, text) in OVERRIDES.items()
     },
+    **{
+        old: ("", ["", *OVERRIDES[new][1]] if OVERRIDES[new][1] else [], f"deprecated: use {new}")
+        for old, new in RENAMED.items()
+    },
 }
 #: The desk camera's parameters, likewise: an argument that is empty leaves them to the file.
 CAMERA = {"source": str, "rate": float, "use_sim_time": bool}
@@ -89,7 +95,7 @@ def create_nodes(context) -> list[Node]:
     Raises:
         ValueError: An argument cannot be used; the message names it.
     """
-    arguments = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    arguments = renamed({name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS})
     cameras = [name.strip() for name in arguments["cameras"].split(",") if name.strip()]
     check(arguments, cameras)
     overrides = parameter_overrides(arguments, {name: kind for name, (kind, _, _) in OVERRIDES.items()})
@@ -104,6 +110,15 @@ def create_nodes(context) -> list[Node]:
         if is_true(arguments["camera"]):
             started += [camera_node(arguments, name, desk) for name in cameras or [""]]
     return [*started, *gui_nodes(arguments, cameras)]
+
+
+def renamed(arguments: dict[str, str]) -> dict[str, str]:
+    """Return the arguments with deprecated ones under their new names; warn of each."""
+    for old, new in RENAMED.items():
+        if arguments[old]:
+            get_logger("evitsam_ros").warning(f"{old}:={arguments[old]} is deprecated; use {new}:=")
+            arguments[new] = arguments[new] or arguments[old]
+    return arguments
 
 
 def is_true(text: str) -> bool:

@@ -134,11 +134,11 @@ def test_every_form_of_an_import_is_seen(tmp_path):
     (package / "segment" / "deep").mkdir(parents=True)
     path = package / "segment" / "deep" / "module.py"
     path.write_text(
-        "import numpy, evitsam_ros.bags.files\nfrom evitsam_ros import doctor\n"
+        "import numpy, evitsam_ros.io.bags.files\nfrom evitsam_ros import doctor\n"
         "from evitsam_ros.nodes.qos import x\nfrom ... import malloc\nfrom ...cli import y\n"
         "from ..masks import Masks\nfrom . import z\ndef late():\n    from ...tensorrt.build import build\n"
     )
-    assert parts_imported(path, package) == {"bags", "doctor", "nodes", "malloc", "cli", "tensorrt"}
+    assert parts_imported(path, package) == {"io", "doctor", "nodes", "malloc", "cli", "tensorrt"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))

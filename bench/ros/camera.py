@@ -20,8 +20,8 @@ from std_msgs.msg import Header
 from evitsam_ros.malloc import tune_malloc
 from evitsam_ros.nodes.camera import PARAMETERS
 from evitsam_ros.nodes.fastdds import use_profile
-from evitsam_ros.nodes.lifetime import ros
-from evitsam_ros.nodes.outgoing import image_message
+from evitsam_ros.nodes.messages import image_message
+from evitsam_ros.nodes.runtime import ros
 from evitsam_ros.nodes.segmenter import SegmenterNode
 
 from ..picture import photograph
@@ -79,9 +79,9 @@ class Options:
         return json.dumps(asdict(self))
 
     def segmenter_parameters(self) -> dict[str, object]:
-        """``track`` is off: following objects is work on pictures, not ROS."""
+        """``enable_tracking`` is off: following objects is work on pictures, not ROS."""
         transport = "compressed" if self.compressed else "raw"
-        told = {"model": self.bundle, "image_transport": transport, "track": "false"}
+        told = {"model": self.bundle, "image_transport": transport, "enable_tracking": "false"}
         return told | {"diagnostics_period_s": 0.5}
 
     def stand_in_parameters(self) -> dict[str, object]:
@@ -108,7 +108,7 @@ def nodes_here(options: Options) -> dict[str, tuple]:
         return {}
     segmenter, stand_in = SegmenterNode(subscribe=False), StandIn(subscribe=False)
     segmenter.start()
-    return {SEGMENTER: (segmenter, segmenter.cameras[0].on_image), STAND_IN: (stand_in, stand_in.on_image)}
+    return {SEGMENTER: (segmenter, segmenter.on_image), STAND_IN: (stand_in, stand_in.on_image)}
 
 
 def arguments(options: Options) -> list[str]:

@@ -19,8 +19,8 @@ from sensor_msgs.msg import Image
 
 from evitsam_ros.malloc import tune_malloc
 from evitsam_ros.nodes.fastdds import use_profile
-from evitsam_ros.nodes.lifetime import ros
 from evitsam_ros.nodes.qos import newest_only, results
+from evitsam_ros.nodes.runtime import ros
 
 #: Seconds between looks for a listener, and until a click that brought nothing is repeated.
 LOOK, AGAIN = 0.01, 1.0

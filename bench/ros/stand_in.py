@@ -17,9 +17,9 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from evitsam_ros.malloc import tune_malloc
 from evitsam_ros.nodes.fastdds import use_profile
-from evitsam_ros.nodes.lifetime import ros
-from evitsam_ros.nodes.outgoing import label_map_message
+from evitsam_ros.nodes.messages import label_map_message
 from evitsam_ros.nodes.qos import newest_only, results
+from evitsam_ros.nodes.runtime import ros
 
 
 class StandIn(Node):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A camera's calibration as it comes on ``camera_info``."""
+"""The calibration of a camera, received on ``camera_info``."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo
 
 from ..geometry3d import CameraModel
-from .entities import Entities
+from .managed_entities import ManagedEntities
 from .qos import newest_only
 
 
 class Calibration:
-    """The newest CameraInfo of a camera, as a model.
+    """Keep the newest CameraInfo of a camera, and make a camera model of it.
 
     Args:
         entities: makes the subscription.
         topic: the camera's ``camera_info``.
-        rectified: the image is, see :meth:`CameraModel.from_info`.
+        reliability: QoS reliability of the subscription.
+        rectified: the image is rectified, see :meth:`CameraModel.from_info`.
     """
 
-    def __init__(self, entities: Entities, topic: str, reliability: str, rectified: bool) -> None:
+    def __init__(self, entities: ManagedEntities, topic: str, reliability: str, *, rectified: bool) -> None:
         self.topic = topic
         self._rectified = rectified
         self._info: CameraInfo | None = None
@@ -31,10 +32,10 @@ class Calibration:
         self._info = message
 
     def model(self) -> CameraModel | None:
-        """The camera, or None before its first message.
+        """Return the camera, or None before its first message.
 
         Raises:
-            CalibrationError: the message says nothing usable.
+            CalibrationError: the message cannot be used.
         """
         info = self._info
         if info is None:
@@ -45,7 +46,7 @@ class Calibration:
 
 
 def _same(a: CameraInfo, b: CameraInfo) -> bool:
-    """Whether two calibrations are equal but for their stamps."""
+    """Return whether two calibrations are equal except for their stamps."""
     names = ("height", "width", "distortion_model", "binning_x", "binning_y", "roi")
     arrays = ("k", "p", "d")
     return all(getattr(a, n) == getattr(b, n) for n in names) and all(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A camera for the desk: publishes a picture, a folder, a video or a device as a camera would."""
+"""Publish an image, a folder, a video or a device as a camera would."""
 
 from __future__ import annotations
 
@@ -19,21 +19,20 @@ from ..io.raw_pixels import MAX_SIDE
 from ..io.sources import EXAMPLE, SourceError, open_source
 from ..malloc import tune_malloc
 from .fastdds import use_profile
-from .image_transport import transport_topic
-from .lifetime import ros, shut_down, started
-from .outgoing import image_message
-from .qos import RELIABILITY, newest_only
+from .messages import image_message
+from .qos import RELIABILITY, newest_only, transport_topic
+from .runtime import ros, shut_down, started
 
 PARAMETERS = {
-    "source": (EXAMPLE, "Picture, folder, video file, bag, device, or example: a photograph of the package."),
-    "rate": (10.0, "Frames a second."),
-    "loop": (True, "Start again at the end."),
-    "motion": (0.0, "How far a still picture wanders, as a share of its size."),
+    "source": (EXAMPLE, "Image, folder, video file, bag, device, or example: a photograph in the package."),
+    "rate": (10.0, "Frames per second."),
+    "loop": (True, "Restart at the end of the source."),
+    "motion": (0.0, "Amplitude of the movement of a still image, as a share of its size."),
     "encoding": ("bgr8", "bgr8, rgb8 or mono8; compressed images are JPEG."),
     "compressed": (False, "Publish image/compressed instead of image."),
     "jpeg_quality": (90, "Quality of compressed images."),
     "frame_id": ("camera_optical_frame", "Coordinate frame of the images."),
-    "width": (0, "Resize to this width in pixels; 0: as it is."),
+    "width": (0, "Resize to this width in pixels; 0: no resizing."),
     "reliability": ("reliable", "QoS: reliable or best_effort."),
 }
 CONVERSIONS = {"bgr8": None, "rgb8": cv2.COLOR_BGR2RGB, "mono8": cv2.COLOR_BGR2GRAY}
@@ -43,10 +42,10 @@ RANGES = {"rate": (0.01, 1000.0), "motion": (0.0, 1.0), "jpeg_quality": (0, 100)
 
 
 class CameraNode(Node):
-    """Publishes ``image`` (or ``image/compressed``) from a source.
+    """Publish ``image`` (or ``image/compressed``) from a source.
 
     Args:
-        hand_over: gets every message as it is, in this process; other processes get it when they subscribe.
+        hand_over: called with each message, in this process; other processes receive it when they subscribe.
         namespace: of the node and its topic.
     """
 
@@ -111,6 +110,7 @@ def _wrong(options: dict[str, Any]) -> str:
 
 
 def main(args: list[str] | None = None) -> int:
+    """Run the node; return the exit code."""
     use_profile()
     tune_malloc()
     with ros(args):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Camera, segmenter and (``--profiler``) profiler in one process: images do not go through DDS.
+"""Run camera, segmenter and (``--profiler``) profiler in one process: images do not go through DDS.
 
 Parameters go to the nodes by their names: ``-p camera:source:=/dev/video0 -p segmenter:mode:=everything``, or
 one file for both. With ``cameras: [front, rear]`` there is a camera in each namespace, ``/front/camera``.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -18,13 +19,16 @@ from ..io.sources import SourceError
 from ..malloc import tune_malloc
 from .camera import CameraNode
 from .fastdds import use_profile
-from .lifetime import ros, spin, started
 from .profiler import ProfilerNode
+from .runtime import ros, spin, started
 from .segmenter import SegmenterNode
 
 
-def compose(with_profiler: bool = False) -> list[Node]:
-    """The nodes, the segmenter first.
+def compose(*, with_profiler: bool = False) -> list[Node]:
+    """Make the nodes, the segmenter first.
+
+    Args:
+        with_profiler: the profiler node too.
 
     Raises:
         ValueError: a parameter cannot be used (SourceError: of a camera).
@@ -32,8 +36,8 @@ def compose(with_profiler: bool = False) -> list[Node]:
     segmenter = SegmenterNode(subscribe=False)
     nodes: list[Node] = [segmenter]
     try:
-        for channel in segmenter.cameras:
-            nodes.append(CameraNode(channel.on_image, namespace=channel.name))
+        for index, camera in enumerate(segmenter.cameras):
+            nodes.append(CameraNode(partial(segmenter.on_image, camera=index), namespace=camera.name))
         if with_profiler:
             nodes.append(ProfilerNode())
     except Exception:
@@ -44,13 +48,14 @@ def compose(with_profiler: bool = False) -> list[Node]:
 
 
 def main(args: list[str] | None = None) -> int:
+    """Run the nodes; return the exit code."""
     use_profile()
     tune_malloc()
     parser = argparse.ArgumentParser("compose", description="Camera and segmenter in one process.")
     parser.add_argument("--profiler", action="store_true", help="the profiler node too")
     options = parser.parse_args(remove_ros_args(args if args is not None else sys.argv)[1:])
     with ros(args):
-        nodes = started("compose", lambda: compose(options.profiler))
+        nodes = started("compose", lambda: compose(with_profiler=options.profiler))
         executor = SingleThreadedExecutor()
         for node in nodes:
             executor.add_node(node)

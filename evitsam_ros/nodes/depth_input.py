@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Depth images in, the depth of an image out: aligned with it by the driver, or here by tf.
+"""Receive depth images; return the depth of an image, aligned with it by the driver, or here by tf.
 
 Depth belongs to an image by its stamp: without message_filters, which ROS from the Python index lacks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,10 @@ from std_msgs.msg import Header
 
 from ..geometry3d import CameraModel, TransformError, compressed_metres, metres, registered
 from .calibration import Calibration
-from .entities import Entities
-from .image_transport import transport_topic
-from .qos import newest_only
+from .camera_context import CameraContext
+from .managed_entities import ManagedEntities
+from .parameters import SegmenterParameters
+from .qos import newest_only, transport_topic
 from .recent_depths import RecentDepths
 from .recent_images import stamp_ns
 from .transforms import Transforms
@@ -33,34 +33,30 @@ class DepthInput:
     Args:
         node: a node with a running executor.
         entities: makes the subscriptions.
-        inputs: before the names of inputs.
-        options: the node's parameters.
-        refuse: told (kind, text) of transforms that make no sense.
+        context: of the camera.
+        parameters: as configured.
     """
 
     def __init__(
-        self,
-        node: Any,
-        entities: Entities,
-        inputs: str,
-        options: dict[str, Any],
-        refuse: Callable[[str, str], None],
+        self, node: Any, entities: ManagedEntities, context: CameraContext, parameters: SegmenterParameters
     ) -> None:
-        self._node, self._entities, self._refuse = node, entities, refuse
-        self._slop = options["depth_slop_s"]
-        self._recent = RecentDepths(options["history_s"] + self._slop)
-        self.topic = transport_topic(node, inputs + "depth", options["depth_transport"])
-        kind = Image if options["depth_transport"] == "raw" else CompressedImage
-        reliability = options["reliability"]
+        self._node, self._entities, self._report_error = node, entities, context.report_error
+        self._slop = parameters.depth_slop_s
+        self._recent = RecentDepths(parameters.history_s + self._slop)
+        transport, reliability = parameters.depth_transport, parameters.reliability
+        self.topic = transport_topic(node, context.inputs + "depth", transport)
+        kind = Image if transport == "raw" else CompressedImage
         entities.subscription(kind, self.topic, self._on_depth, newest_only(reliability))
-        # Depth is rectified as a rule, and says so by coefficients that are 0.
-        self._calibration = Calibration(entities, inputs + "depth_camera_info", reliability, rectified=False)
+        # Depth is rectified as a rule; its coefficients are 0 then.
+        self._calibration = Calibration(
+            entities, context.inputs + "depth_camera_info", reliability, rectified=False
+        )
         self._image_frame = ""
         self._transforms: Transforms | None = None
         self._no_transforms = ""
 
     def expect(self, header: Header) -> None:
-        """Hold the depth of an image whose answer begins."""
+        """Hold the depth of an image whose processing begins."""
         self._image_frame = header.frame_id
         self._recent.expect(stamp_ns(header))
 
@@ -72,8 +68,8 @@ class DepthInput:
             camera: of the image.
 
         Raises:
-            NoDepthError: none has come, or none of about the image's time.
-            ValueError: it cannot be used; depth in another frame is none that is aligned.
+            NoDepthError: none has arrived, or none of about the image's time.
+            ValueError: it cannot be used, or it is in another frame and no transform is known.
         """
         message = self._nearest(stamp_ns(header))
         depths = metres(message) if isinstance(message, Image) else compressed_metres(message)
@@ -94,7 +90,7 @@ class DepthInput:
         # /tf costs time, and is of use only here: it is subscribed when the first depth needs it.
         if other and self._image_frame and self._transforms is None and not self._no_transforms:
             try:
-                self._transforms = Transforms(self._node, self._entities, self._refuse)
+                self._transforms = Transforms(self._node, self._entities, self._report_error)
             except TransformError as error:
                 self._no_transforms = str(error)
 
@@ -112,7 +108,7 @@ class DepthInput:
         return message
 
     def _registration(self, header: Header, image_frame: str) -> tuple[CameraModel, np.ndarray]:
-        """The depth camera's calibration, and its frame in the image's."""
+        """Return the depth camera's calibration, and its frame in the image's ``(4, 4)``."""
         if self._transforms is None:
             raise ValueError(self._no_transforms or "no transform is known yet")
         camera = self._calibration.model()

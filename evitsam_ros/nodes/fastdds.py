@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fast DDS as robots with cameras need it: ``config/fastdds_images.xml``, which says why."""
+"""Load the Fast DDS profile for images, ``config/fastdds_images.xml``; the reasons are in that file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 
 from ..installed import CHECKOUT, installed_folders
 
-#: Who reads them: Fast DDS 3 (ROS 2 Kilted) the first, Fast DDS 2 (Humble, Jazzy) the second.
+#: Environment variables of Fast DDS 3 (ROS 2 Kilted) and of Fast DDS 2 (Humble, Jazzy).
 VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 
 

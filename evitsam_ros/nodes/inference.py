@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The inference thread of a configured node: it owns the networks, and opens them again when they fail.
+"""Run the networks of a configured node in a thread of their own, and reopen them when they fail.
 
 After :meth:`Inference.stop` a thread that still works on a long frame changes nothing outside of this object.
 """
@@ -12,135 +12,162 @@ from typing import Any
 import rclpy
 
 from ..backends.tensorrt.background_build import EngineSwitch, build_command
-from ..segment import Segmenter
-from .channel import Channel
-from .health import Health
-from .intake import Job
+from ..segment import Embedding, Segmenter
+from .camera_pipeline import CameraPipeline
+from .frame_request import FrameRequest, PreparedFrame
+from .frame_scheduler import FrameScheduler
+from .inference_thread import InferenceThread
+from .parameters import SegmenterParameters
 from .recovery import Recovery
-from .worker import Turns, Worker
 
 #: Seconds between two log lines on frames that cannot be encoded together.
 THROTTLE = 2.0
 
 
 class Inference:
-    """Frames of all cameras, one after the other, on one runtime.
+    """Process the frames of all cameras, one after the other, on one runtime.
 
     Args:
-        cameras: in the order of ``turns``.
-        turns: whose frame is next.
+        pipelines: the cameras in the order of ``scheduler``.
+        scheduler: chooses the next frame.
         segmenter: opened as configured.
-        options: as configured.
-        refuse: told (health, kind, text) of what fails for one camera.
-        refuse_all: told (kind, text) of what fails for all.
+        parameters: as configured.
+        report_error_for_all: called with (kind, text) of a failure that concerns all cameras.
         logger: of the node.
 
     Attributes:
         segmenter: on the runtime that is used now.
-        worker: the thread.
     """
 
     def __init__(
         self,
-        cameras: Sequence[Channel],
-        turns: Turns[Job],
+        pipelines: Sequence[CameraPipeline],
+        scheduler: FrameScheduler[FrameRequest],
         segmenter: Segmenter,
-        options: dict[str, Any],
-        refuse: Callable[[Health, str, str], None],
-        refuse_all: Callable[[str, str], None],
+        parameters: SegmenterParameters,
+        report_error_for_all: Callable[[str, str], None],
         logger: Any,
     ) -> None:
         self.segmenter = segmenter
-        self._cameras, self._turns, self._options = cameras, turns, options
-        self._refuse, self._refuse_all, self._logger = refuse, refuse_all, logger
-        self._recovery = Recovery(len(cameras))
-        self._switch: EngineSwitch[Segmenter] | None = None
-        self.worker: Worker[Job] = Worker(
-            turns, self._answer, self._failed, self._embed_together, lambda: self.segmenter.runtime.batch
+        self._pipelines, self._scheduler, self._parameters = pipelines, scheduler, parameters
+        self._report_error_for_all, self._logger = report_error_for_all, logger
+        self._recovery = Recovery(len(pipelines))
+        self._switches: list[EngineSwitch[Segmenter]] = []
+        self._thread: InferenceThread[FrameRequest, PreparedFrame] = InferenceThread(
+            scheduler,
+            self._process,
+            self._on_error,
+            self._prepare_batch,
+            lambda: self.segmenter.runtime.batch,
         )
 
+    @property
+    def busy_for(self) -> float:
+        """Return the seconds since the work on the current frame began; 0 when there is none."""
+        return self._thread.busy_for
+
+    @property
+    def dropped(self) -> list[int]:
+        """Return the number of frames of each camera that were replaced or withdrawn."""
+        return self._scheduler.dropped
+
     def build_engines(self) -> None:
-        """Build engines in a process of its own; the first frame after they are open is theirs."""
-        bundle, threads = self.segmenter.bundle.folder, self._options["threads"]
-        self._logger.info("building TensorRT engines meanwhile; this takes minutes, once")
-        self._switch = EngineSwitch(
+        """Build engines in a process of its own, and use them as soon as they are open."""
+        bundle, threads = self.segmenter.bundle.folder, self._parameters.threads
+        self._logger.info("building TensorRT engines in the background; this takes minutes, once")
+        switch = EngineSwitch(
             build_command(bundle),
             lambda: Segmenter.open(bundle, "tensorrt", threads),
-            lambda reason: self._refuse_all("engine_build", reason),
+            lambda reason: self._report_error_for_all("engine_build", reason),
             drop=Segmenter.close,
         )
+        self._switches.append(switch)
 
     def stop(self) -> None:
         """End the thread after its frame and close the networks; a thread that hangs keeps its own."""
-        ended = self.worker.stop()
-        if not ended:
-            self._refuse_all("inference_errors", "the inference thread hangs; it is left behind")
-        if self._switch is not None:
-            self._switch.stop()
-            self._switch = None
-        if ended:  # what a hanging inference uses is not freed under it
+        has_ended = self._thread.stop()
+        if not has_ended:
+            self._report_error_for_all("inference_errors", "the inference thread hangs; it is abandoned")
+        for switch in self._switches:
+            switch.stop()
+        self._switches = []
+        if has_ended:  # a hanging thread still uses the networks
             self.segmenter.close()
 
     # Inference thread ------------------------------------------------------------------------------
 
-    def _answer(self, camera: int, job: Job) -> None:
-        if self._switch is not None and (engines := self._switch.take()) is not None:
-            self._use(engines)
-        if job.order is None and self._recovery.pause(camera):
-            self._cameras[camera].health.count("frames_skipped_after_errors")
+    def _process(self, camera: int, request: FrameRequest, prepared: PreparedFrame | None) -> None:
+        for switch in self._switches:
+            if (engines := switch.take()) is not None:
+                self._use(engines)
+        pipeline = self._pipelines[camera]
+        if request.update is None and self._recovery.pause(camera):
+            pipeline.context.diagnostics.count("frames_skipped_after_errors")
             return
-        if self._cameras[camera].answer(job):
+        if pipeline.process(request, prepared):
             self._recovery.succeeded(camera)
 
-    def _embed_together(self, turns: list[tuple[int, Job]]) -> None:
-        """One encoder call for frames of several cameras.
+    def _prepare_batch(self, batch: list[tuple[int, FrameRequest]]) -> list[PreparedFrame | None]:
+        """Convert the frames of several cameras, and encode them in one call.
 
-        Where it fails, each is encoded by itself: that shows whose frame it was.
+        Where that fails, each is encoded by itself: that shows which camera's frame is the cause.
         """
-        ready = [(camera, job) for camera, job in turns if not self._recovery.pause(camera)]
-        frames = [self._cameras[camera].frame_ahead(job) for camera, job in ready]
-        try:
-            self.segmenter.embed_ahead([frame for frame in frames if frame is not None])
-        except Exception as error:
-            for camera, _ in ready:
-                self._cameras[camera].health.count("joint_inference_errors")
-            self._logger.warning(
-                f"frames of several cameras cannot be encoded together: {type(error).__name__}: {error}",
-                throttle_duration_sec=THROTTLE,
-            )
+        frames = [
+            None if self._recovery.pause(camera) else self._pipelines[camera].prepare(request)
+            for camera, request in batch
+        ]
+        ready = [index for index, frame in enumerate(frames) if frame is not None]
+        embeddings: list[Embedding | None] = [None] * len(batch)
+        if len(ready) > 1:
+            try:
+                found = self.segmenter.embed_batch([frames[index] for index in ready])
+                embeddings = [found[ready.index(i)] if i in ready else None for i in range(len(batch))]
+            except Exception as error:
+                self._report_batch([batch[index][0] for index in ready], error)
+        return [
+            PreparedFrame(frame, embedding) if frame is not None else None
+            for frame, embedding in zip(frames, embeddings, strict=True)
+        ]
 
-    def _failed(self, camera: int, error: Exception) -> None:
-        """A frame could not be answered: nothing is published for it."""
+    def _report_batch(self, cameras: Sequence[int], error: Exception) -> None:
+        for camera in cameras:
+            self._pipelines[camera].context.diagnostics.count("joint_inference_errors")
+        self._logger.warning(
+            f"frames of several cameras cannot be encoded together: {type(error).__name__}: {error}",
+            throttle_duration_sec=THROTTLE,
+        )
+
+    def _on_error(self, camera: int, error: Exception) -> None:
+        """Report a frame that failed: nothing is published for it."""
         if not rclpy.ok():
             return
-        self._refuse(self._cameras[camera].health, "inference_errors", f"{type(error).__name__}: {error}")
+        context = self._pipelines[camera].context
+        context.report_error("inference_errors", f"{type(error).__name__}: {error}")
         if self._recovery.failed(camera):
-            self._open_anew()
-        # What was asked about waits until the pause is over.
-        self._turns.hold(camera, self._recovery.pause(camera))
+            self._reopen()
+        # Prompted frames wait until the pause is over.
+        self._scheduler.hold(camera, self._recovery.pause(camera))
 
-    def _open_anew(self) -> None:
-        """The networks as configured again, on the next runtime where there is a choice."""
-        bundle, options = self.segmenter.bundle, self._options
-        self._recovery.give_up(self.segmenter.runtime.backends)
+    def _reopen(self) -> None:
+        """Open the networks again as configured, on the next runtime where there is a choice."""
+        bundle, parameters = self.segmenter.bundle, self._parameters
+        self._recovery.exclude_runtime(self.segmenter.runtime.backends)
         try:
             opened = Segmenter.open(
-                bundle.folder, options["backend"], options["threads"], self._recovery.avoid
+                bundle.folder, parameters.backend, parameters.threads, self._recovery.exclude
             )
             if opened.bundle.description != bundle.description:
-                raise ValueError(
-                    f"{bundle.folder} has changed; configure the node again to use what it holds"
-                )
+                raise ValueError(f"{bundle.folder} has changed; configure the node again to use it")
             self._use(opened)
         except Exception as error:
-            self._refuse_all("inference_errors", f"the networks cannot be opened anew: {error}")
+            self._report_error_for_all("inference_errors", f"the networks cannot be reopened: {error}")
 
     def _use(self, segmenter: Segmenter) -> None:
-        if self._turns.closed:
+        if self._scheduler.closed:
             segmenter.close()
             return
         before, self.segmenter = self.segmenter, segmenter
-        for camera in self._cameras:
-            camera.use(segmenter)
+        for pipeline in self._pipelines:
+            pipeline.use(segmenter)
         before.close()
         self._logger.info(f"switched: {segmenter.description}")

@@ -1,211 +1,220 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The segmenter's parameters: declared with descriptions and ranges, refused when out of range."""
+"""The values of the segmenter's parameters, checked and decoded: one frozen dataclass for each change."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from ..backends import backend_choices
-from ..bundle import DEFAULT_MODEL
+from .parameter_specs import PARAMETERS, RENAMED, RENAMED_VALUES
 
-
-@dataclass(frozen=True)
-class Spec:
-    """One parameter.
-
-    Attributes:
-        live: it takes effect while the node is active; others do at the next configure.
-        fixed: it is read once, at start, and cannot be set later.
-    """
-
-    default: Any
-    description: str
-    choices: tuple[str, ...] = ()
-    low: float | None = None
-    high: float | None = None
-    live: bool = False
-    fixed: bool = False
-
-
-PARAMETERS: dict[str, Spec] = {
-    "model": Spec(DEFAULT_MODEL, "Bundle: a name ('evitsam models' lists them) or a folder."),
-    "backend": Spec("auto", "Runtime.", backend_choices()),
-    "build_engines": Spec(
-        False, "On a GPU without engines: build them in the background, and switch when they are ready."
-    ),
-    "threads": Spec(0, "CPU threads for a network; 0: as many as cores.", low=0, high=256),
-    "cameras": Spec(
-        [""],
-        "Names of several cameras, each with its topics (NAME/image, ~/NAME/label_map); none: one, without.",
-        fixed=True,
-    ),
-    "mode": Spec("prompt", "Segment what is prompted, or everything.", ("prompt", "everything"), live=True),
-    "top_n": Spec(64, "Prompts to decode in everything mode, at most.", low=1, high=1024, live=True),
-    "latency_budget_ms": Spec(
-        0.0,
-        "Everything mode decodes as many prompts as fit into this time, the best first; 0: top_n, always.",
-        low=0.0,
-        high=60000.0,
-        live=True,
-    ),
-    "score_threshold": Spec(
-        -1.0, "Least predicted IoU in everything mode; -1: the bundle's.", low=-1.0, high=1.0, live=True
-    ),
-    "stability_threshold": Spec(
-        -1.0, "Least stability score in everything mode; -1: the bundle's.", low=-1.0, high=1.0, live=True
-    ),
-    "nms_threshold": Spec(
-        -1.0,
-        "Largest box IoU of two masks in everything mode; -1: the bundle's.",
-        low=-1.0,
-        high=1.0,
-        live=True,
-    ),
-    "min_region": Spec(
-        -1.0,
-        "Holes and specks smaller than this share of their mask are removed; 0: none; -1: the bundle's.",
-        low=-1.0,
-        high=1.0,
-        live=True,
-    ),
-    "track": Spec(
-        True,
-        "Objects keep their ids while camera and objects move, and prompts follow their objects; off: every "
-        "frame by itself, prompts stay at their pixels.",
-        live=True,
-    ),
-    "unknown_stamp": Spec(
-        "refuse",
-        "Prompts whose stamp no image has that is kept: refuse them, or take the nearest image.",
-        ("refuse", "nearest"),
-        live=True,
-    ),
-    "history_frames": Spec(16, "Images that are kept for prompts with stamps, at most.", low=1, high=256),
-    "history_mb": Spec(
-        128.0,
-        "Memory for the images that are kept, 10^6 bytes; the newest is kept whatever its size.",
-        low=0.0,
-        high=65536.0,
-    ),
-    "history_s": Spec(
-        2.0, "How long images are kept for prompts, and prompts for images, seconds.", low=0.0, high=60.0
-    ),
-    "clicks_in_space": Spec(False, "Subscribe clicked_point (RViz), camera_info, /tf and /tf_static."),
-    "max_age_s": Spec(
-        0.0,
-        "Masks that come later than this after their images are counted, with a warning; 0: never.",
-        low=0.0,
-        high=3600.0,
-        live=True,
-    ),
-    "depth": Spec(
-        False,
-        "Subscribe depth, camera_info and, for depth in another frame, depth_camera_info; publish ~/points, "
-        "~/boxes_3d and ~/detections_3d.",
-    ),
-    "depth_transport": Spec(
-        "raw",
-        "Subscribe depth, depth/compressedDepth (PNG or RVL) or depth/compressed (16-bit PNG or TIFF).",
-        ("raw", "compressedDepth", "compressed"),
-    ),
-    "depth_slop_s": Spec(
-        0.05, "Largest difference of the stamps of an image and its depth, seconds.", low=0.0, high=10.0
-    ),
-    "image_rectified": Spec(False, "The image is rectified: camera_info's p describes it, not k and d."),
-    "organised_points": Spec(False, "~/points has a point for every pixel; else only those under masks."),
-    "image_transport": Spec("raw", "Subscribe image, or image/compressed.", ("raw", "compressed")),
-    "intensity_range": Spec(
-        [0.0, 0.0],
-        "Values shown as black and white of images with 16 bits or floats; [0.0, 0.0]: percentiles of each.",
-        live=True,
-    ),
-    "reliability": Spec("best_effort", "QoS of the image subscription.", ("best_effort", "reliable")),
-    "frame_policy": Spec(
-        "latest",
-        "latest: take the newest frame at once; next: wait for the next one, lower latency at high load.",
-        ("latest", "next"),
-    ),
-    "max_rate_hz": Spec(
-        0.0, "Answer at most so many frames a second; 0: all that come.", low=0.0, high=1000.0, live=True
-    ),
-    "overlay_alpha": Spec(0.5, "Opacity of the overlay.", low=0.0, high=1.0, live=True),
-    "diagnostics_period_s": Spec(1.0, "Seconds between diagnostics.", low=0.1, high=60.0, fixed=True),
-    "malloc_tuning": Spec(True, "Keep image-sized blocks in the heap (glibc): less time for every message."),
-    "autostart": Spec(True, "Configure and activate at start, without a lifecycle manager.", fixed=True),
-}
-
-
-#: A camera's name is a part of topic names.
+#: A camera's name is part of topic names.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
-def declare_parameters(node: Node) -> None:
-    """Declare all parameters and refuse values outside their ranges from then on.
+@dataclass(frozen=True)
+class SegmenterParameters:
+    """The parameters, decoded: seconds, bytes, and None where a ROS value means "not set".
+
+    Attributes are named as the ROS parameters, except these:
+        cameras: names; one empty name for a single camera.
+        latency_budget_s: from ``latency_budget_ms``; None for no limit.
+        score_threshold, stability_threshold, nms_threshold, min_region: None for the bundle's own.
+        use_nearest_image: from ``missing_image_policy``.
+        history_bytes: from ``history_mb``.
+        max_latency_s, max_rate_hz: None for no limit.
+        intensity_range: black and white; None for the percentiles of each image.
+    """
+
+    model: str
+    backend: str
+    build_engines: bool
+    threads: int
+    cameras: tuple[str, ...]
+    mode: str
+    max_prompts: int
+    latency_budget_s: float | None
+    score_threshold: float | None
+    stability_threshold: float | None
+    nms_threshold: float | None
+    min_region: float | None
+    enable_tracking: bool
+    use_nearest_image: bool
+    history_frames: int
+    history_bytes: float
+    history_s: float
+    enable_3d_clicks: bool
+    max_latency_s: float | None
+    enable_depth: bool
+    depth_transport: str
+    depth_slop_s: float
+    image_rectified: bool
+    organized_cloud: bool
+    image_transport: str
+    intensity_range: tuple[float, float] | None
+    reliability: str
+    frame_policy: str
+    max_rate_hz: float | None
+    overlay_alpha: float
+    diagnostics_period_s: float
+    malloc_tuning: bool
+    autostart: bool
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> SegmenterParameters:
+        """Decode the values of ROS parameters.
+
+        Args:
+            values: of all parameters, by name.
+
+        Raises:
+            ValueError: a value is not among the choices, or two values contradict each other.
+        """
+        _check(values)
+        decoded = dict(values)
+        black, white = decoded.pop("intensity_range")
+        for name in ("score_threshold", "stability_threshold", "nms_threshold", "min_region"):
+            decoded[name] = values[name] if values[name] >= 0 else None
+        return cls(
+            **{name: decoded.pop(name) for name in _AS_THEY_ARE},
+            cameras=tuple(name for name in decoded["cameras"] if name) or ("",),
+            latency_budget_s=decoded["latency_budget_ms"] / 1e3 or None,
+            use_nearest_image=decoded["missing_image_policy"] == "nearest",
+            history_bytes=decoded["history_mb"] * 1e6,
+            max_latency_s=decoded["max_latency_s"] or None,
+            intensity_range=(black, white) if black or white else None,
+            max_rate_hz=decoded["max_rate_hz"] or None,
+        )
+
+    def thresholds(self) -> dict[str, float | None]:
+        """Return the thresholds of everything mode; None for the bundle's own."""
+        return {
+            "pred_iou_thresh": self.score_threshold,
+            "stability_score_thresh": self.stability_threshold,
+            "box_nms_thresh": self.nms_threshold,
+            "min_region": self.min_region,
+        }
+
+
+#: Fields that are ROS parameters of the same name and meaning; thresholds are decoded before.
+_AS_THEY_ARE = (
+    *("model", "backend", "build_engines", "threads", "mode", "max_prompts", "enable_tracking"),
+    *("score_threshold", "stability_threshold", "nms_threshold", "min_region"),
+    *("history_frames", "history_s", "depth_transport", "depth_slop_s", "image_rectified"),
+    *("image_transport", "reliability", "frame_policy", "overlay_alpha", "diagnostics_period_s"),
+    *("enable_3d_clicks", "enable_depth", "organized_cloud", "malloc_tuning", "autostart"),
+)
+
+
+class NodeParameters:
+    """Declare the parameters of a node, reject unusable values, and hold the current ones.
+
+    Deprecated names are accepted at start and, from ROS 2 Iron on, at run time; each warns once.
+
+    Args:
+        node: whose parameters they are.
+
+    Attributes:
+        current: replaced as a whole when a parameter changes.
 
     Raises:
-        ValueError: a value given at start is not among the choices, or two values contradict each other.
+        ValueError: a value given at start cannot be used.
     """
-    for name, spec in PARAMETERS.items():
-        node.declare_parameter(name, spec.default, _descriptor(spec))
-    reason = _wrong(values(node))
-    if reason:
-        raise ValueError(f"parameter {reason}")
-    node.add_on_set_parameters_callback(lambda changed: _check(node, changed))
 
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._warned: set[str] = set()
+        given = self._given_by_old_names()
+        for name, spec in PARAMETERS.items():
+            node.declare_parameter(name, given.get(name, spec.default), spec.descriptor())
+        try:
+            self.current = SegmenterParameters.from_values(self._values())
+        except ValueError as error:
+            raise ValueError(f"parameter {error}") from error
+        node.add_on_set_parameters_callback(self._validate)
+        if _HAS_ALL_CALLBACKS:
+            node.add_pre_set_parameters_callback(self._rename)
+            node.add_post_set_parameters_callback(self._on_changed)
 
-def _descriptor(spec: Spec) -> ParameterDescriptor:
-    descriptor = ParameterDescriptor(description=spec.description, read_only=spec.fixed)
-    constraints = [f"one of: {', '.join(spec.choices)}"] if spec.choices else []
-    if not spec.live and not spec.fixed:
-        constraints.append("takes effect when the node is configured next")
-    descriptor.additional_constraints = "; ".join(constraints)
-    if spec.low is not None and isinstance(spec.default, int):
-        descriptor.integer_range = [IntegerRange(from_value=int(spec.low), to_value=int(spec.high), step=0)]
-    elif spec.low is not None:
-        descriptor.floating_point_range = [
-            FloatingPointRange(from_value=spec.low, to_value=spec.high, step=0.0)
+    def _given_by_old_names(self) -> dict[str, Any]:
+        """Return the values that were given at start by deprecated names, by the new ones.
+
+        A deprecated name is declared only to read it.
+
+        Raises:
+            ValueError: a value has another type than the parameter.
+        """
+        given: dict[str, Any] = {}
+        for old in RENAMED:
+            self._node.declare_parameter(old, None, ParameterDescriptor(dynamic_typing=True))
+            value = self._node.get_parameter(old).value
+            self._node.undeclare_parameter(old)
+            if value is None:
+                continue
+            expected = type(PARAMETERS[RENAMED[old]].default)
+            if type(value) is not expected:
+                raise ValueError(f"parameter {old} is {value!r}; expected {expected.__name__}")
+            given[RENAMED[old]] = self._current_value(old, value)
+        return given
+
+    def _rename(self, changed: list[Parameter]) -> list[Parameter]:
+        return [
+            Parameter(RENAMED[p.name], value=self._current_value(p.name, p.value)) if p.name in RENAMED else p
+            for p in changed
         ]
-    return descriptor
+
+    def _current_value(self, old: str, value: Any) -> Any:
+        """Translate a value given by a deprecated name, and warn once of the name."""
+        if old not in self._warned:
+            self._warned.add(old)
+            self._node.get_logger().warning(f"the parameter {old} is deprecated; use {RENAMED[old]}")
+        return RENAMED_VALUES.get(old, {}).get(value, value)
+
+    def _validate(self, changed: list[Parameter]) -> SetParametersResult:
+        values = self._values() | {p.name: p.value for p in changed if p.name in PARAMETERS}
+        try:
+            decoded = SegmenterParameters.from_values(values)
+        except ValueError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        if not _HAS_ALL_CALLBACKS:
+            self.current = decoded
+        return SetParametersResult(successful=True)
+
+    def _on_changed(self, changed: list[Parameter]) -> None:
+        if any(parameter.name in PARAMETERS for parameter in changed):
+            self.current = SegmenterParameters.from_values(self._values())
+
+    def _values(self) -> dict[str, Any]:
+        return {name: self._node.get_parameter(name).value for name in PARAMETERS}
 
 
-def _check(node: Node, changed: list[Parameter]) -> SetParametersResult:
-    reason = _wrong(values(node) | {p.name: p.value for p in changed if p.name in PARAMETERS})
-    return SetParametersResult(successful=not reason, reason=reason)
+#: ROS 2 Humble has only the callback that validates a change, right before it takes effect.
+_HAS_ALL_CALLBACKS = hasattr(Node, "add_post_set_parameters_callback")
 
 
-def _wrong(options: dict[str, Any]) -> str:
-    """What is wrong with all values together; empty when nothing is."""
-    for name, value in options.items():
+def _check(values: Mapping[str, Any]) -> None:
+    """Raise ValueError if the values cannot be used together."""
+    for name, value in values.items():
         choices = PARAMETERS[name].choices
         if choices and value not in choices:
-            return f"{name} is {value!r}; expected one of {', '.join(choices)}"
-    names = [name for name in options["cameras"] if name]
+            raise ValueError(f"{name} is {value!r}; expected one of {', '.join(choices)}")
+    names = [name for name in values["cameras"] if name]
     for name in names:
         if not _NAME.fullmatch(name):
-            return f"cameras has {name!r}; expected letters, digits and _, a letter first"
+            raise ValueError(f"cameras has {name!r}; expected letters, digits and _, a letter first")
     if len(set(names)) < len(names):
-        return f"cameras is {names}; expected different names"
-    if options["organised_points"] and not options["depth"]:
-        return "organised_points is true; expected depth to be true with it"
-    limits = list(options["intensity_range"])
+        raise ValueError(f"cameras is {names}; expected different names")
+    if values["organized_cloud"] and not values["enable_depth"]:
+        raise ValueError("organized_cloud is true; expected enable_depth to be true with it")
+    limits = list(values["intensity_range"])
     if len(limits) != 2 or not all(map(math.isfinite, limits)) or (any(limits) and limits[0] >= limits[1]):
-        return f"intensity_range is {limits}; expected [black, white] with black < white, or [0.0, 0.0]"
-    return ""
-
-
-def intensity_limits(limits: Sequence[float]) -> tuple[float, float] | None:
-    """Return black and white that ``intensity_range`` gives; None: those of every image."""
-    return (limits[0], limits[1]) if any(limits) else None
-
-
-def values(node: Node) -> dict[str, Any]:
-    """All parameters by name."""
-    return {name: node.get_parameter(name).value for name in PARAMETERS}
+        raise ValueError(
+            f"intensity_range is {limits}; expected [black, white] with black < white, or [0.0, 0.0]"
+        )

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A node that watches a running segmenter: from the image's stamp to its mask, and the stages in between.
+"""Measure a running segmenter: the latency from an image's stamp to its mask, and the stages in between.
 
-Black box: stamps of images and masks as everybody gets them. Grey box: what the segmenter tells of its stages
-on /diagnostics. It listens to masks, so the segmenter makes them.
+Latencies come from the stamps of images and masks, as any subscriber receives them. Stages come from the
+segmenter's /diagnostics. The node subscribes to masks, so the segmenter makes them.
 """
 
 from __future__ import annotations
@@ -23,28 +23,27 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
 from ..profiler.live import LiveLatency
-from .image_transport import transport_topic
-from .lifetime import ros, started
-from .qos import results
+from .qos import results, transport_topic
 from .recent_images import stamp_ns
+from .runtime import ros, started
 
 PARAMETERS = {
-    "segmenter": ("/segmenter", "Name of the node to watch."),
-    "cameras": ([""], 'Its cameras; [""]: the only one.'),
-    "output": ("label_map", "Which output of it counts as the mask: label_map, mask or overlay."),
+    "segmenter": ("/segmenter", "Name of the segmenter to measure."),
+    "cameras": ([""], 'Cameras of the segmenter; [""]: one camera without a name.'),
+    "output": ("label_map", "Output that counts as the mask: label_map, mask or overlay."),
     "watch_images": (
         True,
-        "Subscribe the cameras' images too, to see which get no mask; costs their transport.",
+        "Subscribe to the images too, to count those without a mask; this costs their transport.",
     ),
     "image_transport": ("raw", "raw: image; compressed: image/compressed."),
-    "late_ms": (200.0, "A mask that comes later than this after its image's stamp is late."),
-    "period_s": (1.0, "Seconds between diagnostics."),
-    "report_file": ("", "Where ~/report writes its JSON; empty: nowhere."),
+    "late_ms": (200.0, "A mask that arrives later than this after its image's stamp is late."),
+    "period_s": (1.0, "Period of the diagnostics, seconds."),
+    "report_file": ("", "File to which ~/report writes its JSON; empty: none."),
 }
 
 
 class ProfilerNode(Node):
-    """Publishes /diagnostics, and answers ``~/report`` (std_srvs/Trigger) with a table."""
+    """Publish /diagnostics, and answer ``~/report`` (std_srvs/Trigger) with a table."""
 
     def __init__(self) -> None:
         super().__init__("profiler")
@@ -81,7 +80,7 @@ class ProfilerNode(Node):
         self.cameras[camera].mask(stamp, age, time.monotonic())
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        """Keep what the segmenter tells of its stages."""
+        """Keep the stages that the segmenter publishes."""
         for camera in self.cameras:
             wanted = f"{self.options['segmenter']}: segmentation{f' {camera}' if camera else ''}"
             for status in message.status:
@@ -91,7 +90,7 @@ class ProfilerNode(Node):
                     self._stages[camera] = {k: v for k, v in values.items() if k.startswith(kept)}
 
     def report(self) -> dict[str, Any]:
-        """By camera: what was seen from outside, and what the segmenter told."""
+        """Return, by camera, the measured latencies and the stages that the segmenter published."""
         return {
             "segmenter": self.options["segmenter"],
             "cameras": {
@@ -121,14 +120,14 @@ class ProfilerNode(Node):
                 name=f"{name}: latency{f' {camera}' if camera else ''}", hardware_id=name
             )
             status.level = DiagnosticStatus.OK if watched.masks else DiagnosticStatus.STALE
-            status.message = "watching" if watched.masks else "no mask has come yet"
+            status.message = "watching" if watched.masks else "no mask has arrived yet"
             status.values = [KeyValue(key=key, value=str(value)) for key, value in seen.items()]
             message.status.append(status)
         self._diagnostics.publish(message)
 
 
 def table(report: dict[str, Any]) -> str:
-    """A report for people."""
+    """Format a report as text."""
     lines = [f"{report['segmenter']}, from the image's stamp to its mask:"]
     for camera, parts in report["cameras"].items():
         lines.append(f"camera {camera}:" if camera else "the camera:")
@@ -138,6 +137,7 @@ def table(report: dict[str, Any]) -> str:
 
 
 def main(args: list[str] | None = None) -> int:
+    """Run the node; return the exit code."""
     with ros(args):
         node = started("profiler", ProfilerNode)
         try:

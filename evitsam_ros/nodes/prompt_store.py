@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All that one camera is asked for: what persists, what waits for its image or its turn, what is in work.
+"""All prompts of one camera: stored ones, pending ones, and those of the image in work.
 
-Clicks add up; a detector's array takes the place of the arrays that came before it. An order with a stamp
-waits, first for its image and then for its turn, and persists once that image was answered. The rules by
-which one event makes another void are in ``docs/event_order.md``; all of them are here.
+Clicks add up; a detector's array replaces the arrays that came before it. An update with a stamp is pending,
+first until its image arrives and then until its turn, and is stored once that image was processed. The rules
+by which one event makes another void are in ``docs/event_order.md``; all of them are here.
 """
 
 from __future__ import annotations
@@ -13,226 +13,245 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import count
 
-from .identities import Identities
-from .incoming_prompts import ObjectPrompt
-from .prompted import Order, Prompted, Work
+from .object_ids import ObjectIds
+from .prompt_messages import ObjectPrompt
+from .prompt_updates import ActivePrompts, PendingPrompt, PromptUpdate, StoredPrompt
 
 
 class PromptStore:
-    """Written by the executor's thread; the inference thread begins and finishes a frame's work on it.
+    """Written by the executor's thread; the inference thread begins and finishes the work on an image.
 
     Args:
-        most_clicks: clicks that are kept or wait, at most.
+        max_clicks: largest number of clicks that are stored or pending.
     """
 
-    def __init__(self, most_clicks: int) -> None:
-        self.most_clicks = most_clicks
+    def __init__(self, max_clicks: int) -> None:
+        self.max_clicks = max_clicks
         self._lock = threading.RLock()
         self._numbers = count(1)
-        self._identities = Identities()
-        self._clicks: list[Prompted] = []
-        self._array: list[Prompted] = []
-        #: Of the order that ``_array`` comes from, and whether that had a stamp.
+        self._object_ids = ObjectIds()
+        self._clicks: list[StoredPrompt] = []
+        self._array: list[StoredPrompt] = []
+        #: Number of the update that ``_array`` comes from, and whether that had a stamp.
         self._array_number, self._array_stamped = 0, False
-        #: Objects of the newest array that came, whether or not it counts yet.
-        self._newest_array: tuple[Prompted, ...] = ()
-        self._waiting: dict[int, Order] = {}
-        self._work: Work | None = None
+        #: Objects of the newest array that arrived, whether or not it applies yet.
+        self._newest_array: tuple[StoredPrompt, ...] = ()
+        self._pending: dict[int, PendingPrompt] = {}
+        self._active = ActivePrompts([])
 
     # Executor's thread -----------------------------------------------------------------------------
 
-    def order(self, topic: str, objects: Sequence[ObjectPrompt], array: bool, stamp: int = 0) -> Order | None:
-        """Number an order and give its objects their ids; None when too many clicks are kept.
+    def new_update(
+        self, topic: str, objects: Sequence[ObjectPrompt], stamp: int = 0, *, is_array: bool
+    ) -> PromptUpdate | None:
+        """Create an update with ids for its objects; return None when too many clicks are stored.
 
-        It counts after :meth:`put`, :meth:`wait` or :meth:`due`.
+        It takes effect by :meth:`apply`, :meth:`await_image` or :meth:`await_turn`.
         """
         with self._lock:
-            waiting = sum(not order.array for order in self._waiting.values())
-            if not array and len(self._clicks) + waiting >= self.most_clicks:
+            pending = sum(not item.update.is_array for item in self._pending.values())
+            if not is_array and len(self._clicks) + pending >= self.max_clicks:
                 return None
             taken = self._ids()
-            if array:
+            if is_array:
                 clicks = self._ids(of_arrays=False)
-                ids = self._identities.of_array(objects, self._newest_array, taken, clicks)
+                ids = self._object_ids.of_array(objects, self._newest_array, taken, clicks)
             else:
-                ids = [self._identities.next_free(taken) for _ in objects]
-            made = [
-                Prompted(identity, item.prompt, item.name, item.sender_id)
+                ids = [self._object_ids.next_free(taken) for _ in objects]
+            stored = tuple(
+                StoredPrompt(identity, item.prompt, item.name, item.sender_id)
                 for identity, item in zip(ids, objects, strict=True)
-            ]
-            if array:
-                self._newest_array = tuple(made)
-            return Order(next(self._numbers), topic, array, tuple(made), stamp)
+            )
+            if is_array:
+                self._newest_array = stored
+            return PromptUpdate(next(self._numbers), topic, is_array, stored, stamp)
 
-    def put(self, order: Order) -> None:
-        """The order counts from the next image on; an array makes the earlier ones that wait void."""
+    def apply(self, update: PromptUpdate) -> None:
+        """Store an update from the next image on; an array makes earlier pending arrays void."""
         with self._lock:
-            if order.array:
-                self._void(lambda other: other.number < order.number)
-                self._array, self._array_number = list(order.objects), order.number
-                self._array_stamped = False
+            if update.is_array:
+                self._void_arrays(lambda other: other.number < update.number)
+                self.replace_boxes(update.objects, update.number, has_stamp=False)
             else:
-                self._clicks += order.objects
+                self.add_points(update.objects)
 
-    def wait(self, order: Order, until: float) -> None:
-        """The order waits for its image.
+    def add_points(self, objects: Iterable[StoredPrompt]) -> None:
+        """Store clicks beside the earlier ones."""
+        with self._lock:
+            self._clicks += objects
 
-        Arrays for later images are void: their clock was set back, or they were corrected.
+    def replace_boxes(self, objects: Iterable[StoredPrompt], number: int, *, has_stamp: bool) -> None:
+        """Store the objects of an array in place of those of the array before.
+
+        Args:
+            objects: of the array.
+            number: of its update.
+            has_stamp: the array refers to one image.
         """
         with self._lock:
-            if order.array:
-                self._void(lambda other: other.number < order.number and other.stamp >= order.stamp)
-            self._waiting[order.number] = replace(order, until=until)
+            self._array, self._array_number, self._array_stamped = list(objects), number, has_stamp
 
-    def due(self, order: Order) -> None:
-        """The order's image is there; it waits for its turn. An array makes earlier ones void."""
-        with self._lock:
-            if order.array:
-                self._void(lambda other: other.number < order.number)
-            self._waiting[order.number] = replace(order, has_image=True)
+    def await_image(self, update: PromptUpdate, deadline: float) -> None:
+        """Keep an update until its image arrives.
 
-    def awaiting(self) -> list[Order]:
-        """Orders whose image has not come, in their order."""
+        Arrays for later images become void: their clock was set back, or they were corrected.
+        """
         with self._lock:
-            return [order for order in self._waiting.values() if not order.has_image]
+            if update.is_array:
+                self._void_arrays(lambda other: other.number < update.number and other.stamp >= update.stamp)
+            self._pending[update.number] = PendingPrompt(update, deadline)
 
-    def waits(self, number: int) -> bool:
-        """Whether the order still waits: it was not made void, and is not in work."""
+    def await_turn(self, update: PromptUpdate) -> None:
+        """Keep an update, whose image has arrived, until its turn. An array makes earlier ones void."""
         with self._lock:
-            return number in self._waiting
+            if update.is_array:
+                self._void_arrays(lambda other: other.number < update.number)
+            self._pending[update.number] = PendingPrompt(update, has_image=True)
 
-    def give_up(self, number: int) -> Order | None:
-        """The order will not be answered; it, if it still waited."""
+    def without_image(self) -> list[PendingPrompt]:
+        """Return what waits for an image that has not arrived, in the order of arrival."""
         with self._lock:
-            return self._waiting.pop(number, None)
+            return [item for item in self._pending.values() if not item.has_image]
 
-    def give_up_all(self) -> list[Order]:
-        """No order that waits will be answered; they."""
+    def is_pending(self, number: int) -> bool:
+        """Return whether an update still waits: it was not made void, and is not in work."""
         with self._lock:
-            orders = list(self._waiting.values())
-            self._waiting.clear()
-            return orders
+            return number in self._pending
+
+    def discard(self, number: int) -> PromptUpdate | None:
+        """Remove a pending update; return it if it was still pending."""
+        with self._lock:
+            item = self._pending.pop(number, None)
+            return item.update if item is not None else None
+
+    def discard_all(self) -> list[PromptUpdate]:
+        """Remove and return all pending updates."""
+        with self._lock:
+            updates = [item.update for item in self._pending.values()]
+            self._pending.clear()
+            return updates
 
     def clear(self) -> int:
-        """Forget everything: what persists, what waits, what is in work; how many objects there were."""
+        """Forget all stored, pending and active prompts; return how many objects there were."""
         with self._lock:
             number = len(self._ids())
             self._clicks, self._array, self._newest_array = [], [], ()
-            self._waiting.clear()
-            if self._work is not None:
-                self._work.objects, self._work.order = [], None
-            self._identities.clear()
+            self._pending.clear()
+            self._active.objects, self._active.update = [], None
+            self._object_ids.clear()
             return number
 
     def remove(self, identity: int) -> bool:
-        """Forget the object with this id wherever it is; False if there is none."""
+        """Forget the object with this id wherever it is; return False if there is none."""
         with self._lock:
             if identity not in self._ids():
                 return False
-            self._without(lambda item: item.identity == identity)
+            self._remove_objects(lambda item: item.identity == identity)
             return True
 
     def forget_stamped(self) -> int:
-        """Forget an array that was meant for one image, which nobody can follow any more; its objects."""
+        """Forget an array that referred to one image and cannot be followed; return its object count."""
         with self._lock:
             number = len(self._array) if self._array_stamped else 0
             if self._array_stamped:
                 self._array = []
             return number
 
-    def all(self) -> list[Prompted]:
-        """What persists."""
+    def all(self) -> list[StoredPrompt]:
+        """Return the stored prompts."""
         with self._lock:
             return [*self._clicks, *self._array]
 
     def ids(self) -> list[int]:
-        """Ids of all objects, of those that wait too."""
+        """Return the ids of all objects, pending ones included."""
         with self._lock:
             return sorted(self._ids())
 
     # Inference thread ------------------------------------------------------------------------------
 
-    def begin(self, number: int | None, track: bool) -> Work | None:
-        """What an image is asked about; None when its order is void.
+    def begin(self, number: int | None, *, track: bool) -> ActivePrompts | None:
+        """Return the prompts of an image whose work begins; None when its update is void.
 
         Args:
-            number: of the order that the image is answered for; None: for what persists alone.
-            track: without it, an array with a stamp is for its own image alone.
+            number: of the update that the image is processed for; None: only stored prompts apply.
+            track: objects are followed; otherwise an array with a stamp applies to its own image only.
         """
         with self._lock:
             if not track:
                 self.forget_stamped()
-            order = self._waiting.pop(number, None) if number is not None else None
-            if order is None and number is not None:
+            update = self.discard(number) if number is not None else None
+            if update is None and number is not None:
                 return None
-            array = self._array if order is None or not order.array else []
-            self._work = Work([*self._clicks, *array, *(order.objects if order is not None else ())], order)
-            return self._work
+            array = self._array if update is None or not update.is_array else []
+            objects = [*self._clicks, *array, *(update.objects if update is not None else ())]
+            self._active = ActivePrompts(objects, update)
+            return self._active
 
-    def wanted(self, work: Work) -> set[int]:
-        """Ids of the objects in work that were not removed meanwhile."""
+    def active_ids(self, active: ActivePrompts) -> set[int]:
+        """Return the ids of the objects in work that were not removed meanwhile."""
         with self._lock:
-            return work.ids
+            return active.ids
 
-    def drop(self, item: Prompted) -> None:
+    def drop(self, item: StoredPrompt) -> None:
         """Forget one object that does not fit its image."""
         with self._lock:
-            self._without(lambda other: other is item)
+            self._remove_objects(lambda other: other is item)
 
-    def finish(self, work: Work, answered: bool, keep: bool) -> Order | None:
+    def finish(self, active: ActivePrompts, *, processed: bool, keep: bool) -> PromptUpdate | None:
         """End the work on an image.
 
         Args:
-            work: as begun.
-            answered: its masks were published: the objects of its order persist from now on.
-            keep: an array's objects persist, too.
+            active: as begun.
+            processed: its masks were published: the objects of its update are stored from now on.
+            keep: the objects of an array are stored, too.
 
         Returns:
-            The order that was not answered, if there is one.
+            The update that was not processed, if there is one.
         """
         with self._lock:
-            order = work.order
-            if work is not self._work:  # another thread has gone on
-                return order
-            self._work = None
-            if order is None or not answered:
-                return order
-            if not order.array:
-                self._clicks += order.objects
-            elif order.number > self._array_number:
-                self._array = list(order.objects) if keep else []
-                self._array_number, self._array_stamped = order.number, True
+            update = active.update
+            if active is not self._active:  # another thread has gone on
+                return update
+            self._active = ActivePrompts([])
+            if update is None or not processed:
+                return update
+            if not update.is_array:
+                self.add_points(update.objects)
+            elif update.number > self._array_number:
+                self.replace_boxes(update.objects if keep else (), update.number, has_stamp=True)
             return None
 
     # With the lock held ----------------------------------------------------------------------------
 
-    def _ids(self, of_arrays: bool = True) -> set[int]:
-        """Ids of all objects, or of those of clicks alone."""
-        orders = list(self._waiting.values())
-        if self._work is not None and self._work.order is not None:
-            orders.append(self._work.order)
-        waiting = [item for order in orders if of_arrays or not order.array for item in order.objects]
+    def _ids(self, *, of_arrays: bool = True) -> set[int]:
+        """Return the ids of all objects, or of those of clicks only."""
+        updates = [item.update for item in self._pending.values()]
+        if self._active.update is not None:
+            updates.append(self._active.update)
+        waiting = [item for update in updates if of_arrays or not update.is_array for item in update.objects]
         return {item.identity for item in (*self._clicks, *(self._array if of_arrays else ()), *waiting)}
 
-    def _void(self, which: Callable[[Order], bool]) -> None:
-        """Arrays that wait and that ``which`` names are not answered."""
-        void = [number for number, order in self._waiting.items() if order.array and which(order)]
-        for number in void:
-            del self._waiting[number]
+    def _void_arrays(self, is_void: Callable[[PromptUpdate], bool]) -> None:
+        """Remove pending arrays."""
+        updates = [item.update for item in self._pending.values()]
+        for update in updates:
+            if update.is_array and is_void(update):
+                del self._pending[update.number]
 
-    def _without(self, which: Callable[[Prompted], bool]) -> None:
-        """Take the objects away that ``which`` names; an order without objects stays one."""
+    def _remove_objects(self, is_removed: Callable[[StoredPrompt], bool]) -> None:
+        """Remove objects everywhere; an array without objects stays an update, a click does not."""
 
-        def left(items: Iterable[Prompted]) -> list[Prompted]:
-            return [item for item in items if not which(item)]
+        def kept(items: Iterable[StoredPrompt]) -> list[StoredPrompt]:
+            return [item for item in items if not is_removed(item)]
 
-        self._clicks, self._array = left(self._clicks), left(self._array)
-        self._newest_array = tuple(left(self._newest_array))
-        for number, order in list(self._waiting.items()):
-            self._waiting[number] = replace(order, objects=tuple(left(order.objects)))
-            if not order.array and not self._waiting[number].objects:
-                del self._waiting[number]
-        if (work := self._work) is not None:
-            work.objects = left(work.objects)
-            if work.order is not None:
-                work.order = replace(work.order, objects=tuple(left(work.order.objects)))
+        self._clicks, self._array = kept(self._clicks), kept(self._array)
+        self._newest_array = tuple(kept(self._newest_array))
+        for number, item in list(self._pending.items()):
+            update = replace(item.update, objects=tuple(kept(item.update.objects)))
+            self._pending[number] = replace(item, update=update)
+            if not update.is_array and not update.objects:
+                del self._pending[number]
+        active = self._active
+        active.objects = kept(active.objects)
+        if active.update is not None:
+            active.update = replace(active.update, objects=tuple(kept(active.update.objects)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The topics and services that say what a camera is asked for."""
+"""The topics and the service by which one camera is prompted."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from std_msgs.msg import UInt32
 from std_srvs.srv import Trigger
 
 from ..segment import PromptError
-from .entities import Entities
-from .incoming_prompts import ObjectPrompt, prompt_from_click, prompts_from_detections
-from .intake import Intake, Refuse
+from .camera_context import CameraContext
+from .managed_entities import ManagedEntities
+from .pending_prompts import PendingPrompts
+from .prompt_messages import ObjectPrompt, prompt_from_click, prompts_from_detections
+from .recent_images import RecentImages
 
 try:
     from vision_msgs.msg import Detection2DArray
@@ -25,13 +27,21 @@ class PromptTopics:
 
     Args:
         entities: makes the subscriptions and the service.
-        prefix: before every name: ``~/``, or ``~/CAMERA/``.
-        intake: takes what is asked for.
-        refuse: told (kind, text) of what cannot be meant.
+        context: of the camera.
+        images: of the camera; the newest one names its coordinate frame.
+        pending: takes the prompts.
     """
 
-    def __init__(self, entities: Entities, prefix: str, intake: Intake, refuse: Refuse) -> None:
-        self._prefix, self._intake, self._refuse = prefix, intake, refuse
+    def __init__(
+        self,
+        entities: ManagedEntities,
+        context: CameraContext,
+        images: RecentImages,
+        pending: PendingPrompts,
+    ) -> None:
+        prefix = self._prefix = context.outputs
+        self._report_error = context.report_error
+        self._images, self._pending = images, pending
         if Detection2DArray is not None:
             entities.subscription(Detection2DArray, prefix + "prompts", self._on_detections, 10)
         entities.subscription(PointStamped, prefix + "point", self._on_point, 10)
@@ -44,18 +54,19 @@ class PromptTopics:
         try:
             objects = prompts_from_detections(message)
         except PromptError as error:
-            self._refuse("bad_prompts", f"{topic}: {error}")
+            self._report_error("bad_prompts", f"{topic}: {error}")
             return
-        self._intake.ask(topic, message.header, objects, array=True)
+        self._pending.submit(topic, message.header, objects, is_array=True)
 
     def _on_point(self, message: PointStamped) -> None:
         topic, frame = self._prefix + "point", message.header.frame_id
-        expected = self._intake.frame_id()
+        newest = self._images.newest()
+        expected = newest.header.frame_id if newest is not None else ""
         if frame and expected and frame != expected:
-            self._refuse(
+            self._report_error(
                 "bad_prompts",
                 f"{topic}: the click is in frame {frame!r}; expected pixels in the camera's frame "
-                f"{expected!r} (clicks in space go to clicked_point)",
+                f"{expected!r} (points in space go to clicked_point)",
             )
             return
         self.click(topic, message.header, message.point.x, message.point.y)
@@ -64,22 +75,22 @@ class PromptTopics:
         self.click(self._prefix + "pixel", None, message.x, message.y)
 
     def click(self, topic: str, header: Any, x: float, y: float) -> None:
-        """A foreground point at a pixel, of the frame with the header's stamp or of the newest."""
+        """Add a foreground point at a pixel of the frame with the header's stamp, or of the newest."""
         try:
             prompt = prompt_from_click(x, y)
         except PromptError as error:
-            self._refuse("bad_prompts", f"{topic}: {error}")
+            self._report_error("bad_prompts", f"{topic}: {error}")
             return
-        self._intake.ask(topic, header, [ObjectPrompt(prompt)], array=False)
+        self._pending.submit(topic, header, [ObjectPrompt(prompt)], is_array=False)
 
     def _on_remove(self, message: UInt32) -> None:
-        known = ", ".join(map(str, self._intake.prompts.ids())) or "none"
-        if not self._intake.remove(message.data):
-            self._refuse(
+        known = ", ".join(map(str, self._pending.ids())) or "none"
+        if not self._pending.remove(message.data):
+            self._report_error(
                 "bad_prompts",
                 f"{self._prefix}remove_object: no prompted object has id {message.data}; there are: {known}",
             )
 
     def _on_clear(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success, response.message = True, f"{self._intake.clear()} prompts cleared"
+        response.success, response.message = True, f"{self._pending.clear()} prompts cleared"
         return response

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The last depth images of a camera: an answer may come long after them, or before the next one."""
+"""Buffer the last depth images of a camera: masks may be ready long after them, or before the next one."""
 
 from __future__ import annotations
 
@@ -10,20 +10,24 @@ from typing import Any
 
 from .recent_images import stamp_ns
 
-#: Bytes that are kept, at most, but for the two newest messages.
-MOST_BYTES = 128_000_000
+#: Maximum size of the buffer in bytes; the two newest messages are always kept.
+MAX_BYTES = 128_000_000
 
 
 class RecentDepths:
-    """Depth images of the last seconds, and the one that belongs to the image in work.
+    """Buffer the depth images of the last seconds, and the one that belongs to the image in work.
 
-    Age counts from the arrival, so that clocks may jump. An answer may take longer than anything is kept, so
-    the depth of its image is held from :meth:`expect` on. Of equal stamps the newest message counts.
-    Written by the executor's thread, read by the inference's.
+    Age counts from the arrival, so that clocks may jump. Inference may take longer than a message is kept,
+    so the depth of its image is held from :meth:`expect` on. Of equal stamps the newest message counts.
+    The executor's thread writes, the inference thread reads.
+
+    Args:
+        seconds: maximum age.
+        max_bytes: maximum size.
     """
 
-    def __init__(self, seconds: float, most_bytes: int = MOST_BYTES) -> None:
-        self.seconds, self._most_bytes = seconds, most_bytes
+    def __init__(self, seconds: float, max_bytes: int = MAX_BYTES) -> None:
+        self.seconds, self._max_bytes = seconds, max_bytes
         self._lock = threading.Lock()
         self._kept: deque[tuple[float, Any]] = deque()
         self._bytes = 0
@@ -31,18 +35,18 @@ class RecentDepths:
         self._held: Any | None = None
 
     def add(self, message: Any) -> None:
-        """Keep a message that has come."""
+        """Add a message that has arrived."""
         with self._lock:
             self._kept.append((time.monotonic(), message))
             self._bytes += len(message.data)
             oldest = time.monotonic() - self.seconds
-            while len(self._kept) > 2 and (self._kept[0][0] < oldest or self._bytes > self._most_bytes):
+            while len(self._kept) > 2 and (self._kept[0][0] < oldest or self._bytes > self._max_bytes):
                 self._bytes -= len(self._kept.popleft()[1].data)
             if self._expected is not None:
                 self._held = self._nearest([message, self._held], self._expected)
 
     def expect(self, stamp: int) -> None:
-        """Hold the message that belongs to an image, whether it has come or not, until the next image's.
+        """Hold the message that belongs to an image, whether it has arrived or not, until the next call.
 
         Args:
             stamp: of the image, nanoseconds.
@@ -60,6 +64,6 @@ class RecentDepths:
 
     @staticmethod
     def _nearest(messages: list[Any | None], stamp: int) -> Any | None:
-        """Of messages, the newest first, the one whose stamp is nearest."""
+        """Return the message with the nearest stamp; ``messages`` has the newest first."""
         there = [message for message in messages if message is not None]
         return min(there, key=lambda message: abs(stamp_ns(message.header) - stamp), default=None)

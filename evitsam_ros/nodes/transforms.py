@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where coordinate frames are: tf2_ros where it is installed, else /tf and /tf_static themselves."""
+"""Look up transforms: by tf2_ros where it is installed, otherwise from /tf and /tf_static."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from rclpy.time import Time
 
 from ..geometry3d import TransformError, TransformTree, pose_matrix
-from .entities import Entities
+from .managed_entities import ManagedEntities
 
 try:
     import tf2_ros
@@ -27,22 +27,24 @@ except ImportError:
 
 
 class Transforms:
-    """``matrix(target, source, stamp)``; see :class:`TransformTree`. It may be asked by any thread.
+    """Look up transforms between coordinate frames, see :class:`TransformTree`. Thread-safe.
 
     Args:
         node: a node with a running executor.
         entities: makes the subscriptions.
-        refuse: told (kind, text) of transforms that make no sense.
+        report_error: called with (kind, text) for transforms that are rejected.
 
     Raises:
         TransformError: neither tf2_ros nor tf2_msgs is installed.
     """
 
-    def __init__(self, node: Any, entities: Entities, refuse: Callable[[str, str], None]) -> None:
-        self._refuse = refuse
+    def __init__(
+        self, node: Any, entities: ManagedEntities, report_error: Callable[[str, str], None]
+    ) -> None:
+        self._report_error = report_error
         self._tree, self._buffer = TransformTree(), None
         self._lock = threading.Lock()
-        # Two runs of a simulation have no transform in common; tf2_ros for Python does not see to that.
+        # Two runs of a simulation have no transform in common; tf2_ros for Python does not clear them.
         back = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
         handle = node.get_clock().create_jump_callback(back, post_callback=self._on_jump)
         entities.keep(JumpHandle.unregister, handle)
@@ -52,8 +54,10 @@ class Transforms:
             entities.keep(tf2_ros.TransformListener.unregister, tf2_ros.TransformListener(self._buffer, node))
         elif TFMessage is not None:
             latched = QoSProfile(depth=100, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
-            entities.subscription(TFMessage, "/tf", lambda m: self._take(m, False), QoSProfile(depth=100))
-            entities.subscription(TFMessage, "/tf_static", lambda m: self._take(m, True), latched)
+            entities.subscription(
+                TFMessage, "/tf", lambda m: self._take(m, static=False), QoSProfile(depth=100)
+            )
+            entities.subscription(TFMessage, "/tf_static", lambda m: self._take(m, static=True), latched)
         else:
             raise TransformError(
                 "neither tf2_ros nor tf2_msgs is installed, so no transform is known "
@@ -61,7 +65,15 @@ class Transforms:
             )
 
     def matrix(self, target: str, source: str, stamp_ns: int) -> np.ndarray:
-        """``(4, 4)`` float64: points of ``source`` -> points of ``target``, at a time or else the newest.
+        """Return the transform from ``source`` to ``target`` at a time, or the newest if it is unknown.
+
+        Args:
+            target: frame of the transformed points.
+            source: frame of the points.
+            stamp_ns: time, nanoseconds.
+
+        Returns:
+            ``(4, 4)`` float64.
 
         Raises:
             TransformError: the frames are not known, or not connected.
@@ -75,17 +87,17 @@ class Transforms:
                 return self._tree.lookup(target, source)
 
     def _on_jump(self, jump: Any) -> None:
-        """The clock was set back, or began to be a simulation's."""
+        """Forget transforms when the clock was set back, or changed to simulated time."""
         with self._lock:
             self._tree.clear()
         if self._buffer is not None:
             self._buffer.clear()
 
-    def _take(self, message: Any, static: bool) -> None:
+    def _take(self, message: Any, *, static: bool) -> None:
         with self._lock:
-            self._add(message, static)
+            self._add(message, static=static)
 
-    def _add(self, message: Any, static: bool) -> None:
+    def _add(self, message: Any, *, static: bool) -> None:
         for each in message.transforms:
             stamp, moved, turned = each.header.stamp, each.transform.translation, each.transform.rotation
             try:
@@ -98,7 +110,7 @@ class Transforms:
                     static,
                 )
             except TransformError as error:
-                self._refuse("bad_transforms", f"{'/tf_static' if static else '/tf'}: {error}")
+                self._report_error("bad_transforms", f"{'/tf_static' if static else '/tf'}: {error}")
 
     def _by_tf2(self, target: str, source: str, stamp_ns: int) -> np.ndarray:
         try:

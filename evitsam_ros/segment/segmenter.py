@@ -42,7 +42,6 @@ class Segmenter:
         self.bundle = bundle
         self.runtime = runtime
         self.min_region = self.thresholds().min_region
-        self._ahead: list[tuple[Frame, Embedding]] = []
 
     @classmethod
     @renamed_keywords(avoid="exclude")
@@ -75,7 +74,6 @@ class Segmenter:
 
     def close(self) -> None:
         """Free what the runtime holds; no other thread may be using it. Closing twice is allowed."""
-        self._ahead = []
         self.runtime.close()
 
     def new_timer(self) -> StageTimer:
@@ -89,10 +87,6 @@ class Segmenter:
             ValueError: the image has another shape or type.
         """
         frame = image if isinstance(image, Frame) else Frame(image)
-        for index, (known, embedding) in enumerate(self._ahead):
-            if known is frame:
-                del self._ahead[index]
-                return embedding
         return self.embed_batch([frame])[0]
 
     def embed_batch(self, frames: Sequence[Frame]) -> list[Embedding]:
@@ -114,15 +108,6 @@ class Segmenter:
             Embedding(part, self._transform(frame), frame.stamp, frame.frame_id, share)
             for frame, part in zip(frames, parts, strict=True)
         ]
-
-    def embed_ahead(self, frames: Sequence[Frame]) -> None:
-        """Encode frames in one call, for :meth:`embed` of the same frames; earlier ones are forgotten.
-
-        Several cameras gain by it where ``runtime.batch`` is more than 1, the most frames that fit.
-        """
-        self._ahead = []
-        if len(frames) > 1:
-            self._ahead = list(zip(frames, self.embed_batch(frames), strict=True))
 
     def _encode(self, frames: Sequence[Frame]) -> tuple[Encoded, Mapping[str, float]]:
         """Encode N frames in one call; the arrays stay on the runtime's device. With seconds by stage."""

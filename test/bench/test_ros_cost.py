@@ -14,7 +14,7 @@ from std_msgs.msg import Header  # noqa: E402
 from bench.ros import round_trips as measuring  # noqa: E402
 from bench.ros.camera import SEGMENTER, STAND_IN, Options  # noqa: E402
 from bench.ros.cost import FLOOR, _add, round_trips  # noqa: E402
-from evitsam_ros.nodes.outgoing import image_message, label_map_message  # noqa: E402
+from evitsam_ros.nodes.messages import image_message, label_map_message  # noqa: E402
 from evitsam_ros.nodes.qos import results  # noqa: E402
 
 pytestmark = pytest.mark.ros

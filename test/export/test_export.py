@@ -12,7 +12,6 @@ import onnxruntime as ort
 import pytest
 import torch
 import yaml
-from evitsam_ros.segment.everything import Thresholds
 
 from evitsam_ros.backends import BackendError, open_runtime
 from evitsam_ros.bundle import HIGH_RES, BundleError, open_bundle, sha256
@@ -23,6 +22,7 @@ from evitsam_ros.models.decoder_rewrites import DeployedDecoder
 from evitsam_ros.models.foveal_decoder import FovealDecoder
 from evitsam_ros.models.sam import Sam
 from evitsam_ros.segment import Prompt, Segmenter
+from evitsam_ros.segment.mask_filter import Thresholds
 from test.conftest import lively
 from test.models.logits import with_large_logits
 from test.models.small_vit import small_vit

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Encoders of compressed depth, by the documented rules of the compressedDepth plugin."""
+"""Encode depth as image_transport's compressedDepth plugin does, by its documented rules."""
+
+from __future__ import annotations
 
 import struct
 

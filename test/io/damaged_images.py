@@ -91,3 +91,12 @@ def damage_picture(rng: Rng, data: bytes) -> bytes:
         ].tobytes(),
     )
     return pick(rng, damages)()
+
+
+def bayer(rgb: np.ndarray, pattern: str) -> np.ndarray:
+    """What a sensor with this pattern (first row, second row) sees."""
+    channel = {"r": 0, "g": 1, "b": 2}
+    raw = np.empty(rgb.shape[:2], np.uint8)
+    for index, colour in enumerate(pattern):
+        raw[index // 2 :: 2, index % 2 :: 2] = rgb[index // 2 :: 2, index % 2 :: 2, channel[colour]]
+    return raw

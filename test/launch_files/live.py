@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..nodes.conftest import _DOMAINS, Peer, Process
+from ..nodes.harness import Peer, Process, next_domain
 
 #: A graph that has not changed for so long is complete, seconds.
 SETTLED = 1.5
@@ -57,7 +57,7 @@ def graph_of(peer: Peer, node: str, namespace: str = "/") -> Graph:
 
 def live_graph(folder: Path, module: str, parameters: dict, needs: str, extra: tuple[str, ...] = ()) -> Graph:
     """Start a node, wait until it publishes ``needs`` and nothing comes any more; its graph."""
-    domain = next(_DOMAINS) % 101
+    domain = next_domain()
     process = Process(module, domain, folder / f"{module}_{domain}.log", parameters, extra)
     peer = Peer(domain)
     try:
@@ -85,9 +85,9 @@ def live_segmenter(folder: Path, cameras: tuple[str, ...] = ()) -> Graph:
     common = {"backend": "onnxruntime", "diagnostics_period_s": 0.2}
     several = {"cameras": f"[{', '.join(cameras)}]"} if cameras else {}
     needs = f"/segmenter/{''.join(f'{name}/' for name in cameras[:1])}label_map"
-    space = {"depth": True, "clicks_in_space": True, "use_sim_time": True}
-    compressed = {"image_transport": "compressed", "depth": True, "depth_transport": "compressed"}
-    ways = [space, compressed, {"depth": True, "depth_transport": "compressedDepth"}]
+    space = {"enable_depth": True, "enable_3d_clicks": True, "use_sim_time": True}
+    compressed = {"image_transport": "compressed", "enable_depth": True, "depth_transport": "compressed"}
+    ways = [space, compressed, {"enable_depth": True, "depth_transport": "compressedDepth"}]
     graphs = [live_graph(folder, "segmenter", common | several | way, needs) for way in ways]
     return graphs[0] | graphs[1] | graphs[2]
 

@@ -31,14 +31,14 @@ from sensor_msgs.msg import Image  # noqa: E402
 from launch import LaunchDescription  # noqa: E402
 
 PICTURE = str(SHARE / "demo" / "pictures" / "astronaut.jpg")
-CAMERA = {"camera": "true", "source": PICTURE, "top_n": "8", "mode": "everything"}
+CAMERA = {"camera": "true", "source": PICTURE, "max_prompts": "8", "mode": "everything"}
 #: Launch file, its arguments, and where its label maps come.
 CASES = [
     ("segmenter", CAMERA, ["/segmenter/label_map"]),
     ("segmenter", CAMERA | {"namespace": "robot"}, ["/robot/segmenter/label_map"]),
     ("everything", CAMERA, ["/segmenter/label_map"]),
-    ("demo", {"top_n": "8"}, ["/segmenter/label_map"]),
-    ("demo", {"top_n": "8", "compose": "true"}, ["/segmenter/label_map"]),
+    ("demo", {"max_prompts": "8"}, ["/segmenter/label_map"]),
+    ("demo", {"max_prompts": "8", "compose": "true"}, ["/segmenter/label_map"]),
     ("rgbd", CAMERA | {"driver": "none"}, ["/segmenter/label_map"]),
     ("multi_camera", CAMERA, ["/segmenter/front/label_map", "/segmenter/rear/label_map"]),
     (

@@ -7,18 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .test_launch_files import ALL, NAMES, kinds, nodes
-
-
-def layout_topics(value) -> set[str]:
-    """All topics that an RViz layout or an rqt perspective names."""
-    if isinstance(value, dict):
-        own = {value["Value"]} if "Value" in value and "Depth" in value else set()
-        own |= {topic for key, topic in value.items() if key.endswith(" Topic") and isinstance(topic, str)}
-        return own.union(*map(layout_topics, value.values()))
-    if isinstance(value, list):
-        return set().union(*map(layout_topics, value))
-    return {value.strip("'")} if isinstance(value, str) and value.startswith("'/") else set()
+from .expectations import ALL, NAMES, kinds, layout_topics, nodes
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -12,14 +12,8 @@ import pytest
 
 from evitsam_ros.backends import BACKENDS
 
-from .stand_in import Context, Started
+from .expectations import ALL, NAMES, kinds, nodes, ours
 
-nodes = pytest.importorskip("evitsam_ros.nodes.parameters", reason="ROS 2 is not installed")
-camera = importlib.import_module("evitsam_ros.nodes.camera")
-
-NAMES = ["segmenter", "everything", "demo", "rgbd", "multi_camera"]
-#: Every window and every node, so that everything an argument decides shows.
-ALL = {"rviz": "true", "rqt": "true", "camera": "true"}
 #: A value that differs from the default, for arguments without choices.
 OTHER = {
     "image": "/other/image",
@@ -33,16 +27,9 @@ OTHER = {
     "rate": "3",
     "frame": "map",
     "model": "/models/other",
+    "max_prompts": "16",
     "top_n": "16",
 }
-
-
-def kinds(executable: str) -> dict[str, type]:
-    """Parameters that a node takes from a launch file, with their types."""
-    segmenter = {name: type(spec.default) for name, spec in nodes.PARAMETERS.items()}
-    desk = {name: type(default) for name, (default, _) in camera.PARAMETERS.items()}
-    own = {"segmenter": segmenter, "camera": desk, "compose": segmenter | desk}[executable]
-    return own | {"use_sim_time": bool}
 
 
 @pytest.fixture
@@ -51,10 +38,6 @@ def mine(tmp_path) -> str:
     file = tmp_path / "mine.yaml"
     file.write_text("{}")
     return str(file)
-
-
-def ours(context: Context) -> list[Started]:
-    return [node for node in context.started if node.package == "evitsam_ros"]
 
 
 def test_all_launch_files_are_known_and_installed(share):
@@ -110,7 +93,13 @@ def test_executables_and_files_are_installed(launched, setup_arguments, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_parameters_exist_and_have_the_nodes_types(launched, name):
-    given = {"model": "x", "top_n": "16", "rate": "3", "depth": "true", "clicks_in_space": "True"}
+    given = {
+        "model": "x",
+        "max_prompts": "16",
+        "rate": "3",
+        "enable_depth": "true",
+        "enable_3d_clicks": "True",
+    }
     given |= {"backend": "torch", "mode": "prompt", "image_transport": "compressed", "use_sim_time": "true"}
     given |= {"reliability": "reliable", "autostart": "false", "source": "0", **ALL}
     for compose, cameras in itertools.product(("true", "false"), ("front,rear", "")):
@@ -131,14 +120,28 @@ def test_the_parameter_file_decides_what_the_command_line_leaves_out(launched, m
     """An argument that is not given must not undo what somebody wrote into the file."""
     (node,) = ours(launched("segmenter", params_file=mine))
     assert node.parameters == [mine]
-    (node,) = ours(launched("segmenter", params_file=mine, mode="everything", top_n="16"))
-    assert node.parameters == [mine, {"mode": "everything", "top_n": 16}]
-    composed = ours(launched("segmenter", params_file=mine, compose="true", source="0", top_n="16"))
-    assert [node.parameters for node in composed] == [[mine, {"top_n": 16, "source": "0"}]]
+    (node,) = ours(launched("segmenter", params_file=mine, mode="everything", max_prompts="16"))
+    assert node.parameters == [mine, {"mode": "everything", "max_prompts": 16}]
+    composed = ours(launched("segmenter", params_file=mine, compose="true", source="0", max_prompts="16"))
+    assert [node.parameters for node in composed] == [[mine, {"max_prompts": 16, "source": "0"}]]
+
+
+@pytest.mark.parametrize("compose", ["true", "false"])
+def test_deprecated_arguments_set_the_new_parameters_and_warn(launched, mine, compose):
+    old = {"top_n": "16", "depth": "true", "clicks_in_space": "true"}
+    context = launched("segmenter", params_file=mine, compose=compose, **old)
+    (node,) = ours(context)
+    assert {"max_prompts": 16, "enable_depth": True, "enable_3d_clicks": True}.items() <= node.parameters[
+        1
+    ].items()
+    assert not node.parameters[1].keys() & old.keys()
+    assert [text.split(":=")[0] for text in context.warnings] == list(old)
+    (node,) = ours(launched("segmenter", params_file=mine, compose=compose, top_n="16", max_prompts="8"))
+    assert node.parameters[1]["max_prompts"] == 8
 
 
 def test_a_choice_that_does_not_exist_is_refused(launched):
-    for argument, value in (("mode", "magic"), ("depth", "perhaps"), ("rviz", "yes")):
+    for argument, value in (("mode", "magic"), ("enable_depth", "perhaps"), ("rviz", "yes")):
         with pytest.raises(AssertionError, match=f"{argument}:={value}"):
             launched("segmenter", **{argument: value})
 
@@ -146,8 +149,8 @@ def test_a_choice_that_does_not_exist_is_refused(launched):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ({"top_n": "abc"}, "top_n:='abc': expected an integer"),
-        ({"top_n": "1.5"}, "top_n:='1.5': expected an integer"),
+        ({"max_prompts": "abc"}, "max_prompts:='abc': expected an integer"),
+        ({"max_prompts": "1.5"}, "max_prompts:='1.5': expected an integer"),
         ({"rate": "fast", "camera": "true"}, "rate:='fast': expected a number"),
         ({"rate": "nan", "compose": "true"}, "rate:='nan': expected a number"),
         ({"image": "/bad topic"}, "image:='/bad topic': expected a topic"),

@@ -6,8 +6,7 @@ import yaml
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
-from .test_config_files import layout_topics
-from .test_launch_files import ALL, NAMES, ours
+from .expectations import ALL, NAMES, layout_topics, ours
 
 pytestmark = pytest.mark.ros
 

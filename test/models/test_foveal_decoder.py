@@ -4,12 +4,12 @@
 import numpy as np
 import pytest
 import torch
-from evitsam_ros.segment.everything import stability
 from torch.utils.flop_counter import FlopCounterMode
 
 from evitsam_ros.models import create_model
 from evitsam_ros.models.decoder_rewrites import DeployedDecoder
 from evitsam_ros.models.foveal_decoder import FovealDecoder
+from evitsam_ros.segment.mask_filter import stability
 
 from ..conftest import lively
 from .logits import with_large_logits

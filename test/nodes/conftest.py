@@ -1,38 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real nodes in processes of their own, over real DDS on loopback, with a bundle whose answers are known."""
+"""Fixtures of the node tests: bundles with known answers, and robots that run them."""
 
 from __future__ import annotations
 
-import itertools
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
-from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
-from rclpy.executors import SingleThreadedExecutor  # noqa: E402
-from rclpy.qos import QoSProfile, QoSReliabilityPolicy  # noqa: E402
-from sensor_msgs.msg import Image  # noqa: E402
+from std_srvs.srv import Trigger
 
-from bench.known_bundle import (  # noqa: E402
-    SIDE,
-    depth_in_box,
-    export_known,
-    labelled,
-    write_known_bundle,
-)
-from evitsam_ros.nodes.outgoing import image_message  # noqa: E402
+from bench.known_bundle import write_known_bundle
 
-#: Domains that no other test process uses at the same time (0 to 101 are safe everywhere).
-_DOMAINS = itertools.count(10 + os.getpid() % 80)
+from .colour_bundle import write_colour_bundle
+from .harness import Robot, Robots, set_parameter
 
 
 def pytest_collection_modifyitems(items) -> None:
@@ -43,238 +27,64 @@ def pytest_collection_modifyitems(items) -> None:
 
 @pytest.fixture(scope="session")
 def known_bundle(tmp_path_factory) -> Path:
-    """A bundle that answers a box with the box and a point with a disc; a background point cuts a disc out.
+    """Return a bundle that answers a box with the box, and a point with a disc.
 
-    Two proposals: at a quarter and at three quarters of the diagonal.
+    A background point cuts a disc out. Two proposals: at a quarter and at three quarters of the diagonal.
     """
     return write_known_bundle(tmp_path_factory.mktemp("engines") / "known")
 
 
 @pytest.fixture(scope="session")
 def colour_bundle(tmp_path_factory) -> Path:
-    """A bundle that sees: a mask is what is of a strong colour in the box, or around the point.
-
-    Proposals lie in the middle of coloured patches; their boxes reach ten of 64 cells to each side.
-    """
-    import torch
-
-    def coloured(image):
-        return (image.amax(1) - image.amin(1) - 0.8) * 20
-
-    class Encoder(torch.nn.Module):
-        def forward(self, image):
-            return image * 1.0
-
-    class Decoder(torch.nn.Module):
-        def forward(self, image_embeddings, coords, labels, mask_input, has_mask_input):
-            x, y, box = depth_in_box(coords, labels)
-            point = labelled(coords, labels, 1)
-            near = 14 - torch.maximum((x - point[:, 0]).abs(), (y - point[:, 1]).abs())
-            has_box = (labels == 2).any(1)[:, None, None]
-            logits = torch.minimum(torch.where(has_box, box, near) * 4, coloured(image_embeddings))
-            logits = logits + (mask_input.sum() + has_mask_input.sum()) * 0
-            iou = torch.stack([logits.amin((1, 2)) * 0 + v for v in (0.5, 0.9, 0.4)], dim=1)
-            return torch.stack([logits - 9, logits, logits + 0.1], dim=1), iou
-
-    class Proposals(torch.nn.Module):
-        def forward(self, embedding):
-            seen = (coloured(embedding) > 0).float()[None]
-            heat = torch.nn.functional.avg_pool2d(seen, 13, 1, 6) * 0.9
-            return heat, torch.full((1, 4, SIDE, SIDE), 10 / SIDE) + embedding.sum() * 0
-
-    networks = {"encoder": Encoder(), "decoder": Decoder(), "proposals": Proposals()}
-    folder = tmp_path_factory.mktemp("engines") / "colour"
-    return export_known(folder, "colour", networks, (3, SIDE, SIDE))
-
-
-class Process:
-    """``python -m evitsam_ros.nodes.<module>``, or a module with a dot in its name, with ROS arguments."""
-
-    def __init__(
-        self,
-        module: str,
-        domain: int,
-        log: Path,
-        parameters: dict,
-        extra: tuple[str, ...] = (),
-        flags: tuple[str, ...] = (),
-    ) -> None:
-        given = [part for key, value in parameters.items() for part in ("-p", f"{key}:={value}")]
-        environment = {k: v for k, v in os.environ.items() if k != "_ROS_WHEELS_BOOTSTRAP_COMPLETE"}
-        environment |= {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-        module = module if "." in module else f"evitsam_ros.nodes.{module}"
-        command = [sys.executable, "-m", module, *flags, "--ros-args", *given, *extra]
-        self.log = log
-        with log.open("w") as file:
-            self.process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment)
-
-    @property
-    def output(self) -> str:
-        return self.log.read_text(errors="replace")
-
-    def stop(self) -> int:
-        """SIGINT, as Ctrl-C does; the exit code."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-        try:
-            return self.process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            return -9
-
-
-class Peer:
-    """A node in the test's process: publishes, listens, calls."""
-
-    def __init__(self, domain: int) -> None:
-        self.context = rclpy.Context()
-        rclpy.init(context=self.context, domain_id=domain)
-        self.node = rclpy.create_node("peer", context=self.context)
-        self.executor = SingleThreadedExecutor(context=self.context)
-        self.executor.add_node(self.node)
-        self.heard: dict[str, list] = {}
-        self.publishers: dict[str, object] = {}
-        self.repeated: dict[str, object] = {}
-
-    def listen(self, kind: type, topic: str) -> list:
-        """All messages on ``topic`` from now on, in a list that grows."""
-        if topic not in self.heard:
-            heard = self.heard.setdefault(topic, [])
-            self.node.create_subscription(kind, topic, heard.append, 20)
-        return self.heard[topic]
-
-    def publish(self, topic: str, message, reliable: bool = True) -> None:
-        if topic not in self.publishers:
-            policy = QoSReliabilityPolicy.RELIABLE if reliable else QoSReliabilityPolicy.BEST_EFFORT
-            qos = QoSProfile(depth=5, reliability=policy)
-            self.publishers[topic] = self.node.create_publisher(type(message), topic, qos)
-            self.until(lambda: self.publishers[topic].get_subscription_count() > 0, 15)
-        self.publishers[topic].publish(message)
-
-    def keep_publishing(self, topic: str, message) -> None:
-        """``message`` now and ten times a second from now on, in place of the one before it.
-
-        As cameras send their calibration: to a best-effort reader that is not matched yet, once may be never.
-        """
-        if topic not in self.repeated:
-            self.node.create_timer(0.1, lambda: self.publish(topic, self.repeated[topic]))
-        self.repeated[topic] = message
-        self.publish(topic, message)
-
-    def until(self, done: Callable[[], bool], seconds: float = 10.0) -> bool:
-        deadline = time.monotonic() + seconds
-        while not done() and time.monotonic() < deadline:
-            self.executor.spin_once(timeout_sec=0.05)
-        return bool(done())
-
-    def call(self, kind: type, name: str, request):
-        client = self.node.create_client(kind, name)
-        assert client.wait_for_service(timeout_sec=15), f"no service {name}"
-        future = client.call_async(request)
-        assert self.until(future.done, 15), f"no answer from {name}"
-        self.node.destroy_client(client)
-        return future.result()
-
-    def close(self) -> None:
-        self.executor.shutdown()
-        self.node.destroy_node()
-        rclpy.shutdown(context=self.context)
-
-
-class Robot:
-    """A segmenter process and a peer on a domain of their own."""
-
-    def __init__(
-        self,
-        folder: Path,
-        bundle: Path,
-        extra: tuple[str, ...] = (),
-        node: str = "/segmenter",
-        module: str = "segmenter",
-        **parameters,
-    ) -> None:
-        self.domain = next(_DOMAINS) % 101
-        self.name = node
-        self.peer = Peer(self.domain)
-        log = folder / f"segmenter_{self.domain}.log"
-        self.process = Process(
-            module, self.domain, log, {"model": bundle, "diagnostics_period_s": 0.2, **parameters}, extra
-        )
-        self.status = self.peer.listen(DiagnosticArray, "/diagnostics")
-        self.stamp = 100
-
-    def topic(self, name: str) -> str:
-        return f"{self.name}/{name}"
-
-    @property
-    def diagnostics(self) -> dict[str, str]:
-        """The newest diagnostics of the segmenter."""
-        values = {}
-        for message in self.status[-1:]:
-            values = {entry.key: entry.value for entry in message.status[0].values}
-        return values
-
-    def wait_state(self, state: str) -> None:
-        assert self.peer.until(lambda: self.diagnostics.get("state") == state, 30), self.process.output
-
-    def send_image(self, topic: str = "/image", image: np.ndarray | None = None, **changes) -> Image:
-        """Publish a picture with a stamp of its own; ``changes`` damage the message."""
-        self.stamp += 1
-        pixels = np.full((96, 128, 3), 90, np.uint8) if image is None else image
-        from std_msgs.msg import Header
-
-        message = image_message(Header(frame_id="camera_7"), pixels, "rgb8")
-        message.header.stamp.sec = self.stamp
-        for field, value in changes.items():
-            setattr(message, field, value)
-        self.peer.publish(topic, message)
-        return message
-
-    def answer(self, kind: type, output: str, seconds: float = 15.0, **image):
-        """Send pictures until one of them is answered on ``output``; the answer."""
-        heard = self.peer.listen(kind, self.topic(output))
-        first = self.stamp + 1
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            self.send_image(**image)
-            if self.peer.until(lambda: any(m.header.stamp.sec >= first for m in heard), 1.0):
-                return next(m for m in heard if m.header.stamp.sec >= first)
-        raise AssertionError(f"no answer on {output}: {self.diagnostics}\n{self.process.output}")
-
-    def count(self, name: str) -> int:
-        return int(self.diagnostics.get(name, 0))
-
-    def close(self) -> int:
-        code = self.process.stop()
-        self.peer.close()
-        return code
+    """Return a bundle whose masks are coloured regions of the image."""
+    return write_colour_bundle(tmp_path_factory.mktemp("engines") / "colour")
 
 
 @pytest.fixture(scope="module")
-def robots(tmp_path_factory, known_bundle):
-    """A factory of robots that are closed after the module's tests; all have to end cleanly."""
-    folder, made = tmp_path_factory.mktemp("logs"), []
-
-    def make(bundle: Path = known_bundle, **options) -> Robot:
-        made.append(Robot(folder, bundle, **options))
-        return made[-1]
-
-    yield make
-    codes = [robot.close() for robot in made]
-    assert all(code in (0, 2) for code in codes), (codes, [robot.process.output for robot in made])
+def robots(tmp_path_factory, known_bundle) -> Iterator[Robots]:
+    """Return a factory of robots that are closed after the module's tests."""
+    made = Robots(tmp_path_factory.mktemp("logs"), known_bundle)
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="module")
 def robot(robots) -> Robot:
-    """One active segmenter for all tests of a module."""
+    """Return one active segmenter for all tests of a module."""
     made = robots()
     made.wait_state("active")
     return made
 
 
-def pixels(message: Image, kind: type = np.uint8) -> np.ndarray:
-    """An image message as an array."""
-    flat = np.frombuffer(bytes(message.data), kind)
-    channels = message.step // (message.width * np.dtype(kind).itemsize)
-    return flat.reshape(message.height, message.width, channels).squeeze()
+@pytest.fixture
+def clean(robot) -> None:
+    """Clear the prompts of the module's robot, and set it to prompt mode."""
+    robot.peer.call(Trigger, robot.topic("clear_prompts"), Trigger.Request())
+    assert set_parameter(robot, "mode", "prompt").successful
+
+
+@pytest.fixture(scope="module")
+def gated(robots, known_bundle, tmp_path_factory):
+    """Return a session with a robot whose encoder the test can hold."""
+    from .event_session import Session  # it skips tests where vision_msgs is not built
+    from .gated_segmenter import Gate
+
+    folder = tmp_path_factory.mktemp("engines") / "gated"
+    shutil.copytree(known_bundle, folder)
+    robot = robots(bundle=folder, module="test.nodes.gated_segmenter", history_s=60.0, backend="onnxruntime")
+    robot.wait_state("active")
+    return Session(robot, Gate(folder))
+
+
+@pytest.fixture
+def node(gated):
+    """Return the session of an active robot without prompts, with the parameters at their defaults."""
+    gated.gate.open()
+    gated.enable(True)
+    gated.robot.wait_state("active")
+    gated.clear()
+    for name, value in (("mode", "prompt"), ("enable_tracking", True), ("missing_image_policy", "reject")):
+        gated.parameter(name, value)
+    gated.next_answer()
+    yield gated
+    gated.gate.open()

@@ -9,8 +9,8 @@ from geometry_msgs.msg import Point
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
-from .conftest import Process, pixels
-from .test_segmenter import detection, prompt, vision_msgs
+from .harness import Process, pixels
+from .prompting import detection, prompt, vision_msgs
 
 NAN = float("nan")
 BAD_IMAGES = {
@@ -155,7 +155,7 @@ def test_bad_bundle_is_named_and_the_node_waits_unconfigured(robots, known_bundl
     ("parameters", "text"),
     [
         ({"mode": "magic"}, "parameter mode is 'magic'; expected one of prompt, everything"),
-        ({"top_n": 0}, "top_n"),
+        ({"max_prompts": 0}, "max_prompts"),
     ],
 )
 def test_wrong_start_parameter_ends_the_node_with_a_clear_line(tmp_path, parameters, text):

@@ -12,7 +12,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from evitsam_ros.io.sources import SourceError, open_source, wander
 
-from .conftest import _DOMAINS, Peer, Process, pixels
+from .harness import Peer, Process, next_domain, pixels
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
 
 
 def run(folder, log, kind, topic, **parameters) -> list:
-    domain = next(_DOMAINS) % 101
+    domain = next_domain()
     peer = Peer(domain)
     heard = peer.listen(kind, topic)
     process = Process("camera", domain, log, {"rate": 20.0, **parameters})

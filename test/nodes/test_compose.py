@@ -6,7 +6,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
-from .conftest import _DOMAINS, Peer, Process, pixels
+from .harness import Peer, Process, next_domain, pixels
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def composed(tmp_path, known_bundle):
     made = []
 
     def start(flags: tuple[str, ...] = (), **parameters) -> tuple[Peer, Process]:
-        domain = next(_DOMAINS) % 101
+        domain = next_domain()
         defaults = {"segmenter:model": known_bundle, "segmenter:mode": "everything", "camera:rate": 20.0}
         process = Process("compose", domain, tmp_path / "log", {**defaults, **parameters}, flags=flags)
         made.append((Peer(domain), process))

@@ -6,7 +6,6 @@ cost before they are refused.
 import array
 import io
 import struct
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,8 +17,8 @@ from evitsam_ros.io.compressed_image import image_size
 from evitsam_ros.io.encodings import MAX_PIXELS, ImageError, compressed_to_frame
 from evitsam_ros.io.image_header import MAX_SCANS, HeaderError, encoded_image_size
 
-from ..io.damaged_images import damage_picture, jpeg_of_many_scans, jpeg_of_size, png, turned_jpeg
-from .test_encodings import bayer
+from ..io.damaged_images import bayer, damage_picture, jpeg_of_many_scans, jpeg_of_size, png, turned_jpeg
+from .usage import forget_peak, peak_mb
 
 
 def encoded(shape: tuple[int, ...], kind: str = "JPEG", **options) -> bytes:
@@ -44,15 +43,6 @@ def rgb() -> np.ndarray:
     ys, xs = np.mgrid[:64, :96]
     planes = [xs * 2.7, ys * 4.1, 255 - xs * 1.3 - ys * 2.05]
     return np.stack(planes, -1).round().clip(0, 255).astype(np.uint8)
-
-
-def peak_mb() -> float:
-    """The most memory that this process has held since :func:`forget_peak`."""
-    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
-
-
-def forget_peak() -> None:
-    Path("/proc/self/clear_refs").write_text("5")
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (7, 300), (301, 8, 3)])

@@ -7,8 +7,8 @@ from geometry_msgs.msg import Point, PointStamped
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image
 
-from .conftest import pixels
-from .test_segmenter import detection, prompt, vision_msgs
+from .harness import pixels
+from .prompting import detection, prompt, vision_msgs
 
 #: Damaged messages a topic.
 COUNT = 150
@@ -37,7 +37,7 @@ def damaged(rng: np.random.Generator, content: bytes) -> bytes:
 
 @pytest.fixture(scope="module")
 def robot(robots):
-    made = robots(track=False)
+    made = robots(enable_tracking=False)
     made.wait_state("active")
     prompt(made, detection(60, 40, 50, 30))
     return made

@@ -7,17 +7,19 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from visualization_msgs.msg import Marker, MarkerArray
 
-from evitsam_ros.nodes.outgoing import image_message
+from evitsam_ros.nodes.messages import image_message
 
-from .test_clicked_point import transform
-from .test_segmenter import clean, detection, prompt  # noqa: F401  (clean is a fixture)
+from .harness import transform
+from .prompting import detection, prompt
+
+pytestmark = pytest.mark.usefixtures("clean")
 
 WIDTH, HEIGHT, FOCAL = 160, 120, 100.0
 
 
 @pytest.fixture(scope="module")
 def robot(robots):
-    made = robots(depth=True, track=False)
+    made = robots(enable_depth=True, enable_tracking=False)
     made.wait_state("active")
     return made
 

@@ -10,7 +10,9 @@ from sensor_msgs.msg import Image
 
 from evitsam_ros.io.encodings import ImageError, image_to_frame
 from evitsam_ros.io.pixel_layouts import ENCODINGS, PLANAR
-from evitsam_ros.nodes.outgoing import image_message
+from evitsam_ros.nodes.messages import image_message
+
+from ..io.damaged_images import bayer
 
 HEIGHT, WIDTH = 36, 50
 GREYS = {"mono8": "u1", "8UC1": "u1", "8U": "u1"}
@@ -37,15 +39,6 @@ def rgb() -> np.ndarray:
 
 def grey(rgb: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-
-
-def bayer(rgb: np.ndarray, pattern: str) -> np.ndarray:
-    """What a sensor with this pattern (first row, second row) sees."""
-    channel = {"r": 0, "g": 1, "b": 2}
-    raw = np.empty(rgb.shape[:2], np.uint8)
-    for index, colour in enumerate(pattern):
-        raw[index // 2 :: 2, index % 2 :: 2] = rgb[index // 2 :: 2, index % 2 :: 2, channel[colour]]
-    return raw
 
 
 def yuv(rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -10,13 +10,14 @@ from geometry_msgs.msg import Point
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
 
+from bench.known_bundle import write_known_bundle
 from evitsam_ros.nodes import recovery as recovery_module
-from evitsam_ros.nodes.arrivals import Arrivals
-from evitsam_ros.nodes.health import HANGS, Health
-from evitsam_ros.nodes.recovery import ENOUGH, HEALTHY, LONGEST, Recovery
+from evitsam_ros.nodes.diagnostics import HANGS, CameraDiagnostics
+from evitsam_ros.nodes.frame_loss import FrameLossMonitor
+from evitsam_ros.nodes.recovery import MAX_FAILURES, MAX_PAUSE, SUCCESS_VALID_FOR, Recovery
 
-from .conftest import pixels, write_known_bundle
-from .test_segmenter import detection, prompt, set_parameter
+from .harness import pixels, set_parameter
+from .prompting import detection, prompt
 
 BRIGHT, BLACK = 90, 0
 
@@ -25,7 +26,9 @@ BRIGHT, BLACK = 90, 0
 def fragile(robots, tmp_path_factory):
     """A segmenter whose decoder raises on black pictures, on ONNX Runtime."""
     folder = tmp_path_factory.mktemp("engines") / "fragile"
-    robot = robots(bundle=write_known_bundle(folder, fails_on_black=True), backend="onnxruntime", track=False)
+    robot = robots(
+        bundle=write_known_bundle(folder, fails_on_black=True), backend="onnxruntime", enable_tracking=False
+    )
     robot.wait_state("active")
     robot.masks = robot.peer.listen(Image, robot.topic("mask"))
     prompt(robot, detection(60, 40, 50, 30))
@@ -55,7 +58,7 @@ def test_after_failures_in_a_row_the_networks_are_opened_anew(fragile):
     before, opened = fragile.count("inference_errors"), fragile.process.output.count("switched: ")
     black = []
     for _ in range(200):
-        if fragile.count("inference_errors") >= before + ENOUGH:
+        if fragile.count("inference_errors") >= before + MAX_FAILURES:
             break
         black.append(send(fragile, BLACK))
         fragile.peer.until(lambda: False, 0.1)
@@ -74,8 +77,8 @@ def test_the_networks_are_opened_again_as_configured_whatever_the_parameter_is_n
             break
         send(fragile, BLACK)
         fragile.peer.until(lambda: False, 0.1)
-    assert fragile.count("inference_errors") >= before + ENOUGH
-    assert "opened anew: " not in fragile.process.output
+    assert fragile.count("inference_errors") >= before + MAX_FAILURES
+    assert "reopened: " not in fragile.process.output
     assert works(fragile)
 
 
@@ -100,10 +103,10 @@ def test_one_cameras_failures_do_not_mute_the_other(robots, tmp_path_factory):
         robot.send_image("/bad/image", np.full((96, 128, 3), BLACK, np.uint8))
         sent.append(robot.send_image("/good/image").header.stamp.sec)
         robot.peer.until(lambda: any(m.header.stamp.sec == sent[-1] for m in masks), 2.0)
-        if int(status("bad").get("inference_errors", 0)) >= 2 * ENOUGH and len(masks) > 10:
+        if int(status("bad").get("inference_errors", 0)) >= 2 * MAX_FAILURES and len(masks) > 10:
             break
     bad, good = status("bad"), status("good")
-    assert int(bad["inference_errors"]) >= 2 * ENOUGH and int(bad["frames_skipped_after_errors"]) > 0
+    assert int(bad["inference_errors"]) >= 2 * MAX_FAILURES and int(bad["frames_skipped_after_errors"]) > 0
     assert "inference_errors" not in good and "frames_skipped_after_errors" not in good
     assert int(good["frames_out"]) >= int(good["frames_in"]) - 1 - int(good["frames_dropped"])
     assert "switched: " not in robot.process.output, "the runtime works"
@@ -122,8 +125,8 @@ def test_pauses_grow_and_end_with_a_success(clock):
     for _ in range(8):
         recovery.failed()
         pauses.append(recovery.pause())
-    assert pauses == pytest.approx([0, 0.2, 0.4, 0.8, 1.6, 3.2, LONGEST, LONGEST])
-    clock[0] += LONGEST
+    assert pauses == pytest.approx([0, 0.2, 0.4, 0.8, 1.6, 3.2, MAX_PAUSE, MAX_PAUSE])
+    clock[0] += MAX_PAUSE
     assert recovery.pause() == 0
     recovery.succeeded()
     recovery.failed()
@@ -132,21 +135,21 @@ def test_pauses_grow_and_end_with_a_success(clock):
 
 def test_a_runtime_is_given_up_after_failures_in_a_row():
     recovery = Recovery()
-    assert [recovery.failed() for _ in range(2 * ENOUGH)] == ([False] * (ENOUGH - 1) + [True]) * 2
+    assert [recovery.failed() for _ in range(2 * MAX_FAILURES)] == ([False] * (MAX_FAILURES - 1) + [True]) * 2
 
 
 def test_one_cameras_failures_neither_pause_the_others_nor_give_up_a_runtime_that_works(clock):
     recovery = Recovery(2)
     recovery.succeeded(1)
-    for _ in range(10 * ENOUGH):
-        clock[0] += HEALTHY / 2
+    for _ in range(10 * MAX_FAILURES):
+        clock[0] += SUCCESS_VALID_FOR / 2
         assert not recovery.failed(0) and not recovery.pause(1)
         recovery.succeeded(1)
     assert recovery.pause(0)
     assert recovery.failed(1), "nobody's frames succeed any more"
     recovery.succeeded(1)
-    assert not any(recovery.failed(0) for _ in range(ENOUGH))
-    clock[0] += HEALTHY  # the other camera sends nothing any more: its success is too old to count
+    assert not any(recovery.failed(0) for _ in range(MAX_FAILURES))
+    clock[0] += SUCCESS_VALID_FOR  # the other camera sends nothing any more: its success is too old to count
     assert recovery.failed(0)
 
 
@@ -159,8 +162,8 @@ def test_who_failed_is_avoided_first_on_the_gpu_then_in_turns_on_the_cpu():
         ({"onnxruntime"}, {"tensorrt", "torch", "onnxruntime"}),
         ({"openvino"}, {"tensorrt", "torch", "openvino"}),
     ):
-        recovery.give_up(frozenset(used))
-        assert recovery.avoid == avoided
+        recovery.exclude_runtime(frozenset(used))
+        assert recovery.exclude == avoided
 
 
 def test_a_camera_whose_qos_does_not_fit_is_told_with_the_remedy(robots):
@@ -170,7 +173,7 @@ def test_a_camera_whose_qos_does_not_fit_is_told_with_the_remedy(robots):
     robot.peer.node.create_publisher(Image, "/image", lossy)
     assert robot.peer.until(lambda: robot.count("qos_mismatch") == 1, 15)
     said = robot.diagnostics["last_error"]
-    assert "image: a publisher's RELIABILITY is less" in said
+    assert "image: a publisher's RELIABILITY is less strict" in said
     assert "reliability to best_effort" in said and "ros2 topic info -v /image" in said
 
 
@@ -181,7 +184,7 @@ def test_the_advice_on_quality_of_service_names_a_parameter_only_where_it_helps(
     robot.peer.node.create_publisher(Point, robot.topic("pixel"), lossy)
     assert robot.peer.until(lambda: robot.count("qos_mismatch") == 1, 30)
     said = robot.diagnostics["last_error"]
-    assert "~/pixel: a publisher's RELIABILITY is less" in said
+    assert "~/pixel: a publisher's RELIABILITY is less strict" in said
     assert "change the publisher to reliable" in said and "parameter" not in said
 
 
@@ -191,18 +194,18 @@ def test_a_subscriber_that_asks_for_too_much_is_told(robots):
     latched = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
     robot.peer.node.create_subscription(Image, robot.topic("mask"), print, latched)
     assert robot.peer.until(lambda: robot.count("qos_mismatch") == 1, 15)
-    assert "~/mask: a subscriber asks for more DURABILITY" in robot.diagnostics["last_error"]
+    assert "~/mask: a subscriber requires a stricter DURABILITY" in robot.diagnostics["last_error"]
 
 
 def test_masks_that_come_too_late_are_told_and_still_sent(robots):
-    robot = robots(max_age_s=5.0)
+    robot = robots(max_latency_s=5.0)
     robot.wait_state("active")
     prompt(robot, detection(60, 40, 50, 30))
     assert works(robot)  # stamps of 1970: decades too late
     assert robot.peer.until(lambda: robot.count("outputs_older_than_max_age") > 0)
     status = robot.status[-1].status[0]
     assert status.level == DiagnosticStatus.WARN
-    assert status.message == "masks come later than max_age_s after their images"
+    assert status.message == "masks come later than max_latency_s after their images"
     assert set_parameter(robot, "cameras", "front").successful is False  # read at start alone
 
 
@@ -212,23 +215,23 @@ def test_the_heart_beats(robot):
 
 
 def test_an_inference_that_hangs_is_an_error():
-    status = Health().status("node", "cpu", 0, "active", busy=HANGS + 1)
+    status = CameraDiagnostics().status("node", "cpu", 0, "active", busy=HANGS + 1)
     assert status.level == DiagnosticStatus.ERROR and "busy with one frame for 11 s" in status.message
-    assert Health().status("node", "cpu", 0, "active", busy=HANGS - 1).level == DiagnosticStatus.OK
+    assert CameraDiagnostics().status("node", "cpu", 0, "active", busy=HANGS - 1).level == DiagnosticStatus.OK
 
 
 @pytest.mark.parametrize(("lost", "expected"), [((), 0.0), ((2, 3, 7), 0.3), ((1, 2, 3, 5, 8), 0.5)])
 def test_missing_frames_are_counted_by_the_gaps_of_their_stamps(lost, expected):
-    arrivals = Arrivals()
+    monitor = FrameLossMonitor()
     for frame in range(120):
         if frame % 10 not in lost:
-            arrivals.add(frame / 30 + 0.002 * ((frame * 7) % 5 - 2))
-    assert arrivals.missing == pytest.approx(expected, abs=0.04)
+            monitor.add(frame / 30 + 0.002 * ((frame * 7) % 5 - 2))
+    assert monitor.loss_ratio == pytest.approx(expected, abs=0.04)
 
 
 def test_time_that_begins_anew_loses_no_frames():
-    arrivals = Arrivals()
+    monitor = FrameLossMonitor()
     for _ in range(3):
         for frame in range(40):
-            arrivals.add(frame / 30)
-    assert arrivals.missing == 0
+            monitor.add(frame / 30)
+    assert monitor.loss_ratio == 0

@@ -2,16 +2,11 @@
 """The segmenter under a lifecycle manager."""
 
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState, GetState
+from lifecycle_msgs.srv import GetState
 from sensor_msgs.msg import Image
 
-from .conftest import pixels
-from .test_segmenter import detection, prompt
-
-
-def change(robot, transition: int) -> bool:
-    request = ChangeState.Request(transition=Transition(id=transition))
-    return robot.peer.call(ChangeState, robot.topic("change_state"), request).success
+from .harness import change_state, pixels
+from .prompting import detection, prompt
 
 
 def state(robot) -> str:
@@ -23,14 +18,14 @@ def test_cycles_of_the_lifecycle_leave_a_working_node(robots):
     robot.wait_state("inactive")
     assert state(robot) == "unconfigured"
     for _ in range(3):
-        assert change(robot, Transition.TRANSITION_CONFIGURE)
-        assert change(robot, Transition.TRANSITION_ACTIVATE)
+        assert change_state(robot, Transition.TRANSITION_CONFIGURE)
+        assert change_state(robot, Transition.TRANSITION_ACTIVATE)
         robot.wait_state("active")
         prompt(robot, detection(60, 40, 50, 30))
         assert pixels(robot.answer(Image, "mask"))[40, 60] == 255
-        assert change(robot, Transition.TRANSITION_DEACTIVATE)
+        assert change_state(robot, Transition.TRANSITION_DEACTIVATE)
         assert state(robot) == "inactive"
-        assert change(robot, Transition.TRANSITION_CLEANUP)
+        assert change_state(robot, Transition.TRANSITION_CLEANUP)
         assert state(robot) == "unconfigured"
 
 
@@ -39,7 +34,7 @@ def test_deactivated_node_answers_nothing_and_goes_on_after(robots):
     robot.wait_state("active")
     prompt(robot, detection(60, 40, 50, 30))
     robot.answer(Image, "mask")
-    assert change(robot, Transition.TRANSITION_DEACTIVATE)
+    assert change_state(robot, Transition.TRANSITION_DEACTIVATE)
     heard = robot.peer.heard[robot.topic("mask")]
     robot.peer.until(lambda: False, 0.5)
     count = len(heard)
@@ -47,7 +42,7 @@ def test_deactivated_node_answers_nothing_and_goes_on_after(robots):
         robot.send_image()
     robot.peer.until(lambda: False, 1.0)
     assert len(heard) == count
-    assert change(robot, Transition.TRANSITION_ACTIVATE)
+    assert change_state(robot, Transition.TRANSITION_ACTIVATE)
     assert pixels(robot.answer(Image, "mask"))[40, 60] == 255
 
 
@@ -57,7 +52,7 @@ def test_failed_configuration_can_be_mended(robots, known_bundle, tmp_path):
     assert robot.peer.until(lambda: robot.count("configure") == 1, 30)
     assert state(robot) == "unconfigured"
     folder.symlink_to(known_bundle)
-    assert change(robot, Transition.TRANSITION_CONFIGURE)
-    assert change(robot, Transition.TRANSITION_ACTIVATE)
+    assert change_state(robot, Transition.TRANSITION_CONFIGURE)
+    assert change_state(robot, Transition.TRANSITION_ACTIVATE)
     prompt(robot, detection(60, 40, 50, 30))
     robot.answer(Image, "mask")

@@ -14,13 +14,13 @@ from sensor_msgs.msg import Image
 
 from evitsam_ros.geometry3d import CameraModel, DepthError, box_around, check_aligned, labelled_points, metres
 from evitsam_ros.io.encodings import MAX_PIXELS, ImageError, compressed_to_frame, image_to_frame
-from evitsam_ros.nodes.incoming_prompts import MAX_OBJECTS, prompt_from_click, prompts_from_detections
+from evitsam_ros.nodes.prompt_messages import MAX_OBJECTS, prompt_from_click, prompts_from_detections
 from evitsam_ros.segment import PromptError
 
 from . import malformed
-from .test_compressed import forget_peak, peak_mb
-from .test_segmenter import detection, vision_msgs
-from .wires import Wired
+from .offline_pipeline import OfflinePipeline
+from .prompting import detection, vision_msgs
+from .usage import forget_peak, peak_mb
 
 #: Most memory that any message of the generator may cost, MB.
 MOST_MB = 60.0
@@ -124,8 +124,8 @@ def test_calibrations(rng):
 
 @pytest.mark.parametrize("track", [True, False])
 def test_a_camera_with_all_of_them(known_bundle, rng, track):
-    """Everything through the channel: every message is counted once, outputs have the size of their image."""
-    wired = Wired(known_bundle, depth=True, track=track)
+    """Everything through the pipeline: each message is counted once, outputs have the size of their image."""
+    wired = OfflinePipeline(known_bundle, enable_depth=True, enable_tracking=track)
     kinds, seen = Counter(), Counter()
 
     def prompts() -> None:
@@ -174,18 +174,16 @@ def test_a_camera_with_all_of_them(known_bundle, rng, track):
                 wired.give("~/pixel", Point(x=float(rng.uniform(0, 60)), y=float(rng.uniform(0, 60))))
             frame()
             if rng.random() < 0.05:
-                wired.channel.prompts.clear()
+                wired.prompts.clear()
     cost = peak_mb() - before
-    print(
-        f"channel, track {track}: {kinds.total()} messages, {dict(seen)}, {dict(wired.counts)}, {cost:.0f} MB"
-    )
+    print(f"track {track}: {kinds.total()} messages, {dict(seen)}, {dict(wired.counts)}, {cost:.0f} MB")
     assert wired.counts["prompts_answered"] > 20
     assert seen["answered"] > 30 and seen["refused"] > 30
-    assert len(wired.channel.prompts.all()) <= 2 * MAX_OBJECTS
+    assert len(wired.prompts.all()) <= 2 * MAX_OBJECTS
 
 
 def test_prompts_for_a_frame_that_is_damaged_are_not_for_the_next(known_bundle):
-    wired = Wired(known_bundle, track=False)
+    wired = OfflinePipeline(known_bundle, enable_tracking=False)
     broken = Image(height=5, width=5, encoding="rgb8", step=1)
     broken.header.stamp.sec = 7
     wired.give("image", broken)
@@ -193,13 +191,13 @@ def test_prompts_for_a_frame_that_is_damaged_are_not_for_the_next(known_bundle):
     asked = vision_msgs.Detection2DArray(header=broken.header, detections=[detection(60, 40, 50, 30)])
     assert wired.give("~/prompts", asked) == {"prompts_in": 1}
     wired.work()
-    assert wired.counts["bad_images"] == 2 and not wired.channel.prompts.all()
+    assert wired.counts["bad_images"] == 2 and not wired.prompts.all()
 
 
 @pytest.mark.parametrize("mode", ["prompt", "everything"])
 def test_sound_pictures_of_strange_shapes(known_bundle, rng, mode):
     """One after the other, with a prompt that comes and goes: each is answered in its size."""
-    wired = Wired(known_bundle, mode=mode)
+    wired = OfflinePipeline(known_bundle, mode=mode)
     sizes = [(1, 1), (1, 16384), (16384, 1), (2, 3000), (31, 320), (5000, 3), (13, 97), (96, 128), (11, 11)]
     for height, width in sizes:
         for _ in range(3):

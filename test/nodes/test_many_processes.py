@@ -4,7 +4,7 @@
 from geometry_msgs.msg import Point
 from sensor_msgs.msg import Image
 
-from .conftest import Process, pixels
+from .harness import Process, pixels
 
 CLICKS = {"/front": (30.0, 40.0), "/rear": (90.0, 50.0)}
 
@@ -19,8 +19,8 @@ def values(robot, namespace: str) -> dict[str, str]:
 
 
 def test_two_processes_serve_two_cameras(robots, known_bundle, tmp_path):
-    robot = robots(extra=("-r", "__ns:=/front"), node="/front/segmenter", track=False)
-    parameters = {"model": known_bundle, "track": False, "diagnostics_period_s": 0.2}
+    robot = robots(extra=("-r", "__ns:=/front"), node="/front/segmenter", enable_tracking=False)
+    parameters = {"model": known_bundle, "enable_tracking": False, "diagnostics_period_s": 0.2}
     rear = Process("segmenter", robot.domain, tmp_path / "rear.log", parameters, ("-r", "__ns:=/rear"))
     try:
         masks = {name: robot.peer.listen(Image, f"{name}/segmenter/mask") for name in CLICKS}

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from .test_segmenter import detection, prompt
+from .prompting import detection, prompt
 
 #: Loopback without multicast, as ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST makes the ROS side.
 LOOPBACK = """<CycloneDDS><Domain><General><AllowMulticast>false</AllowMulticast>

@@ -11,8 +11,8 @@ from std_srvs.srv import Trigger
 
 from evitsam_ros.profiler.live import GRACE, WINDOW, LiveLatency
 
-from .conftest import Process
-from .test_segmenter import detection, prompt
+from .harness import Process
+from .prompting import detection, prompt
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def report_file(tmp_path_factory):
 @pytest.fixture(scope="module")
 def watched(robots, tmp_path_factory, report_file):
     """A segmenter that is running, and a profiler that comes later."""
-    robot = robots(track=False)
+    robot = robots(enable_tracking=False)
     robot.wait_state("active")
     prompt(robot, detection(60, 40, 50, 30))
     log = tmp_path_factory.mktemp("logs") / "profiler.log"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Depth is there when its image's answer is, however long that takes; the channel is handed the messages."""
+"""Depth is there when its image's answer is, however long that takes; the pipeline is handed the messages."""
 
 import array
 import time
@@ -10,11 +10,11 @@ from geometry_msgs.msg import Point
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-from evitsam_ros.nodes.outgoing import image_message
+from evitsam_ros.nodes.messages import image_message
 from evitsam_ros.nodes.recent_depths import RecentDepths
 
 from ..geometry3d.depth_encoders import with_header
-from .wires import Wired
+from .offline_pipeline import OfflinePipeline
 
 WIDTH, HEIGHT = 160, 120
 
@@ -36,7 +36,7 @@ def test_the_nearest_of_what_is_kept():
 
 
 def test_bytes_and_age_are_bounded():
-    recent = RecentDepths(seconds=60.0, most_bytes=1000)
+    recent = RecentDepths(seconds=60.0, max_bytes=1000)
     for second in range(50):
         recent.add(stamped(second))
     assert recent.nearest(0).header.stamp.sec == 40
@@ -95,7 +95,7 @@ def wall(stamp: int, millimetres: int = 2000, frame: str = "camera") -> Image:
     return message
 
 
-def cloud(wired: Wired) -> tuple[int, np.ndarray]:
+def cloud(wired: OfflinePipeline) -> tuple[int, np.ndarray]:
     """Stamp and points ``(N, 3)`` of the newest cloud."""
     message = wired.outputs["~/points"].messages[-1]
     kind = {
@@ -111,7 +111,9 @@ def cloud(wired: Wired) -> tuple[int, np.ndarray]:
 
 @pytest.fixture
 def wired(known_bundle):
-    made = Wired(known_bundle, depth=True, track=False, history_s=0.0, depth_slop_s=0.01)
+    made = OfflinePipeline(
+        known_bundle, enable_depth=True, enable_tracking=False, history_s=0.0, depth_slop_s=0.01
+    )
     made.give("camera_info", info())
     made.give("~/pixel", Point(x=80.0, y=60.0))
     return made
@@ -120,12 +122,12 @@ def wired(known_bundle):
 def test_an_answer_that_takes_longer_than_ten_depths(wired):
     wired.give("depth", wall(5))
     wired.give("image", picture(5))
-    _, job = wired.turns.take(0)
-    wired.channel.frame_ahead(job)  # the answer begins
+    _, request = wired.scheduler.take(0)
+    wired.pipeline.prepare(request)  # the answer begins
     for stamp in range(6, 60):
         wired.give("depth", wall(stamp, 5000))
         time.sleep(0.001)
-    wired.channel.answer(job)
+    wired.pipeline.process(request)
     stamp, points = cloud(wired)
     assert stamp == 5 and len(points) > 20 and np.allclose(points[:, 2], 2.0)
     assert not wired.counts["no_depth"]
@@ -151,12 +153,12 @@ def test_points_are_empty_and_said_to_be_without_depth(wired):
         assert found == stamp and not len(points)
         assert not wired.outputs["~/detections_3d"].messages[-1].detections
         assert wired.outputs["~/detections_3d"].messages[-1].header.stamp.sec == stamp
-        assert text in wired.channel.health.status("", "", 0, "", 0.0).message
+        assert text in wired.diagnostics.status("", "", 0, "", 0.0).message
     assert (wired.counts["no_depth"], wired.counts["bad_depth"]) == (2, 2)
 
 
 def test_organised_points_are_as_many_as_pixels_without_depth_too(known_bundle):
-    made = Wired(known_bundle, depth=True, organised_points=True)
+    made = OfflinePipeline(known_bundle, enable_depth=True, organized_cloud=True)
     made.give("image", picture(3))
     made.work()
     message = made.outputs["~/points"].messages[-1]
@@ -167,7 +169,9 @@ def test_organised_points_are_as_many_as_pixels_without_depth_too(known_bundle):
 
 @pytest.mark.parametrize("codec", ["png", "rvl"])
 def test_depth_that_is_compressed(known_bundle, codec):
-    made = Wired(known_bundle, depth=True, depth_transport="compressedDepth", track=False)
+    made = OfflinePipeline(
+        known_bundle, enable_depth=True, depth_transport="compressedDepth", enable_tracking=False
+    )
     made.give("camera_info", info())
     made.give("~/pixel", Point(x=80.0, y=60.0))
     data = with_header(np.full((HEIGHT, WIDTH), 2000, np.uint16), codec)

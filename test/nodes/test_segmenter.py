@@ -4,55 +4,13 @@
 import numpy as np
 import pytest
 from geometry_msgs.msg import Point, PointStamped
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import SetParameters
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool, Trigger
 
-from .conftest import pixels
+from .harness import Peer, pixels, set_parameter
+from .prompting import detection, prompt, vision_msgs
 
-vision_msgs = pytest.importorskip("vision_msgs.msg", reason="vision_msgs is not built")
-
-
-def detection(
-    x: float, y: float, width: float = 0.0, height: float = 0.0, identity: str = "", name: str = ""
-):
-    message = vision_msgs.Detection2D(id=identity)
-    # rclpy does not check: an int in a float field is sent as garbage.
-    message.bbox.center.position.x, message.bbox.center.position.y = float(x), float(y)
-    message.bbox.size_x, message.bbox.size_y = float(width), float(height)
-    if name:
-        result = vision_msgs.ObjectHypothesisWithPose()
-        result.hypothesis.class_id = name
-        message.results.append(result)
-    return message
-
-
-def prompt(robot, *detections) -> None:
-    before = robot.count("prompts_in")
-    robot.peer.publish(robot.topic("prompts"), vision_msgs.Detection2DArray(detections=list(detections)))
-    if detections:
-        assert robot.peer.until(lambda: robot.count("prompts_in") > before)
-    else:
-        robot.peer.until(lambda: False, 0.3)
-
-
-@pytest.fixture(autouse=True)
-def clean(robot):
-    robot.peer.call(Trigger, robot.topic("clear_prompts"), Trigger.Request())
-    set_parameter(robot, "mode", "prompt")
-
-
-def set_parameter(robot, name: str, value):
-    kinds = {
-        str: ("string_value", ParameterType.PARAMETER_STRING),
-        int: ("integer_value", ParameterType.PARAMETER_INTEGER),
-        bool: ("bool_value", ParameterType.PARAMETER_BOOL),
-    }
-    field, kind = kinds[type(value)]
-    parameter = Parameter(name=name, value=ParameterValue(**{"type": kind, field: value}))
-    request = SetParameters.Request(parameters=[parameter])
-    return robot.peer.call(SetParameters, robot.topic("set_parameters"), request).results[0]
+pytestmark = pytest.mark.usefixtures("clean")
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> float:
@@ -106,8 +64,6 @@ def test_all_outputs_agree_and_carry_one_header(robot):
 
 def test_late_joiner_gets_the_latched_names_of_the_labels(robot):
     from rclpy.qos import QoSDurabilityPolicy, QoSProfile
-
-    from .conftest import Peer
 
     prompt(robot, detection(30, 30, 40, 40, identity="a", name="cup"), detection(100, 60, identity="b"))
     robot.answer(Image, "mask")
@@ -175,8 +131,8 @@ def test_mode_changes_while_the_node_runs(robot):
 def test_out_of_range_parameters_are_refused_with_the_reason(robot):
     result = set_parameter(robot, "mode", "magic")
     assert not result.successful and "'magic'; expected one of prompt, everything" in result.reason
-    result = set_parameter(robot, "top_n", 0)
-    assert not result.successful and "top_n" in result.reason
+    result = set_parameter(robot, "max_prompts", 0)
+    assert not result.successful and "max_prompts" in result.reason
 
 
 def test_disabled_node_answers_nothing_until_enabled(robot):
@@ -195,8 +151,6 @@ def test_disabled_node_answers_nothing_until_enabled(robot):
 
 
 def test_late_joiner_gets_the_next_answer(robot):
-    from .conftest import Peer
-
     prompt(robot, detection(30, 30, 20, 20))
     late = Peer(robot.domain)
     heard = late.listen(Image, robot.topic("mask"))

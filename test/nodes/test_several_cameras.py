@@ -8,13 +8,13 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import UInt32
 from std_srvs.srv import Trigger
 
-from .conftest import Process, pixels
-from .test_segmenter import vision_msgs
+from .harness import Process, pixels
+from .prompting import vision_msgs
 
 
 @pytest.fixture(scope="module")
 def robot(robots):
-    made = robots(cameras="[front, rear]", track=False)
+    made = robots(cameras="[front, rear]", enable_tracking=False)
     made.wait_state("active")
     return made
 
@@ -127,7 +127,7 @@ def test_frames_of_several_cameras_share_an_encoder_call_and_keep_their_answers(
         backend="onnxruntime",
         cameras="[front, rear]",
         mode="everything",
-        track=False,
+        enable_tracking=False,
     )
     robot.wait_state("active")
     heard = {c: robot.peer.listen(Image, robot.topic(f"{c}/mask")) for c in ("front", "rear")}

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import Image
 
-from .conftest import pixels
-from .test_segmenter import detection, prompt, set_parameter
+from .harness import pixels, set_parameter
+from .prompting import detection, prompt
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,14 +12,14 @@ from std_srvs.srv import Trigger
 
 from evitsam_ros.nodes.recent_images import RecentImages, stamp_ns
 
-from .conftest import pixels
-from .test_segmenter import detection, set_parameter, vision_msgs
-from .wires import Wired
+from .harness import pixels, set_parameter
+from .offline_pipeline import OfflinePipeline
+from .prompting import detection, vision_msgs
 
 
 @pytest.fixture(scope="module")
 def robot(robots):
-    made = robots(track=False, history_frames=6, history_s=10.0)
+    made = robots(enable_tracking=False, history_frames=6, history_s=10.0)
     made.wait_state("active")
     made.masks = made.peer.listen(Image, made.topic("mask"))
     seen(made)
@@ -82,11 +82,11 @@ def test_an_unknown_stamp_is_told_and_by_parameter_the_nearest_is_taken(robot):
     assert robot.peer.until(lambda: robot.count("unknown_stamps") == before + 1)
     assert "~/prompts: no image has the stamp" in robot.diagnostics["last_error"]
     assert "6 images of" in robot.diagnostics["last_error"]
-    assert set_parameter(robot, "unknown_stamp", "nearest").successful
+    assert set_parameter(robot, "missing_image_policy", "nearest").successful
     ask(robot, robot.stamp - 60, detection(60, 40, 50, 30))
     mask = answered(robot, sent[2])
     assert mask is not None and pixels(mask)[40, 60] == 255
-    assert set_parameter(robot, "unknown_stamp", "refuse").successful
+    assert set_parameter(robot, "missing_image_policy", "reject").successful
 
 
 def test_a_frame_that_never_comes_is_reported(robot):
@@ -135,7 +135,7 @@ def test_a_click_whose_stamp_no_image_has_is_for_the_newest(robot):
 
 
 def test_memory_is_bounded_by_number_and_by_age():
-    recent = RecentImages(most=4, seconds=60.0)
+    recent = RecentImages(max_images=4, seconds=60.0)
     for second in range(100):
         recent.add(image(second))
     assert str(recent).startswith("4 images of 96.000 to 99.000 s")
@@ -143,13 +143,13 @@ def test_memory_is_bounded_by_number_and_by_age():
     assert recent.find(95 * 10**9) is None and recent.seconds_ahead(100 * 10**9) == 1.0
     recent.add(image(5))  # a bag that starts again
     assert recent.newest().header.stamp.sec == 5 and recent.seconds_ahead(5 * 10**9) == 0.0
-    gone = RecentImages(most=4, seconds=0.0)
+    gone = RecentImages(max_images=4, seconds=0.0)
     gone.add(image(1))
-    assert gone.newest() is None and str(gone) == "no image is kept"
+    assert gone.newest() is None and str(gone) == "no image is buffered"
 
 
 def test_memory_is_bounded_by_bytes_and_the_newest_image_is_kept():
-    recent = RecentImages(most=16, seconds=60.0, most_bytes=1000)
+    recent = RecentImages(max_images=16, seconds=60.0, max_bytes=1000)
     for second in range(10):
         recent.add(image(second, 300))
     assert str(recent).startswith("3 images of 7.000 to 9.000 s")
@@ -163,13 +163,13 @@ def test_memory_is_bounded_by_bytes_and_the_newest_image_is_kept():
 
 
 def test_old_images_are_let_go_when_the_camera_stops(known_bundle):
-    wired = Wired(known_bundle, history_s=0.0)
+    wired = OfflinePipeline(known_bundle, history_s=0.0)
     message = image(1, 300)
     kept = weakref.ref(message.data)
     wired.give("image", message)
     wired.work()
     del message
-    wired.channel.tick()
+    wired.pipeline.tick()
     gc.collect()
     assert kept() is None
 

@@ -7,8 +7,8 @@ import pytest
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
-from .conftest import pixels
-from .test_segmenter import detection, prompt, set_parameter
+from .harness import pixels, set_parameter
+from .prompting import detection, prompt
 
 SQUARE = 64
 COLOURS = ((210, 40, 40), (40, 200, 60), (50, 60, 220))
@@ -80,11 +80,11 @@ def test_what_is_lost_is_said_and_not_made_up(robot):
 
 
 def test_without_tracking_prompts_stay_at_their_pixels(robot):
-    set_parameter(robot, "track", False)
+    set_parameter(robot, "enable_tracking", False)
     image, middles = view(0)
     prompt(robot, detection(*middles[1], SQUARE + 6, SQUARE + 6))
     for step, there in ((0, True), (12, False)):
         image, _ = view(step)
         message = robot.answer(Detection2DArray, "detections", seconds=30, image=image)
         assert [d.bbox.size_x > 0.9 * SQUARE for d in message.detections] == ([True] if there else [])
-    set_parameter(robot, "track", True)
+    set_parameter(robot, "enable_tracking", True)

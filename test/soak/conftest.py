@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long and how often: a short form with the other tests, the whole with ``make soak``."""
+"""Fixtures of the soak tests: short with the other tests, long with ``make soak``."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,11 +11,10 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
 from sensor_msgs.msg import Image
 
-from ..nodes.conftest import known_bundle, robots  # noqa: F401
+from bench.known_bundle import write_known_bundle
 
-#: Seconds of the 30 Hz camera.
-SECONDS = float(os.environ.get("EVITSAM_SOAK_SECONDS", "4"))
-WHOLE = "EVITSAM_SOAK_SECONDS" in os.environ
+from ..nodes.harness import Robots
+from .frames import SECONDS
 
 
 def pytest_collection_modifyitems(items) -> None:
@@ -26,7 +25,17 @@ def pytest_collection_modifyitems(items) -> None:
 
 
 @pytest.fixture(scope="module")
-def robot(robots):  # noqa: F811
+def robots(tmp_path_factory) -> Iterator[Robots]:
+    """Return a factory of robots with known answers that are closed after the module's tests."""
+    bundle = write_known_bundle(tmp_path_factory.mktemp("engines") / "known")
+    made = Robots(tmp_path_factory.mktemp("logs"), bundle)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def robot(robots):
+    """Return an active segmenter, with its masks in ``masks``."""
     made = robots(history_s=1.0)
     made.wait_state("active")
     made.masks = made.peer.listen(Image, made.topic("mask"))

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures to a robot, and its masks back."""
+"""Images to a robot and its masks back, and for how long."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from sensor_msgs.msg import Image
+
+#: Seconds of the 30 Hz camera.
+SECONDS = float(os.environ.get("EVITSAM_SOAK_SECONDS", "4"))
+WHOLE = "EVITSAM_SOAK_SECONDS" in os.environ
 
 
 def send(robot, count: int, period: float = 0.03) -> list[int]:

@@ -7,8 +7,8 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from sensor_msgs.msg import Image
 
-from .conftest import WHOLE
-from .usage import Usage, entities, table
+from ..nodes.usage import Usage, entities, table
+from .frames import WHOLE
 
 WARM_UP, CYCLES = (40, 200) if WHOLE else (4, 20)
 #: Frames answered in a cycle.
@@ -57,7 +57,7 @@ def settled_entities(robot, seen: list[dict[str, list[str]]]) -> dict[str, list[
 
 
 def test_nothing_grows(robots):
-    robot = robots(autostart=False, depth=True, clicks_in_space=True)
+    robot = robots(autostart=False, enable_depth=True, enable_3d_clicks=True)
     robot.wait_state("inactive")
     manager, pid = Manager(robot), robot.process.process.pid
     usages, seen = [], {"configured": [], "cleaned up": []}

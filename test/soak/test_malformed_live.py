@@ -15,10 +15,10 @@ from vision_msgs.msg import Detection2DArray
 from evitsam_ros.nodes.recent_images import stamp_ns
 
 from ..nodes import malformed
-from ..nodes.conftest import pixels
-from ..nodes.test_segmenter import detection, prompt
-from .conftest import WHOLE
-from .usage import Usage, table
+from ..nodes.harness import pixels
+from ..nodes.prompting import detection, prompt
+from ..nodes.usage import Usage, table
+from .frames import WHOLE
 
 ROUNDS = 240 if WHOLE else 24
 #: Messages of a topic at once; more would be lost in its queue.
@@ -85,7 +85,9 @@ class Storm:
     "transport", ["raw", pytest.param("compressed", marks=pytest.mark.skipif(not WHOLE, reason="make soak"))]
 )
 def test_every_message_is_counted_and_the_next_good_one_answered(robots, transport):
-    robot = robots(depth=True, reliability="reliable", image_transport=transport, diagnostics_period_s=0.1)
+    robot = robots(
+        enable_depth=True, reliability="reliable", image_transport=transport, diagnostics_period_s=0.1
+    )
     robot.wait_state("active")
     storm = Storm(robot, np.random.default_rng(7), transport == "compressed")
     points = robot.peer.listen(PointCloud2, robot.topic("points"))

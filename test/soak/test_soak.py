@@ -7,10 +7,9 @@ import numpy as np
 from geometry_msgs.msg import Point
 from sensor_msgs.msg import Image
 
-from ..nodes.conftest import Process, pixels
-from .conftest import SECONDS
-from .frames import answered_mask, send, stamp
-from .usage import Usage, table
+from ..nodes.harness import Peer, Process, pixels
+from ..nodes.usage import Usage, table
+from .frames import SECONDS, answered_mask, send, stamp
 
 RATE = 30.0
 #: Frames that came and are neither answered nor dropped: one in work, one in the slot, and one that comes
@@ -98,7 +97,6 @@ def test_camera_for_a_while_dies_and_comes_back_as_another(robot, tmp_path):
 
 
 def test_a_subscriber_that_does_not_listen_holds_nothing_up(robot):
-    from ..nodes.conftest import Peer
 
     slow = Peer(robot.domain)
     slow.listen(Image, robot.topic("overlay"))  # reliable, and its executor never spins

@@ -10,10 +10,10 @@ from rcl_interfaces.srv import SetParameters
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
-from ..nodes.conftest import pixels
-from ..nodes.test_segmenter import detection, vision_msgs
+from ..nodes.harness import pixels
+from ..nodes.prompting import detection, vision_msgs
+from ..nodes.usage import table
 from .frames import answered_mask, send
-from .usage import table
 
 
 def test_time_jumps_back(robot):
@@ -59,8 +59,8 @@ def test_a_thousand_prompts_in_a_second(robot):
 PARAMETERS = 300
 VALUES = {
     "mode": ("string_value", ParameterType.PARAMETER_STRING, ("prompt", "everything", "magic")),
-    "top_n": ("integer_value", ParameterType.PARAMETER_INTEGER, (1, 64, 0, -5, 10**9)),
-    "track": ("bool_value", ParameterType.PARAMETER_BOOL, (True, False)),
+    "max_prompts": ("integer_value", ParameterType.PARAMETER_INTEGER, (1, 64, 0, -5, 10**9)),
+    "enable_tracking": ("bool_value", ParameterType.PARAMETER_BOOL, (True, False)),
     "score_threshold": ("double_value", ParameterType.PARAMETER_DOUBLE, (-1.0, 0.5, float("nan"), 1e300)),
     "nms_threshold": ("double_value", ParameterType.PARAMETER_DOUBLE, (-1.0, 0.5, 0.0, 1.0)),
     "min_region": ("double_value", ParameterType.PARAMETER_DOUBLE, (-1.0, 0.01, 0.0, 1.0)),
@@ -72,7 +72,7 @@ VALUES = {
     "overlay_alpha": ("double_value", ParameterType.PARAMETER_DOUBLE, (0.0, 1.0, 0.5, float("nan"))),
     "max_rate_hz": ("double_value", ParameterType.PARAMETER_DOUBLE, (0.0, 1000.0, -1.0)),
     "model": ("string_value", ParameterType.PARAMETER_STRING, ("nowhere", "")),
-    "depth": ("string_value", ParameterType.PARAMETER_STRING, ("yes",)),
+    "enable_depth": ("string_value", ParameterType.PARAMETER_STRING, ("yes",)),
 }
 
 
@@ -96,7 +96,7 @@ def test_a_storm_of_parameters(robot):
             assert robot.peer.until(lambda: all(future.done() for future in futures[-8:]), 20), number
     assert robot.peer.until(lambda: all(future.done() for future in futures), 20)
     seconds = time.monotonic() - start
-    good = {"mode": "prompt", "track": True, "max_rate_hz": 0.0}
+    good = {"mode": "prompt", "enable_tracking": True, "max_rate_hz": 0.0}
     for name, value in good.items():
         field, kind, _ = VALUES[name]
         parameter = Parameter(name=name, value=ParameterValue(**{"type": kind, field: value}))

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One camera of a configured node: its images and prompts in, its masks out.
+
+Names are relative, so that they can be remapped: ``image`` and ``~/label_map`` of a node with one camera,
+``front/image`` and ``~/front/label_map`` of the camera ``front``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sensor_msgs.msg import CompressedImage, Image
+
+from ..segment import Frame, Segmenter
+from .calibration import Calibration
+from .camera_context import CameraContext
+from .depth_output import DepthOutput
+from .frame_processor import FrameProcessor
+from .frame_request import FrameRequest, PreparedFrame, RequestQueue
+from .frame_segmenter import FrameSegmenter
+from .image_intake import ImageIntake
+from .managed_entities import ManagedEntities
+from .parameters import SegmenterParameters
+from .pending_prompts import PendingPrompts
+from .prompt_topics import PromptTopics
+from .publish_point import PointTarget
+from .publishers import Publishers
+from .qos import newest_only, transport_topic
+from .recent_images import RecentImages
+
+
+class CameraPipeline:
+    """The parts of one camera, from its subscriptions to its publishers; complete from the start.
+
+    Args:
+        node: resolves topics and has a running executor.
+        context: of the camera.
+        entities: makes topics and services.
+        segmenter: shared by all cameras.
+        requests: where the camera's frames are submitted.
+        parameters: as configured.
+        subscribe: to the images; otherwise they come through :meth:`on_image` only.
+    """
+
+    def __init__(
+        self,
+        node: Any,
+        context: CameraContext,
+        entities: ManagedEntities,
+        segmenter: Segmenter,
+        requests: RequestQueue,
+        parameters: SegmenterParameters,
+        *,
+        subscribe: bool = True,
+    ) -> None:
+        self.context, self._requests = context, requests
+        topic = transport_topic(node, context.inputs + "image", parameters.image_transport)
+        calibration = _calibration(context, entities, parameters)
+        depth = None
+        if parameters.enable_depth and calibration is not None:
+            depth = DepthOutput(node, entities, context, calibration, parameters)
+        self._images = RecentImages(parameters.history_frames, parameters.history_s, parameters.history_bytes)
+        self._pending = PendingPrompts(context, self._images, requests, parameters.history_s)
+        self._intake = ImageIntake(context, topic, self._images, self._pending, requests)
+        self._publishers = Publishers(entities, context.outputs, depth)
+        self._segmenter = FrameSegmenter(segmenter, context)
+        self._processor = FrameProcessor(
+            context, topic, self._pending, requests, self._segmenter, self._publishers
+        )
+        prompts = PromptTopics(entities, context, self._images, self._pending)
+        #: Where points in space are clicked; empty where the camera has no calibration.
+        self.point_targets = (
+            []
+            if calibration is None
+            else [PointTarget(context.name, calibration, self._images.newest, prompts.click)]
+        )
+        if subscribe:
+            kind = Image if parameters.image_transport == "raw" else CompressedImage
+            entities.subscription(kind, topic, self.on_image, newest_only(parameters.reliability))
+
+    # Executor's thread -----------------------------------------------------------------------------
+
+    def on_image(self, message: Image | CompressedImage) -> None:
+        """Receive a frame, see :meth:`ImageIntake.on_image`."""
+        self._intake.on_image(message)
+
+    def tick(self) -> None:
+        """Forget old images, and prompts whose image did not arrive."""
+        self._images.forget_old()
+        self._pending.expire()
+
+    def pause(self, reason: str) -> None:
+        """Publish nothing from now on, not even the frame in work; drop what waits, with the reason."""
+        self._requests.end_session()
+        self._images.clear()
+        self._pending.drop_all(reason)
+
+    def resume(self) -> None:
+        """Prepare for the activation of the node."""
+        self._publishers.resume()
+
+    def release(self) -> None:
+        """Pause for good; stored prompts stay, except those that refer to one image."""
+        self.pause("the node is cleaned up")
+        self.context.prompts.forget_stamped()
+
+    # Inference thread ------------------------------------------------------------------------------
+
+    def prepare(self, request: FrameRequest) -> Frame | None:
+        """Convert a frame for a common encoder call, see :meth:`FrameProcessor.prepare`."""
+        return self._processor.prepare(request)
+
+    def process(self, request: FrameRequest, prepared: PreparedFrame | None = None) -> bool:
+        """Publish the masks of a frame, see :meth:`FrameProcessor.process`."""
+        return self._processor.process(request, prepared)
+
+    def use(self, segmenter: Segmenter) -> None:
+        """Continue with another runtime."""
+        self._segmenter.use(segmenter)
+
+
+def _calibration(
+    context: CameraContext, entities: ManagedEntities, parameters: SegmenterParameters
+) -> Calibration | None:
+    """Subscribe the camera's calibration where something in space needs it."""
+    if not (parameters.enable_depth or parameters.enable_3d_clicks):
+        return None
+    topic = context.inputs + "camera_info"
+    return Calibration(entities, topic, parameters.reliability, rectified=parameters.image_rectified)

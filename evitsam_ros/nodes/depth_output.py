@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Publish labelled points and boxes in space, from masks and depth, in the frame of the image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Header
+from visualization_msgs.msg import Marker, MarkerArray
+
+from ..geometry3d import Box3D, CameraModel, box_around, check_aligned, labelled_points, no_points
+from ..segment import Masks
+from .calibration import Calibration
+from .camera_context import CameraContext
+from .depth_input import DepthInput, NoDepthError
+from .managed_entities import ManagedEntities
+from .messages_3d import box_marker, detections_3d_message, points_message
+from .parameters import SegmenterParameters
+from .qos import results
+
+try:
+    from vision_msgs.msg import Detection3DArray
+except ImportError:
+    Detection3DArray = None
+
+
+class DepthOutput:
+    """``points``, ``boxes_3d`` and ``detections_3d`` of one camera.
+
+    Args:
+        node: a node with a running executor.
+        entities: makes the subscriptions and the publishers.
+        context: of the camera.
+        calibration: of the camera.
+        parameters: as configured.
+    """
+
+    def __init__(
+        self,
+        node: Any,
+        entities: ManagedEntities,
+        context: CameraContext,
+        calibration: Calibration,
+        parameters: SegmenterParameters,
+    ) -> None:
+        self._calibration, self._report_error = calibration, context.report_error
+        self._organized = parameters.organized_cloud
+        self._depth = DepthInput(node, entities, context, parameters)
+        self._shown: set[int] = set()
+        kinds = {"points": PointCloud2, "boxes_3d": MarkerArray}
+        if Detection3DArray is not None:
+            kinds["detections_3d"] = Detection3DArray
+        self._publishers = {
+            name: entities.publisher(kind, context.outputs + name, results()) for name, kind in kinds.items()
+        }
+
+    def subscribed(self) -> set[str]:
+        """Return the outputs that have a subscriber."""
+        return {name for name, made in self._publishers.items() if made.get_subscription_count() > 0}
+
+    def expect(self, header: Header) -> None:
+        """Hold the depth of an image whose processing begins, however long it takes."""
+        self._depth.expect(header)
+
+    def publish(
+        self, header: Header, image: np.ndarray, masks: Masks, labels: np.ndarray, names: dict[int, str]
+    ) -> None:
+        """Publish points and boxes under the masks of an image; without its depth they are empty.
+
+        Args:
+            header: of the image.
+            image: ``(H, W, 3)`` uint8 RGB.
+            masks: of the image.
+            labels: ``(H, W)`` uint16 label map.
+            names: of the objects, by id; an empty name is "object".
+        """
+        wanted = self.subscribed()
+        if not wanted:
+            return
+        scores = dict(zip(masks.object_ids.tolist(), masks.scores.tolist(), strict=True))
+        cloud, boxes = no_points(labels.shape, self._organized), {}
+        found = self._aligned(header, labels)
+        if found is not None:
+            depths, camera = found
+            if "points" in wanted:
+                cloud = labelled_points(depths, camera, image, labels, scores, self._organized)
+            if wanted - {"points"}:
+                around = {i: box_around(labels == i, depths, camera) for i in scores}
+                boxes = {i: box for i, box in around.items() if box is not None}
+        messages = {
+            "points": lambda: points_message(header, cloud),
+            "boxes_3d": lambda: self._markers(header, boxes),
+            "detections_3d": lambda: detections_3d_message(header, boxes, scores, names),
+        }
+        for name in wanted:
+            self._publishers[name].publish(messages[name]())
+
+    def _aligned(self, header: Header, labels: np.ndarray) -> tuple[np.ndarray, CameraModel] | None:
+        """Return the image's depth and its camera; None, and a report, if one is missing or wrong."""
+        topics = f"{self._depth.topic}, {self._calibration.topic}"
+        try:
+            camera = self._calibration.model()
+            if camera is None:
+                raise NoDepthError(f"no {self._calibration.topic} has come yet")
+            depths = self._depth.aligned(header, camera)
+            check_aligned(depths, labels, camera)
+        except NoDepthError as error:
+            self._report_error(
+                "no_depth", f"{topics}: {error}; points and boxes in space are empty without it"
+            )
+        except ValueError as error:
+            self._report_error("bad_depth", f"{topics}: {error}")
+        else:
+            return depths, camera
+        return None
+
+    def _markers(self, header: Header, boxes: dict[int, Box3D]) -> MarkerArray:
+        """Return boxes for RViz, and deletions of those of objects that are gone."""
+        gone = self._shown - set(boxes)
+        self._shown = set(boxes)
+        markers = [Marker(header=header, ns="objects", id=i, action=Marker.DELETE) for i in sorted(gone)]
+        return MarkerArray(markers=markers + [box_marker(header, i, box) for i, box in boxes.items()])

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Segment the frames of one camera as the parameters ask: prompts or everything, tracked or not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from ..segment import Embedding, Frame, LatencyBudget, Masks, Prompt, PromptError, Segmenter, Thresholds
+from ..segment.budget import FEWEST
+from ..segment.timing import add_timings
+from ..tracking import TrackedCamera
+from .camera_context import CameraContext
+from .continuity import Continuity
+from .frame_request import FrameRequest
+from .parameters import SegmenterParameters
+from .prompt_updates import StoredPrompt
+
+
+class FrameSegmenter:
+    """Make the masks of one camera's frames, in their order. Used by the inference thread.
+
+    Args:
+        segmenter: shared by all cameras.
+        context: of the camera; prompts that do not fit their image are dropped from it and reported.
+    """
+
+    def __init__(self, segmenter: Segmenter, context: CameraContext) -> None:
+        self._camera = TrackedCamera(segmenter)
+        self._context, self._diagnostics = context, context.diagnostics
+        self._continuity = Continuity()
+        #: Mode and tracking of the last frame.
+        self._last_mode: tuple[str, bool] | None = None
+        self._budget: LatencyBudget | None = None
+
+    def use(self, segmenter: Segmenter) -> None:
+        """Use another runtime from the next frame on; objects keep their ids."""
+        self._camera.segmenter = segmenter
+
+    def segment(
+        self,
+        frame: Frame,
+        embedding: Embedding | None,
+        prompts: Sequence[StoredPrompt],
+        parameters: SegmenterParameters,
+        request: FrameRequest,
+    ) -> tuple[Masks, dict[int, str]]:
+        """Return the masks of a frame, none of them empty, and the names of their objects by id.
+
+        The masks' timings have the stage ``encode`` if the networks have run.
+
+        Args:
+            frame: the camera's next one.
+            embedding: of the frame, where it was encoded before.
+            prompts: the prompted objects, in prompt mode.
+            parameters: at the beginning of the work.
+            request: when the frame was received, and in which session.
+        """
+        self._reset_motion(parameters, frame.stamp or request.received, request.session)
+        segmenter = self._camera.segmenter
+        limits = segmenter.thresholds().replace(**parameters.thresholds())
+        segmenter.min_region = limits.min_region
+        if parameters.mode == "everything":
+            waited = time.monotonic() - request.received
+            masks, names = self._everything(frame, embedding, parameters, limits, waited)
+        else:
+            masks, names = self._prompted(frame, embedding, prompts, track=parameters.enable_tracking)
+        is_filled = masks.areas > 0
+        self._diagnostics.count("empty_masks", int((~is_filled).sum()))
+        return masks if is_filled.all() else masks.select(is_filled), names
+
+    def _reset_motion(self, parameters: SegmenterParameters, stamp: float, session: int) -> None:
+        """Forget how objects moved where that is unknown: after a pause, and in another mode."""
+        mode, last = (parameters.mode, parameters.enable_tracking), self._last_mode
+        has_paused = self._continuity.is_broken(stamp, session)
+        if mode != last:
+            self._last_mode = mode
+            self._diagnostics.forget_timings()
+        if last is not None and parameters.enable_tracking != last[1]:
+            self._camera.reset()
+        elif has_paused or mode != last:
+            self._camera.pause()
+
+    def _everything(
+        self,
+        frame: Frame,
+        embedding: Embedding | None,
+        parameters: SegmenterParameters,
+        limits: Thresholds,
+        waited: float,
+    ) -> tuple[Masks, dict[int, str]]:
+        budget, count = self._latency_budget(parameters.latency_budget_s, waited), parameters.max_prompts
+        if embedding is None:
+            embedding = self._camera.segmenter.embed(frame)
+        if parameters.enable_tracking:
+            masks = self._camera.everything(frame, count, limits, budget=budget, embedding=embedding)
+        else:
+            masks = self._camera.segmenter.everything(embedding, count, limits, budget=budget)
+        masks = _with_encoding(masks, embedding)
+        self._diagnostics.note("prompts_left_out", [budget.left_out if budget else 0])
+        if budget is not None and budget.is_too_small:
+            self._warn_of_budget(parameters.latency_budget_s, budget.needed + waited)
+        return masks, dict.fromkeys(masks.object_ids.tolist(), "")
+
+    def _prompted(
+        self, frame: Frame, embedding: Embedding | None, stored: Sequence[StoredPrompt], *, track: bool
+    ) -> tuple[Masks, dict[int, str]]:
+        camera = self._camera
+        prompts = self._usable(stored, frame.size, camera.known if track else {})
+        if not prompts:
+            camera.reset()
+            self._diagnostics.note("objects_lost", [])
+            return camera.segmenter.empty_result(frame), {}
+        if embedding is None:
+            embedding = camera.segmenter.embed(frame)
+        if track:
+            masks = camera.prompted(frame, prompts, embedding)
+            self._diagnostics.note("objects_lost", camera.prompt_tracker.lost)
+        else:
+            clipped = [replace(p.clipped(frame.size), object_id=i) for i, p in prompts.items()]
+            masks = camera.segmenter.decode(embedding, clipped)
+        masks = _with_encoding(masks, embedding)
+        self._diagnostics.count("prompts_answered", len(masks))
+        return masks, {item.identity: item.name for item in stored if item.identity in prompts}
+
+    def _usable(
+        self, stored: Sequence[StoredPrompt], size: tuple[int, int], known: Mapping[int, Prompt]
+    ) -> dict[int, Prompt]:
+        """Return the prompts that fit this frame, by id, and those ``known`` from earlier ones, which moved.
+
+        The others are reported and dropped.
+        """
+        prompts = {}
+        for item in stored:
+            try:
+                if known.get(item.identity) is not item.prompt:
+                    item.prompt.clipped(size)
+                    self._camera.segmenter.check(item.prompt)
+                prompts[item.identity] = item.prompt
+            except PromptError as error:
+                self._context.report_error("bad_prompts", f"prompt dropped: {error}")
+                self._context.prompts.drop(item)
+        return prompts
+
+    def _warn_of_budget(self, allowed: float, needed: float) -> None:
+        text = (
+            f"latency_budget_ms is {allowed * 1e3:.0f}, but {FEWEST} prompts take {needed * 1e3:.0f} ms; "
+            "raise it, or choose a faster backend or model"
+        )
+        self._diagnostics.warn("latency_budget", text)
+        self._context.warn(text)
+
+    def _latency_budget(self, seconds: float | None, waited: float) -> LatencyBudget | None:
+        """Return what is left of ``seconds`` for a frame that has waited; None for no limit."""
+        if seconds is None:
+            self._budget = None
+            return None
+        left = max(0.0, seconds - waited)
+        if self._budget is None:
+            self._budget = LatencyBudget(left)
+        self._budget.seconds = left
+        return self._budget
+
+
+def _with_encoding(masks: Masks, embedding: Embedding) -> Masks:
+    """Add the seconds that the embedding took to those of the masks."""
+    return replace(masks, timings=add_timings(embedding.timings, masks.timings))

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Take the images of one camera: keep them, watch for losses, and submit those that are to be processed."""
+
+from __future__ import annotations
+
+import time
+
+from sensor_msgs.msg import CompressedImage, Image
+
+from .camera_context import CameraContext
+from .frame_loss import FrameLossMonitor
+from .frame_request import RequestQueue
+from .pending_prompts import PendingPrompts
+from .recent_images import RecentImages, stamp_ns
+
+#: A frame may come earlier than ``max_rate_hz`` allows by this share of the period: cameras jitter.
+RATE_TOLERANCE = 0.05
+
+
+class ImageIntake:
+    """Receive the images of one camera. Used by the executor's thread.
+
+    Args:
+        context: of the camera.
+        topic: of the images, for errors.
+        images: where images are kept for prompts with stamps.
+        pending: prompts that may wait for an image.
+        requests: where frames are submitted.
+    """
+
+    def __init__(
+        self,
+        context: CameraContext,
+        topic: str,
+        images: RecentImages,
+        pending: PendingPrompts,
+        requests: RequestQueue,
+    ) -> None:
+        self._context, self._topic = context, topic
+        self._images, self._pending, self._requests = images, pending, requests
+        self._loss_monitor = FrameLossMonitor()
+        self._last_submitted = 0.0
+
+    def on_image(self, message: Image | CompressedImage) -> None:
+        """Keep a frame, and submit it if it is to be processed."""
+        if not self._context.is_accepting():
+            return
+        diagnostics = self._context.diagnostics
+        diagnostics.frame_in()
+        self._images.add(message)
+        self._check_losses(message)
+        if self._pending.submit_matches(message):
+            return
+        if self._pending.only_prompted_frames():
+            diagnostics.count("frames_not_asked_about")
+            return
+        now, max_rate = time.monotonic(), self._context.parameters().max_rate_hz
+        if max_rate is not None and now - self._last_submitted < (1 - RATE_TOLERANCE) / max_rate:
+            diagnostics.count("frames_skipped_by_max_rate")
+            return
+        self._last_submitted = now
+        self._requests.submit_latest(message)
+
+    def _check_losses(self, message: Image | CompressedImage) -> None:
+        self._loss_monitor.add(stamp_ns(message.header) / 1e9)
+        ratio = self._loss_monitor.loss_ratio
+        self._context.diagnostics.note("frames_missing_by_stamps", [f"{ratio:.0%}"])
+        if ratio > FrameLossMonitor.WARN_RATIO:
+            self._context.diagnostics.warn(
+                "frames_missing",
+                f"{self._topic}: {ratio:.0%} of the frames do not arrive (by their stamps); "
+                "with Fast DDS start the camera with FASTRTPS_DEFAULT_PROFILES_FILE=…/fastdds_images.xml, or "
+                "use image_transport: compressed",
+            )

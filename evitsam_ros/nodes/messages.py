@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Convert masks to messages, each with the header of its image, without slow assignments.
+
+Assigning a memoryview or an ndarray to ``data`` makes rclpy look at every byte in Python: an array.array
+is taken over as it is.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from ..io.encodings import byte_array
+from ..segment import Masks
+
+
+def image_message(header: Header, pixels: np.ndarray, encoding: str) -> Image:
+    """Convert an array ``(H, W[, C])``, uint8 or uint16, to an Image with the given encoding."""
+    message = Image()
+    message.header = header
+    message.height, message.width = pixels.shape[:2]
+    message.encoding = encoding
+    message.is_bigendian = 0
+    message.step = pixels.strides[0] if pixels.flags.c_contiguous else pixels.itemsize * pixels[0].size
+    message.data = byte_array(pixels)
+    return message
+
+
+def label_map_message(header: Header, labels: np.ndarray) -> Image:
+    """Convert a label map ``(H, W)`` uint16, 0 for background or the object's id, to mono16."""
+    return image_message(header, labels, "mono16")
+
+
+def mask_message(header: Header, labels: np.ndarray) -> Image:
+    """Convert a label map to mono8, 255 inside any object."""
+    return image_message(header, (labels > 0).astype(np.uint8) * np.uint8(255), "mono8")
+
+
+def detections_message(header: Header, masks: Masks, names: dict[int, str]):
+    """Make a Detection2D for each mask: its box, predicted IoU as the score, id = value in the label map."""
+    from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
+
+    message = Detection2DArray(header=header)
+    for box, score, identity in zip(
+        masks.boxes.tolist(), masks.scores.tolist(), masks.object_ids, strict=True
+    ):
+        detection = Detection2D(header=header, id=str(identity))
+        centre = getattr(detection.bbox.center, "position", detection.bbox.center)
+        centre.x, centre.y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+        detection.bbox.size_x, detection.bbox.size_y = box[2] - box[0], box[3] - box[1]
+        hypothesis = ObjectHypothesisWithPose()
+        hypothesis.hypothesis.class_id = names.get(int(identity)) or "object"
+        hypothesis.hypothesis.score = float(score)
+        detection.results.append(hypothesis)
+        message.detections.append(detection)
+    return message
+
+
+def label_info_message(header: Header, names: dict[int, str], threshold: float):
+    """Make the names of the values of the label map."""
+    from vision_msgs.msg import LabelInfo, VisionClass
+
+    message = LabelInfo(header=header, threshold=threshold)
+    classes = [VisionClass(class_id=i, class_name=name or "object") for i, name in sorted(names.items())]
+    message.class_map = [VisionClass(class_id=0, class_name="background"), *classes]
+    return message

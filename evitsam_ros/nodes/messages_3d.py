@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Convert points and boxes in space to messages, each with the header of its image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import Point, Quaternion, Vector3
+from sensor_msgs.msg import PointCloud2, PointField
+from std_msgs.msg import ColorRGBA, Header
+from visualization_msgs.msg import Marker
+
+from ..geometry3d import FIELDS, Box3D
+from ..segment.overlay import object_colours
+from .messages import byte_array
+
+#: Minimum side of a box in RViz, metres: a flat box would not be drawn.
+MIN_SIDE = 0.005
+_KINDS = {"f4": PointField.FLOAT32, "u2": PointField.UINT16}
+
+
+def points_message(header: Header, cloud: np.ndarray) -> PointCloud2:
+    """Convert an array of :data:`~evitsam_ros.geometry3d.FIELDS`, ``(N,)``, or ``(H, W)`` if organized."""
+    height, width = cloud.shape if cloud.ndim == 2 else (1, len(cloud))
+    message = PointCloud2(header=header, height=height, width=width)
+    for name in FIELDS.names:
+        kind, offset = FIELDS.fields[name]
+        # RViz and PCL want the packed colour in the bits of a float.
+        datatype = PointField.FLOAT32 if name == "rgb" else _KINDS[kind.str[1:]]
+        message.fields.append(PointField(name=name, offset=offset, datatype=datatype, count=1))
+    message.point_step, message.row_step = FIELDS.itemsize, FIELDS.itemsize * width
+    message.is_dense = cloud.ndim == 1
+    message.data = byte_array(cloud)
+    return message
+
+
+def box_marker(header: Header, identity: int, box: Box3D) -> Marker:
+    """Make a transparent box in the colour that the object has in the overlay."""
+    marker = Marker(header=header, ns="objects", id=identity, type=Marker.CUBE, action=Marker.ADD)
+    marker.pose.position = Point(**dict(zip("xyz", box.centre.tolist(), strict=True)))
+    marker.pose.orientation = Quaternion(**dict(zip("xyzw", box.quaternion.tolist(), strict=True)))
+    marker.scale = Vector3(**dict(zip("xyz", np.maximum(box.size, MIN_SIDE).tolist(), strict=True)))
+    red, green, blue = (float(c) / 255 for c in object_colours(np.array([identity]))[0])
+    marker.color = ColorRGBA(r=red, g=green, b=blue, a=0.4)
+    return marker
+
+
+def detections_3d_message(
+    header: Header, boxes: dict[int, Box3D], scores: dict[int, float], names: dict[int, str]
+) -> Any:
+    """Make a Detection3D for each box: pose, size in metres, class as in ``~/detections``, predicted IoU.
+
+    Args:
+        header: of the image.
+        boxes: by id, the value in the label map.
+        scores: predicted IoU by id.
+        names: by id; an empty name is "object".
+    """
+    from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesisWithPose
+
+    message = Detection3DArray(header=header)
+    for identity, box in boxes.items():
+        detection = Detection3D(header=header, id=str(identity))
+        pose, size = detection.bbox.center, detection.bbox.size
+        pose.position.x, pose.position.y, pose.position.z = box.centre.tolist()
+        turn = pose.orientation
+        turn.x, turn.y, turn.z, turn.w = box.quaternion.tolist()
+        size.x, size.y, size.z = box.size.tolist()
+        hypothesis = ObjectHypothesisWithPose()
+        hypothesis.hypothesis.class_id = names.get(identity) or "object"
+        hypothesis.hypothesis.score = float(scores[identity])
+        hypothesis.pose.pose = pose
+        detection.results.append(hypothesis)
+        message.detections.append(detection)
+    return message

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Start and end rclpy; Ctrl-C and SIGTERM end it without errors."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import rclpy
+from rclpy.exceptions import NameValidationException, ParameterException
+from rclpy.executors import Executor
+from rclpy.signals import uninstall_signal_handlers
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+#: Exit code of a program with unusable arguments or parameters.
+UNUSABLE = 2
+
+Made = TypeVar("Made")
+
+
+@contextmanager
+def ros(args: list[str] | None = None) -> Iterator[None]:
+    """Initialise rclpy; at SIGINT or SIGTERM the executor's ``spin`` returns and the block is left.
+
+    rclpy's own handlers shut the context down and then call the ones that were there before. Python's for
+    SIGINT would raise KeyboardInterrupt wherever the program happens to be, in its clean-up too. What fails
+    once the context is down (a timer that was about to publish) fails because of that, and is no error.
+    After the block both signals are ignored, as the program is about to end.
+
+    Raises:
+        SystemExit: the ROS arguments cannot be used; stderr has a line.
+    """
+    received: list[int] = []
+    for number in SIGNALS:
+        signal.signal(number, lambda number, _: received.append(number))
+    try:
+        rclpy.init(args=args)
+    except Exception as error:
+        if not received:
+            _end(Path(sys.argv[0]).stem, error)
+    if received:  # before rclpy's handlers were installed
+        shut_down()
+    try:
+        yield
+    except Exception:
+        if rclpy.ok():
+            raise
+    finally:
+        shut_down()
+        # Python takes its own handlers away before the process ends: a second signal would kill it.
+        uninstall_signal_handlers()
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+
+
+def shut_down() -> None:
+    """Shut the default context down if it is not down yet.
+
+    rclpy's signal handler shuts it down in a thread of its own, also between the check and the shutdown of
+    ``rclpy.try_shutdown``, which then raises.
+    """
+    try:
+        rclpy.try_shutdown()
+    except Exception:
+        if rclpy.ok():
+            raise
+
+
+def started(program: str, make: Callable[[], Made]) -> Made:
+    """Make a node, or several; ``program`` is named in the error.
+
+    Raises:
+        SystemExit: a parameter or a name cannot be used; stderr has a line.
+    """
+    try:
+        return make()
+    except (ValueError, ParameterException, NameValidationException) as error:
+        if not rclpy.ok():
+            raise
+        _end(program, error)
+
+
+def _end(program: str, error: Exception) -> None:
+    """Print one line and raise SystemExit."""
+    text = " ".join(str(error).split())
+    print(f"{program}: {text or type(error).__name__}", file=sys.stderr)
+    raise SystemExit(UNUSABLE) from None
+
+
+def spin(executor: Executor, on_error: Callable[[Exception], None]) -> None:
+    """Spin until the context shuts down; ``on_error`` is called with what a callback raises."""
+    while True:
+        try:
+            return executor.spin()
+        except Exception as error:
+            if not executor.context.ok():
+                raise
+            on_error(error)
