@@ -25,15 +25,15 @@ from ..dense import ClassTable, LabelMap, SemanticSegmenter
 from ..io.encodings import ImageError, compressed_to_frame, image_to_frame
 from ..malloc import tune_malloc
 from ..segment import Frame
+from .diagnostics import CameraDiagnostics
 from .fastdds import use_profile
-from .health import Health
-from .image_transport import transport_topic
-from .lifetime import ros, spin, started
-from .outgoing import image_message
-from .qos import latched, newest_only, results
+from .frame_scheduler import FrameScheduler
+from .inference_thread import InferenceThread
+from .messages import image_message
+from .qos import latched, newest_only, results, transport_topic
 from .recent_images import stamp_ns
+from .runtime import ros, spin, started
 from .semantic_parameters import check_classes, class_names, declare_parameters
-from .worker import Turns, Worker
 
 try:
     from vision_msgs.msg import LabelInfo, VisionClass
@@ -57,8 +57,8 @@ class SemanticNode(Node):
         super().__init__("semantic")
         options = declare_parameters(self)
         self._segmenter = SemanticSegmenter.open(options["model"], options["backend"], options["threads"])
-        self._health = Health()
-        self._enabled, self._last_taken, self._turns = True, 0.0, Turns()
+        self._health = CameraDiagnostics()
+        self._enabled, self._last_taken, self._scheduler = True, 0.0, FrameScheduler()
         try:
             check_classes(self, self._segmenter.bundle.classes)
         except ValueError:
@@ -73,13 +73,13 @@ class SemanticNode(Node):
         transport = options["image_transport"]
         self._topic = transport_topic(self, "image", transport)
         kind = Image if transport == "raw" else CompressedImage
-        self._worker = Worker(self._turns, self._answer, self._failed)
+        self._inference = InferenceThread(self._scheduler, self._answer, self._failed)
         self.create_subscription(kind, self._topic, self._on_image, newest_only(options["reliability"]))
         self.get_logger().info(f"model {self._segmenter.bundle.name}; {self._segmenter.description}")
 
     def release(self) -> None:
         """End the inference thread after its frame and free the network."""
-        if self._worker.stop():
+        if self._inference.stop():
             self._segmenter.close()
 
     # Executor's thread -----------------------------------------------------------------------------
@@ -93,12 +93,12 @@ class SemanticNode(Node):
             self._health.count("frames_skipped_by_max_rate")
             return
         self._last_taken = now
-        self._turns.put(message)
+        self._scheduler.put_latest(message)
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._enabled = request.data
         if not self._enabled:
-            self._turns.withdraw(0, lambda message: True)
+            self._scheduler.withdraw(0, lambda message: True)
         response.success, response.message = True, "enabled" if self._enabled else "disabled"
         return response
 
@@ -111,9 +111,9 @@ class SemanticNode(Node):
         message = DiagnosticArray()
         message.header.stamp = self.get_clock().now().to_msg()
         state = "active" if self._enabled else "disabled"
-        name, dropped = self.get_fully_qualified_name(), self._turns.dropped[0]
+        name, dropped = self.get_fully_qualified_name(), self._scheduler.dropped[0]
         backend = self._segmenter.description
-        message.status = [self._health.status(name, backend, dropped, state, self._worker.busy_for)]
+        message.status = [self._health.status(name, backend, dropped, state, self._inference.busy_for)]
         self._diagnostics.publish(message)
 
     def _publish_classes(self, classes: ClassTable) -> None:
@@ -137,7 +137,7 @@ class SemanticNode(Node):
 
     # Inference thread ------------------------------------------------------------------------------
 
-    def _answer(self, camera: int, message: Image | CompressedImage) -> None:
+    def _answer(self, camera: int, message: Image | CompressedImage, prepared: None = None) -> None:
         start = time.perf_counter()
         listeners = {name for name, made in self._outputs.items() if made.get_subscription_count() > 0}
         if not listeners:
