@@ -168,7 +168,7 @@ class Robot:
         return values
 
     def wait_state(self, state: str) -> None:
-        assert self.peer.until(lambda: self.diagnostics.get("state") == state, 30), self.process.output
+        assert self.peer.until(lambda: self.diagnostics.get("state") == state, 300), self.process.output
 
     def send_image(self, topic: str = "/image", image: np.ndarray | None = None, **changes) -> Image:
         """Publish a picture with a stamp of its own; ``changes`` damage the message."""
@@ -181,7 +181,7 @@ class Robot:
         self.peer.publish(topic, message)
         return message
 
-    def answer(self, kind: type, output: str, seconds: float = 15.0, **image):
+    def answer(self, kind: type, output: str, seconds: float = 150.0, **image):
         """Send pictures until one of them is answered on ``output``; the answer."""
         heard = self.peer.listen(kind, self.topic(output))
         first = self.stamp + 1

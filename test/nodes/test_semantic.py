@@ -16,7 +16,7 @@ from std_srvs.srv import SetBool
 from evitsam_ros.bundle import sha256
 from evitsam_ros.export import write_network
 
-from .conftest import pixels
+from .harness import pixels
 
 vision_msgs = pytest.importorskip("vision_msgs.msg", reason="vision_msgs is not installed")
 
