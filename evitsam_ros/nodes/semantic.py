@@ -57,8 +57,8 @@ class SemanticNode(Node):
         super().__init__("semantic")
         options = declare_parameters(self)
         self._segmenter = SemanticSegmenter.open(options["model"], options["backend"], options["threads"])
-        self._health = CameraDiagnostics()
-        self._enabled, self._last_taken, self._scheduler = True, 0.0, FrameScheduler()
+        self._counters = CameraDiagnostics()
+        self._enabled, self._last_taken, self._frames = True, 0.0, FrameScheduler()
         try:
             check_classes(self, self._segmenter.bundle.classes)
         except ValueError:
@@ -73,13 +73,15 @@ class SemanticNode(Node):
         transport = options["image_transport"]
         self._topic = transport_topic(self, "image", transport)
         kind = Image if transport == "raw" else CompressedImage
-        self._inference = InferenceThread(self._scheduler, self._answer, self._failed)
+        self._thread: InferenceThread[Image | CompressedImage, None] = InferenceThread(
+            self._frames, self._answer, self._failed
+        )
         self.create_subscription(kind, self._topic, self._on_image, newest_only(options["reliability"]))
         self.get_logger().info(f"model {self._segmenter.bundle.name}; {self._segmenter.description}")
 
     def release(self) -> None:
         """End the inference thread after its frame and free the network."""
-        if self._inference.stop():
+        if self._thread.stop():
             self._segmenter.close()
 
     # Executor's thread -----------------------------------------------------------------------------
@@ -87,33 +89,33 @@ class SemanticNode(Node):
     def _on_image(self, message: Image | CompressedImage) -> None:
         if not self._enabled:
             return
-        self._health.frame_in()
+        self._counters.frame_in()
         now, rate = time.monotonic(), self._value("max_rate_hz")
         if rate > 0 and now - self._last_taken < 0.95 / rate:
-            self._health.count("frames_skipped_by_max_rate")
+            self._counters.count("frames_skipped_by_max_rate")
             return
         self._last_taken = now
-        self._scheduler.put_latest(message)
+        self._frames.put_latest(message)
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._enabled = request.data
         if not self._enabled:
-            self._scheduler.withdraw(0, lambda message: True)
+            self._frames.withdraw(0, lambda message: True)
         response.success, response.message = True, "enabled" if self._enabled else "disabled"
         return response
 
     def callback_failed(self, error: Exception) -> None:
         """Log what a callback raised; the node goes on."""
         self.get_logger().error("".join(traceback.format_exception(error)), throttle_duration_sec=THROTTLE)
-        self._health.error("callback_errors", f"{type(error).__name__}: {error}")
+        self._counters.error("callback_errors", f"{type(error).__name__}: {error}")
 
     def _publish_diagnostics(self) -> None:
         message = DiagnosticArray()
         message.header.stamp = self.get_clock().now().to_msg()
         state = "active" if self._enabled else "disabled"
-        name, dropped = self.get_fully_qualified_name(), self._scheduler.dropped[0]
+        name, dropped = self.get_fully_qualified_name(), self._frames.dropped[0]
         backend = self._segmenter.description
-        message.status = [self._health.status(name, backend, dropped, state, self._inference.busy_for)]
+        message.status = [self._counters.status(name, backend, dropped, state, self._thread.busy_for)]
         self._diagnostics.publish(message)
 
     def _publish_classes(self, classes: ClassTable) -> None:
@@ -137,11 +139,11 @@ class SemanticNode(Node):
 
     # Inference thread ------------------------------------------------------------------------------
 
-    def _answer(self, camera: int, message: Image | CompressedImage, prepared: None = None) -> None:
+    def _answer(self, camera: int, message: Image | CompressedImage, prepared: None) -> None:
         start = time.perf_counter()
         listeners = {name for name, made in self._outputs.items() if made.get_subscription_count() > 0}
         if not listeners:
-            self._health.count("frames_without_listener")
+            self._counters.count("frames_without_listener")
             return
         frame = self._frame(message)
         if frame is None:
@@ -156,14 +158,14 @@ class SemanticNode(Node):
         )
         segmented = time.perf_counter()
         if not self._enabled:
-            self._health.count("answers_not_published")
+            self._counters.count("answers_not_published")
             return
         for name in listeners:
             self._outputs[name].publish(self._message(name, message.header, frame, found))
         end = time.perf_counter()
         stages = {"convert": converted - start, **self._segmenter.timings, "publish": end - segmented}
         age = (self.get_clock().now().nanoseconds - stamp_ns(message.header)) / 1e9
-        self._health.frame_out({**stages, "total": end - start}, age)
+        self._counters.frame_out({**stages, "total": end - start}, age)
 
     def _message(self, output: str, header: Header, frame: Frame, found: LabelMap) -> Image:
         if output == "label_map":
@@ -184,16 +186,16 @@ class SemanticNode(Node):
                 return compressed_to_frame(message)
             return image_to_frame(message)
         except ImageError as error:
-            self._refuse("bad_images", f"{self._topic}: {error}")
+            self._reject("bad_images", f"{self._topic}: {error}")
             return None
 
     def _failed(self, camera: int, error: Exception) -> None:
         """A frame could not be answered: nothing is published for it."""
         if rclpy.ok():
-            self._refuse("inference_errors", f"{type(error).__name__}: {error}")
+            self._reject("inference_errors", f"{type(error).__name__}: {error}")
 
-    def _refuse(self, reason: str, text: str) -> None:
-        self._health.error(reason, text)
+    def _reject(self, reason: str, text: str) -> None:
+        self._counters.error(reason, text)
         self.get_logger().error(text, throttle_duration_sec=THROTTLE)
 
 

@@ -142,7 +142,7 @@ def test_sam_family_segments_on_every_cpu_runtime(exported, photograph):
         pytest.skip("other tests segment with these")
     assert bundle.has_foveal and not bundle.has_proposals
     drawn, found = {}, {}
-    none = Thresholds(score=-np.inf, stability=0.0, nms=1.0)
+    none = Thresholds(pred_iou_thresh=-np.inf, stability_score_thresh=0.0, box_nms_thresh=1.0)
     for backend in ("onnxruntime", "openvino"):
         segmenter = Segmenter.open(bundle.folder, backend)
         embedding = segmenter.embed(photograph)

@@ -14,7 +14,7 @@ from evitsam_ros.models.timm_backbone import import_timm
 
 from .deterministic import sample, weights
 from .make_network_reference import REFERENCE, network_input
-from .test_official_parity import TOLERANCE, difference
+from .official import TOLERANCE, difference
 
 OFFICIAL = [n for n, s in NETWORK_SPECS.items() if s.kind != "upscale" and s.dataset != "camvid"]
 #: L3 has 246 M parameters: its keys are tested, and its blocks are those of L2.

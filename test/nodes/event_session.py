@@ -43,7 +43,7 @@ class Session:
         self.labels = robot.peer.listen(Image, robot.topic("label_map"))
         self.image()
 
-    def until(self, done, seconds: float = 30.0) -> None:
+    def until(self, done, seconds: float = 300.0) -> None:
         assert self.robot.peer.until(done, seconds), (self.robot.diagnostics, self.robot.process.output)
 
     def counted(self, name: str, action) -> None:

@@ -69,7 +69,7 @@ class Process:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
         try:
-            return self.process.wait(timeout=20)
+            return self.process.wait(timeout=200)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -101,7 +101,7 @@ class Peer:
             policy = QoSReliabilityPolicy.RELIABLE if reliable else QoSReliabilityPolicy.BEST_EFFORT
             qos = QoSProfile(depth=5, reliability=policy)
             self.publishers[topic] = self.node.create_publisher(type(message), topic, qos)
-            self.until(lambda: self.publishers[topic].get_subscription_count() > 0, 15)
+            self.until(lambda: self.publishers[topic].get_subscription_count() > 0, 150)
         self.publishers[topic].publish(message)
 
     def keep_publishing(self, topic: str, message) -> None:
@@ -124,7 +124,7 @@ class Peer:
         client = self.node.create_client(kind, name)
         assert client.wait_for_service(timeout_sec=15), f"no service {name}"
         future = client.call_async(request)
-        assert self.until(future.done, 15), f"no answer from {name}"
+        assert self.until(future.done, 150), f"no answer from {name}"
         self.node.destroy_client(client)
         return future.result()
 
@@ -168,7 +168,7 @@ class Robot:
         return values
 
     def wait_state(self, state: str) -> None:
-        assert self.peer.until(lambda: self.diagnostics.get("state") == state, 30), self.process.output
+        assert self.peer.until(lambda: self.diagnostics.get("state") == state, 300), self.process.output
 
     def send_image(self, topic: str = "/image", image: np.ndarray | None = None, **changes) -> Image:
         """Publish a picture with a stamp of its own; ``changes`` damage the message."""
@@ -181,7 +181,7 @@ class Robot:
         self.peer.publish(topic, message)
         return message
 
-    def answer(self, kind: type, output: str, seconds: float = 15.0, **image):
+    def answer(self, kind: type, output: str, seconds: float = 150.0, **image):
         """Send pictures until one of them is answered on ``output``; the answer."""
         heard = self.peer.listen(kind, self.topic(output))
         first = self.stamp + 1

@@ -145,7 +145,7 @@ def test_bad_bundle_is_named_and_the_node_waits_unconfigured(robots, known_bundl
     else:
         shutil.copy(folder / "encoder.onnx", folder / "decoder.onnx")
     robot = robots(bundle=folder)
-    assert robot.peer.until(lambda: robot.count("configure") == 1, 30), robot.process.output
+    assert robot.peer.until(lambda: robot.count("configure") == 1, 300), robot.process.output
     assert "decoder.onnx" in robot.diagnostics["last_error"]
     assert robot.diagnostics["state"] == "inactive"
     assert robot.process.process.poll() is None, "the node has to stay, for the bundle can be mended"
@@ -160,5 +160,5 @@ def test_bad_bundle_is_named_and_the_node_waits_unconfigured(robots, known_bundl
 )
 def test_wrong_start_parameter_ends_the_node_with_a_clear_line(tmp_path, parameters, text):
     process = Process("segmenter", 99, tmp_path / "log", parameters)
-    assert process.process.wait(timeout=30) == 2
+    assert process.process.wait(timeout=300) == 2
     assert text in process.output and "Traceback" not in process.output

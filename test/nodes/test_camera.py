@@ -31,7 +31,7 @@ def run(folder, log, kind, topic, **parameters) -> list:
     heard = peer.listen(kind, topic)
     process = Process("camera", domain, log, {"rate": 20.0, **parameters})
     try:
-        assert peer.until(lambda: len(heard) >= 6, 30), process.output
+        assert peer.until(lambda: len(heard) >= 6, 300), process.output
     finally:
         code = process.stop()
         peer.close()
@@ -74,7 +74,7 @@ def test_compressed_images_are_jpegs(folder, tmp_path):
 )
 def test_wrong_parameters_end_with_a_clear_line(tmp_path, parameters, text):
     process = Process("camera", 98, tmp_path / "log", parameters)
-    assert process.process.wait(timeout=120) == 2
+    assert process.process.wait(timeout=900) == 2
     assert text in process.output and "Traceback" not in process.output
 
 

@@ -49,7 +49,7 @@ def test_a_box_that_nobody_listened_for_is_on_no_later_image(robots, known_bundl
     message = vision_msgs.Detection2DArray(detections=[boxed(A)])
     message.header.stamp.sec = stamp
     robot.peer.publish(robot.topic("prompts"), message)
-    assert robot.peer.until(lambda: robot.count("prompts_without_listener") == 1, 30), robot.diagnostics
+    assert robot.peer.until(lambda: robot.count("prompts_without_listener") == 1, 300), robot.diagnostics
     node = Session(robot, Gate(known_bundle))
     node.answer(node.image())
     assert node.next_answer() == set()

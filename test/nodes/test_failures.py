@@ -97,7 +97,7 @@ def test_one_cameras_failures_do_not_mute_the_other(robots, tmp_path_factory):
     robot.peer.listen(Image, robot.topic("bad/mask"))
     for camera in ("bad", "good"):
         robot.peer.publish(robot.topic(f"{camera}/pixel"), Point(x=60.0, y=40.0))
-        assert robot.peer.until(lambda camera=camera: status(camera).get("prompts_in") == "1", 30)
+        assert robot.peer.until(lambda camera=camera: status(camera).get("prompts_in") == "1", 300)
     sent = []
     for _ in range(2000):
         robot.send_image("/bad/image", np.full((96, 128, 3), BLACK, np.uint8))
@@ -171,7 +171,7 @@ def test_a_camera_whose_qos_does_not_fit_is_told_with_the_remedy(robots):
     robot.wait_state("active")
     lossy = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
     robot.peer.node.create_publisher(Image, "/image", lossy)
-    assert robot.peer.until(lambda: robot.count("qos_mismatch") == 1, 15)
+    assert robot.peer.until(lambda: robot.count("qos_mismatch") == 1, 150)
     said = robot.diagnostics["last_error"]
     assert "image: a publisher's RELIABILITY is less strict" in said
     assert "reliability to best_effort" in said and "ros2 topic info -v /image" in said
@@ -182,7 +182,7 @@ def test_the_advice_on_quality_of_service_names_a_parameter_only_where_it_helps(
     robot.wait_state("active")
     lossy = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
     robot.peer.node.create_publisher(Point, robot.topic("pixel"), lossy)
-    assert robot.peer.until(lambda: robot.count("qos_mismatch") == 1, 30)
+    assert robot.peer.until(lambda: robot.count("qos_mismatch") == 1, 300)
     said = robot.diagnostics["last_error"]
     assert "~/pixel: a publisher's RELIABILITY is less strict" in said
     assert "change the publisher to reliable" in said and "parameter" not in said
@@ -193,7 +193,7 @@ def test_a_subscriber_that_asks_for_too_much_is_told(robots):
     robot.wait_state("active")
     latched = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
     robot.peer.node.create_subscription(Image, robot.topic("mask"), print, latched)
-    assert robot.peer.until(lambda: robot.count("qos_mismatch") == 1, 15)
+    assert robot.peer.until(lambda: robot.count("qos_mismatch") == 1, 150)
     assert "~/mask: a subscriber requires a stricter DURABILITY" in robot.diagnostics["last_error"]
 
 

@@ -49,7 +49,7 @@ def test_deactivated_node_answers_nothing_and_goes_on_after(robots):
 def test_failed_configuration_can_be_mended(robots, known_bundle, tmp_path):
     folder = tmp_path / "later"
     robot = robots(bundle=folder)
-    assert robot.peer.until(lambda: robot.count("configure") == 1, 30)
+    assert robot.peer.until(lambda: robot.count("configure") == 1, 300)
     assert state(robot) == "unconfigured"
     folder.symlink_to(known_bundle)
     assert change_state(robot, Transition.TRANSITION_CONFIGURE)

@@ -25,7 +25,7 @@ def test_two_processes_serve_two_cameras(robots, known_bundle, tmp_path):
     try:
         masks = {name: robot.peer.listen(Image, f"{name}/segmenter/mask") for name in CLICKS}
         for name, (x, y) in CLICKS.items():
-            assert robot.peer.until(lambda name=name: values(robot, name).get("state") == "active", 30)
+            assert robot.peer.until(lambda name=name: values(robot, name).get("state") == "active", 300)
             robot.peer.publish(f"{name}/segmenter/pixel", Point(x=x, y=y))
             assert robot.peer.until(lambda name=name: values(robot, name).get("prompts_in") == "1")
         for name, (x, y) in CLICKS.items():

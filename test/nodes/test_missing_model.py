@@ -9,7 +9,7 @@ from lifecycle_msgs.srv import ChangeState
 
 from evitsam_ros.fetch.fetch import FetchOptions, install_brought
 
-from .harness import Robot
+from .conftest import Robot
 
 pytestmark = pytest.mark.ros
 NAME = "efficientvit_sam_l0"

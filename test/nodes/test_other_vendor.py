@@ -29,7 +29,7 @@ def test_image_and_mask_cross_the_vendors_border(robots):
     environment["CYCLONEDDS_URI"] = LOOPBACK
     script = Path(__file__).with_name("cyclonedds_peer.py")
     command = [PYTHON, str(script), str(robot.domain)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment)
     assert result.returncode == 0, result.stderr + robot.process.output
     answer = json.loads(result.stdout)
     assert answer["frame_id"] == "another_vendor" and answer["stamp"] >= 1000

@@ -71,7 +71,7 @@ def centre(robot, frame: str, point, **image) -> np.ndarray:
     robot.peer.until(lambda: False, 0.2)
     del masks[:]
     click(robot, frame, point)
-    assert robot.peer.until(lambda: any(pixels(mask).any() for mask in masks), 60), robot.diagnostics
+    assert robot.peer.until(lambda: any(pixels(mask).any() for mask in masks), 600), robot.diagnostics
     found = pixels(next(mask for mask in masks if pixels(mask).any())) > 0
     return np.argwhere(found).mean(0)[::-1]
 

@@ -26,7 +26,7 @@ PROGRAM = """
 @pytest.mark.parametrize(("context", "code"), [("down", 0), ("up", 1)])
 def test_only_errors_of_a_running_context_are_errors(context, code):
     command = [sys.executable, "-c", textwrap.dedent(PROGRAM), context]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == code, done.stderr
     assert ("ended" in done.stdout) == (code == 0)
     assert ("context is invalid" in done.stderr) == (code == 1)
@@ -57,7 +57,7 @@ RAISING = """
 
 def test_a_callback_that_raises_is_told_and_the_node_goes_on():
     command = [sys.executable, "-c", textwrap.dedent(RAISING)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "['tick 1', 'tick 2', 'tick 3', 'tick 4']"
 
@@ -82,7 +82,7 @@ EARLY = """
 
 def test_ctrl_c_while_ros_starts_is_not_lost():
     command = [sys.executable, "-c", textwrap.dedent(EARLY)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert (done.returncode, done.stdout.strip()) == (0, "ends"), done.stderr
 
 
@@ -112,7 +112,7 @@ TWICE = """
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_while_the_interpreter_ends_is_ignored(number):
     command = [sys.executable, "-c", textwrap.dedent(TWICE).replace("NUMBER", str(int(number)))]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert (done.returncode, done.stdout.strip()) == (0, "ended"), done.stderr
 
 
@@ -132,7 +132,7 @@ def test_ctrl_c_while_modules_are_imported_ends_quietly(node):
         sys.exit(evitsam_ros.start.{node}())
     """
     command = [sys.executable, "-c", textwrap.dedent(code)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
@@ -174,6 +174,6 @@ def test_ctrl_c_while_the_segmenter_configures_ends_quietly(known_bundle):
 )
 def test_unusable_ros_arguments_end_with_one_line(tmp_path, extra, text):
     process = Process("camera", next_domain(), tmp_path / "log", {}, extra)
-    assert process.process.wait(timeout=120) == 2, process.output
+    assert process.process.wait(timeout=900) == 2, process.output
     (line,) = [line for line in process.output.splitlines() if line.startswith("camera: ")]
     assert text in line and "Traceback" not in process.output

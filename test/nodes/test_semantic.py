@@ -102,7 +102,7 @@ def test_names_are_there_for_who_comes_later(robot):
     heard = []
     qos = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
     robot.peer.node.create_subscription(vision_msgs.LabelInfo, "/semantic/label_info", heard.append, qos)
-    assert robot.peer.until(lambda: heard, 60)
+    assert robot.peer.until(lambda: heard, 600)
     found = {entry.class_id: entry.class_name for entry in heard[0].class_map}
     assert found == {0: "void", 1: "stop", 2: "grass", 3: "water"}
 
@@ -151,7 +151,7 @@ def test_values_that_cannot_be_used_are_rejected(robot, name, value, reason):
 def test_a_damaged_image_costs_its_own_answer_only(robot, view):
     robot.answer(Image, "label_map", 60.0, image=view)
     robot.send_image(image=view, step=3)
-    assert robot.peer.until(lambda: robot.count("bad_images") > 0, 60)
+    assert robot.peer.until(lambda: robot.count("bad_images") > 0, 600)
     assert "image: step is 3" in robot.diagnostics["last_error"]
     robot.answer(Image, "label_map", 60.0, image=view)
     assert float(robot.diagnostics["latency_network_ms"]) > 0
@@ -182,7 +182,7 @@ def test_compressed_images_are_answered(robots, colour_classes, view):
     message = CompressedImage(header=Header(frame_id="front"), format="png")
     message.data = cv2.imencode(".png", np.ascontiguousarray(view[..., ::-1]))[1].tobytes()
     made.peer.keep_publishing("/image/compressed", message)
-    assert made.peer.until(lambda: heard, 60), made.process.output
+    assert made.peer.until(lambda: heard, 600), made.process.output
     assert heard[0].header.frame_id == "front" and pixels(heard[0])[64, 96] == 2
 
 
@@ -198,5 +198,5 @@ def test_what_cannot_be_started_with_is_named(robots, colour_classes, known_bund
     model = known_bundle if changes.get("model") == "KNOWN" else colour_classes
     given = {name: value for name, value in changes.items() if name != "model"}
     made = robots(model, node="/semantic", module="semantic", backend="onnxruntime", **given)
-    assert made.process.process.wait(timeout=120) == 2
+    assert made.process.process.wait(timeout=900) == 2
     assert reason in made.process.output

@@ -59,7 +59,7 @@ class Storm:
                 self.robot.peer.publish(self.robot.topic(topic), message)
                 self.sent[topic] += 1
         wanted = before + 4 * AT_ONCE
-        assert self.robot.peer.until(lambda: self.total(ARRIVED) >= wanted, 20), (
+        assert self.robot.peer.until(lambda: self.total(ARRIVED) >= wanted, 200), (
             wanted,
             self.robot.diagnostics,
         )
@@ -76,7 +76,7 @@ class Storm:
         self.sent.update(camera_info=1, depth=1, image=1)
         wanted = before[0] + 1, before[1] + 1
         books = lambda: (self.total(("frames_in",)), self.total(DONE))  # noqa: E731
-        assert self.robot.peer.until(lambda: books() == wanted, 20), (
+        assert self.robot.peer.until(lambda: books() == wanted, 200), (
             f"{books()} is not {wanted}: {self.robot.diagnostics}"
         )
 
