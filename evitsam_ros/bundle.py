@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -209,11 +210,15 @@ def installed_bundles() -> dict[str, Path]:
     return found
 
 
-def find_bundle(name_or_folder: str | Path) -> Path:
-    """The folder of a bundle by its path or its name.
+def find_bundle(name_or_folder: str | Path, kinds: Collection[str] = tuple(KINDS)) -> Path:
+    """Return the folder of a bundle by its path or its name.
+
+    Args:
+        name_or_folder: of the bundle.
+        kinds: those of which a bundle is wanted, for the error.
 
     Raises:
-        BundleError: there is none; the message lists what there is.
+        BundleError: there is none; the message lists the installed ones of these kinds.
     """
     folder = Path(name_or_folder).expanduser()
     if (folder / DESCRIPTION).is_file():
@@ -226,10 +231,21 @@ def find_bundle(name_or_folder: str | Path) -> Path:
     file = CATALOGUE.get(str(name_or_folder))
     if file is not None and file.exportable:
         raise BundleError(f"bundle {file.name!r} is not installed: evitsam fetch {file.name}")
+    fitting = [name for name, place in sorted(bundles.items()) if _has_kind(place, kinds)]
+    page = "" if "promptable" in kinds else " (docs/semantic.md)"
     raise BundleError(
         f"no bundle {str(name_or_folder)!r}: expected a folder with {DESCRIPTION}, or one of "
-        f"{', '.join(sorted(bundles)) or '(none installed)'}; 'evitsam export' makes one from a checkpoint"
+        f"{', '.join(fitting) or '(none installed)'}; 'evitsam export' makes one from a checkpoint{page}"
     )
+
+
+def _has_kind(folder: Path, kinds: Collection[str]) -> bool:
+    """Return whether a bundle is of one of some kinds; one that cannot be read is of none."""
+    path = folder / DESCRIPTION
+    try:
+        return _kind(path, _read(path)) in kinds
+    except BundleError:
+        return False
 
 
 def open_bundle(name_or_folder: str | Path) -> Bundle:
@@ -273,7 +289,7 @@ def open_files(name_or_folder: str | Path, schemas: dict[str, dict[str, Any]]) -
     Raises:
         BundleError: naming the file and what is wrong with it, or the kind that the bundle is of.
     """
-    folder = find_bundle(name_or_folder)
+    folder = find_bundle(name_or_folder, schemas)
     path = folder / DESCRIPTION
     description = _read(path)
     kind = _kind(path, description)

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from evitsam_ros.bundle import BundleError, find_bundle, installed_bundles, open_bundle, sha256
+from evitsam_ros.dense import open_semantic
 
 
 @pytest.fixture
@@ -94,6 +95,8 @@ def test_unknown_name_lists_what_there_is(copy, monkeypatch):
     monkeypatch.setenv("EVITSAM_ENGINES", str(copy.parent))
     with pytest.raises(BundleError, match=r"no bundle 'sam3'.*lite_sam.*evitsam export"):
         open_bundle("sam3")
+    with pytest.raises(BundleError, match=r"no bundle 'lite_seg'.*\(none installed\).*docs/semantic\.md"):
+        open_semantic("lite_seg")
 
 
 def test_search_path_prefers_the_users_folder_over_the_installation(copy, tmp_path, monkeypatch):
