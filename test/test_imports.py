@@ -22,6 +22,7 @@ MAY_IMPORT_TORCH = (
 #: Package, or module at the top -> what of this project it imports. A line that is added here is a decision:
 #: data flows from nodes and commands down to values, and what runs an engine knows nothing of what builds it.
 ALLOWED = {
+    "__init__": {"moved_modules"},
     "backends": {"bundle", "models", "threads"},
     "bundle": {"catalogue", "installed", "user_folders"},
     "bundle_folder": {"bundle"},
@@ -37,6 +38,7 @@ ALLOWED = {
     "geometry3d": {"io"},
     "io": {"installed", "segment", "tracking"},
     "models": {"bundle"},
+    "moved_modules": {"deprecation"},
     "nodes": {
         *("backends", "bundle", "dense", "geometry3d", "installed", "io", "malloc", "profiler", "segment"),
         *("threads", "tracking"),
