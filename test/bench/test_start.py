@@ -37,7 +37,7 @@ def test_torch_is_seen_where_it_is():
 def test_timers_are_those_of_a_frame(known_bundle, photograph):
     segmenter = Counting.open(known_bundle, "onnxruntime")
     segmenter.everything(photograph)
-    assert segmenter.stages == ("preprocess", "encode", "propose", "decode", "filter")
+    assert tuple(segmenter.stages) == ("preprocess", "encode", "propose", "decode", "filter")
     plain = Segmenter(segmenter.bundle, segmenter.runtime)
     few, many = (min(timing_calls(plain, stages, 50) for _ in range(5)) for stages in ((), ("a",) * 200))
     assert 0 < few < many

@@ -55,7 +55,7 @@ def test_messages_have_the_published_fields(name):
 def test_second_build_does_nothing():
     if not (Path(sys.prefix) / "interfaces" / "built_from").exists():
         pytest.skip("the messages were not built here")
-    result = subprocess.run([sys.executable, str(SCRIPT)], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, str(SCRIPT)], capture_output=True, text=True, timeout=600)
     assert result.returncode == 0 and result.stdout.strip() == "interfaces: already built"
 
 
