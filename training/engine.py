@@ -86,9 +86,13 @@ class Engine:
         self.save()
         log.info("skipped %s", self.skipped)
 
-    def _run_stage(self, stage: Stage, first: int, last: int, log_file: RunLog) -> None:
+    def prepare_stage(self, stage: Stage) -> None:
+        """Let the parts of the model that learn in a stage learn, and the others stay as they are."""
         if self.recipe.task in ("lite_sam", "sam"):
             self.plain_task.fix_parts(stage)
+
+    def _run_stage(self, stage: Stage, first: int, last: int, log_file: RunLog) -> None:
+        self.prepare_stage(stage)
         batches = self.feed.batches(stage, self.model.spec, self.step, first, last)
         bar = tqdm(
             total=last - first,

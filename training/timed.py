@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Train by a recipe for a given time: ``python -m training.timed RECIPE --data DATA --out RUN --minutes 8``.
+
+For machines that are rented by the minute. The first stage's speed is measured, and the lengths of all stages
+are scaled so that the run, with its learning rates going to their ends, takes the time that is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evitsam_ros.malloc import tune_malloc
+
+from .engine import Engine
+from .recipe import Recipe, read_recipe
+from .records import DataError
+
+if TYPE_CHECKING:
+    from .recipe import Stage
+
+log = logging.getLogger(__name__)
+
+#: Maximum steps before the measurement, in which caches fill and kernels are chosen, and of it; and the shares
+#: of the time after which there are no more of them.
+WARM_UP, MEASURED = 10, 20
+WARM_UP_SHARE, MEASURED_SHARE = 0.05, 0.1
+#: Share of the time that is kept for checkpoints and the end.
+RESERVE = 0.05
+
+
+def work(stage: Stage) -> float:
+    """Return what a step of a stage costs, in pixels: encoder and decoder both go with the area."""
+    return float(stage.size**2 * stage.batch * stage.accumulate)
+
+
+def scaled(recipe: Recipe, seconds_per_pixel: float, seconds: float) -> Recipe:
+    """Return the recipe with its stages' steps scaled to a total time.
+
+    Args:
+        recipe: whose stages have steps, not epochs.
+        seconds_per_pixel: measured, see :func:`work`.
+        seconds: that the run may take.
+
+    Raises:
+        ValueError: a stage has epochs, or the time is too short for a step of each stage.
+    """
+    if any(stage.steps is None for stage in recipe.stages):
+        raise ValueError("a timed run needs stages with steps, not with epochs")
+    whole = sum(work(stage) * (stage.steps or 0) for stage in recipe.stages) * seconds_per_pixel
+    factor = seconds / whole
+    steps = [int((stage.steps or 0) * factor) for stage in recipe.stages]
+    if min(steps) < 1:
+        raise ValueError(f"{seconds:.0f} s are too short: the recipe's steps take {whole:.0f} s here")
+    stages = tuple(
+        stage.model_copy(update={"steps": count, "warmup": min(stage.warmup, count // 4)})
+        for stage, count in zip(recipe.stages, steps, strict=True)
+    )
+    return recipe.model_copy(update={"stages": stages})
+
+
+def measure(recipe: Recipe, data: Path, out: Path, workers: int, seconds: float) -> float:
+    """Return the seconds per pixel of work, from steps of the first stage that are thrown away.
+
+    Args:
+        recipe: to train by.
+        data: folder of the data.
+        out: folder of the run, in which nothing is written.
+        workers: processes that load images.
+        seconds: of the whole run; a small share of them is used.
+    """
+    engine, stage = Engine(recipe, data, out, workers), recipe.stages[0]
+    engine.prepare_stage(stage)
+    batches = engine.feed.batches(stage, engine.model.spec, 0, 0, WARM_UP + MEASURED)
+
+    def run(most: int, until: float) -> float:
+        """Run steps until a time, one at least; return the mean seconds of a step."""
+        begun, steps = time.monotonic(), 0
+        while steps < most:
+            engine.train_step([next(batches) for _ in range(stage.accumulate)], 1e-6)
+            steps += 1
+            if time.monotonic() > until:
+                break
+        return (time.monotonic() - begun) / steps
+
+    begun = time.monotonic()
+    run(WARM_UP, begun + WARM_UP_SHARE * seconds)
+    return run(MEASURED, begun + (WARM_UP_SHARE + MEASURED_SHARE) * seconds) / work(stage)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "recipe", type=Path, help="a YAML file; its steps say how long stages are beside another"
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder of the data")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--minutes", type=float, required=True, help="that measurement and training may take")
+    parser.add_argument("--init", help="checkpoint to start from, instead of the recipe's")
+    parser.add_argument("--workers", type=int, default=1, help="processes that load images")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    tune_malloc()
+    end = time.monotonic() + 60 * options.minutes * (1 - RESERVE)
+    try:
+        recipe = read_recipe(options.recipe)
+        if options.init:
+            recipe = recipe.model_copy(update={"init": options.init})
+        left = end - time.monotonic()
+        speed = measure(recipe, options.data, options.out, options.workers, left)
+        recipe = scaled(recipe, speed, end - time.monotonic())
+        for stage in recipe.stages:
+            log.info("%d px: %d steps, %.2f s each", stage.size, stage.steps, speed * work(stage))
+        Engine(recipe, options.data, options.out, options.workers, save_every=60.0).run()
+    except ValueError as error:
+        print(f"timed: {error}", file=sys.stderr)
+        return 1 if isinstance(error, DataError) else 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
