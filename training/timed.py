@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Maximum steps before the measurement, in which caches fill and kernels are chosen, and of it; and the shares
-#: of the time after which there are no more of them.
+#: Maximum steps before the measurement, in which caches fill and kernels are chosen, and of it; and the
+#: shares of the time after which there are no more of them.
 WARM_UP, MEASURED = 10, 20
 WARM_UP_SHARE, MEASURED_SHARE = 0.05, 0.1
 #: Share of the time that is kept for checkpoints and the end.
