@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..bundle import Bundle
+from ..bundle import BundleFiles
 from .base import CPU, Backend, BackendError, FunctionNetwork, Network, Requirement, installed_version
 from .batch_bucketing import in_buckets
 from .registry import register_backend
@@ -56,7 +56,7 @@ class OpenVinoBackend(Backend):
     def version(self) -> str | None:
         return installed_version("openvino")
 
-    def load(self, bundle: Bundle, network: str, threads: int) -> Network:
+    def load(self, bundle: BundleFiles, network: str, threads: int) -> Network:
         try:
             ov = import_openvino()
         except ImportError as error:
@@ -94,7 +94,7 @@ class OpenVinoBackend(Backend):
 
         return FunctionNetwork(in_buckets(run) if "point_coords" in names else run)
 
-    def info(self, bundle: Bundle, network: str, threads: int) -> dict[str, str]:
+    def info(self, bundle: BundleFiles, network: str, threads: int) -> dict[str, str]:
         precision = {"f32": "fp32"}.get(self.hint, self.hint)
         config = {name: str(value) for name, value in self._config(threads).items()}
         return {"device": CPU, "precision": precision, **config}

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
-from ...bundle import Bundle, sha256
+from ...bundle import Bundle, BundleFiles, sha256
 from ..base import GPU, Backend, BackendError, Network, Requirement
 from ..device_clock import DeviceClock
 from ..gpu import find_gpu
@@ -65,14 +65,14 @@ class TensorRtBackend(Backend):
             return None
         return found if find_gpu() else None
 
-    def auto_reason(self, bundle: Bundle) -> str:
+    def auto_reason(self, bundle: BundleFiles) -> str:
         return "" if self.version() is None else "engine in the cache"
 
     def gpu_name(self) -> str | None:
         gpu = find_gpu()
         return gpu.name if gpu else None
 
-    def engine(self, bundle: Bundle, network: str) -> Path:
+    def engine(self, bundle: BundleFiles, network: str) -> Path:
         """Find the engine of a network for this GPU and this TensorRT.
 
         Raises:
@@ -101,7 +101,7 @@ class TensorRtBackend(Backend):
             raise BackendError(f"{reason}; build it: evitsam build --model {bundle.name}{only}")
         return path
 
-    def load(self, bundle: Bundle, network: str, threads: int) -> Network:
+    def load(self, bundle: BundleFiles, network: str, threads: int) -> Network:
         path = self._loaded[network] = self.engine(bundle, network)
         if self._pool is None:
             self._pool = Pool(open_cuda())
@@ -110,7 +110,7 @@ class TensorRtBackend(Backend):
         self._opened.append(EngineNetwork(tensorrt, path.read_bytes(), path.name, self._pool, kernels))
         return self._opened[-1]
 
-    def info(self, bundle: Bundle, network: str, threads: int) -> dict[str, str]:
+    def info(self, bundle: BundleFiles, network: str, threads: int) -> dict[str, str]:
         # A build may have stored a newer one since.
         path = self._loaded.get(network) or self.engine(bundle, network)
         key = check_entry(path).key
