@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def import_openvino() -> ModuleType:
     Raises:
         ImportError: it is not installed.
     """
-    sys.modules.setdefault("openvino_telemetry", None)
+    cast("dict[str, Any]", sys.modules).setdefault("openvino_telemetry", None)
     import openvino
 
     return openvino
@@ -49,7 +49,7 @@ class OpenVinoBackend(Backend):
     requirements = (
         Requirement("OpenVINO", (("openvino", ("openvino",)),), "pip install openvino (faster on x86 CPUs)"),
     )
-    auto_rank = 20
+    auto_rank: ClassVar[int | None] = 20
     cpu_only = True
     hint: ClassVar[str] = "f32"
 

@@ -70,7 +70,7 @@ def _load(bundle: BundleFiles, backend: Backend, why: str, threads: int) -> Runt
     try:
         networks = {name: _load_network(backend, bundle, name, threads) for name in bundle.networks}
         # The other kinds of bundles have one network, which makes its input itself.
-        preprocess = backend.preprocess(cast(Bundle, bundle)) if "encoder" in networks else None
+        preprocess = backend.preprocess(cast("Bundle", bundle)) if "encoder" in networks else None
     except BaseException:
         backend.close()
         raise

@@ -130,7 +130,7 @@ class TorchBackend(Backend):
 
         key = f"{bundle.name} halved"
         if key not in self._models:
-            deployed = halve(self._model(bundle).deploy())
+            deployed: Any = halve(self._model(bundle).deploy())
             self._models[key] = deployed.cuda().to(memory_format=torch.channels_last)
         model = self._models[key]
         if network == "decoder":
@@ -144,7 +144,7 @@ class TorchBackend(Backend):
 
         if bundle.name not in self._models:
             weights = self._weights(bundle)
-            side = cast(Bundle, bundle).image_size
+            side = cast("Bundle", bundle).image_size
             self._models[bundle.name] = create_model(bundle.name, weights, image_size=side)
         return self._models[bundle.name]
 
