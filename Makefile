@@ -5,9 +5,10 @@ SHELL := /bin/bash
 UNIT_STAMP := .venv/.ready-unit
 DEMO_STAMP := .venv/.ready-demo
 STAMP := .venv/.ready
+LINT_STAMP := .venv/.ready-lint
 DEMO_INPUTS := $(addprefix requirements/,ros.txt runtime.txt interfaces.txt cmake.txt) \
 	$(wildcard interfaces/*/*) $(wildcard interfaces/*/msg/*) tools/setup.sh tools/build_interfaces.py setup.py setup.cfg
-INPUTS := $(filter-out $(DEMO_INPUTS),$(wildcard requirements/*.txt))
+INPUTS := $(filter-out $(DEMO_INPUTS) requirements/lint.txt,$(wildcard requirements/*.txt))
 
 .PHONY: help setup setup-demo setup-unit demo test test-unit lint bench soak clean
 
@@ -46,8 +47,15 @@ soak: setup      ## a camera for SECONDS=600, 200 cycles, 10,000 malformed messa
 	@EVITSAM_SOAK_SECONDS=$(SECONDS) ./env.sh python -m pytest -s -q test/nodes/test_malformed.py
 	@EVITSAM_SOAK_SECONDS=$(SECONDS) ./env.sh python -m pytest -s -q test/soak
 
-lint: setup      ## ruff
+$(LINT_STAMP): $(STAMP) requirements/lint.txt
+	@./env.sh python -m pip --disable-pip-version-check install -q -r requirements/lint.txt
+	@touch $@
+
+lint: $(LINT_STAMP)  ## style, types and spelling: ruff, mypy, codespell
 	@./env.sh ruff check .
+	@./env.sh ruff format --check .
+	@./env.sh python -m mypy
+	@./env.sh python -m codespell_lib
 
 bench: setup     ## the project's own figures as ratios, with their floors (out/bench.json; ARGS="--quick": a minute)
 	@mkdir -p out

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import yaml
-from torch import nn
 
 from .bundle import CHECKPOINT, DENSE_NETWORK, DESCRIPTION, sha256
 from .dense.bundle import FORMAT
@@ -23,6 +22,7 @@ from .models.efficientvit.super_resolution import SCALE
 from .stored_weights import save_checkpoint, share_weights
 
 if TYPE_CHECKING:
+    from .models.efficientvit.build import AnyNetwork
     from .models.network_specs import NetworkSpec
 
 #: Pixels at a tile's border that super-resolution takes from the neighbouring tile.
@@ -66,7 +66,7 @@ def export_network(
 
 
 def _write(
-    network: nn.Module, folder: Path, storage: str, *, with_weights: bool, extra: dict[str, Any]
+    network: AnyNetwork, folder: Path, storage: str, *, with_weights: bool, extra: dict[str, Any]
 ) -> None:
     spec, path = network.spec, folder / f"{DENSE_NETWORK}.onnx"
     output = _OUTPUT[spec.kind]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -95,7 +95,7 @@ class DenseFeed:
         if stage.steps is not None:
             return stage.steps
         images = stage.batch * stage.accumulate * self.ranks
-        return max(1, math.ceil(stage.epochs * len(self.choice) / images))
+        return max(1, math.ceil(cast("float", stage.epochs) * len(self.choice) / images))
 
     def batches(
         self, stage: Stage, spec: NetworkSpec, step: int, first: int, last: int

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from evitsam_ros.dense.class_tables import IGNORED, class_table
@@ -19,11 +18,13 @@ from .previews import ROWS
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from evitsam_ros.models.efficientvit.build import AnyNetwork
+
     from .dense_feed import DenseBatch
 
 
 @torch.no_grad()
-def write_dense_preview(model: nn.Module, batch: DenseBatch, path: Path) -> None:
+def write_dense_preview(model: AnyNetwork, batch: DenseBatch, path: Path) -> None:
     """Every row a view. Semantic: image, labels, prediction. Upscale: bicubic, prediction, original."""
     model = model.eval()
     image = batch.image[:ROWS]

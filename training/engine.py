@@ -12,7 +12,7 @@ import math
 import os
 import time
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -28,11 +28,15 @@ from .runlog import RunLog
 from .tasks import build_task
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from lightning_fabric.plugins import Precision
 
+    from evitsam_ros.models.sam import Sam
+
     from .dataset import Batch
+    from .dense_feed import DenseBatch
     from .recipe import Optimiser, PrecisionName, Recipe, Stage
 
 log = logging.getLogger(__name__)
@@ -91,9 +95,14 @@ class Engine:
         if self.recipe.task in ("lite_sam", "sam"):
             self.plain_task.fix_parts(stage)
 
+    def stage_batches(self, stage: Stage, step: int, first: int, last: int) -> Iterator[Batch | DenseBatch]:
+        """Iterate over the batches of a stage, see :meth:`.feed.Feed.batches`."""
+        spec: Any = self.model.spec  # of the kind that the feed takes
+        return self.feed.batches(stage, spec, step, first, last)
+
     def _run_stage(self, stage: Stage, first: int, last: int, log_file: RunLog) -> None:
         self.prepare_stage(stage)
-        batches = self.feed.batches(stage, self.model.spec, self.step, first, last)
+        batches = self.stage_batches(stage, self.step, first, last)
         bar = tqdm(
             total=last - first,
             initial=self.step - first,
@@ -120,7 +129,7 @@ class Engine:
         self.save()
         bar.close()
 
-    def train_step(self, parts: list[Batch], rate: float) -> dict[str, float]:
+    def train_step(self, parts: Sequence[Batch | DenseBatch], rate: float) -> dict[str, float]:
         """One step of the optimiser on the mean of the parts; the losses and what the task reports."""
         self.task.train()
         for group in self.optimiser.param_groups:
@@ -156,17 +165,17 @@ class Engine:
                 value.copy_(state[name])
 
     def _warm_up(self) -> None:
-        geometry = self.recipe.geometry
+        geometry, model = self.recipe.geometry, cast("Sam", self.model)
         if geometry.frequencies is not None:
-            matrix = self.model.prompt_encoder.pe_layer.positional_encoding_gaussian_matrix
+            matrix = model.prompt_encoder.pe_layer.positional_encoding_gaussian_matrix
             matrix.copy_(axis_frequencies(matrix.shape[1], *geometry.frequencies))
         with self.fabric.autocast():
-            iou = warm_up(self.model, geometry, self.recipe.seed)
+            iou = warm_up(model, geometry, self.recipe.seed)
         log.info("geometry warm-up: IoU %.3f", iou)
         self.average.load_state_dict(self.model.state_dict())
         self.save()
 
-    def _preview(self, batch: Batch) -> None:
+    def _preview(self, batch: Batch | DenseBatch) -> None:
         if self.fabric.is_global_zero:
             self.write_preview(self.average, batch, self.out / "previews" / f"{self.step:07d}.jpg")
 

@@ -129,7 +129,7 @@ def read_label_maps(kind: str, root: Path, split: str) -> list[LabelRecord]:
         DataError: there is no such folder, there are no images in it, or a label map is missing.
     """
     records = LAYOUTS[kind](root, split)
-    expected = " ".join(LAYOUTS[kind].__doc__.split())
+    expected = " ".join((LAYOUTS[kind].__doc__ or "").split())
     if not records:
         raise DataError(f"{root} has no images of {kind}'s split {split!r}; expected {expected}")
     missing = next((record.labels for record in records if not record.labels.is_file()), None)

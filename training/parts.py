@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from torch import nn
+    from evitsam_ros.models.efficientvit.build import AnyNetwork
+    from evitsam_ros.models.sam import Sam
 
     from .recipe import Recipe
 
 
-def build_model(recipe: Recipe) -> nn.Module:
+def build_model(recipe: Recipe) -> Sam | AnyNetwork:
     """The recipe's model, with the weights that it starts from.
 
     Raises:

@@ -75,7 +75,7 @@ def measure(recipe: Recipe, data: Path, out: Path, workers: int, seconds: float)
     """
     engine, stage = Engine(recipe, data, out, workers), recipe.stages[0]
     engine.prepare_stage(stage)
-    batches = engine.feed.batches(stage, engine.model.spec, 0, 0, WARM_UP + MEASURED)
+    batches = engine.stage_batches(stage, 0, 0, WARM_UP + MEASURED)
 
     def run(most: int, until: float) -> float:
         """Run steps until a time, one at least; return the mean seconds of a step."""

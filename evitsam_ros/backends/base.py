@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ..bundle import Bundle
+from ..bundle import Bundle, BundleFiles
 
 if TYPE_CHECKING:
     from .device_clock import DeviceClock
@@ -111,7 +111,7 @@ class Backend(ABC):
         """Return its version, or None when it is not installed or cannot work on this machine."""
 
     @abstractmethod
-    def load(self, bundle: Bundle, network: str, threads: int) -> Network:
+    def load(self, bundle: BundleFiles, network: str, threads: int) -> Network:
         """Load a network of a bundle.
 
         Args:
@@ -124,10 +124,10 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def info(self, bundle: Bundle, network: str, threads: int) -> dict[str, str]:
+    def info(self, bundle: BundleFiles, network: str, threads: int) -> dict[str, str]:
         """Describe how a network runs: ``device``, ``precision``, and whatever else its speed depends on."""
 
-    def auto_reason(self, bundle: Bundle) -> str:
+    def auto_reason(self, bundle: BundleFiles) -> str:
         """Return why ``auto`` takes it for a bundle on this machine; empty where it does not."""
         return "" if self.version() is None else "fastest here on a CPU"
 

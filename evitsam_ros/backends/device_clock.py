@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .cuda_calls import Cuda
+    from .tensorrt.cuda_calls import Cuda
 
 
 @dataclass(frozen=True)

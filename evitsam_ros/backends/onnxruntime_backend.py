@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..bundle import Bundle
+from ..bundle import BundleFiles
 from .base import CPU, Backend, BackendError, FunctionNetwork, Network, Requirement, installed_version
 from .registry import register_backend
 
@@ -33,7 +33,7 @@ class OnnxRuntimeBackend(Backend):
     def version(self) -> str | None:
         return installed_version(*DISTRIBUTIONS)
 
-    def load(self, bundle: Bundle, network: str, threads: int) -> Network:
+    def load(self, bundle: BundleFiles, network: str, threads: int) -> Network:
         try:
             import onnxruntime as ort
         except ImportError as error:
@@ -54,6 +54,6 @@ class OnnxRuntimeBackend(Backend):
 
         return FunctionNetwork(run)
 
-    def info(self, bundle: Bundle, network: str, threads: int) -> dict[str, str]:
+    def info(self, bundle: BundleFiles, network: str, threads: int) -> dict[str, str]:
         info = {"device": CPU, "precision": "fp32", "provider": PROVIDER, "threads": str(threads)}
         return info | ENTRIES

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
-from ..bundle import Bundle
+from ..bundle import BundleFiles
 from .base import CPU, Backend, BackendError, FunctionNetwork, Network, Requirement, installed_version
 from .batch_bucketing import in_buckets
 from .registry import register_backend
@@ -26,7 +26,7 @@ def import_openvino() -> ModuleType:
     Raises:
         ImportError: it is not installed.
     """
-    sys.modules.setdefault("openvino_telemetry", None)
+    cast("dict[str, Any]", sys.modules).setdefault("openvino_telemetry", None)
     import openvino
 
     return openvino
@@ -49,14 +49,14 @@ class OpenVinoBackend(Backend):
     requirements = (
         Requirement("OpenVINO", (("openvino", ("openvino",)),), "pip install openvino (faster on x86 CPUs)"),
     )
-    auto_rank = 20
+    auto_rank: ClassVar[int | None] = 20
     cpu_only = True
     hint: ClassVar[str] = "f32"
 
     def version(self) -> str | None:
         return installed_version("openvino")
 
-    def load(self, bundle: Bundle, network: str, threads: int) -> Network:
+    def load(self, bundle: BundleFiles, network: str, threads: int) -> Network:
         try:
             ov = import_openvino()
         except ImportError as error:
@@ -94,7 +94,7 @@ class OpenVinoBackend(Backend):
 
         return FunctionNetwork(in_buckets(run) if "point_coords" in names else run)
 
-    def info(self, bundle: Bundle, network: str, threads: int) -> dict[str, str]:
+    def info(self, bundle: BundleFiles, network: str, threads: int) -> dict[str, str]:
         precision = {"f32": "fp32"}.get(self.hint, self.hint)
         config = {name: str(value) for name, value in self._config(threads).items()}
         return {"device": CPU, "precision": precision, **config}

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, cast
 
-from ..bundle import Bundle
+from ..bundle import Bundle, BundleFiles
 from .base import Backend, BackendError, Network
 from .registry import auto_backends, find_backend
 from .runtime import Runtime
@@ -21,7 +21,7 @@ LAZY_NETWORKS = ("proposals", "foveal_decoder")
 
 
 def open_runtime(
-    bundle: Bundle, backend: str = "auto", threads: int = 0, exclude: frozenset[str] = frozenset()
+    bundle: BundleFiles, backend: str = "auto", threads: int = 0, exclude: frozenset[str] = frozenset()
 ) -> Runtime:
     """Load every network of a bundle on a backend.
 
@@ -62,7 +62,7 @@ def open_runtime(
     raise BackendError(f"no inference runtime is installed: {hint}")
 
 
-def _load(bundle: Bundle, backend: Backend, why: str, threads: int) -> Runtime:
+def _load(bundle: BundleFiles, backend: Backend, why: str, threads: int) -> Runtime:
     """Load all networks; free what was loaded where one cannot be."""
     version = backend.version()
     if version is None:
@@ -70,7 +70,7 @@ def _load(bundle: Bundle, backend: Backend, why: str, threads: int) -> Runtime:
     try:
         networks = {name: _load_network(backend, bundle, name, threads) for name in bundle.networks}
         # The other kinds of bundles have one network, which makes its input itself.
-        preprocess = backend.preprocess(bundle) if "encoder" in networks else None
+        preprocess = backend.preprocess(cast("Bundle", bundle)) if "encoder" in networks else None
     except BaseException:
         backend.close()
         raise
@@ -93,13 +93,13 @@ def _load(bundle: Bundle, backend: Backend, why: str, threads: int) -> Runtime:
     )
 
 
-def _load_network(backend: Backend, bundle: Bundle, name: str, threads: int) -> Network:
+def _load_network(backend: Backend, bundle: BundleFiles, name: str, threads: int) -> Network:
     if backend.cpu_only and name in LAZY_NETWORKS:
         return LazyNetwork(partial(_load_checked, backend, bundle, name, threads))
     return backend.load(bundle, name, threads)
 
 
-def _load_checked(backend: Backend, bundle: Bundle, name: str, threads: int) -> Network:
+def _load_checked(backend: Backend, bundle: BundleFiles, name: str, threads: int) -> Network:
     """Load a network whose files may have been exchanged since the bundle was opened.
 
     Raises:

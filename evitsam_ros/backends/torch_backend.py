@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ..bundle import CHECKPOINT, DENSE_NETWORK, Bundle, BundleFiles
 from .base import CPU, GPU, Backend, BackendError, FunctionNetwork, Network, Requirement, installed_version
@@ -40,7 +40,7 @@ class TorchBackend(Backend):
     def version(self) -> str | None:
         return installed_version("torch")
 
-    def auto_reason(self, bundle: Bundle) -> str:
+    def auto_reason(self, bundle: BundleFiles) -> str:
         # torch is not imported on machines without a GPU.
         if find_gpu() is None or find_spec("torch") is None or bundle.checkpoint is None:
             return ""
@@ -51,7 +51,7 @@ class TorchBackend(Backend):
 
         return torch.cuda.get_device_name(gpu_index()) if torch.cuda.is_available() else None
 
-    def load(self, bundle: Bundle, network: str, threads: int) -> Network:
+    def load(self, bundle: BundleFiles, network: str, threads: int) -> Network:
         try:
             import torch
         except ImportError as error:
@@ -75,7 +75,7 @@ class TorchBackend(Backend):
 
         return FunctionNetwork(run)
 
-    def info(self, bundle: Bundle, network: str, threads: int) -> dict[str, str]:
+    def info(self, bundle: BundleFiles, network: str, threads: int) -> dict[str, str]:
         import torch
 
         if torch.cuda.is_available():
@@ -130,7 +130,7 @@ class TorchBackend(Backend):
 
         key = f"{bundle.name} halved"
         if key not in self._models:
-            deployed = halve(self._model(bundle).deploy())
+            deployed: Any = halve(self._model(bundle).deploy())
             self._models[key] = deployed.cuda().to(memory_format=torch.channels_last)
         model = self._models[key]
         if network == "decoder":
@@ -139,12 +139,13 @@ class TorchBackend(Backend):
             return InPowersOfTwo(Graphed(Halved(FovealDecoder(model).eval(), kept=COORDINATES_AND_CELLS)))
         return Graphed(Halved({"encoder": model.image_encoder, "proposals": model.auto_ppn}[network]))
 
-    def _model(self, bundle: Bundle) -> Any:
+    def _model(self, bundle: BundleFiles) -> Any:
         from ..models import create_model
 
         if bundle.name not in self._models:
             weights = self._weights(bundle)
-            self._models[bundle.name] = create_model(bundle.name, weights, image_size=bundle.image_size)
+            side = cast("Bundle", bundle).image_size
+            self._models[bundle.name] = create_model(bundle.name, weights, image_size=side)
         return self._models[bundle.name]
 
     @staticmethod

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .options import add_json
 
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     installed = installed_bundles()
     if options.dense:
         return _list_dense(options.json, installed)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": spec.name,
             "family": spec.family,
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
 def _list_dense(json: JsonOutput | None, installed: dict[str, Path]) -> int:
     from ..models.network_specs import NETWORK_SPECS
 
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": spec.name,
             "kind": spec.kind,

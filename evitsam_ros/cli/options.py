@@ -12,7 +12,7 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from ..backends import backend_choices
 from ..bundle import DEFAULT_MODEL, installed_bundles
@@ -126,7 +126,8 @@ def add_model(
         default=None if required else default,
         help=f"name of a model, as listed by 'evitsam models', or folder of a bundle{details}{shown}",
     )
-    option.completer = lambda **_: sorted(installed_bundles())
+    # argcomplete reads this attribute.
+    cast("Any", option).completer = lambda **_: sorted(installed_bundles())
 
 
 def add_backend(parser: argparse.ArgumentParser) -> None:
@@ -296,10 +297,10 @@ def prompts_of(options: argparse.Namespace) -> list:
     """
     from ..segment import Prompt
 
-    prompts = [Prompt(box=box) for box in options.box]
+    prompts = [Prompt.parse(box=box) for box in options.box]
     if options.point:
         points = [point[:2] for point in options.point]
-        prompts.append(Prompt(points=points, labels=[point[2] for point in options.point]))
+        prompts.append(Prompt.parse(points=points, labels=[point[2] for point in options.point]))
     if bool(prompts) == options.everything:
         raise ValueError("give --point or --box, or else --everything")
     return prompts

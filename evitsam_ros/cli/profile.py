@@ -134,7 +134,8 @@ def _compare(options: argparse.Namespace) -> int:
     if options.json or options.trace:
         raise ValueError("--compare measures nothing: expected no --json and no --trace, or --html alone")
     a, b = (read_report(path) for path in options.compare)
-    names, result = tuple(str(path) for path in options.compare), compare(a, b)
+    first, second = (str(path) for path in options.compare)
+    names, result = (first, second), compare(a, b)
     print(render_comparison(result, names))
     if options.html:
         write_page(comparison_page(result, a, b, names), options.html)

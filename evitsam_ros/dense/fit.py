@@ -28,11 +28,11 @@ class Fit:
     def of(cls, size: tuple[int, int], input_size: tuple[int, int], stride: int) -> Fit:
         """Fit an image of ``size`` into an input, as large as it can be."""
         scale = min(inner / outer for inner, outer in zip(input_size, size, strict=True))
-        content = tuple(
+        height, width = (
             min(limit, max(1, round(side * scale / stride)) * stride)
             for side, limit in zip(size, input_size, strict=True)
         )
-        return cls(tuple(size), tuple(input_size), content)
+        return cls((size[0], size[1]), (input_size[0], input_size[1]), (height, width))
 
     def network_input(
         self, image: np.ndarray, mean: tuple[float, float, float], std: tuple[float, float, float]

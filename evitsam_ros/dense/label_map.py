@@ -65,5 +65,5 @@ def majority_classes(objects: np.ndarray, labels: np.ndarray) -> dict[int, tuple
     named[:, 0] = 0
     winners = named.argmax(1)  # 0 where all others are 0
     shares = counts[np.arange(len(ids)), winners] / counts.sum(1)
-    rows = zip(ids, winners, shares, strict=True)
-    return {int(identity): (int(label), float(share)) for identity, label, share in rows}
+    found = zip(ids, winners, shares, strict=True)
+    return {int(identity): (int(label), float(share)) for identity, label, share in found}

@@ -121,7 +121,7 @@ class SemanticSegmenter:
         ask = with_confidence or score_threshold > 0
         classes, confidence = upsampled_argmax(logits, size, with_confidence=ask)
         labels = keep[classes]
-        if score_threshold > 0:
+        if confidence is not None and score_threshold > 0:
             labels[confidence < score_threshold] = 0
         self.timings["label map"] = time.perf_counter() - begun
         return LabelMap(labels, self.bundle.classes, confidence if with_confidence else None)

@@ -69,7 +69,7 @@ class Upscaler:
         pads = ((0, height - tile.shape[0]), (0, width - tile.shape[1]), (0, 0))
         padded = np.pad(tile, pads, mode="symmetric")
         plain = padded.astype(np.float32) / 255
-        normal = (plain - np.float32(self.bundle.mean)) / np.float32(self.bundle.std)
+        normal = (plain - np.array(self.bundle.mean, np.float32)) / np.array(self.bundle.std, np.float32)
         blob = np.ascontiguousarray(normal.transpose(2, 0, 1))[None]
         (large,) = self.runtime.networks[DENSE_NETWORK]({"image": blob})
         pixels = np.asarray(large)[0].transpose(1, 2, 0) * 255

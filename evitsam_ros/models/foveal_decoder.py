@@ -48,6 +48,7 @@ class FovealDecoder(nn.Module):
     """
 
     position: Tensor
+    areas: Tensor
 
     def __init__(self, sam: Sam) -> None:
         super().__init__()

@@ -94,9 +94,16 @@ def _segmentation(backbone: str, dataset: str, params: float, macs: float) -> Ne
 
 def _upscaler(name: str, params: float, macs: float) -> NetworkSpec:
     """x2 super-resolution, for tiles; the multiply-adds are those of one tile."""
-    plain = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
     return NetworkSpec(
-        name, "upscale", "", (128, 128), round(params * 1e6), round(macs * 1e9), **plain, stride=0.5
+        name,
+        "upscale",
+        "",
+        (128, 128),
+        round(params * 1e6),
+        round(macs * 1e9),
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+        stride=0.5,
     )
 
 

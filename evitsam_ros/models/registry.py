@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from .specs import ModelSpec, model_spec
 
 if TYPE_CHECKING:
     from .backbone_encoder import BackboneEncoder
+    from .network_specs import NetworkSpec
 
 #: Hidden width of the two-way transformer's MLP that the published 4.2 M of Lite-SAM imply.
 LITE_SAM_DECODER_MLP = 1024
@@ -179,5 +180,6 @@ def load_strictly(model: torch.nn.Module, state: dict[str, Tensor], path: str | 
     try:
         model.load_state_dict(state, strict=True)
     except RuntimeError as error:
+        name = cast("ModelSpec | NetworkSpec", model.spec).name
         lines = " ".join(str(error).split())
-        raise ValueError(f"checkpoint {path} is not one of {model.spec.name}: {lines[:600]}") from error
+        raise ValueError(f"checkpoint {path} is not one of {name}: {lines[:600]}") from error

@@ -9,6 +9,7 @@ depthwise convolution and batch norms are folded, both by ``timm``.
 from __future__ import annotations
 
 import re
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +38,8 @@ class RepVitEncoder(nn.Module):
         super().__init__()
         self.trunk = import_timm().create_model(backbone, num_classes=0)
         stages, last = self.trunk.stages, self.trunk.num_features
-        self.fuse_stage2 = self.fuse_stage3 = None
+        self.fuse_stage2: nn.Conv2d | None = None
+        self.fuse_stage3: nn.Conv2d | None = None
         if pyramid:
             self.fuse_stage2 = nn.Conv2d(self.trunk.embed_dim[-2], PYRAMID_WIDTH, 1, bias=False)
             self.fuse_stage3 = nn.Conv2d(last, PYRAMID_WIDTH, 1, bias=False)
@@ -58,9 +60,9 @@ class RepVitEncoder(nn.Module):
         return self.neck(x if self.fuse_stage2 is None else self._fused(stride16, x))
 
     def _fused(self, stride16: Tensor, stride32: Tensor) -> Tensor:
-        coarse = self.fuse_stage3(stride32)
+        coarse = cast("nn.Conv2d", self.fuse_stage3)(stride32)
         doubled = F.interpolate(coarse.float(), scale_factor=2, mode="bicubic", align_corners=False)
-        return self.fuse_stage2(stride16) + doubled.to(coarse.dtype)
+        return cast("nn.Conv2d", self.fuse_stage2)(stride16) + doubled.to(coarse.dtype)
 
     def our_name(self, name: str) -> str | None:
         """Translate a name of an official checkpoint; none of them is unused."""

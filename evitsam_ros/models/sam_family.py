@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor, nn
 
     from .specs import ModelSpec
@@ -40,10 +42,11 @@ def our_state(encoder: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]
     """
     if not hasattr(encoder, "our_name"):
         return state
+    our_name = cast("Callable[[str], str | None]", encoder.our_name)
     ours, unused = {}, []
     for name, tensor in state.items():
         inner = name.removeprefix(ENCODER)
-        translated = encoder.our_name(inner) if inner != name else inner
+        translated = our_name(inner) if inner != name else inner
         if name.startswith(UNUSED_PARTS):
             translated = None
         if translated is None:

@@ -10,6 +10,7 @@ robots run is in ``deployed_sam_vit``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -159,5 +160,5 @@ class SamVit(nn.Module):
         from .deployed_sam_vit import DeployedAttention
 
         for block in self.blocks:
-            block.attn = DeployedAttention(block.attn)
+            block.attn = DeployedAttention(cast("RelativeAttention", block.attn))
         return self

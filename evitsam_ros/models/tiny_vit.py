@@ -9,6 +9,7 @@ tokens that fill up windows are neither projected nor normalised.
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -68,7 +69,7 @@ class TinyVitEncoder(nn.Module):
 class DeployedBlock(nn.Module):
     """A ``TinyVitBlock`` of ``timm`` whose batch norm is folded: ``(B, H, W, C)``, shape-preserving."""
 
-    def __init__(self, block: nn.Module) -> None:
+    def __init__(self, block: Any) -> None:
         super().__init__()
         self.attention = DeployedAttention(block.attn, block.window_size)
         self.local_conv, self.mlp = block.local_conv, block.mlp
@@ -87,7 +88,7 @@ class DeployedAttention(nn.Module):
     see it, and nor does the output's.
     """
 
-    def __init__(self, attention: nn.Module, side: int) -> None:
+    def __init__(self, attention: Any, side: int) -> None:
         super().__init__()
         self.heads, self.side = attention.num_heads, side
         norm, qkv = attention.norm, attention.qkv

@@ -24,8 +24,8 @@ from .runtime import ros, spin, started
 from .segmenter import SegmenterNode
 
 
-def compose(*, with_profiler: bool = False) -> list[Node]:
-    """Make the nodes, the segmenter first.
+def compose(*, with_profiler: bool = False) -> tuple[SegmenterNode, list[Node]]:
+    """Make the nodes; return the segmenter, and all of them with it first.
 
     Args:
         with_profiler: the profiler node too.
@@ -44,7 +44,7 @@ def compose(*, with_profiler: bool = False) -> list[Node]:
         for node in nodes:
             node.destroy_node()
         raise
-    return nodes
+    return segmenter, nodes
 
 
 def main(args: list[str] | None = None) -> int:
@@ -55,11 +55,10 @@ def main(args: list[str] | None = None) -> int:
     parser.add_argument("--profiler", action="store_true", help="the profiler node too")
     options = parser.parse_args(remove_ros_args(args if args is not None else sys.argv)[1:])
     with ros(args):
-        nodes = started("compose", lambda: compose(with_profiler=options.profiler))
+        segmenter, nodes = started("compose", lambda: compose(with_profiler=options.profiler))
         executor = SingleThreadedExecutor()
         for node in nodes:
             executor.add_node(node)
-        segmenter = nodes[0]
 
         def failed(error: Exception) -> None:
             if isinstance(error, SourceError):

@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 Item = TypeVar("Item")
 
@@ -102,7 +102,8 @@ class FrameScheduler(Generic[Item]):
     def take_batch(self, max_frames: int) -> list[tuple[int, Item]]:
         """Return frames of other cameras that wait beside the one taken last, one each, without waiting."""
         with self._changed:
-            first, found = self._last, []
+            first = self._last
+            found: list[tuple[int, Item]] = []
             while len(found) < max_frames and (camera := self._next_camera()) is not None:
                 if camera == first or any(camera == other for other, _ in found):
                     break
@@ -139,7 +140,7 @@ class FrameScheduler(Generic[Item]):
             return self._prompted[camera].popleft()
         item, self._newest[camera] = self._newest[camera], None
         self._served.add(camera)
-        return item
+        return cast("Item", item)
 
     def _has_prompted(self, camera: int) -> bool:
         return bool(self._prompted[camera]) and time.monotonic() >= self._held_until[camera]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import cast
 
 from ..segment import Embedding, Frame, LatencyBudget, Masks, Prompt, PromptError, Segmenter, Thresholds
 from ..segment.budget import FEWEST
@@ -100,7 +101,7 @@ class FrameSegmenter:
         masks = _with_encoding(masks, embedding)
         self._diagnostics.note("prompts_left_out", [budget.left_out if budget else 0])
         if budget is not None and budget.is_too_small:
-            self._warn_of_budget(parameters.latency_budget_s, budget.needed + waited)
+            self._warn_of_budget(cast("float", parameters.latency_budget_s), budget.needed + waited)
         return masks, dict.fromkeys(masks.object_ids.tolist(), "")
 
     def _prompted(

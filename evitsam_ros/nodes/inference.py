@@ -7,12 +7,12 @@ After :meth:`Inference.stop` a thread that still works on a long frame changes n
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import rclpy
 
 from ..backends.tensorrt.background_build import EngineSwitch, build_command
-from ..segment import Embedding, Segmenter
+from ..segment import Embedding, Frame, Segmenter
 from .camera_pipeline import CameraPipeline
 from .frame_request import FrameRequest, PreparedFrame
 from .frame_scheduler import FrameScheduler
@@ -120,7 +120,7 @@ class Inference:
         embeddings: list[Embedding | None] = [None] * len(batch)
         if len(ready) > 1:
             try:
-                found = self.segmenter.embed_batch([frames[index] for index in ready])
+                found = self.segmenter.embed_batch([cast("Frame", frames[index]) for index in ready])
                 embeddings = [found[ready.index(i)] if i in ready else None for i in range(len(batch))]
             except Exception as error:
                 self._report_batch([batch[index][0] for index in ready], error)

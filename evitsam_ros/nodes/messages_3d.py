@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 import numpy as np
 from geometry_msgs.msg import Point, Quaternion, Vector3
@@ -24,8 +25,8 @@ def points_message(header: Header, cloud: np.ndarray) -> PointCloud2:
     """Convert an array of :data:`~evitsam_ros.geometry3d.FIELDS`, ``(N,)``, or ``(H, W)`` if organized."""
     height, width = cloud.shape if cloud.ndim == 2 else (1, len(cloud))
     message = PointCloud2(header=header, height=height, width=width)
-    for name in FIELDS.names:
-        kind, offset = FIELDS.fields[name]
+    for name in FIELDS.names or ():
+        kind, offset = cast("Mapping[str, tuple[np.dtype, int]]", FIELDS.fields)[name]
         # RViz and PCL want the packed colour in the bits of a float.
         datatype = PointField.FLOAT32 if name == "rgb" else _KINDS[kind.str[1:]]
         message.fields.append(PointField(name=name, offset=offset, datatype=datatype, count=1))

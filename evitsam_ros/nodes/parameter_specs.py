@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 
@@ -42,7 +42,7 @@ class Spec:
         descriptor.additional_constraints = "; ".join(constraints)
         if self.low is not None and isinstance(self.default, int):
             descriptor.integer_range = [
-                IntegerRange(from_value=int(self.low), to_value=int(self.high), step=0)
+                IntegerRange(from_value=int(self.low), to_value=int(cast("float", self.high)), step=0)
             ]
         elif self.low is not None:
             descriptor.floating_point_range = [

@@ -11,8 +11,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from ..segment import Prompt, PromptError
 
 BACKGROUND = "background"
@@ -61,7 +59,7 @@ def prompts_from_detections(message) -> list[ObjectPrompt]:
 
 def _object(key: str | int, parts: _Parts) -> ObjectPrompt:
     try:
-        prompt = Prompt(points=parts.points or None, labels=parts.labels or None, box=parts.box)
+        prompt = Prompt.parse(points=parts.points or None, labels=parts.labels or None, box=parts.box)
     except PromptError as error:
         which = f"the object with id {key!r}" if isinstance(key, str) else f"detection {key}"
         raise PromptError(f"{which}: {error}") from error
@@ -103,4 +101,4 @@ def prompt_from_click(x: float, y: float) -> Prompt:
     """
     if not (math.isfinite(x) and math.isfinite(y)):
         raise PromptError(f"point is ({x}, {y}); expected finite pixels")
-    return Prompt(points=np.array([[x, y]], np.float32), labels=[1])
+    return Prompt.parse(points=[(x, y)], labels=[1])

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import rclpy
 from rclpy.exceptions import NameValidationException, ParameterException
@@ -84,7 +84,7 @@ def started(program: str, make: Callable[[], Made]) -> Made:
         _end(program, error)
 
 
-def _end(program: str, error: Exception) -> None:
+def _end(program: str, error: Exception) -> NoReturn:
     """Print one line and raise SystemExit."""
     text = " ".join(str(error).split())
     print(f"{program}: {text or type(error).__name__}", file=sys.stderr)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 import traceback
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -58,7 +59,8 @@ class SemanticNode(Node):
         options = declare_parameters(self)
         self._segmenter = SemanticSegmenter.open(options["model"], options["backend"], options["threads"])
         self._counters = CameraDiagnostics()
-        self._enabled, self._last_taken, self._frames = True, 0.0, FrameScheduler()
+        self._enabled, self._last_taken = True, 0.0
+        self._frames: FrameScheduler[Any] = FrameScheduler()
         try:
             check_classes(self, self._segmenter.bundle.classes)
         except ValueError:
@@ -171,7 +173,7 @@ class SemanticNode(Node):
         if output == "label_map":
             pixels = found.labels
         elif output == "confidence":
-            pixels = found.confidence
+            pixels = cast("np.ndarray", found.confidence)  # was asked for
         else:
             height, width = found.labels.shape
             image = frame.image

@@ -42,7 +42,8 @@ class Transforms:
         self, node: Any, entities: ManagedEntities, report_error: Callable[[str, str], None]
     ) -> None:
         self._report_error = report_error
-        self._tree, self._buffer = TransformTree(), None
+        self._tree = TransformTree()
+        self._buffer: Any = None  # tf2_ros.Buffer, where that is installed
         self._lock = threading.Lock()
         # Two runs of a simulation have no transform in common; tf2_ros for Python does not clear them.
         back = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)

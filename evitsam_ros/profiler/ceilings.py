@@ -14,7 +14,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 
@@ -72,15 +72,15 @@ class Ceilings:
         self.bytes_per_s.append(2 * COPY / told["copy_s"])
 
     def _answer(self) -> dict[str, Any]:
-        line = self._process.stdout.readline()
+        line = cast("IO[str]", self._process.stdout).readline()
         if not line:
             raise RuntimeError(f"the process that measures the ceilings ended ({self._process.wait()})")
         return json.loads(line)
 
     def __exit__(self, *_: object) -> None:
-        self._process.stdin.close()
+        cast("IO[str]", self._process.stdin).close()
         self._process.wait(timeout=60)
-        self._process.stdout.close()
+        cast("IO[str]", self._process.stdout).close()
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import wraps
 from math import log10
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from .table import milliseconds, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.ticker import MaxNLocator
 
 #: Stages with less than this share of a frame are drawn together.
 SMALL = 0.01
@@ -42,7 +43,7 @@ def _chart(label: str) -> Callable[[Callable[..., float]], Callable[..., str]]:
             from matplotlib import rc_context
             from matplotlib.figure import Figure
 
-            with rc_context(STYLE):
+            with rc_context(cast("dict[Any, Any]", STYLE)):
                 figure = Figure()
                 height = draw(figure.add_subplot(), *arguments)
                 figure.set_size_inches(WIDTH, height)
@@ -84,7 +85,7 @@ def waterfall(axes: Axes, report: Report) -> float:
 
 def _value(stage: Stage, total: float) -> str:
     text = f"{milliseconds(stage.p50)} ms"
-    if stage.of_floor is None or stage.p50 < SMALL * total:
+    if stage.floor_ms is None or stage.of_floor is None or stage.p50 < SMALL * total:
         return text
     return f"{text}, floor {milliseconds(stage.floor_ms)}, {percent(stage.of_floor)}"
 
@@ -124,15 +125,20 @@ def percentiles(axes: Axes, rows: Sequence[tuple[str, Sequence[float], str]]) ->
 def stage_percentiles(report: Report) -> str:
     """Return the percentiles of a frame and of its large stages."""
     coloured = colours(report)
-    rows = [(FRAME, report.stage(FRAME).samples_ms, INK)]
+    rows = [(FRAME, _frame(report).samples_ms, INK)]
     for stage in frame_stages(report):
         if _is_large(stage, report):
             rows.append((stage.name, stage.samples_ms, PLACEHOLDERS[coloured[stage.name]]))
     return percentiles(rows, name="percentiles")
 
 
+def _frame(report: Report) -> Stage:
+    """Return the whole frame, which every report of a profile has."""
+    return cast("Stage", report.stage(FRAME))
+
+
 def _is_large(stage: Stage, report: Report) -> bool:
-    return stage.p50 >= SMALL * report.stage(FRAME).p50
+    return stage.p50 >= SMALL * _frame(report).p50
 
 
 def colours(report: Report) -> dict[str, str]:
@@ -153,7 +159,7 @@ def legend(report: Report) -> list[tuple[str, str]]:
 @_chart("Time of every run by stage")
 def timeline(axes: Axes, report: Report) -> float:
     """Every run as a bar of its stages, with p50 and p99 of the whole frame."""
-    frame, coloured = report.stage(FRAME), colours(report)
+    frame, coloured = _frame(report), colours(report)
     stages = [stage for stage in frame_stages(report) if stage.name in coloured]
     numbers = np.arange(1, len(report.runs) + 1)
     if len(stages) * len(numbers) > MAX_BARS:
@@ -174,7 +180,7 @@ def timeline(axes: Axes, report: Report) -> float:
         place, text = (1.0, figures[name]), f" {name} {milliseconds(figures[name])}"
         axes.annotate(text, place, xycoords=("axes fraction", "data"), va=side, annotation_clip=False)
     axes.set_xlim(0.4, len(numbers) + 0.6)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    cast("MaxNLocator", axes.xaxis.get_major_locator()).set_params(integer=True)
     axes.set_xlabel("run")
     axes.set_ylabel("ms")
     axes.grid(axis="y")

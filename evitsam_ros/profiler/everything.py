@@ -46,7 +46,7 @@ def segment_anythings_way(
     for start in range(0, len(prompts), 64):
         masks = segmenter.decode(embedding, prompts[start : start + 64], multimask=True)
         for logits, score in zip(_full_size(masks), masks.scores, strict=True):
-            inner, outer = np.count_nonzero(logits > 1.0), np.count_nonzero(logits > -1.0)
+            inner, outer = int(np.count_nonzero(logits > 1.0)), int(np.count_nonzero(logits > -1.0))
             stable = inner >= thresholds.stability_score_thresh * max(outer, 1)
             if score < thresholds.pred_iou_thresh or not stable:
                 continue
@@ -72,8 +72,8 @@ def _full_size(masks: Masks):
 def _ways(segmenter: Segmenter, image: np.ndarray, suffix: str = "") -> dict[str, Callable[[], object]]:
     """What a robot waits for."""
     height, width = image.shape[:2]
-    box = [Prompt(box=(0.2 * width, 0.2 * height, 0.7 * width, 0.8 * height))]
-    click = [Prompt(points=[(0.5 * width, 0.5 * height)], labels=[1])]
+    box = [Prompt.parse(box=(0.2 * width, 0.2 * height, 0.7 * width, 0.8 * height))]
+    click = [Prompt.parse(points=[(0.5 * width, 0.5 * height)], labels=[1])]
     embedding = segmenter.embed(image)
     ways = {
         "AutoPPN, 256 prompts": lambda: segmenter.everything(image, 256),
@@ -102,7 +102,9 @@ def measure_everything(
         slow_every: grids, and proposals decoded on the whole image, have every so manyth turn only, from the
             first on.
     """
-    whole = {"AutoPPN, 256 prompts, whole image": lambda: segmenter.everything(image, 256, foveal=False)}
+    whole: dict[str, Callable[[], object]] = {
+        "AutoPPN, 256 prompts, whole image": lambda: segmenter.everything(image, 256, foveal=False)
+    }
     ways, slow = _ways(segmenter, image), dict(whole)
     if grids:
         points = grid_prompts(image.shape[:2], 32)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backends import FunctionNetwork
+from ..backends import FunctionNetwork, Network
 from ..bundle import Bundle
 from ..segment import Masks
 from . import stages
@@ -29,7 +29,7 @@ class Calls:
     def listening(self, segmenter: RecordingSegmenter) -> Iterator[None]:
         """Note every call of the segmenter's networks."""
         runtime = segmenter.runtime
-        tapped = {name: self._tap(segmenter, name) for name in runtime.networks}
+        tapped: dict[str, Network] = {name: self._tap(segmenter, name) for name in runtime.networks}
         segmenter.runtime = replace(runtime, networks=tapped)
         try:
             yield
@@ -68,11 +68,11 @@ def count_work(
             embedding, masks = run_frame(segmenter, picture, top_n)
             for count in prompts:
                 segmenter.decode_boxes(embedding, boxes(count, picture.size))
-        parts = _host_work(segmenter.bundle, picture, calls, masks)
+        parts: list[tuple[str, Work | None]] = [*_host_work(segmenter.bundle, picture, calls, masks)]
         parts += [(at, _call_work(segmenter.bundle, name, given, counted)) for at, name, given in calls.made]
         failed = {at for at, work in parts if work is None}
         for at, work in parts:
-            if at not in failed:
+            if work is not None and at not in failed:
                 total[at] = total.get(at, Work()) + work
     share = 1 / len(pictures)
     return {at: Work(work.macs * share, work.bytes * share, work.uncounted) for at, work in total.items()}

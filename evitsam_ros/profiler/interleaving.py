@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from typing import TextIO
+from typing import IO, TextIO, cast
 
 from .ceilings import Ceilings, cpus
 from .clock import seconds
@@ -53,15 +53,15 @@ class Contender:
         return self._answer()["seconds"]
 
     def _answer(self) -> dict:
-        line = self._process.stdout.readline()
+        line = cast("IO[str]", self._process.stdout).readline()
         if not line:
             raise RuntimeError(f"{self.name} ended ({self._process.wait()})")
         return json.loads(line)
 
     def close(self) -> None:
-        self._process.stdin.close()
+        cast("IO[str]", self._process.stdin).close()
         self._process.wait(timeout=60)
-        self._process.stdout.close()
+        cast("IO[str]", self._process.stdout).close()
 
     def __enter__(self) -> Contender:
         return self

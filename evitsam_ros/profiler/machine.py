@@ -18,11 +18,15 @@ import numpy as np
 from .. import __version__
 from .ceilings import THREAD_VARIABLES, cpus
 
-PACKAGES = ("numpy", "opencv-python-headless", "opencv-python", "onnxruntime", "onnxruntime-gpu", "openvino")
-PACKAGES += ("torch", "tensorrt", "cuda-bindings", "pycuda")
+PACKAGES = (
+    *("numpy", "opencv-python-headless", "opencv-python", "onnxruntime", "onnxruntime-gpu", "openvino"),
+    *("torch", "tensorrt", "cuda-bindings", "pycuda"),
+)
 #: Environment variables that change what a runtime does.
-VARIABLES = (*THREAD_VARIABLES, "OMP_WAIT_POLICY", "KMP_AFFINITY", "EVITSAM_CUDA", "EVITSAM_GPU")
-VARIABLES += ("CUDA_VISIBLE_DEVICES", "MALLOC_TOP_PAD_", "LD_PRELOAD")
+VARIABLES = (
+    *(*THREAD_VARIABLES, "OMP_WAIT_POLICY", "KMP_AFFINITY", "EVITSAM_CUDA", "EVITSAM_GPU"),
+    *("CUDA_VISIBLE_DEVICES", "MALLOC_TOP_PAD_", "LD_PRELOAD"),
+)
 
 
 def read(path: Path) -> str | None:

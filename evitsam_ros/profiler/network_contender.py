@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import partial
 
 from ..backends import BACKENDS, BackendError
@@ -19,7 +20,7 @@ def main(runtime: str, model: str, threads: str) -> None:
         networks = {name: backend.load(bundle, name, int(threads)) for name in bundle.networks}
     except BackendError as error:
         sys.exit(str(error))
-    variants = {
+    variants: dict[str, Callable[[], object]] = {
         case: partial(networks[name], inputs)
         for name, cases in cases_of(bundle).items()
         for case, inputs in cases

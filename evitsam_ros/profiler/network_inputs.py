@@ -25,7 +25,7 @@ def cases_of(bundle: Bundle) -> dict[str, list[tuple[str, dict[str, np.ndarray]]
             "image_embeddings": embedding,
             **high_res,
             "point_coords": rng.uniform(0, bundle.prompt_size, (count, 2, 2)).astype(np.float32),
-            "point_labels": np.tile(np.float32([2, 3]), (count, 1)),
+            "point_labels": np.tile(np.array([2, 3], np.float32), (count, 1)),
             "mask_input": np.zeros((1, 1, *bundle.mask_size), np.float32),
             "has_mask_input": np.zeros(1, np.float32),
         }

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import cast
 
 import numpy as np
 
@@ -97,7 +98,7 @@ def _open(options: Options) -> RecordingSegmenter:
                 "fp16 and int8 need a GPU (evitsam build --precision), bf16 that or OpenVINO on a CPU with "
                 "AMX or AVX512-BF16"
             )
-    return segmenter
+    return cast("RecordingSegmenter", segmenter)
 
 
 def _run(segmenter: RecordingSegmenter, picture: Picture, options: Options) -> None:

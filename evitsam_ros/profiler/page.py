@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from .compare import Comparison, Row, side
-from .report import NOT_TOLD, Report
+from .report import NOT_TOLD, Report, Stage
 from .stages import FRAME
 from .statistics import best
 from .table import COLUMNS, JITTER, figure_cells, milliseconds, percent, show_value
@@ -128,7 +128,8 @@ def _sizes(report: Report) -> str:
 
 
 def _cards(report: Report) -> list[tuple[str, str]]:
-    encoder, figures = report.stage("encoder"), report.figures(report.stage(FRAME))
+    encoder, frame = (cast("Stage", report.stage(name)) for name in ("encoder", FRAME))
+    figures = report.figures(frame)
     return [
         (f"{milliseconds(figures['p50'])} ms", "whole frame, median"),
         (f"{milliseconds(figures['p99'])} ms", "whole frame, p99"),

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from typing import cast
 
 import numpy as np
 
@@ -90,7 +91,7 @@ class RecordedMasks(Masks):
     recorder: Recorder | None = None
 
     def crop(self, index: int) -> tuple[np.ndarray, tuple[int, int]]:
-        with self.recorder.stage(UPSAMPLE):
+        with cast("Recorder", self.recorder).stage(UPSAMPLE):
             return super().crop(index)
 
 

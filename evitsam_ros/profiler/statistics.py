@@ -30,7 +30,7 @@ def best(rates: Sequence[float]) -> float:
     return float(np.percentile(np.asarray(rates, float), 90))
 
 
-def jitter(samples: Sequence[float], pictures: Sequence[int] | None = None) -> float:
+def jitter(samples: Sequence[float] | np.ndarray, pictures: Sequence[int] | None = None) -> float:
     """Mean absolute difference between a run and the run before it of the same picture; 0 for one run.
 
     Comparing within a picture leaves out what differs because the pictures do.

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .measurements import Figure, Part
 from .report import NOT_TOLD, Report, Stage
@@ -30,7 +30,7 @@ def milliseconds(value: float) -> str:
 def against_floor(stage: Stage) -> str:
     """``encoder 113 ms, floor 71 ms, 63 %``."""
     said = f"{stage.key} {milliseconds(stage.p50)} ms"
-    if stage.of_floor is None:
+    if stage.floor_ms is None or stage.of_floor is None:
         return said
     return f"{said}, floor {milliseconds(stage.floor_ms)} ms, {percent(stage.of_floor)}"
 
@@ -70,7 +70,7 @@ def _throughput_lines(report: Report) -> list[str]:
     ]
 
 
-def _facts(title: str, facts: dict[str, object]) -> list[str]:
+def _facts(title: str, facts: Mapping[str, object]) -> list[str]:
     """Facts that are told, a line each, and in one line those that are not."""
     known = {name: value for name, value in facts.items() if value not in (None, {}, "")}
     missing = [name for name, value in facts.items() if value is None]

@@ -5,13 +5,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..bundle import Bundle, open_bundle, sha256
 from ..io.sources import open_source, spread
+
+if TYPE_CHECKING:
+    from .build import Report
 
 
 def _pictures(options: argparse.Namespace) -> list[np.ndarray]:
@@ -49,7 +54,7 @@ def run_build(options: argparse.Namespace) -> int:
                 tokens = f" of {least[1]}..{most[1]} tokens" if what == "prompts" else ""
                 print(f"{'':14} {what} {least[0]}..{most[0]}{tokens}")
         return 0
-    make = build
+    make: Callable[..., Report] = build
     if options.via == "torch2trt":
         from .torch2trt_builder import build_with_torch2trt, find_torch2trt
 

@@ -38,7 +38,7 @@ def engines_runtime(tensorrt: TensorRt, engines: Mapping[str, bytes | memoryview
         opened.clear()
         pool.close()
 
-    return Runtime(networks, f"{tensorrt.name}, just built", frozenset({"tensorrt"}), release=release)
+    return Runtime(dict(networks), f"{tensorrt.name}, just built", frozenset({"tensorrt"}), release=release)
 
 
 def first_difference(

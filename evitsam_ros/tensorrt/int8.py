@@ -84,7 +84,7 @@ def quantize(model: ModelProto, ranges: dict[str, float]) -> ModelProto:
             activation, weight = node.input[0], node.input[1]
             if activation not in made:
                 made.add(activation)
-                scale = np.float32(_scales(np.float64(ranges[activation])))
+                scale = _scales(np.array(ranges[activation], np.float64))
                 nodes += _pair(graph, activation, f"{activation}.q8", scale)
             if weight not in made:
                 made.add(weight)
@@ -118,7 +118,7 @@ def _scales(largest: np.ndarray) -> np.ndarray:
 
 def _pair(graph, source: str, result: str, scale: np.ndarray) -> list[NodeProto]:
     graph.initializer.append(numpy_helper.from_array(np.asarray(scale), f"{result}.scale"))
-    graph.initializer.append(numpy_helper.from_array(np.int8(0), f"{result}.zero"))
+    graph.initializer.append(numpy_helper.from_array(np.array(0, np.int8), f"{result}.zero"))
     scales = [f"{result}.scale", f"{result}.zero"]
     return [
         helper.make_node("QuantizeLinear", [source, *scales], [f"{result}.int"], name=f"{result}.quantize"),

@@ -20,7 +20,7 @@ FEW_PROMPTS = 16
 #: Tokens of a prompt beside its points: one padding point, or the two corners of its box.
 PADDING, CORNERS = 1, 2
 #: A network's inputs by name: their least, best and largest shapes.
-Shapes = dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]
+Shapes = dict[str, tuple[tuple[int, ...], ...]]
 #: Least, best and most of a number.
 Range = tuple[int, int, int]
 

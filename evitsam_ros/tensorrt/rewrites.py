@@ -98,10 +98,11 @@ def _scale_norm(graph: _Graph, power: NodeProto, largest: dict[str, float]) -> N
         return
     most = largest.get(graph.made_by[source].name, 0.0) if source in graph.made_by else 0.0
     epsilon = next((n for n in added.input if graph.value(n) is not None), None)
-    if most <= ROOM or epsilon is None or graph.value(epsilon).size != 1:
+    value = None if epsilon is None else graph.value(epsilon)
+    if most <= ROOM or epsilon is None or value is None or value.size != 1:
         return
     factor = 2.0 ** -np.ceil(np.log2(most / ROOM))
-    small = graph.constant(f"{added.name}.epsilon", float(graph.value(epsilon).item()) * factor**2)
+    small = graph.constant(f"{added.name}.epsilon", float(value.item()) * factor**2)
     added.input[:] = [small if n == epsilon else n for n in added.input]
     graph.scaled(source, float(factor))
 

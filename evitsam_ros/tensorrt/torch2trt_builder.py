@@ -116,7 +116,9 @@ def _modules(bundle: Bundle) -> dict[str, tuple[Any, Any, list[str], list[str]]]
     image = torch.zeros(1, 3, bundle.image_size, bundle.image_size, device="cuda")
     embedding = torch.zeros(1, *bundle.embedding, device="cuda")
     outputs = ENCODER_OUTPUTS[: 1 + len(bundle.high_res_feats)]
-    modules = {"encoder": (model.image_encoder, image, ["image"], outputs)}
+    modules: dict[str, tuple[Any, Any, list[str], list[str]]] = {
+        "encoder": (model.image_encoder, image, ["image"], outputs)
+    }
     if bundle.has_proposals:
         modules["proposals"] = (model.auto_ppn, embedding, ["image_embeddings"], ["heat", "boxes"])
     return modules

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from onnx import ModelProto
@@ -79,8 +79,8 @@ def prompts_for(image: np.ndarray, count: int = 4) -> list[Prompt]:
     for x, y in places:
         reach = np.array([width, height]) * 0.16
         centre = np.array([x * width, y * height])
-        prompts.append(Prompt(box=np.concatenate([centre - reach, centre + reach])))
-        prompts.append(Prompt(points=[centre], labels=[1]))
+        prompts.append(Prompt.parse(box=np.concatenate([centre - reach, centre + reach])))
+        prompts.append(Prompt.parse(points=[centre], labels=[1]))
     return prompts
 
 
@@ -113,7 +113,9 @@ def feeds_for(
             feeds["decoder"].append({**said, "mask_input": mask, "has_mask_input": has_mask})
         for group in proposals_for(image):
             said, *_ = _read(group, encoded, transform)
-            views = Views.around(np.stack([focus_point(prompt) for prompt in group]), transform)
+            views = Views.around(
+                np.stack([cast("np.ndarray", focus_point(prompt)) for prompt in group]), transform
+            )
             feeds["foveal_decoder"].append({**said, "cells": views.cells()})
     return feeds
 

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..segment import Embedding, Prompt, PromptError
-from ..segment.transform import Transform
+
+if TYPE_CHECKING:
+    from ..segment.transform import Transform
 
 
 def warp_prompt(prompt: Prompt, matrix: np.ndarray, transform: Transform) -> Prompt:

@@ -61,5 +61,7 @@ def _decode(
     segmenter: Segmenter, embedding: Embedding, clicks: list[list[tuple[tuple[float, float], int]]]
 ) -> np.ndarray:
     """``(N, H, W)`` bool masks for N objects' clicks."""
-    prompts = [Prompt(points=[p for p, _ in each], labels=[label for _, label in each]) for each in clicks]
+    prompts = [
+        Prompt.parse(points=[p for p, _ in each], labels=[label for _, label in each]) for each in clicks
+    ]
     return segmenter.decode(embedding, prompts).full()

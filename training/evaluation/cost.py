@@ -60,7 +60,7 @@ def _macs(call: Callable[..., object], *inputs: torch.Tensor | tuple[torch.Tenso
 def seconds(segmenter: Segmenter, image: np.ndarray, top_n: int, repeats: int = 5) -> dict[str, float]:
     """Median seconds of a box and of everything on one image, after a warm-up; `make bench` has more."""
     height, width = image.shape[:2]
-    box = Prompt(box=(width / 4, height / 4, width * 3 / 4, height * 3 / 4))
+    box = Prompt.parse(box=(width / 4, height / 4, width * 3 / 4, height * 3 / 4))
     jobs = {
         "image and one box": lambda: segmenter.decode(segmenter.embed(image), [box]),
         f"everything, {top_n} prompts": lambda: segmenter.everything(image, top_n),

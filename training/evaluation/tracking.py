@@ -98,7 +98,7 @@ def _prompt(record: Record, index: int, truth: np.ndarray, kind: str) -> Prompt:
         return Prompt(box=record.boxes[index])
     rows, columns = np.nonzero(truth)
     nearest = np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2)
-    return Prompt(points=[(columns[nearest] + 0.5, rows[nearest] + 0.5)], labels=[1])
+    return Prompt.parse(points=[(columns[nearest] + 0.5, rows[nearest] + 0.5)], labels=[1])
 
 
 def _still(segmenter: Segmenter, view: np.ndarray, prompts: dict[int, Prompt]) -> Masks:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The things that can be trained; a recipe names one of them."""
 
-from torch import nn
+from __future__ import annotations
 
-from ..recipe import Recipe
+from typing import TYPE_CHECKING
+
 from .auto_ppn import AutoPpnTask
 from .base import Task
 from .distill import DistillTask
@@ -11,6 +12,12 @@ from .lite_sam import LiteSamTask
 from .sam import SamTask
 from .semantic import SemanticTask
 from .upscale import UpscaleTask
+
+if TYPE_CHECKING:
+    from evitsam_ros.models.efficientvit.build import AnyNetwork
+    from evitsam_ros.models.sam import Sam
+
+    from ..recipe import Recipe
 
 TASKS: dict[str, type[Task]] = {
     "lite_sam": LiteSamTask,
@@ -22,7 +29,7 @@ TASKS: dict[str, type[Task]] = {
 }
 
 
-def build_task(model: nn.Module, recipe: Recipe) -> Task:
+def build_task(model: Sam | AnyNetwork, recipe: Recipe) -> Task:
     """The recipe's task around a model."""
     return TASKS[recipe.task](model, recipe)
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from ..inputs import channels_last, normalise
 
 if TYPE_CHECKING:
     from evitsam_ros.models.auto_ppn import AutoPPN
+    from evitsam_ros.models.efficientvit.build import AnyNetwork
     from evitsam_ros.models.sam import Sam
 
     from ..dataset import Batch
@@ -31,17 +32,18 @@ class Task(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, model: Sam, recipe: Recipe) -> None:
+    def __init__(self, model: Sam | AnyNetwork, recipe: Recipe) -> None:
         super().__init__()
-        self.model = model
+        # Tasks without prompts have another network, and use nothing that Sam alone has.
+        self.model = cast("Sam", model)
         self.recipe = recipe
         self.heads_only = False
         self.first_stage: nn.Module | None = None
         for name, value in (("mean", model.spec.mean), ("std", model.spec.std)):
             self.register_buffer(name, torch.tensor(value) * 255, persistent=False)
 
-    def forward(self, batch: Batch, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss of a batch and numbers to log, see the class."""
+    def forward(self, batch: Any, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss of a batch of the task's feed and numbers to log, see the class."""
         raise NotImplementedError
 
     def fix_parts(self, stage: Stage) -> None:

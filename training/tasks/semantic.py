@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 class SemanticTask(Task):
     """Label maps: cross entropy of the hard pixels."""
 
+    class_weights: Tensor | None
+
     def __init__(self, model: SegmentationNetwork, recipe: Recipe) -> None:
         super().__init__(model, recipe)
         weights = recipe.semantic.class_weights

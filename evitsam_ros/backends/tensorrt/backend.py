@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, cast
 
-from ...bundle import Bundle, sha256
+from ...bundle import Bundle, BundleFiles, sha256
 from ..base import GPU, Backend, BackendError, Network, Requirement
 from ..device_clock import DeviceClock
-from ..gpu import find_gpu
+from ..gpu import Gpu, find_gpu
 from ..registry import register_backend
 from ..runtime import Runtime
 from .api import TensorRtError, find_tensorrt
@@ -65,14 +65,14 @@ class TensorRtBackend(Backend):
             return None
         return found if find_gpu() else None
 
-    def auto_reason(self, bundle: Bundle) -> str:
+    def auto_reason(self, bundle: BundleFiles) -> str:
         return "" if self.version() is None else "engine in the cache"
 
     def gpu_name(self) -> str | None:
         gpu = find_gpu()
         return gpu.name if gpu else None
 
-    def engine(self, bundle: Bundle, network: str) -> Path:
+    def engine(self, bundle: BundleFiles, network: str) -> Path:
         """Find the engine of a network for this GPU and this TensorRT.
 
         Raises:
@@ -101,16 +101,17 @@ class TensorRtBackend(Backend):
             raise BackendError(f"{reason}; build it: evitsam build --model {bundle.name}{only}")
         return path
 
-    def load(self, bundle: Bundle, network: str, threads: int) -> Network:
+    def load(self, bundle: BundleFiles, network: str, threads: int) -> Network:
         path = self._loaded[network] = self.engine(bundle, network)
         if self._pool is None:
             self._pool = Pool(open_cuda())
         tensorrt = find_tensorrt()
         kernels = path.with_suffix(SUFFIX) if tensorrt.kind == "tensorrt_rtx" else None
-        self._opened.append(EngineNetwork(tensorrt, path.read_bytes(), path.name, self._pool, kernels))
-        return self._opened[-1]
+        opened = EngineNetwork(tensorrt, path.read_bytes(), path.name, self._pool, kernels)
+        self._opened.append(opened)
+        return opened
 
-    def info(self, bundle: Bundle, network: str, threads: int) -> dict[str, str]:
+    def info(self, bundle: BundleFiles, network: str, threads: int) -> dict[str, str]:
         # A build may have stored a newer one since.
         path = self._loaded.get(network) or self.engine(bundle, network)
         key = check_entry(path).key
@@ -125,19 +126,22 @@ class TensorRtBackend(Backend):
 
     def device_clock(self) -> DeviceClock:
         """Time copies and engines by CUDA events from now on."""
-        if self._pool.clock is not None:
-            self._pool.clock.close()
-        self._pool.clock = DeviceClock(self._pool.cuda, self._pool.stream)
-        return self._pool.clock
+        pool = cast("Pool", self._pool)  # of the networks, which are loaded first
+        if pool.clock is not None:
+            pool.clock.close()
+        pool.clock = DeviceClock(pool.cuda, pool.stream)
+        return pool.clock
 
     def preprocess(self, bundle: Bundle) -> DevicePreprocess | None:
         """Make the encoder's input on the GPU; None where NVRTC is missing, and the host makes it."""
         try:
-            cubin = compile_kernel(find_gpu().target)
+            cubin = compile_kernel(cast("Gpu", find_gpu()).target)
         except BackendError:
             return None
-        self._opened.append(DevicePreprocess(self._pool, cubin, bundle.image_size, bundle.mean, bundle.std))
-        return self._opened[-1]
+        pool = cast("Pool", self._pool)
+        opened = DevicePreprocess(pool, cubin, bundle.image_size, bundle.mean, bundle.std)
+        self._opened.append(opened)
+        return opened
 
     def close(self) -> None:
         """Free the engines and the GPU's memory; networks raise ``BackendError`` from then on."""

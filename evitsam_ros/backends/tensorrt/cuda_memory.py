@@ -28,7 +28,9 @@ def open_cuda() -> Cuda:
     Raises:
         BackendError: neither is installed, or there is no GPU.
     """
-    order = [PyCuda, CudaBindings] if os.environ.get("EVITSAM_CUDA") == "pycuda" else [CudaBindings, PyCuda]
+    order: list[type[PyCuda] | type[CudaBindings]] = (
+        [PyCuda, CudaBindings] if os.environ.get("EVITSAM_CUDA") == "pycuda" else [CudaBindings, PyCuda]
+    )
     missing = []
     for kind in order:
         try:

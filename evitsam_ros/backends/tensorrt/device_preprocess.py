@@ -8,6 +8,7 @@ for the GPU that is there; where NVRTC is missing, the host goes on doing it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 
@@ -106,9 +107,10 @@ class DevicePreprocess:
 
     def _queue(self, images: Sequence[np.ndarray], sizes: Sequence[tuple[int, int]]) -> DeviceArray:
         blob = self.pool.array((len(images), 3, self.side, self.side), np.dtype(np.float32))
+        pinned = cast("np.ndarray", self.pinned)
         sources, start = [], 0
         for index, (image, size) in enumerate(zip(images, sizes, strict=True)):
-            staged = self.pinned[start : start + image.size].reshape(image.shape)
+            staged = pinned[start : start + image.size].reshape(image.shape)
             sources.append(self._prepare(image, staged, size, blob[index : index + 1].pointer))
             start += image.size
         blob.needs = sources  # not back to the pool before the kernel has read them
@@ -130,7 +132,7 @@ class DevicePreprocess:
             cuda.copy_in(source.pointer, staged, self.pool.stream)
         numbers = [np.int32(n) for n in (*image.shape[:2], *size, self.side)]
         arguments = [source.pointer, target, *numbers, *self.scales, *self.shifts]
-        blocks = tuple(-(-self.side // threads) for threads in BLOCK)
+        blocks = (-(-self.side // BLOCK[0]), -(-self.side // BLOCK[1]))
         with self.pool.timed("resize, normalise"):
             cuda.launch(self.kernel, blocks, BLOCK, arguments, self.pool.stream)
         return source

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -59,7 +59,7 @@ class PyCuda(OneGpu):
 
     @makes_current
     def free_pinned(self, host: np.ndarray) -> None:
-        host.base.free()
+        cast("Any", host.base).free()
 
     @makes_current
     def copy_in(self, pointer: int, host: np.ndarray, stream: int) -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ..network_specs import network_spec
 from ..registry import load_strictly, read_checkpoint
@@ -15,9 +15,11 @@ from .timm_keys import is_timm, official_names
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
-CLASSES: dict[str, type[nn.Module]] = {
+AnyNetwork: TypeAlias = Classifier | SegmentationNetwork | SuperResolution
+
+CLASSES: dict[str, type[AnyNetwork]] = {
     "classify": Classifier,
     "semantic": SegmentationNetwork,
     "upscale": SuperResolution,
@@ -30,7 +32,7 @@ def create_network(
     *,
     size: tuple[int, int] | None = None,
     backbone: str | Path | None = None,
-) -> nn.Module:
+) -> AnyNetwork:
     """Build a network in evaluation mode; its ``spec`` says what it is.
 
     Args:
@@ -58,7 +60,7 @@ def _read(path: str | Path) -> dict[str, Tensor]:
     return official_names(state) if is_timm(state) else state
 
 
-def _take_backbone(network: nn.Module, path: str | Path) -> None:
+def _take_backbone(network: AnyNetwork, path: str | Path) -> None:
     """Load the backbone of a classifier, strictly; the rest of the network stays as it is."""
     if not hasattr(network, "backbone"):
         raise ValueError(f"{network.spec.name} has no backbone to take from {path}")

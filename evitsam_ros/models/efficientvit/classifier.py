@@ -36,7 +36,7 @@ class LinearNormAct(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.linear(x)
-        return x if self.norm is None else self.act(self.norm(x))
+        return x if self.norm is None or self.act is None else self.act(self.norm(x))
 
 
 class GlobalAverage(nn.Module):

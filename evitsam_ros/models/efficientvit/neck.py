@@ -50,7 +50,7 @@ class Neck(nn.Module):
         self.grid = config.grid
         width, style = config.width, config.style
         projections = [ConvNormAct(inputs, width, 1, style=style) for inputs in widths]
-        named = [Sequence(projection) for projection in projections]
+        named: list[nn.Module] = [Sequence(projection) for projection in projections]
         if config.plain_last:
             named[-1] = projections[-1]
         self.input_ops = nn.ModuleList(named)

@@ -10,7 +10,7 @@ lacks. There is no batch normalisation, which costs quality in super-resolution.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -46,7 +46,7 @@ class SuperResolution(nn.Module):
         self.last = nn.Conv2d(width, 3 * SCALE**2, 3, padding=1)
         # Training starts from the bicubic image.
         nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        nn.init.zeros_(cast("Tensor", self.last.bias))
 
     def forward(self, image: Tensor) -> Tensor:
         x = start = self.first(image)
