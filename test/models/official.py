@@ -28,12 +28,18 @@ def difference(ours: np.ndarray, reference: np.ndarray, scale: np.ndarray) -> fl
     return float(np.abs(ours - reference).mean() / scale)
 
 
-def check_embedding(embedding: torch.Tensor, reference: dict[str, np.ndarray]) -> None:
+def check_embedding(
+    embedding: torch.Tensor, reference: dict[str, np.ndarray], tolerance: float = TOLERANCE
+) -> None:
+    """Compare an embedding ``(1, C, h, w)`` with the recorded one."""
     ours = sample(embedding, 1024)
-    assert difference(ours, reference["embedding"], reference["embedding_std"]) < TOLERANCE
+    found = difference(ours, reference["embedding"], reference["embedding_std"])
+    assert found < tolerance, found
 
 
-def check_heads(model, embedding: torch.Tensor, reference: dict[str, np.ndarray]) -> None:
+def check_heads(
+    model, embedding: torch.Tensor, reference: dict[str, np.ndarray], tolerance: float = TOLERANCE
+) -> None:
     """Compare logits and IoU of every kind of prompt, single mask and three."""
     for kind, (points, labels, box, with_mask) in PROMPTS.items():
         coords = [*(points or []), *([box[:2], box[2:]] if box else [[0.0, 0.0]])]
@@ -51,5 +57,7 @@ def check_heads(model, embedding: torch.Tensor, reference: dict[str, np.ndarray]
                 assert masks == 1
                 continue
             found = difference(sample(logits[:, tokens]), reference[f"{key}_logits"], reference[f"{key}_std"])
-            assert found < TOLERANCE, key
-            np.testing.assert_allclose(iou[0, tokens].numpy(), reference[f"{key}_iou"], rtol=1e-4, atol=1e-5)
+            assert found < tolerance, (key, found)
+            np.testing.assert_allclose(
+                iou[0, tokens].numpy(), reference[f"{key}_iou"], rtol=tolerance, atol=tolerance / 10
+            )

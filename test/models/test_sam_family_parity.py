@@ -10,28 +10,31 @@ import torch
 from evitsam_ros.models import SPECS, create_model
 
 from .deterministic import image, weights
-from .official import check_embedding, check_heads, reference_of, shapes_of
+from .official import TOLERANCE, check_embedding, check_heads, reference_of, shapes_of
 
 FAMILY = [name for name, spec in SPECS.items() if spec.is_sam_family]
 #: Names and shapes were recorded of these alone.
 LARGE = ["sam_vit_l", "sam_vit_h"]
+#: With the recorded weights RepViT-M2.3 amplifies rounding: the official float32 numbers, of one thread, are
+#: 1e-7 from ours with one thread, 2.3e-4 from ours with two, and 1.1e-4 from float64's.
+TOLERANCES = {"repvit_sam": 1e-3}
 
 
 @pytest.fixture(scope="module", params=[name for name in FAMILY if name not in LARGE])
 def official(request, tmp_path_factory):
-    """A model that was loaded from a checkpoint in the official layout, and its reference."""
+    """A model that was loaded from a checkpoint in the official layout, its reference and the tolerance."""
     reference = reference_of(request.param)
     path = tmp_path_factory.mktemp("official") / f"{request.param}.pt"
     torch.save(weights(shapes_of(reference)), path)
-    return create_model(request.param, path), reference
+    return create_model(request.param, path), reference, TOLERANCES.get(request.param, TOLERANCE)
 
 
 @torch.no_grad()
 def test_embedding_and_logits_are_the_official_ones(official):
-    model, reference = official
+    model, reference, tolerance = official
     embedding = model.image_encoder(image(1024))
-    check_embedding(embedding, reference)
-    check_heads(model, embedding, reference)
+    check_embedding(embedding, reference, tolerance)
+    check_heads(model, embedding, reference, tolerance)
 
 
 @pytest.mark.parametrize("name", LARGE)
