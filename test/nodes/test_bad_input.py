@@ -39,8 +39,11 @@ def still_works(robot) -> bool:
 def test_bad_image_is_named_counted_and_survived(listened, name):
     changes, text = BAD_IMAGES[name]
     before = listened.count("bad_images")
-    listened.send_image(**changes)
-    assert listened.peer.until(lambda: listened.count("bad_images") == before + 1), listened.diagnostics
+    for _ in range(30):  # images are best effort: one may be lost
+        listened.send_image(**changes)
+        if listened.peer.until(lambda: listened.count("bad_images") > before, 5):
+            break
+    assert listened.count("bad_images") > before, listened.diagnostics
     assert text in listened.diagnostics["last_error"]
     assert still_works(listened)
 
