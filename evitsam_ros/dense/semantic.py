@@ -15,6 +15,7 @@ from ..segment.overlay import draw_label_map
 from .bundle import SemanticBundle, open_semantic
 from .fit import Fit, check_rgb
 from .label_map import upsampled_argmax
+from .runner import DenseRunner
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -50,7 +51,7 @@ class LabelMap:
         return draw_label_map(image, self.labels, alpha, colours=self.classes.palette)
 
 
-class SemanticSegmenter:
+class SemanticSegmenter(DenseRunner):
     """``segment(image)`` gives a :class:`LabelMap`.
 
     Attributes:
@@ -62,8 +63,8 @@ class SemanticSegmenter:
     """
 
     def __init__(self, bundle: SemanticBundle, runtime: Runtime) -> None:
+        super().__init__(runtime)
         self.bundle = bundle
-        self.runtime = runtime
         self.timings: dict[str, float] = {}
 
     @classmethod
@@ -71,15 +72,6 @@ class SemanticSegmenter:
         """Open a bundle by name or folder; arguments and errors as in ``Segmenter.open``."""
         bundle = open_semantic(model)
         return cls(bundle, open_runtime(bundle, backend, threads))
-
-    @property
-    def description(self) -> str:
-        """Say which runtime was chosen, and why."""
-        return self.runtime.description
-
-    def close(self) -> None:
-        """Free what the runtime holds; closing twice is allowed."""
-        self.runtime.close()
 
     def logits(self, image: np.ndarray) -> np.ndarray:
         """``(H, W, 3)`` uint8 RGB -> ``(C, h, w)`` float32 logits of the cells that show the image."""

@@ -11,13 +11,14 @@ from ..backends import Runtime, open_runtime
 from ..bundle import DENSE_NETWORK
 from .bundle import UpscaleBundle, open_upscale
 from .fit import check_rgb
+from .runner import DenseRunner
 from .tiles import kept_parts
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Upscaler:
+class Upscaler(DenseRunner):
     """``upscale(image)`` doubles the resolution.
 
     Attributes:
@@ -28,23 +29,14 @@ class Upscaler:
     """
 
     def __init__(self, bundle: UpscaleBundle, runtime: Runtime) -> None:
+        super().__init__(runtime)
         self.bundle = bundle
-        self.runtime = runtime
 
     @classmethod
     def open(cls, model: str | Path, backend: str = "auto", threads: int = 0) -> Upscaler:
         """Open a bundle by name or folder; arguments and errors as in ``Segmenter.open``."""
         bundle = open_upscale(model)
         return cls(bundle, open_runtime(bundle, backend, threads))
-
-    @property
-    def description(self) -> str:
-        """Say which runtime was chosen, and why."""
-        return self.runtime.description
-
-    def close(self) -> None:
-        """Free what the runtime holds; closing twice is allowed."""
-        self.runtime.close()
 
     def upscale(self, image: np.ndarray) -> np.ndarray:
         """``(H, W, 3)`` uint8 RGB -> ``(2H, 2W, 3)`` uint8 RGB.
