@@ -52,6 +52,29 @@ _WEIGHTS = {
     "required": ["file", "sha256"],
     "properties": {"file": _NAME, "sha256": _DIGEST},
 }
+# One file, or several.
+_WEIGHT_FILES = {"oneOf": [_WEIGHTS, {"type": "array", "items": _WEIGHTS}]}
+#: A network in another precision; software that does not know forms opens the bundle without them.
+_FORM = {
+    "type": "object",
+    "required": ["precision", "file", "sha256"],
+    "properties": {
+        "precision": {"enum": ["fp16", "bf16", "int8"]},
+        "file": {"type": "string", "pattern": r"^\w[\w.-]*\.(onnx|xml)$"},
+        "sha256": _DIGEST,
+        "weights": _WEIGHT_FILES,
+        "made": {"type": "object"},
+        "held_out": {
+            "type": "object",
+            "required": ["data", "images", "figures"],
+            "properties": {
+                "data": {"type": "string"},
+                "images": {"type": "integer", "minimum": 1},
+                "figures": {"type": "object", "additionalProperties": {"type": "object"}},
+            },
+        },
+    },
+}
 NETWORK_SCHEMA = {
     "type": "object",
     "required": ["file", "sha256"],
@@ -59,8 +82,8 @@ NETWORK_SCHEMA = {
         "file": {"type": "string", "pattern": r"^[\w.-]+\.onnx$"},
         "sha256": _DIGEST,
         "params": {"type": "integer"},
-        # One file, or several.
-        "weights": {"oneOf": [_WEIGHTS, {"type": "array", "items": _WEIGHTS}]},
+        "weights": _WEIGHT_FILES,
+        "forms": {"type": "array", "items": _FORM},
     },
 }
 SCHEMA: dict[str, Any] = {
@@ -138,9 +161,7 @@ class BundleFiles:
         Raises:
             BundleError: naming the file that is missing, or was changed or swapped since.
         """
-        entry = self.description["networks"][network]
-        _check(self.folder, entry)
-        for file in weights_of(entry):
+        for file in files_of(self.description["networks"][network]):
             _check(self.folder, file)
 
 
@@ -331,13 +352,21 @@ def _checked_networks(folder: Path, description: dict[str, Any]) -> dict[str, Pa
     networks = {}
     checked: dict[str, str] = {}
     for name, entry in description["networks"].items():
-        networks[name] = _check(folder, entry)
-        for file in weights_of(entry):
+        networks[name] = folder / entry["file"]
+        for file in files_of(entry):
             # Networks share files, and hashing takes most of the time of opening.
             if checked.get(file["file"]) != file["sha256"]:
                 _check(folder, file)
                 checked[file["file"]] = file["sha256"]
     return networks
+
+
+def files_of(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """List the files of a network, as the description has them: its own, its weights, those of its forms."""
+    files = [entry, *weights_of(entry)]
+    for form in entry.get("forms", []):
+        files += [form, *weights_of(form)]
+    return files
 
 
 def weights_of(entry: dict[str, Any]) -> list[dict[str, str]]:

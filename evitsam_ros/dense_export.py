@@ -14,9 +14,10 @@ import torch
 import yaml
 
 from .bundle import CHECKPOINT, DENSE_NETWORK, DESCRIPTION, sha256
+from .bundle_folder import new_bundle
 from .dense.bundle import FORMAT
 from .dense.class_tables import class_table
-from .export import check_storage, new_bundle, write_network
+from .export import check_storage, write_network
 from .models.efficientvit.build import create_network
 from .models.efficientvit.super_resolution import SCALE
 from .stored_weights import save_checkpoint, share_weights

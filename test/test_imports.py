@@ -26,12 +26,13 @@ ALLOWED = {
     "backends": {"bundle", "models", "threads"},
     "bundle": {"catalogue", "installed", "user_folders"},
     "bundle_folder": {"bundle"},
+    "bundle_forms": {"bundle"},
     "cli": {
         *("backends", "bundle", "catalogue", "dense", "dense_export", "doctor", "export", "fetch", "io"),
         *("models", "profiler", "segment", "tensorrt", "tracking"),
     },
     "dense": {"backends", "bundle", "segment"},
-    "dense_export": {"bundle", "dense", "export", "models", "stored_weights"},
+    "dense_export": {"bundle", "bundle_folder", "dense", "export", "models", "stored_weights"},
     "doctor": {"backends", "bundle", "jetson"},
     "export": {"bundle", "bundle_folder", "models", "stored_weights", "tensorrt"},
     "fetch": {"bundle", "bundle_folder", "catalogue", "dense", "export", "models", "user_folders"},
@@ -72,6 +73,7 @@ NO_KEY = {
     "cuda",
     "pycuda",
     "pynvml",
+    "training",  # of a checkout, for 'evitsam quantize'
     "rosbags",
     "jinja2",
     "matplotlib",

@@ -67,7 +67,7 @@ setup_all() {
     fi
   fi
   say "training and evaluation"
-  $pip install -q -r requirements/train.txt
+  $pip install -q -r requirements/train.txt -r requirements/quantize.txt
   $pip install -q --no-deps -r requirements/nodeps.txt
   if [ ! -x .venv-peer/bin/python ]; then
     say "another vendor's DDS for the tests"
