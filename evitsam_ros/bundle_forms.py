@@ -23,8 +23,8 @@ class Form:
         precision: as ``int8``.
         file: ONNX, or an OpenVINO IR (``.xml`` with a ``.bin`` beside it).
         sha256: of the file. An IR from ``evitsam quantize`` names the hash of its weights: this covers both.
-        held_out: ``data``, ``images`` and ``figures`` on images that it was not made from, each figure with the
-            value of float32 and of this precision; empty where they were not measured.
+        held_out: ``data``, ``images`` and ``figures`` on images that it was not made from, each figure with
+            the value of float32 and of this precision; empty where they were not measured.
     """
 
     precision: str

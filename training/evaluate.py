@@ -53,7 +53,7 @@ def boxes(options: argparse.Namespace, segmenter: Segmenter | None) -> dict[str,
     for name, records in _records(options):
         cases = Cases() if options.examples_dir else None
         report[name] = score_prompts(
-            segmenter, records, tuple(options.clicks), tuple(options.baselines), cases
+            segmenter, records, tuple(options.clicks), tuple(options.baselines), cases, options.closer
         )
         if cases is not None and cases.all:
             cases.write(options.examples_dir / f"{name}.jpg")
@@ -219,6 +219,13 @@ def parser() -> argparse.ArgumentParser:
     on_data(added, "coco_val")
     added.add_argument("--clicks", type=count, nargs="*", default=[1, 3, 5])
     added.add_argument("--baselines", nargs="*", default=[], choices=sorted(BASELINES))
+    added.add_argument(
+        "--closer",
+        type=count,
+        default=0,
+        metavar="N",
+        help="also with closer looks at N objects of each image",
+    )
     added.add_argument(
         "--examples-dir", type=Path, metavar="PATH", help="folder for images of the best and worst masks"
     )

@@ -5,7 +5,16 @@ from __future__ import annotations
 
 import argparse
 
-from .options import add_backend, add_model, add_out, add_prompts, path, prompts_of
+from .options import (
+    add_backend,
+    add_closer_looks,
+    add_model,
+    add_out,
+    add_prompts,
+    closer_looks_of,
+    path,
+    prompts_of,
+)
 from .outputs import check_folder
 
 
@@ -17,6 +26,7 @@ def add(commands) -> None:
     parser.add_argument("--image-topic", default="", metavar="TOPIC", help="default: the only image topic")
     add_out(parser, "a new .mcap or .db3 file, or a new folder", required=True)
     add_prompts(parser)
+    add_closer_looks(parser)
     add_model(parser)
     add_backend(parser)
     parser.set_defaults(run=run)
@@ -26,12 +36,18 @@ def run(options: argparse.Namespace) -> int:
     from ..io.bags.answers import DETECTIONS, LABEL_MAP, OVERLAY, answer_bag, check_bag_out
     from ..segment import Segmenter
 
-    numbered = dict(enumerate(prompts_of(options), start=1)) or None
+    numbered, closer = dict(enumerate(prompts_of(options), start=1)) or None, closer_looks_of(options)
     check_bag_out(options.out)
     check_folder(options.out.parent, options.out)
     segmenter = Segmenter.open(options.model, options.backend)
     done = answer_bag(
-        segmenter, options.bag, options.out, options.image_topic, prompts=numbered, top_n=options.max_prompts
+        segmenter,
+        options.bag,
+        options.out,
+        options.image_topic,
+        prompts=numbered,
+        top_n=options.max_prompts,
+        closer=closer,
     )
     print(segmenter.description)
     topics = [LABEL_MAP, OVERLAY, *([DETECTIONS] if done.detections else [])]

@@ -209,6 +209,30 @@ def add_max_prompts(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_closer_looks(parser: argparse.ArgumentParser, details: str = "") -> None:
+    parser.add_argument(
+        "--closer-looks",
+        type=Number(0, MAX_PROMPTS),
+        default=0,
+        metavar="N",
+        help="encode a square around so many prompted objects of each image once more, the smallest first"
+        f"{details} (default: 0)",
+    )
+
+
+def closer_looks_of(options: argparse.Namespace) -> Any:
+    """Return the closer looks that were asked for; None where none were.
+
+    Raises:
+        ValueError: they were asked for with everything mode, which has no prompted objects.
+    """
+    from ..segment import CloserLooks
+
+    if options.closer_looks and options.everything:
+        raise ValueError("--closer-looks is for --point and --box; everything mode has no prompted objects")
+    return CloserLooks(options.closer_looks) if options.closer_looks else None
+
+
 def add_images(parser: argparse.ArgumentParser, default: str, details: str) -> None:
     parser.add_argument(
         "--images",

@@ -14,6 +14,7 @@ from .options import (
     Ranges,
     add_backend,
     add_batch,
+    add_closer_looks,
     add_html,
     add_images,
     add_json,
@@ -39,6 +40,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     add_prompt_ranges(parser, "profile measures both ends of each range, with boxes on the whole image")
     add_max_prompts(parser)
+    add_closer_looks(parser, "; profile measures that with small boxes")
     add_images(parser, "example", "a photograph of the package")
     add_runs(parser, ENOUGH_RUNS)
     parser.add_argument(
@@ -84,6 +86,7 @@ def repeating_command(options: argparse.Namespace) -> str:
     for name, counts in (("--prompts", ends(options.prompts)), ("--batch", options.batch)):
         words += [name, ",".join(str(count) for count in counts)]
     words += ["--max-prompts", str(options.max_prompts), "--runs", str(options.runs)]
+    words += ["--closer-looks", str(options.closer_looks)]
     words += ["--warmup", str(options.warmup), "--images", *options.images]
     return shlex.join(words)
 
@@ -109,6 +112,7 @@ def run(options: argparse.Namespace) -> int:
             size=options.size,
             prompts=ends(options.prompts),
             top_n=options.max_prompts,
+            closer_looks=options.closer_looks,
             images=tuple(options.images),
             runs=options.runs,
             warmup=options.warmup,

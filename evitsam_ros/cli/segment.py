@@ -7,7 +7,17 @@ import argparse
 from pathlib import Path
 
 from . import semantic
-from .options import add_backend, add_json, add_model, add_out, add_prompts, path, prompts_of
+from .options import (
+    add_backend,
+    add_closer_looks,
+    add_json,
+    add_model,
+    add_out,
+    add_prompts,
+    closer_looks_of,
+    path,
+    prompts_of,
+)
 from .outputs import OutputError, check_file, check_folder
 
 
@@ -15,6 +25,7 @@ def add(commands) -> None:
     parser = commands.add_parser("segment", help="segment an image, a video or a folder of frames")
     parser.add_argument("image", type=path, help="image, video file or folder of frames")
     add_prompts(parser)
+    add_closer_looks(parser)
     add_model(parser)
     add_backend(parser)
     semantic.add_options(parser)
@@ -52,8 +63,9 @@ def _segment_image(options: argparse.Namespace, prompts: list) -> int:
     import cv2
 
     from ..io.image_files import check_image_ending, read_image, write_image
-    from ..segment import Segmenter, draw_overlay
+    from ..segment import Segmenter, draw_overlay, look_closer
 
+    closer = closer_looks_of(options)
     image = cv2.cvtColor(read_image(options.image), cv2.COLOR_BGR2RGB)
     out = options.out or beside(options.image, "_masks.png")
     check_file(out)
@@ -65,6 +77,8 @@ def _segment_image(options: argparse.Namespace, prompts: list) -> int:
     else:
         embedding = segmenter.embed(image)
         masks = segmenter.decode(embedding, prompts)
+        if closer is not None:
+            masks = look_closer(segmenter, image, masks, closer)
         timings = {**embedding.timings, **masks.timings}
     names = semantic.names_of(options, image, masks) if options.semantic else {}
     overlay = draw_overlay(image, masks, prompts=prompts)
@@ -87,13 +101,20 @@ def _segment_sequence(options: argparse.Namespace, prompts: list) -> int:
     from ..segment import Segmenter
     from .sequence import segment_sequence
 
+    closer = closer_looks_of(options)
     sequence = open_sequence(options.image)
     out = options.out or beside(options.image, "_masks.avi")
     check_sequence_out(out)
     segmenter = Segmenter.open(options.model, options.backend)
     numbered = {number: prompt for number, prompt in enumerate(prompts, start=1)} or None
     report = segment_sequence(
-        segmenter, sequence, out, prompts=numbered, top_n=options.max_prompts, track=options.track
+        segmenter,
+        sequence,
+        out,
+        prompts=numbered,
+        top_n=options.max_prompts,
+        track=options.track,
+        closer=closer,
     )
     if options.json:
         options.json.write(report)

@@ -12,7 +12,7 @@ import numpy as np
 from ..io.image_files import write_image
 from ..io.sources import Sequence
 from ..io.video_files import CODECS, VideoWriter
-from ..segment import Frame, Masks, Prompt, PromptError, Segmenter, draw_overlay
+from ..segment import CloserLooks, Frame, Masks, Prompt, PromptError, Segmenter, draw_overlay, look_closer
 from ..tracking import TrackedCamera
 
 log = logging.getLogger(__name__)
@@ -59,6 +59,7 @@ def segment_sequence(
     prompts: dict[int, Prompt] | None = None,
     top_n: int = 64,
     track: bool = True,
+    closer: CloserLooks | None = None,
 ) -> dict[str, Any]:
     """Segment frames in their order.
 
@@ -69,6 +70,7 @@ def segment_sequence(
             folder.
         prompts: by object id, on the first frame; everything if None.
         top_n: prompts a frame in everything mode.
+        closer: closer looks at prompted objects; None: none.
         track: ids last; else every frame is numbered anew, and prompts stay at their pixels.
 
     Returns:
@@ -85,7 +87,7 @@ def segment_sequence(
     try:
         for number, (name, bgr) in enumerate(sequence.frames):
             image = np.ascontiguousarray(bgr[..., ::-1])
-            masks = _answer(camera, Frame(image), prompts, top_n, track, name if number else "")
+            masks = _answer(camera, Frame(image), prompts, top_n, track, name if number else "", closer)
             drawing.add(draw_overlay(image, masks))
             height, width = masks.image_size
             images.append({"id": number, "file_name": name, "width": width, "height": height})
@@ -104,15 +106,17 @@ def _answer(
     top_n: int,
     track: bool,
     later: str,
+    closer: CloserLooks | None,
 ) -> Masks:
     """Masks of a frame; ``later`` is its name if it is not the first."""
     segmenter = camera.segmenter
     if prompts is None:
         return camera.everything(frame, top_n) if track else segmenter.everything(frame, top_n)
     if track:
-        return camera.prompted(frame, prompts)
+        return camera.prompted(frame, prompts, closer=closer)
     try:
-        return segmenter.decode(segmenter.embed(frame), list(prompts.values()))
+        masks = segmenter.decode(segmenter.embed(frame), list(prompts.values()))
+        return masks if closer is None else look_closer(segmenter, frame, masks, closer)
     except PromptError as error:
         if not later:
             raise

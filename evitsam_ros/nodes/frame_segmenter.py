@@ -8,7 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
-from ..segment import Embedding, Frame, LatencyBudget, Masks, Prompt, PromptError, Segmenter, Thresholds
+from ..segment import (
+    CloserLooks,
+    Embedding,
+    Frame,
+    LatencyBudget,
+    Masks,
+    Prompt,
+    PromptError,
+    Segmenter,
+    Thresholds,
+    look_closer,
+)
 from ..segment.budget import FEWEST
 from ..segment.timing import add_timings
 from ..tracking import TrackedCamera
@@ -34,6 +45,7 @@ class FrameSegmenter:
         #: Mode and tracking of the last frame.
         self._last_mode: tuple[str, bool] | None = None
         self._budget: LatencyBudget | None = None
+        self._closer = CloserLooks(0)
 
     def use(self, segmenter: Segmenter) -> None:
         """Use another runtime from the next frame on; objects keep their ids."""
@@ -62,11 +74,12 @@ class FrameSegmenter:
         segmenter = self._camera.segmenter
         limits = segmenter.thresholds().replace(**parameters.thresholds())
         segmenter.min_region = limits.min_region
+        waited = time.monotonic() - request.received
         if parameters.mode == "everything":
-            waited = time.monotonic() - request.received
             masks, names = self._everything(frame, embedding, parameters, limits, waited)
         else:
-            masks, names = self._prompted(frame, embedding, prompts, track=parameters.enable_tracking)
+            self._closer.count, self._closer.seconds = parameters.closer_looks, parameters.latency_budget_s
+            masks, names = self._prompted(frame, embedding, prompts, waited, track=parameters.enable_tracking)
         is_filled = masks.areas > 0
         self._diagnostics.count("empty_masks", int((~is_filled).sum()))
         return masks if is_filled.all() else masks.select(is_filled), names
@@ -105,9 +118,15 @@ class FrameSegmenter:
         return masks, dict.fromkeys(masks.object_ids.tolist(), "")
 
     def _prompted(
-        self, frame: Frame, embedding: Embedding | None, stored: Sequence[StoredPrompt], *, track: bool
+        self,
+        frame: Frame,
+        embedding: Embedding | None,
+        stored: Sequence[StoredPrompt],
+        waited: float,
+        *,
+        track: bool,
     ) -> tuple[Masks, dict[int, str]]:
-        camera = self._camera
+        camera, closer = self._camera, self._closer
         prompts = self._usable(stored, frame.size, camera.known if track else {})
         if not prompts:
             camera.reset()
@@ -116,11 +135,14 @@ class FrameSegmenter:
         if embedding is None:
             embedding = camera.segmenter.embed(frame)
         if track:
-            masks = camera.prompted(frame, prompts, embedding)
+            masks = camera.prompted(frame, prompts, embedding, closer, waited)
             self._diagnostics.note("objects_lost", camera.prompt_tracker.lost)
         else:
             clipped = [replace(p.clipped(frame.size), object_id=i) for i, p in prompts.items()]
             masks = camera.segmenter.decode(embedding, clipped)
+            spent = waited + sum(embedding.timings.values()) + sum(masks.timings.values())
+            masks = look_closer(camera.segmenter, frame, masks, closer, spent)
+        self._diagnostics.note("closer_looks_left_out", [closer.left_out])
         masks = _with_encoding(masks, embedding)
         self._diagnostics.count("prompts_answered", len(masks))
         return masks, {item.identity: item.name for item in stored if item.identity in prompts}

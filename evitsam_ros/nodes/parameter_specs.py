@@ -70,10 +70,18 @@ PARAMETERS: dict[str, Spec] = {
     ),
     "latency_budget_ms": Spec(
         0.0,
-        "Everything mode decodes as many prompts as fit into this time, best first; 0: no limit but "
-        "max_prompts.",
+        "Everything mode decodes as many prompts as fit into this time, best first, and prompt mode looks "
+        "closer at as many objects; 0: no limit but max_prompts and closer_looks.",
         low=0.0,
         high=60000.0,
+        live=True,
+    ),
+    "closer_looks": Spec(
+        0,
+        "In prompt mode, encode a square around so many objects of each image once more, the smallest "
+        "first, as far as latency_budget_ms allows; 0: none.",
+        low=0,
+        high=64,
         live=True,
     ),
     "score_threshold": Spec(

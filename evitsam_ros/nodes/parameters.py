@@ -41,6 +41,7 @@ class SegmenterParameters:
     mode: str
     max_prompts: int
     latency_budget_s: float | None
+    closer_looks: int
     score_threshold: float | None
     stability_threshold: float | None
     nms_threshold: float | None
@@ -106,7 +107,7 @@ class SegmenterParameters:
 #: Fields that are ROS parameters of the same name and meaning; thresholds are decoded before.
 _AS_THEY_ARE = (
     *("model", "backend", "build_engines", "threads", "mode", "max_prompts", "enable_tracking"),
-    *("score_threshold", "stability_threshold", "nms_threshold", "min_region"),
+    *("score_threshold", "stability_threshold", "nms_threshold", "min_region", "closer_looks"),
     *("history_frames", "history_s", "depth_transport", "depth_slop_s", "image_rectified"),
     *("image_transport", "reliability", "frame_policy", "overlay_alpha", "diagnostics_period_s"),
     *("enable_3d_clicks", "enable_depth", "organized_cloud", "malloc_tuning", "autostart"),

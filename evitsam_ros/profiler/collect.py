@@ -15,11 +15,16 @@ from .macs import Work
 from .report import Ceiling, Report, Stage
 from .sensors import Watch
 from .spans import DEVICE, HOST, Span, samples_of
-from .stages import DECODER, ENCODER, FRAME, RESIZE, REST, STAGES, RecordingSegmenter
+from .stages import CLOSER, DECODER, ENCODER, FRAME, RESIZE, REST, STAGES, RecordingSegmenter
 from .statistics import best
 
 #: Networks that the stages of these names wait for; a stage that waits for none runs on the host.
-NETWORKS_OF = {"encoder": {"encoder"}, "proposals": {"proposals"}, "decoder": {"decoder", "foveal_decoder"}}
+NETWORKS_OF = {
+    "encoder": {"encoder"},
+    "proposals": {"proposals"},
+    "decoder": {"decoder", "foveal_decoder"},
+    CLOSER: {"encoder", "decoder"},
+}
 
 
 def report_of(command: str, watch: Watch, **content: Any) -> Report:

@@ -16,7 +16,7 @@ from ..segment import Masks
 from . import stages
 from .inputs import Picture
 from .macs import Work, graph_work
-from .stages import RecordingSegmenter, boxes, run_frame
+from .stages import Looked, RecordingSegmenter, boxes, run_frame
 
 
 @dataclass
@@ -57,17 +57,26 @@ def _on_host(value: Any) -> np.ndarray:
 
 
 def count_work(
-    segmenter: RecordingSegmenter, pictures: Sequence[Picture], prompts: Sequence[int], top_n: int
+    segmenter: RecordingSegmenter,
+    pictures: Sequence[Picture],
+    prompts: Sequence[int],
+    top_n: int,
+    looked: Sequence[Looked] = (),
 ) -> dict[str, Work]:
-    """The work of each stage, the mean over the pictures, without stages whose networks cannot be counted."""
+    """The work of each stage, the mean over the pictures, without stages whose networks cannot be counted.
+
+    ``looked``: the pictures with what is looked at closer; empty where nothing is.
+    """
     total: dict[str, Work] = {}
     counted: dict[Any, Work | None] = {}
-    for picture in pictures:
+    for number, picture in enumerate(pictures):
         calls = Calls()
         with calls.listening(segmenter):
             embedding, masks = run_frame(segmenter, picture, top_n)
             for count in prompts:
                 segmenter.decode_boxes(embedding, boxes(count, picture.size))
+            if looked:
+                looked[number].closer(segmenter)
         parts: list[tuple[str, Work | None]] = [*_host_work(segmenter.bundle, picture, calls, masks)]
         parts += [(at, _call_work(segmenter.bundle, name, given, counted)) for at, name, given in calls.made]
         failed = {at for at, work in parts if work is None}

@@ -23,7 +23,7 @@ from .macs import Work
 from .report import Report, Run, Throughput
 from .sensors import Watch, resident_mib
 from .spans import Span
-from .stages import RecordingSegmenter, boxes, run_frame
+from .stages import Looked, RecordingSegmenter, boxes, run_frame
 
 #: Images encoded for a throughput, as a share of the runs; and at least so many calls.
 IMAGES_SHARE, LEAST_CALLS = 0.2, 3
@@ -41,6 +41,7 @@ class Options:
     size: tuple[int, int] | None = None
     prompts: tuple[int, ...] = (1, 16, 64, 256)
     top_n: int = 64
+    closer_looks: int = 0
     images: tuple[str, ...] = ("example",)
     runs: int = 100
     warmup: int = 10
@@ -61,17 +62,18 @@ def profile(options: Options, progress: Callable[[int, int], None]) -> tuple[Rep
     pictures = open_pictures(options.images, options.size)
     segmenter = _open(options)
     memory["model loaded"] = resident_mib()["now"]
+    looked = [Looked.at(segmenter, p, options.closer_looks) for p in pictures] if options.closer_looks else []
     for number in range(options.warmup):
-        _run(segmenter, pictures[number % len(pictures)], options)
+        _run(segmenter, pictures, looked, number, options)
     memory["warmed up"] = resident_mib()["now"]
     with Watch(cpus()) as watch, Ceilings(options.threads or cpus()) as ceilings:
-        runs = _measure(segmenter, pictures, options, watch, ceilings, progress)
+        runs = _measure(segmenter, pictures, looked, options, watch, ceilings, progress)
     # What is done from here on is recorded too, but belongs to no run.
     spans = list(segmenter.recorder.spans)
     memory["at most"] = resident_mib()["peak"]
     throughput = [_throughput(segmenter, pictures, batch, options.runs) for batch in options.batches]
     # Counting runs the graphs in another session: after everything that is measured.
-    work = count_work(segmenter, pictures, options.prompts, options.top_n)
+    work = count_work(segmenter, pictures, options.prompts, options.top_n, looked)
     return report_of(
         options.command,
         watch,
@@ -101,15 +103,25 @@ def _open(options: Options) -> RecordingSegmenter:
     return cast("RecordingSegmenter", segmenter)
 
 
-def _run(segmenter: RecordingSegmenter, picture: Picture, options: Options) -> None:
+def _run(
+    segmenter: RecordingSegmenter,
+    pictures: Sequence[Picture],
+    looked: Sequence[Looked],
+    number: int,
+    options: Options,
+) -> None:
+    picture = pictures[number % len(pictures)]
     embedding, _ = run_frame(segmenter, picture, options.top_n)
     for count in options.prompts:
         segmenter.decode_boxes(embedding, boxes(count, picture.size))
+    if looked:
+        looked[number % len(pictures)].closer(segmenter)
 
 
 def _measure(
     segmenter: RecordingSegmenter,
     pictures: Sequence[Picture],
+    looked: Sequence[Looked],
     options: Options,
     watch: Watch,
     ceilings: Ceilings,
@@ -122,7 +134,7 @@ def _measure(
     for number in range(options.runs):
         segmenter.recorder.run = number
         runs.append(Run((time.perf_counter() - began) * 1e3, number % len(pictures)))
-        _run(segmenter, pictures[number % len(pictures)], options)
+        _run(segmenter, pictures, looked, number, options)
         ceilings.measure()
         watch.sample()
         progress(number + 1, options.runs)
@@ -158,6 +170,7 @@ def _settings(options: Options, pictures: Sequence[Picture], work: dict[str, Wor
         "precision": options.precision,
         "prompts": list(options.prompts),
         "everything": options.top_n,
+        "closer_looks": options.closer_looks,
         "batches": list(options.batches),
         "pictures": [{"name": p.name, "sha256": p.sha256, "size": list(p.size)} for p in pictures],
         "uncounted": sorted({name for done in work.values() for name in done.uncounted}),

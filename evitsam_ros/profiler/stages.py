@@ -13,7 +13,7 @@ import numpy as np
 from ..backends import Runtime
 from ..bundle import Bundle
 from ..io.encodings import byte_array
-from ..segment import Embedding, Masks, Prompt, Segmenter
+from ..segment import CloserLooks, Embedding, Frame, Masks, Prompt, Segmenter, look_closer
 from ..segment.timing import StageTimer
 from .inputs import Picture
 from .spans import Recorder
@@ -23,6 +23,8 @@ DECODE, RESIZE, ENCODER, PROPOSALS = "decode image", "resize, normalise", "encod
 DECODER, FILTER, UPSAMPLE = "decoder, everything", "low-res filter", "upsample"
 LABEL_MAP, FILL, AGAIN = "label map", "message fill", "decoder, second look"
 CLEAN = "small regions"
+#: Of prompted objects, whose masks were drawn before; its networks are part of it.
+CLOSER = "closer"
 #: In the order of the work.
 STAGES = (
     *(DECODE, RESIZE, ENCODER, PROPOSALS, DECODER, FILTER, AGAIN, CLEAN, UPSAMPLE, LABEL_MAP, FILL, REST),
@@ -36,6 +38,7 @@ NAMES = {
     "filter": FILTER,
     "look again": AGAIN,
     "clean": CLEAN,
+    "closer": CLOSER,
 }
 
 
@@ -54,6 +57,10 @@ class RecordingTimer(StageTimer):
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         recording, span_name = self.segmenter, self.segmenter.names[name]
+        if recording.recorder.stage_now == CLOSER:
+            with super().stage(name):
+                yield
+            return
         with super().stage(name), recording.recorder.stage(span_name):
             yield
             recording.runtime.synchronize()
@@ -85,6 +92,25 @@ class RecordingSegmenter(Segmenter):
 
 
 @dataclass(frozen=True)
+class Looked:
+    """A picture with masks of small objects, for closer looks."""
+
+    frame: Frame
+    masks: Masks
+
+    @classmethod
+    def at(cls, segmenter: Segmenter, picture: Picture, count: int) -> Looked:
+        """Draw the masks of ``count`` small boxes."""
+        frame = picture.decode()
+        small = boxes(count, picture.size, sides=(0.05, 0.3))
+        return cls(frame, segmenter.decode(segmenter.embed(frame), small))
+
+    def closer(self, segmenter: Segmenter) -> Masks:
+        """Look closer at all of them."""
+        return look_closer(segmenter, self.frame, self.masks, CloserLooks(len(self.masks)))
+
+
+@dataclass(frozen=True)
 class RecordedMasks(Masks):
     """Masks whose upsampling is recorded apart from what is made of it."""
 
@@ -112,10 +138,15 @@ def run_frame(segmenter: RecordingSegmenter, picture: Picture, top_n: int) -> tu
     return embedding, masks
 
 
-def boxes(count: int, size: tuple[int, int], seed: int = 0) -> list[Prompt]:
-    """``count`` boxes of all sizes within (W, H) pixels, the same ones every time."""
+def boxes(
+    count: int, size: tuple[int, int], seed: int = 0, sides: tuple[float, float] = (0.1, 0.7)
+) -> list[Prompt]:
+    """``count`` boxes of all sizes within (W, H) pixels, the same ones every time.
+
+    ``sides``: the smallest and the largest, as shares of the picture's.
+    """
     rng = np.random.default_rng(seed)
-    sides = rng.uniform(0.1, 0.7, (count, 2))
-    corners = rng.uniform(0, 1, (count, 2)) * (1 - sides)
-    limits = np.concatenate([corners, corners + sides], axis=1) * np.tile(size, 2)
+    drawn = rng.uniform(*sides, (count, 2))
+    corners = rng.uniform(0, 1, (count, 2)) * (1 - drawn)
+    limits = np.concatenate([corners, corners + drawn], axis=1) * np.tile(size, 2)
     return [Prompt(box=box) for box in limits]

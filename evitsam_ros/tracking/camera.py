@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ..deprecation import warn_renamed
 from ..segment import (
+    CloserLooks,
     Embedding,
     Frame,
     GeneratorOptions,
@@ -17,6 +18,7 @@ from ..segment import (
     Prompt,
     Segmenter,
     Thresholds,
+    look_closer,
 )
 from ..segment.prompt import check_prompts
 from ..segment.timing import add_timings
@@ -97,7 +99,12 @@ class TrackedCamera:
         )
 
     def prompted(
-        self, frame: Frame, prompts: Mapping[int, Prompt], embedding: Embedding | None = None
+        self,
+        frame: Frame,
+        prompts: Mapping[int, Prompt],
+        embedding: Embedding | None = None,
+        closer: CloserLooks | None = None,
+        elapsed: float = 0.0,
     ) -> Masks:
         """Decode the masks of prompted objects, which are tracked.
 
@@ -106,6 +113,8 @@ class TrackedCamera:
             prompts: by object id, in pixels of the frame on which an id or its prompt is new; the same
                 prompt given again is the object that is tracked already.
             embedding: of the frame, where it was encoded before; its timings are not added to the result's.
+            closer: closer looks at the objects that are shown; None: none. Tracking does not depend on them.
+            elapsed: seconds that the frame has taken already, beside its embedding; for these looks.
 
         Returns:
             One mask for each object that is in sight.
@@ -129,8 +138,11 @@ class TrackedCamera:
         decoded = self.segmenter.decode(embedding, wanted)
         with timer.stage("track"):
             masks = self.prompt_tracker.update(embedding, decoded)
+        if closer is not None:
+            spent = add_timings(embedding.timings, decoded.timings, timer.seconds)
+            masks = look_closer(self.segmenter, frame, masks, closer, elapsed + sum(spent.values()))
         return replace(
-            masks, timings=add_timings({} if given else embedding.timings, decoded.timings, timer.seconds)
+            masks, timings=add_timings({} if given else embedding.timings, masks.timings, timer.seconds)
         )
 
     def _check_new(self, prompts: Mapping[int, Prompt], frame: Frame) -> None:

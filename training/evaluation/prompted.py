@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
 
-from evitsam_ros.segment import Embedding, Prompt, Segmenter
+from evitsam_ros.segment import CloserLooks, Embedding, Masks, Prompt, Segmenter, look_closer
 
 from .baselines import BASELINES
 from .cases import Case, Cases
@@ -17,8 +18,12 @@ from .clicks import click_objects
 from .mask_metrics import GROUPS, boundary_iou, mask_iou, size_group
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..records import Record
 
+#: End of the names of rows with closer looks.
+CLOSER = ", closer"
 #: Columns of boundary IoU beside those of IoU.
 BOUNDARY_GROUPS = {group: f"BIoU {group}" for group in GROUPS}
 
@@ -57,10 +62,12 @@ def score_prompts(
     clicks: tuple[int, ...],
     baselines: tuple[str, ...],
     cases: Cases | None = None,
+    closer: int = 0,
 ) -> dict[str, dict[str, float]]:
     """Mean IoU and boundary IoU by method and size group; without a segmenter, of the baselines only.
 
-    The columns of boundary IoU start with ``BIoU``.
+    The columns of boundary IoU start with ``BIoU``. With ``closer`` there are further rows of boxes and
+    clicks, with closer looks at so many objects of each image.
     """
     score = Score()
     for record in tqdm(records, desc="boxes and clicks", unit="image", mininterval=2):
@@ -74,6 +81,11 @@ def score_prompts(
         _score_boxes(segmenter, embedding, record, truths, score, cases)
         if clicks:
             _score_clicks(segmenter, embedding, list(truths.values()), clicks, score)
+        if closer:
+            looks = partial(look_closer, segmenter, image, looks=CloserLooks(closer))
+            _score_closer_boxes(segmenter, embedding, record, truths, score, looks)
+            if clicks:
+                _score_clicks(segmenter, embedding, list(truths.values()), clicks, score, looks)
     return score.means()
 
 
@@ -98,15 +110,33 @@ def _score_boxes(
             cases.add(Case(ious[first], record, index, candidates[first]))
 
 
+def _score_closer_boxes(
+    segmenter: Segmenter,
+    embedding: Embedding,
+    record: Record,
+    truths: dict[int, np.ndarray],
+    score: Score,
+    looks: Callable[[Masks], Masks],
+) -> None:
+    """One mask for each ground-truth box, some of them drawn by closer looks."""
+    masks = looks(segmenter.decode(embedding, [Prompt(box=record.boxes[index]) for index in truths]))
+    for truth, mask in zip(truths.values(), masks.full(), strict=True):
+        score.add(f"GT box{CLOSER}", mask, truth)
+
+
 def _score_clicks(
     segmenter: Segmenter,
     embedding: Embedding,
     truths: list[np.ndarray],
     clicks: tuple[int, ...],
     score: Score,
+    looks: Callable[[Masks], Masks] | None = None,
 ) -> None:
-    """Masks after ``clicks`` clicks, each where :func:`~.mask_metrics.next_click` places it."""
-    for answer in click_objects(segmenter, embedding, truths, max(clicks)):
+    """Masks after ``clicks`` clicks, each where :func:`~.mask_metrics.next_click` places it.
+
+    ``looks`` draws some of the masks of every click again.
+    """
+    for answer in click_objects(segmenter, embedding, truths, max(clicks), looks=looks):
         if answer.clicks in clicks:
-            method = f"{answer.clicks} click" + "s" * (answer.clicks > 1)
+            method = f"{answer.clicks} click" + "s" * (answer.clicks > 1) + (CLOSER if looks else "")
             score.add(method, answer.mask, truths[answer.index])

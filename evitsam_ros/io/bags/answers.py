@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,9 +23,9 @@ from .files import SUFFIXES, plain_name
 from .reader import ANSWERS, Bag, decode, open_bag
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from ...segment import Frame, Masks, Prompt, Segmenter
+    from ...segment import CloserLooks, Frame, Masks, Prompt, Segmenter
 
 #: Topics of the answers, as the node names them.
 LABEL_MAP, DETECTIONS = f"{ANSWERS}label_map", f"{ANSWERS}detections"
@@ -76,6 +77,7 @@ def answer_bag(
     *,
     prompts: Mapping[int, Prompt] | None = None,
     top_n: int = 64,
+    closer: CloserLooks | None = None,
 ) -> Summary:
     """Segment an image topic of a bag.
 
@@ -89,6 +91,7 @@ def answer_bag(
         topic: The image topic; by default the only one.
         prompts: Prompts on the first frame, by object id; they follow their objects. None: everything mode.
         top_n: Maximum number of prompts per frame in everything mode.
+        closer: Closer looks at prompted objects; None: none.
 
     Raises:
         BagError: The bag cannot be read, has no such topic, or none of its images can be decoded; or ``out``
@@ -103,9 +106,8 @@ def answer_bag(
         _check_space(bag, out)
         folder = Path(tempfile.mkdtemp(prefix=".evitsam-", dir=out.parent))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        summary = _write(
-            segmenter, bag, chosen, plain_name(folder, stack) / "bag", out.suffix, prompts, top_n
-        )
+        answer = partial(_answer, TrackedCamera(segmenter), prompts, top_n, closer)
+        summary = _write(bag, chosen, plain_name(folder, stack) / "bag", out.suffix, answer)
         if not summary.frames:
             raise BagError(f"bag {source} has no image on {chosen.topic} that can be decoded")
         _put(folder / "bag", out)
@@ -122,18 +124,16 @@ def _check_space(bag: Bag, out: Path) -> None:
 
 
 def _write(
-    segmenter: Segmenter,
     bag: Bag,
     chosen: Channel,
     folder: Path,
     storage: str,
-    prompts: Mapping[int, Prompt] | None,
-    top_n: int,
+    answer: Callable[[Frame], Masks],
 ) -> Summary:
     from .answer_messages import AnswerMessages
     from .writer import BagWriter
 
-    camera, summary = TrackedCamera(segmenter), Summary()
+    summary = Summary()
     with BagWriter(folder, storage, bag.custom_data) as writer:
         copied = {channel.key for channel in bag.channels if _is_copied(channel)}
         for channel in bag.channels:
@@ -151,7 +151,7 @@ def _write(
             except ImageError as error:
                 _note_damaged(summary, bag, chosen, error)
                 continue
-            masks = _answer(camera, frame, prompts, top_n)
+            masks = answer(frame)
             answers.write(time, header, frame, masks)
             summary.frames += 1
             summary.masks += len(masks)
@@ -182,8 +182,16 @@ def _note_damaged(summary: Summary, bag: Bag, channel: Channel, error: ImageErro
         log.warning("without masks: %s, %s, message %d: %s", bag.path, channel.topic, number, error)
 
 
-def _answer(camera: TrackedCamera, frame: Frame, prompts: Mapping[int, Prompt] | None, top_n: int) -> Masks:
-    return camera.everything(frame, top_n) if prompts is None else camera.prompted(frame, prompts)
+def _answer(
+    camera: TrackedCamera,
+    prompts: Mapping[int, Prompt] | None,
+    top_n: int,
+    closer: CloserLooks | None,
+    frame: Frame,
+) -> Masks:
+    if prompts is None:
+        return camera.everything(frame, top_n)
+    return camera.prompted(frame, prompts, closer=closer)
 
 
 def _put(bag: Path, out: Path) -> None:
