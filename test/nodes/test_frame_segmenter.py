@@ -57,6 +57,25 @@ def test_an_empty_mask_is_no_detection(known_bundle, track):
 
 
 @pytest.mark.parametrize("track", [True, False])
+def test_closer_looks_are_a_stage_of_their_own_within_the_latency_budget(known_bundle, track):
+    wired = OfflinePipeline(known_bundle, enable_tracking=track, closer_looks=2)
+    boxes = [detection(60, 40, 24, 24), detection(30, 30, 20, 20), detection(90, 90, 22, 22)]
+    wired.give("~/prompts", vision_msgs.Detection2DArray(detections=boxes))
+    wired.give("image", picture(1))
+    wired.work()
+    labels = pixels(wired.outputs["~/label_map"].messages[-1], np.uint16)
+    assert len(set(np.unique(labels))) == 4 and float(diagnostics(wired)["latency_closer_ms"]) > 0
+    assert diagnostics(wired)["closer_looks_left_out"] == "0"
+    wired.set_parameter("latency_budget_ms", 0.001)
+    wired.give("~/prompts", vision_msgs.Detection2DArray(detections=boxes))
+    wired.give("image", picture(2))
+    wired.work()
+    assert diagnostics(wired)["closer_looks_left_out"] == "2"
+    again = pixels(wired.outputs["~/label_map"].messages[-1], np.uint16)
+    assert (again > 0).any()
+
+
+@pytest.mark.parametrize("track", [True, False])
 def test_track_that_changes_while_a_frame_is_in_work_counts_from_the_next(known_bundle, track):
     wired = OfflinePipeline(known_bundle, enable_tracking=track)
     wired.give("image", picture(1))

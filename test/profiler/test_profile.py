@@ -21,7 +21,7 @@ from evitsam_ros.profiler.table import render
 def test_every_stage_was_timed_in_every_run(profiled):
     report = read_report(profiled.json)
     names = [stage.name for stage in report.stages]
-    assert names == [*STAGES, FRAME, "decoder, 1 box", "decoder, 3 boxes"]
+    assert names == [*STAGES, FRAME, "decoder, 1 box", "decoder, 3 boxes", "closer"]
     for stage in report.stages:
         assert len(stage.samples_ms) == 3 and min(stage.samples_ms) >= 0
     parts = np.sum([report.stage(name).samples_ms for name in STAGES], axis=0)
@@ -34,6 +34,10 @@ def test_floors_are_work_at_the_ceilings(profiled):
     encoder = report.stage("encoder")
     assert encoder.macs == pytest.approx(model_spec(DEFAULT_MODEL).macs, rel=1e-3)
     assert encoder.floor_ms == pytest.approx(encoder.macs / product * 1e3)
+    # A closer look encodes and decodes once more.
+    assert report.stage("closer").macs == pytest.approx(
+        encoder.macs + report.stage("decoder, 1 box").macs, rel=1e-6
+    )
     resize = report.stage("resize, normalise")
     assert resize.bytes == 320 * 240 * 3 + 3 * 640 * 640 * 4
     assert resize.floor_ms == pytest.approx(resize.bytes / copy * 1e3)

@@ -71,8 +71,8 @@ def quantize_bundle(options: Options, log: Callable[[str], None] = print) -> Pat
             nothing is written.
     """
     bundle, held_out = open_bundle(options.model), _read_held_out(options)
-    segmenter = Segmenter(bundle, open_runtime(bundle, "openvino", options.threads))
     images = training_records(options.data, list(options.training), options.images)
+    segmenter = Segmenter(bundle, open_runtime(bundle, "openvino", options.threads))
     place = options.out or bundle.folder.resolve()
     with new_bundle(place) as folder:
         log(f"quantising the {NETWORK} of {bundle.name} with {len(images)} training images")
