@@ -24,14 +24,14 @@ MAY_IMPORT_TORCH = (
 ALLOWED = {
     "__init__": {"moved_modules"},
     "backends": {"bundle", "models", "threads"},
-    "bundle": {"catalogue", "installed", "user_folders"},
+    "bundle": {"bundle_schema", "catalogue", "installed", "user_folders"},
     "bundle_folder": {"bundle"},
     "bundle_forms": {"bundle"},
     "cli": {
         *("backends", "bundle", "catalogue", "dense", "dense_export", "doctor", "export", "fetch", "io"),
         *("models", "profiler", "segment", "tensorrt", "tracking"),
     },
-    "dense": {"backends", "bundle", "segment"},
+    "dense": {"backends", "bundle", "bundle_schema", "segment"},
     "dense_export": {"bundle", "bundle_folder", "dense", "export", "models", "stored_weights"},
     "doctor": {"backends", "bundle", "jetson"},
     "export": {"bundle", "bundle_folder", "models", "stored_weights", "tensorrt"},

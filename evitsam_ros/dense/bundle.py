@@ -6,16 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..bundle import (
-    DENSE_NETWORK,
-    DESCRIPTION,
-    NETWORK_SCHEMA,
-    NUMBERS3,
-    SCHEMA,
-    BundleError,
-    BundleFiles,
-    open_files,
-)
+from ..bundle import DENSE_NETWORK, DESCRIPTION, BundleError, BundleFiles, open_files
+from ..bundle_schema import NETWORK_SCHEMA, NUMBERS3, SCHEMA
 from .class_tables import ClassTable
 
 if TYPE_CHECKING:

@@ -98,17 +98,21 @@ def look_closer(
         found = _draw(segmenter, frame, [(windows[row], masks, row) for row in chosen])
         logits, scores = masks.logits.copy(), masks.scores.copy()
         closer = list(masks.closer or (None,) * len(masks))
+        indices = None if masks.mask_indices is None else masks.mask_indices.copy()
         for row, mask in zip(chosen, found, strict=True):
             window = windows[row]
             if not _is_same(window, mask, masks, row):
                 continue
             logits[row] = window.place_into(logits[row], mask.logits[0], mask.transform, masks.transform)
             scores[row], closer[row] = mask.scores[0], CloserMask(mask, (window.x0, window.y0))
+            if indices is not None and mask.mask_indices is not None:
+                indices[row] = mask.mask_indices[0]
     looks.learn(len(chosen), timer.seconds[STAGE])
     return replace(
         masks,
         logits=logits,
         scores=scores,
+        mask_indices=indices,
         closer=tuple(closer),
         timings=add_timings(masks.timings, timer.seconds),
     )

@@ -92,7 +92,7 @@ def quantize_bundle(options: Options, log: Callable[[str], None] = print) -> Pat
                 f"{PRECISION} loses more than it may: {'; '.join(losses)}. Nothing was written; try "
                 "--accuracy-aware, or more --calibration-images"
             )
-        form["held_out"] = _described(options, held_out, quantized.description, before, after)
+        form["held_out"] = _described(options, held_out, quantized, before, after)
         _describe(bundle, folder, form)
         open_bundle(folder)
     return place
@@ -181,13 +181,14 @@ def _made(options: Options, images: int) -> dict[str, Any]:
 
 
 def _described(
-    options: Options, held_out: _HeldOut, runtime: str, before: Figures, after: Figures
+    options: Options, held_out: _HeldOut, quantized: Segmenter, before: Figures, after: Figures
 ) -> dict[str, Any]:
-    """Describe the figures on held-out images."""
+    """Describe the figures on held-out images, and what the rest of the networks computed in."""
     figures = {
         name: {"fp32": round(before[name], 4), PRECISION: round(value, 4)} for name, value in after.items()
     }
     described: dict[str, Any] = {"data": options.held_out, "images": held_out.images}
     if held_out.exhaustive:
         described |= {"everything": options.everything, "everything_images": len(held_out.exhaustive)}
-    return described | {"runtime": runtime, "figures": figures}
+    rest = quantized.runtime.info()["decoder"]["precision"]
+    return described | {"rest": rest, "figures": figures}
