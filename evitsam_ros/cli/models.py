@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
             f"{row['input']:>6} {figure:>13}  {by:13}  {row['installed'] or row['fetch'] or '-'}"
         )
     print(
-        "published: the official weights on COCO val2017, from the papers: mAP with boxes of a ViTDet detector, "
+        "published: the official weights on COCO val2017, by others: mAP with boxes of a ViTDet detector, "
         "box mIoU with people's boxes. For this project's weights see the MODEL_CARD.md of the bundle."
     )
     return 0
