@@ -51,9 +51,18 @@ def test_no_command_takes_the_model_as_a_visible_positional_argument():
         shown = [a.metavar or a.dest for a in parser._actions if not a.option_strings]
         hidden = [a.metavar for a in parser._actions if a.help == argparse.SUPPRESS]
         assert set(shown) - set(hidden) <= {"image", "bag", "NAME"}, command
-    assert {"segment", "upscale", "bag", "pack", "export", "build", "verify", "bench", "profile"} == set(
-        uses()["--model"]
-    )
+    assert {
+        "segment",
+        "upscale",
+        "bag",
+        "pack",
+        "export",
+        "quantize",
+        "build",
+        "verify",
+        "bench",
+        "profile",
+    } == set(uses()["--model"])
 
 
 def test_everything_is_a_flag_and_json_a_path():
