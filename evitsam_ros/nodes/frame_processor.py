@@ -11,6 +11,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from ..io.encodings import ImageError, compressed_to_frame, image_to_frame
 from ..segment import Frame, Masks
 from .camera_context import CameraContext
+from .empty_outputs import EmptyOutputs
 from .frame_request import FrameRequest, PreparedFrame, RequestQueue
 from .frame_segmenter import FrameSegmenter
 from .parameters import SegmenterParameters
@@ -33,6 +34,7 @@ class FrameProcessor:
         requests: knows the camera's session.
         segmenter: makes the masks.
         publishers: of the camera.
+        empty: replaces answers that are no longer true.
     """
 
     def __init__(
@@ -43,10 +45,11 @@ class FrameProcessor:
         requests: RequestQueue,
         segmenter: FrameSegmenter,
         publishers: Publishers,
+        empty: EmptyOutputs,
     ) -> None:
         self._context, self._topic, self._prompts = context, topic, context.prompts
         self._pending, self._requests = pending, requests
-        self._segmenter, self._publishers = segmenter, publishers
+        self._segmenter, self._publishers, self._empty = segmenter, publishers, empty
 
     def prepare(self, request: FrameRequest) -> Frame | None:
         """Convert the image of a request that :meth:`process` will encode; None if it need not be."""
@@ -76,7 +79,8 @@ class FrameProcessor:
             return False
         reason, has_run = "inference failed", False
         try:
-            reason, has_run = self._process(request, prepared, active, parameters)
+            with self._empty.work():
+                reason, has_run = self._process(request, prepared, active, parameters)
         finally:
             dropped = self._prompts.finish(active, processed=not reason, keep=parameters.enable_tracking)
             if dropped is not None and dropped.is_array and reason == NO_SUBSCRIBER:
@@ -104,12 +108,14 @@ class FrameProcessor:
         embedding = prepared.embedding if prepared is not None else None
         masks, names = self._segmenter.segment(frame, embedding, list(active.objects), parameters, request)
         segmented, timings = time.perf_counter(), masks.timings
-        if self._is_late(request):
-            diagnostics.count("answers_not_published")
-            return "the node was disabled or deactivated meanwhile", "encode" in timings
-        if parameters.mode == "prompt":
-            masks, names = _without_removed(masks, names, self._prompts.active_ids(active))
-        self._publishers.publish(request.message.header, frame, masks, names, parameters.overlay_alpha)
+        with self._empty.lock:
+            if self._is_late(request):
+                diagnostics.count("answers_not_published")
+                return "the node was disabled or deactivated meanwhile", "encode" in timings
+            if parameters.mode == "prompt":
+                masks, names = _without_removed(masks, names, self._prompts.active_ids(active))
+            self._publishers.publish(request.message.header, frame, masks, names, parameters)
+            self._empty.answered(request.message.header, frame.size, parameters.mode)
         end = time.perf_counter()
         stages = {"convert": converted - start, **timings, "publish": end - segmented, "total": end - start}
         age = (self._context.now_ns() - stamp_ns(request.message.header)) / 1e9
