@@ -21,6 +21,7 @@ from .frame_request import FrameRequest, PreparedFrame, RequestQueue
 from .frame_segmenter import FrameSegmenter
 from .image_intake import ImageIntake
 from .managed_entities import ManagedEntities
+from .object_clicks import ObjectClicks, ShownObjects
 from .parameters import SegmenterParameters
 from .pending_prompts import PendingPrompts
 from .prompt_topics import PromptTopics
@@ -64,12 +65,15 @@ class CameraPipeline:
         self._pending = PendingPrompts(context, self._images, requests, parameters.history_s)
         self._intake = ImageIntake(context, topic, self._images, self._pending, requests)
         self._publishers = Publishers(node, entities, context, depth)
-        self._empty = EmptyOutputs(context, self._publishers)
+        shown = ShownObjects()
+        self._empty = EmptyOutputs(context, self._publishers, shown)
         self._segmenter = FrameSegmenter(segmenter, context)
         self._processor = FrameProcessor(
-            context, topic, self._pending, requests, self._segmenter, self._publishers, self._empty
+            context, topic, self._pending, requests, self._segmenter, self._publishers, self._empty, shown
         )
-        prompts = PromptTopics(entities, context, self._images, self._pending)
+        prompts = PromptTopics(
+            entities, context, self._images, self._pending, ObjectClicks(context, shown)
+        )
         #: Where points in space are clicked; empty where the camera has no calibration.
         self.point_targets = (
             []

@@ -20,6 +20,7 @@ from std_msgs.msg import Header
 from .camera_context import CameraContext
 from .continuity import UNUSUAL, WINDOW
 from .diagnostics import HANGS
+from .object_clicks import ShownObjects
 from .publishers import Publishers
 
 #: Repetitions for listeners that lost the first, and seconds between them.
@@ -37,15 +38,17 @@ class EmptyOutputs:
     Args:
         context: of the camera.
         publishers: of the camera.
+        shown: forgotten with every empty output.
 
     Attributes:
         lock: held while something is published, so that no answer follows the empty outputs of a pause.
     """
 
-    def __init__(self, context: CameraContext, publishers: Publishers) -> None:
+    def __init__(self, context: CameraContext, publishers: Publishers, shown: ShownObjects) -> None:
         self.lock = threading.Lock()
-        self._context, self._publishers = context, publishers
-        self._header, self._size = Header(), None
+        self._context, self._publishers, self._shown = context, publishers, shown
+        self._header = Header()
+        self._size: tuple[int, int] | None = None
         self._mode = ""
         self._intervals: deque[float] = deque(maxlen=WINDOW)
         self._answered: float | None = None
@@ -112,6 +115,7 @@ class EmptyOutputs:
         self._reason, self._repeats = reason, max(0, repeats)
         self._next = time.monotonic() + EVERY
         self._subscriptions = self._publishers.subscriptions()
+        self._shown.clear()
         self._publishers.publish_empty(self._header, self._size, reason)
 
     def _is_repeat_due(self) -> bool:

@@ -14,6 +14,7 @@ from .camera_context import CameraContext
 from .empty_outputs import EmptyOutputs
 from .frame_request import FrameRequest, PreparedFrame, RequestQueue
 from .frame_segmenter import FrameSegmenter
+from .object_clicks import ShownObjects
 from .parameters import SegmenterParameters
 from .pending_prompts import PendingPrompts
 from .prompt_updates import ActivePrompts
@@ -35,6 +36,7 @@ class FrameProcessor:
         segmenter: makes the masks.
         publishers: of the camera.
         empty: replaces answers that are no longer true.
+        shown: gets the objects that were published.
     """
 
     def __init__(
@@ -46,10 +48,12 @@ class FrameProcessor:
         segmenter: FrameSegmenter,
         publishers: Publishers,
         empty: EmptyOutputs,
+        shown: ShownObjects,
     ) -> None:
         self._context, self._topic, self._prompts = context, topic, context.prompts
         self._pending, self._requests = pending, requests
-        self._segmenter, self._publishers, self._empty = segmenter, publishers, empty
+        self._segmenter, self._publishers = segmenter, publishers
+        self._empty, self._shown = empty, shown
 
     def prepare(self, request: FrameRequest) -> Frame | None:
         """Convert the image of a request that :meth:`process` will encode; None if it need not be."""
@@ -74,7 +78,11 @@ class FrameProcessor:
         parameters = self._context.parameters()
         if self._is_late(request) or not self._pending.accepts_request(request, parameters.mode):
             return False
-        active = self._prompts.begin(request.update, track=parameters.enable_tracking)
+        active = self._prompts.begin(
+            request.update,
+            track=parameters.enable_tracking,
+            clicks_only=parameters.mode == "everything",
+        )
         if active is None:
             return False
         reason, has_run = "inference failed", False
@@ -106,15 +114,18 @@ class FrameProcessor:
             return "the image cannot be used", False
         converted = time.perf_counter()
         embedding = prepared.embedding if prepared is not None else None
+        prompted = active.ids
         masks, names = self._segmenter.segment(frame, embedding, list(active.objects), parameters, request)
         segmented, timings = time.perf_counter(), masks.timings
         with self._empty.lock:
             if self._is_late(request):
                 diagnostics.count("answers_not_published")
                 return "the node was disabled or deactivated meanwhile", "encode" in timings
-            if parameters.mode == "prompt":
-                masks, names = _without_removed(masks, names, self._prompts.active_ids(active))
+            removed = prompted - self._prompts.active_ids(active)
+            if removed:
+                masks, names = _without(masks, names, removed)
             self._publishers.publish(request.message.header, frame, masks, names, parameters)
+            self._shown.update(masks, prompted)
             self._empty.answered(request.message.header, frame.size, parameters.mode)
         end = time.perf_counter()
         stages = {"convert": converted - start, **timings, "publish": end - segmented, "total": end - start}
@@ -138,7 +149,7 @@ class FrameProcessor:
             return None
 
 
-def _without_removed(masks: Masks, names: dict[int, str], ids: set[int]) -> tuple[Masks, dict[int, str]]:
+def _without(masks: Masks, names: dict[int, str], removed: set[int]) -> tuple[Masks, dict[int, str]]:
     """Take out the masks and names of objects that were removed while the networks ran."""
-    kept = np.array([identity in ids for identity in masks.object_ids.tolist()], bool)
-    return masks.select(kept), {i: name for i, name in names.items() if i in ids}
+    kept = np.array([identity not in removed for identity in masks.object_ids.tolist()], bool)
+    return masks.select(kept), {i: name for i, name in names.items() if i not in removed}

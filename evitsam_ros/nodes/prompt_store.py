@@ -9,10 +9,13 @@ by which one event makes another void are in ``docs/event_order.md``; all of the
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from itertools import count
 
+import numpy as np
+
+from ..segment import Prompt
 from .object_ids import ObjectIds
 from .prompt_messages import ObjectPrompt
 from .prompt_updates import ActivePrompts, PendingPrompt, PromptUpdate, StoredPrompt
@@ -38,6 +41,8 @@ class PromptStore:
         self._newest_array: tuple[StoredPrompt, ...] = ()
         self._pending: dict[int, PendingPrompt] = {}
         self._active = ActivePrompts([])
+        #: Ids that everything mode shows.
+        self._avoided: frozenset[int] = frozenset()
 
     # Executor's thread -----------------------------------------------------------------------------
 
@@ -52,7 +57,7 @@ class PromptStore:
             pending = sum(not item.update.is_array for item in self._pending.values())
             if not is_array and len(self._clicks) + pending >= self.max_clicks:
                 return None
-            taken = self._ids()
+            taken = self._ids() | self._avoided
             if is_array:
                 clicks = self._ids(of_arrays=False)
                 ids = self._object_ids.of_array(objects, self._newest_array, taken, clicks)
@@ -79,6 +84,39 @@ class PromptStore:
         """Store clicks beside the earlier ones."""
         with self._lock:
             self._clicks += objects
+
+    def refine(self, identity: int, prompt: Prompt) -> bool:
+        """Replace the prompt of a stored object from the next image on; return False if there is none."""
+        with self._lock:
+            found = False
+
+            def refined(items: Iterable[StoredPrompt]) -> list[StoredPrompt]:
+                nonlocal found
+                known = list(items)
+                found |= any(item.identity == identity for item in known)
+                return [replace(item, prompt=prompt) if item.identity == identity else item for item in known]
+
+            self._clicks, self._array = refined(self._clicks), refined(self._array)
+            if (update := self._active.update) is not None:
+                self._active.update = replace(update, objects=tuple(refined(update.objects)))
+            return found
+
+    def has_click_near(self, x: float, y: float, distance: float, known: Collection[int]) -> bool:
+        """Return whether a click within so many pixels is stored or pending, of an object not in ``known``."""
+        with self._lock:
+            pending = [item.update for item in self._pending.values() if not item.update.is_array]
+            clicks = [*self._clicks, *(item for update in pending for item in update.objects)]
+            points = [item.prompt.points for item in clicks if item.identity not in known]
+            return any(bool((np.hypot(*(p - (x, y)).T) <= distance).any()) for p in points)
+
+    def select(self, identity: int, prompt: Prompt) -> bool:
+        """Store an object of everything mode as a click, with its id; return False when there are too many."""
+        with self._lock:
+            if not self.refine(identity, prompt):
+                if len(self._clicks) >= self.max_clicks:
+                    return False
+                self._clicks.append(StoredPrompt(identity, prompt))
+            return True
 
     def replace_boxes(self, objects: Iterable[StoredPrompt], number: int, *, has_stamp: bool) -> None:
         """Store the objects of an array in place of those of the array before.
@@ -169,12 +207,20 @@ class PromptStore:
 
     # Inference thread ------------------------------------------------------------------------------
 
-    def begin(self, number: int | None, *, track: bool) -> ActivePrompts | None:
+    def avoid(self, ids: Iterable[int]) -> None:
+        """Give new objects none of these ids, which everything mode shows."""
+        with self._lock:
+            self._avoided = frozenset(ids)
+
+    def begin(
+        self, number: int | None, *, track: bool, clicks_only: bool = False
+    ) -> ActivePrompts | None:
         """Return the prompts of an image whose work begins; None when its update is void.
 
         Args:
             number: of the update that the image is processed for; None: only stored prompts apply.
             track: objects are followed; otherwise an array with a stamp applies to its own image only.
+            clicks_only: arrays do not apply, as in everything mode.
         """
         with self._lock:
             if not track:
@@ -182,7 +228,7 @@ class PromptStore:
             update = self.discard(number) if number is not None else None
             if update is None and number is not None:
                 return None
-            array = self._array if update is None or not update.is_array else []
+            array = [] if clicks_only or (update is not None and update.is_array) else self._array
             objects = [*self._clicks, *array, *(update.objects if update is not None else ())]
             self._active = ActivePrompts(objects, update)
             return self._active
