@@ -25,6 +25,8 @@ from .publishers import Publishers
 
 #: Repetitions for listeners that lost the first, and seconds between them.
 REPEATS, EVERY = 3, 1.0
+#: Seconds after which an answer of another mode is replaced: the next image does so where one comes.
+MODE_TIMEOUT = 2.0
 #: Periods of ``max_rate_hz`` without an answer that are usual.
 PERIODS = 2.0
 
@@ -127,15 +129,16 @@ class EmptyOutputs:
         if self._reason or self._answered is None:
             return ""
         parameters, now = self._context.parameters(), time.monotonic()
-        if parameters.mode != self._mode:
+        since, silent = self._work_since, now - self._answered
+        if since is not None and now - since < HANGS:
+            return ""  # an answer is about to come
+        if parameters.mode != self._mode and silent > MODE_TIMEOUT:
             return f"the mode is {parameters.mode} now"
         timeout = parameters.output_timeout_s
-        since = self._work_since
-        if timeout is None or (since is not None and now - since < HANGS):
+        if timeout is None:
             return ""
         if parameters.max_rate_hz is not None:
             timeout = max(timeout, PERIODS / parameters.max_rate_hz)
         if self._intervals:
             timeout = max(timeout, UNUSUAL * statistics.median(self._intervals))
-        silent = now - self._answered
         return f"no image was answered for {silent:.0f} s" if silent > timeout else ""

@@ -182,6 +182,7 @@ class FrameSegmenter:
         if self._budget is None:
             self._budget = LatencyBudget(left)
         self._budget.seconds, self._budget.min_prompts = left, parameters.min_prompts
+        self._budget.on_show = 0
         return self._budget
 
 

@@ -29,6 +29,7 @@ class LatencyBudget:
         seconds: for a frame, from its arrival to its masks.
         per_prompt, afterwards: running averages in seconds: decoding a prompt, and what follows the decoding.
         min_prompts: that are decoded in any case, where there are as many; None: :data:`FEWEST`.
+        on_show: how many of the first prompts of a frame are of objects that the last frame has shown.
         prompts: of the last frame, with those that it had no time for.
         left_out: prompts that the last frame had no time for.
         required: prompts of the last frame that were decoded whatever the time.
@@ -41,6 +42,7 @@ class LatencyBudget:
     per_prompt: float = 0.0
     afterwards: float = 0.0
     min_prompts: int | None = None
+    on_show: int = 0
     prompts: int = 0
     left_out: int = 0
     required: int = 0
@@ -63,7 +65,7 @@ class LatencyBudget:
         """Return the seconds that the last frame takes with all its prompts, as far as is known."""
         return self.needed + (self.prompts - self.required) * self.per_prompt
 
-    def cut(self, prompts: Sequence[Prompt], spent: float, on_show: int = 0) -> list[Prompt]:
+    def cut(self, prompts: Sequence[Prompt], spent: float) -> list[Prompt]:
         """Return the first of ``prompts`` that fit when ``spent`` seconds of the frame are gone.
 
         ``min_prompts`` and most of those of the objects on show (:data:`RETAINED`) are kept in any case. The
@@ -72,10 +74,9 @@ class LatencyBudget:
         Args:
             prompts: objects on show first, then the best.
             spent: seconds.
-            on_show: how many of the first prompts are of objects that the last frame has shown.
         """
         fewest = FEWEST if self.min_prompts is None else self.min_prompts
-        required = min(len(prompts), max(fewest, math.ceil(RETAINED * min(on_show, len(prompts)))))
+        required = min(len(prompts), max(fewest, math.ceil(RETAINED * min(self.on_show, len(prompts)))))
         left = self.seconds * (1 - MARGIN) - spent - self.afterwards
         count = int(left / self.per_prompt) if self.per_prompt > 0 else 0
         kept = list(prompts[: max(required, count)])

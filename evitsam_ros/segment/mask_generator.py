@@ -70,7 +70,6 @@ class MaskGenerator:
         image: np.ndarray | Frame | Embedding,
         extra_prompts: Sequence[Prompt] = (),
         elapsed: float = 0.0,
-        on_show: int = 0,
     ) -> Masks:
         """Generate masks, best first, with ids 1, 2, 3, …
 
@@ -78,7 +77,6 @@ class MaskGenerator:
             image: ``(H, W, 3)`` uint8 RGB, a frame, or an embedding.
             extra_prompts: prompts that come before the proposals, as for objects known from the last frame.
             elapsed: seconds that the frame has taken already, beside its embedding; for the budget.
-            on_show: how many of the first extra prompts are of objects on show, which the budget spares.
 
         Returns:
             Masks, and the seconds of this call by stage; an embedding that was given is not among these.
@@ -93,7 +91,7 @@ class MaskGenerator:
         prompts = self._prompts(embedding, thresholds, extra_prompts, timer)
         if options.budget is not None:
             spent = elapsed + sum(embedding.timings.values()) + sum(timer.seconds.values())
-            prompts = options.budget.cut(prompts, spent, on_show)
+            prompts = options.budget.cut(prompts, spent)
         decoded = segmenter.decode(
             embedding,
             prompts,

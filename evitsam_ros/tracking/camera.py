@@ -96,11 +96,13 @@ class TrackedCamera:
         with timer.stage("track"):
             self.tracker.predict(frame.image, embedding)
             known = self.tracker.propose_prompts(embedding)
-            on_show = min(self.tracker.on_show, int(SPARED * top_n)) if budget is not None else 0
-            known = known[: max(top_n // 2, on_show)]
+            limit = top_n // 2
+            if budget is not None:
+                budget.on_show = min(self.tracker.on_show, int(SPARED * top_n))
+                limit = max(limit, budget.on_show)
         options = GeneratorOptions(max_prompts=top_n, thresholds=thresholds, budget=budget)
         found = MaskGenerator(self.segmenter, options).generate(
-            embedding, known, timer.seconds["track"], on_show
+            embedding, known[:limit], timer.seconds["track"]
         )
         with timer.stage("track"):
             masks = self.tracker.update(embedding, found)
