@@ -81,7 +81,7 @@ class FrameProcessor:
         active = self._prompts.begin(
             request.update,
             track=parameters.enable_tracking,
-            clicks_only=parameters.mode == "everything",
+            beside=parameters.mode == "everything",
         )
         if active is None:
             return False

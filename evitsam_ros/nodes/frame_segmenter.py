@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..segment import Embedding, Frame, LatencyBudget, Masks, Prompt, PromptError, Segmenter, Thresholds
-from ..segment.combine import beside
+from ..segment.combine import beside, with_other_ids
 from ..segment.timing import add_timings
 from ..tracking import TrackedCamera
 from .budget_report import report_budget
@@ -101,12 +101,14 @@ class FrameSegmenter:
         prompted, names = self._clicked(frame, embedding, stored, track=track)
         waited += time.monotonic() - begin
         budget = self._latency_budget(parameters, waited)
+        taken = self._context.prompts.ids()
         if track:
             masks = self._camera.everything(
-                frame, count, limits, budget=budget, embedding=embedding, reserved_ids=set(names)
+                frame, count, limits, budget=budget, embedding=embedding, reserved_ids=taken
             )
         else:
-            masks = self._camera.segmenter.everything(embedding, count, limits, budget=budget)
+            found = self._camera.segmenter.everything(embedding, count, limits, budget=budget)
+            masks = with_other_ids(found, taken)
         masks = _with_encoding(masks if prompted is None else beside(prompted, masks), embedding)
         self._context.prompts.avoid(masks.object_ids.tolist())
         if budget is None or parameters.latency_budget_s is None:

@@ -151,6 +151,8 @@ class PendingPrompts:
 
     def _apply(self, update: PromptUpdate) -> None:
         self._prompts.apply(update)
+        if not update.is_array and self._context.parameters().mode == "everything":
+            self._prompts.show_beside(update.objects)
         if update.is_array:
             self._detector_runs_until = 0.0
         self._withdraw_void()

@@ -41,6 +41,8 @@ class PromptStore:
         self._newest_array: tuple[StoredPrompt, ...] = ()
         self._pending: dict[int, PendingPrompt] = {}
         self._active = ActivePrompts([])
+        #: Ids of clicks that are answered in everything mode too: those that were given there.
+        self._beside: set[int] = set()
         #: Ids that everything mode shows.
         self._avoided: frozenset[int] = frozenset()
 
@@ -101,6 +103,11 @@ class PromptStore:
                 self._active.update = replace(update, objects=tuple(refined(update.objects)))
             return found
 
+    def show_beside(self, objects: Iterable[StoredPrompt]) -> None:
+        """Answer clicks beside the objects of everything mode, too."""
+        with self._lock:
+            self._beside |= {item.identity for item in objects}
+
     def has_click_near(self, x: float, y: float, distance: float, known: Collection[int]) -> bool:
         """Return whether a click within so many pixels is stored or pending, of an object not in ``known``."""
         with self._lock:
@@ -116,6 +123,7 @@ class PromptStore:
                 if len(self._clicks) >= self.max_clicks:
                     return False
                 self._clicks.append(StoredPrompt(identity, prompt))
+            self._beside.add(identity)
             return True
 
     def replace_boxes(self, objects: Iterable[StoredPrompt], number: int, *, has_stamp: bool) -> None:
@@ -177,6 +185,7 @@ class PromptStore:
             self._pending.clear()
             self._active.objects, self._active.update = [], None
             self._object_ids.clear()
+            self._beside.clear()
             return number
 
     def remove(self, identity: int) -> bool:
@@ -213,14 +222,14 @@ class PromptStore:
             self._avoided = frozenset(ids)
 
     def begin(
-        self, number: int | None, *, track: bool, clicks_only: bool = False
+        self, number: int | None, *, track: bool, beside: bool = False
     ) -> ActivePrompts | None:
         """Return the prompts of an image whose work begins; None when its update is void.
 
         Args:
             number: of the update that the image is processed for; None: only stored prompts apply.
             track: objects are followed; otherwise an array with a stamp applies to its own image only.
-            clicks_only: arrays do not apply, as in everything mode.
+            beside: in everything mode only clicks apply that were given there.
         """
         with self._lock:
             if not track:
@@ -228,8 +237,11 @@ class PromptStore:
             update = self.discard(number) if number is not None else None
             if update is None and number is not None:
                 return None
-            array = [] if clicks_only or (update is not None and update.is_array) else self._array
-            objects = [*self._clicks, *array, *(update.objects if update is not None else ())]
+            array = [] if update is not None and update.is_array else self._array
+            stored = [*self._clicks, *array]
+            if beside:
+                stored = [item for item in self._clicks if item.identity in self._beside]
+            objects = [*stored, *(update.objects if update is not None else ())]
             self._active = ActivePrompts(objects, update)
             return self._active
 
@@ -297,6 +309,7 @@ class PromptStore:
             self._pending[number] = replace(item, update=update)
             if not update.is_array and not update.objects:
                 del self._pending[number]
+        self._beside &= self._ids(of_arrays=False)
         active = self._active
         active.objects = kept(active.objects)
         if active.update is not None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from itertools import count
 
@@ -21,7 +22,7 @@ def beside(prompted: Masks, others: Masks) -> Masks:
 
     Args:
         prompted: masks that keep their ids.
-        others: of the same image; one that has the id of a prompted mask gets another.
+        others: of the same image, with other ids.
 
     Returns:
         The prompted masks, then the others; timings are the sums.
@@ -30,7 +31,6 @@ def beside(prompted: Masks, others: Masks) -> Masks:
     if len(prompted) and len(others):
         iou = mask_iou_matrix(others.unpadded_logits > 0, prompted.unpadded_logits > 0)
         others = others.select(iou.max(1) < SAME_OBJECT)
-    ids = _other_ids(prompted.object_ids, others.object_ids)
     indices = None
     if prompted.mask_indices is not None and others.mask_indices is not None:
         indices = np.concatenate([prompted.mask_indices, others.mask_indices])
@@ -39,16 +39,15 @@ def beside(prompted: Masks, others: Masks) -> Masks:
         others,
         logits=np.concatenate([prompted.logits, others.logits]),
         scores=np.concatenate([prompted.scores, others.scores]),
-        object_ids=np.concatenate([prompted.object_ids, ids]).astype(int),
+        object_ids=np.concatenate([prompted.object_ids, others.object_ids]).astype(int),
         prompts=(*prompted.prompts, *others.prompts) if has_prompts else (),
         mask_indices=indices,
         timings=timings,
     )
 
 
-def _other_ids(taken: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Return ids, those in ``taken`` replaced by the lowest that are free."""
-    used = {*taken.tolist(), *ids.tolist()}
-    free = (identity for identity in count(1) if identity not in used)
-    blocked = set(taken.tolist())
-    return np.array([next(free) if identity in blocked else identity for identity in ids.tolist()], int)
+def with_other_ids(masks: Masks, taken: Collection[int]) -> Masks:
+    """Return masks whose ids are not in ``taken``: those that were get the lowest free ones."""
+    ids, blocked = masks.object_ids.tolist(), set(taken)
+    free = (identity for identity in count(1) if identity not in blocked.union(ids))
+    return replace(masks, object_ids=np.array([next(free) if i in blocked else i for i in ids], int))

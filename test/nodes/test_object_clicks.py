@@ -143,6 +143,22 @@ def test_a_double_click_adds_one_object(known_bundle):
     camera.pipeline.release()
 
 
+def test_a_click_of_prompt_mode_waits_in_everything_mode_and_keeps_its_id(known_bundle):
+    camera = Camera(known_bundle)
+    camera.click(ELSEWHERE)
+    identity = at(camera.labels(), ELSEWHERE)
+    camera.set_parameter("mode", "everything")
+    labels = camera.labels()
+    assert not at(labels, ELSEWHERE) and identity not in camera.ids()
+    camera.click(FIRST)
+    camera.labels()
+    assert len(camera.prompts.ids()) == 2
+    camera.set_parameter("mode", "prompt")
+    labels = camera.labels()
+    assert at(labels, ELSEWHERE) == identity and at(labels, FIRST) not in (0, identity)
+    camera.pipeline.release()
+
+
 def test_an_object_of_everything_mode_is_not_selected_in_prompt_mode(known_bundle):
     camera = Camera(known_bundle, mode="everything")
     camera.labels()

@@ -4,7 +4,7 @@
 import numpy as np
 
 from evitsam_ros.segment import Masks, Prompt
-from evitsam_ros.segment.combine import SAME_OBJECT, beside
+from evitsam_ros.segment.combine import SAME_OBJECT, beside, with_other_ids
 from evitsam_ros.segment.transform import Transform
 
 TRANSFORM = Transform((32, 32), 32, 32, (32, 32))
@@ -34,8 +34,10 @@ def test_a_mask_of_the_prompted_object_is_dropped_and_others_keep_their_ids():
 def test_no_two_masks_have_one_id():
     prompted = masks((1, slice(0, 5), slice(0, 5)), (2, slice(8, 12), slice(0, 5)))
     others = masks(*((n, slice(4 * n, 4 * n + 3), slice(20, 30)) for n in (1, 2, 3, 4)))
-    ids = beside(prompted, others).object_ids.tolist()
-    assert ids[:2] == [1, 2] and ids[4:] == [3, 4] and len(set(ids)) == 6
+    renamed = with_other_ids(others, [1, 2, 6])
+    assert renamed.object_ids.tolist() == [5, 7, 3, 4] and (renamed.logits == others.logits).all()
+    ids = beside(prompted, renamed).object_ids.tolist()
+    assert ids == [1, 2, 5, 7, 3, 4]
 
 
 def test_either_kind_may_be_missing():
