@@ -68,7 +68,7 @@ ARGUMENTS = {
     "rviz_transport": (
         "raw",
         ["raw", "compressed"],
-        "how masks and overlays come to RViz; compressed: over Wi-Fi, as image_transport's ~/overlay/compressed",
+        "how masks and overlays come to RViz; compressed: for Wi-Fi, JPEG and PNG",
     ),
     "rviz_config": ([CONFIG, "/segmenter.rviz"], [], "layout of RViz"),
     "frame": ("", [], "fixed frame of RViz; default: as in rviz_config"),

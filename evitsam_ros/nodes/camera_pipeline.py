@@ -71,9 +71,7 @@ class CameraPipeline:
         self._processor = FrameProcessor(
             context, topic, self._pending, requests, self._segmenter, self._publishers, self._empty, shown
         )
-        prompts = PromptTopics(
-            entities, context, self._images, self._pending, ObjectClicks(context, shown)
-        )
+        prompts = PromptTopics(entities, context, self._images, self._pending, ObjectClicks(context, shown))
         #: Where points in space are clicked; empty where the camera has no calibration.
         self.point_targets = (
             []

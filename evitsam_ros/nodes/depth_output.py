@@ -11,7 +11,7 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
-from ..geometry3d import Box3D, CameraModel, box_around, check_aligned, labelled_points, no_points
+from ..geometry3d import CameraModel, box_around, check_aligned, labelled_points, no_points
 from ..segment import Masks
 from .calibration import Calibration
 from .camera_context import CameraContext

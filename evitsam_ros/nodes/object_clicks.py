@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A click inside an object that is shown selects that object: it does not add a second one on top.
 
-The click refines an object that was prompted. An object of everything mode becomes a prompted one, with its id.
+The click refines an object that was prompted. An object of everything mode becomes a prompted one and keeps
+its id.
 """
 
 from __future__ import annotations

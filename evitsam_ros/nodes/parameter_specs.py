@@ -190,7 +190,8 @@ PARAMETERS: dict[str, Spec] = {
     "jpeg_quality": Spec(80, "JPEG quality of ~/overlay/compressed.", low=1, high=100, live=True),
     "output_timeout_s": Spec(
         2.0,
-        "Publish empty outputs when no image was answered for so long, and for four usual intervals; 0: never.",
+        "Publish empty outputs when no image was answered for so long, and for four usual intervals; 0: "
+        "never.",
         low=0.0,
         high=3600.0,
         live=True,

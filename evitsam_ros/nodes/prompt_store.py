@@ -109,7 +109,7 @@ class PromptStore:
             self._beside |= {item.identity for item in objects}
 
     def has_click_near(self, x: float, y: float, distance: float, known: Collection[int]) -> bool:
-        """Return whether a click within so many pixels is stored or pending, of an object not in ``known``."""
+        """Return whether a click so near is stored or waits, of an object that is not in ``known``."""
         with self._lock:
             pending = [item.update for item in self._pending.values() if not item.update.is_array]
             clicks = [*self._clicks, *(item for update in pending for item in update.objects)]
@@ -117,7 +117,7 @@ class PromptStore:
             return any(bool((np.hypot(*(p - (x, y)).T) <= distance).any()) for p in points)
 
     def select(self, identity: int, prompt: Prompt) -> bool:
-        """Store an object of everything mode as a click, with its id; return False when there are too many."""
+        """Store an object of everything mode as a click, with its id; return False if there are too many."""
         with self._lock:
             if not self.refine(identity, prompt):
                 if len(self._clicks) >= self.max_clicks:
@@ -221,9 +221,7 @@ class PromptStore:
         with self._lock:
             self._avoided = frozenset(ids)
 
-    def begin(
-        self, number: int | None, *, track: bool, beside: bool = False
-    ) -> ActivePrompts | None:
+    def begin(self, number: int | None, *, track: bool, beside: bool = False) -> ActivePrompts | None:
         """Return the prompts of an image whose work begins; None when its update is void.
 
         Args:

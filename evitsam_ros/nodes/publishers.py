@@ -137,9 +137,7 @@ class Publishers:
             self._published_names = names
             self._others["label_info"].publish(messages.label_info_message(header, names, 0.0))
 
-    def _publish_images(
-        self, header: Header, labels: np.ndarray, overlay: Callable[[], np.ndarray]
-    ) -> None:
+    def _publish_images(self, header: Header, labels: np.ndarray, overlay: Callable[[], np.ndarray]) -> None:
         make: dict[str, tuple[str, Callable[[], np.ndarray]]] = {
             "label_map": ("mono16", lambda: labels),
             "mask": ("mono8", lambda: messages.mask_pixels(labels)),

@@ -23,7 +23,6 @@ from ..segment.timing import add_timings
 from .prompt_tracker import PromptTracker, PromptTrackOptions
 from .tracker import Tracker, TrackOptions
 
-
 #: Share of the prompts of a frame with a budget that objects on show may take; the rest finds new objects.
 SPARED = 7 / 8
 

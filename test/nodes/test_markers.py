@@ -27,7 +27,7 @@ def in_space(marker: Marker) -> np.ndarray:
     turn, place = marker.pose.orientation, marker.pose.position
     own = np.array([[p.x, p.y, p.z] for p in marker.points])
     turned = Rotation.from_quat([turn.x, turn.y, turn.z, turn.w]).apply(own)
-    return turned + [place.x, place.y, place.z]
+    return turned + np.array([place.x, place.y, place.z])
 
 
 def test_edges_are_the_twelve_of_the_box():
@@ -76,9 +76,7 @@ def test_faces_are_on_request_and_thin_boxes_still_have_them():
     assert cube.scale.z > 0 and 0 < cube.color.a < 1
 
 
-@pytest.mark.parametrize(
-    ("interval", "expected"), [(0.03, MIN_LIFETIME), (1.0, 5.0), (3600.0, MAX_LIFETIME)]
-)
+@pytest.mark.parametrize(("interval", "expected"), [(0.03, MIN_LIFETIME), (1.0, 5.0), (3600.0, MAX_LIFETIME)])
 def test_lifetime_is_some_frames(interval, expected):
     lifetime = MarkerLifetime()
     assert lifetime.next(100.0) == MIN_LIFETIME

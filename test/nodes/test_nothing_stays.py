@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import signal
 import time
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -32,7 +33,7 @@ class Listener:
     It hears only when it looks, so that most messages are missed.
     """
 
-    KINDS = {
+    KINDS: ClassVar[dict[str, type]] = {
         "boxes_3d": MarkerArray,
         "points": PointCloud2,
         "detections_3d": vision_msgs.Detection3DArray,
@@ -193,9 +194,7 @@ def test_removed_objects_go_though_messages_are_missed(robot, viewer):
 
 def test_without_depth_there_are_no_points_and_boxes_and_masks_go_on(robot, viewer):
     three(robot, viewer)
-    shown = until_shown(
-        robot, viewer, lambda shown: not shown["points"] and bool(shown["mask"]), depth=False
-    )
+    shown = until_shown(robot, viewer, lambda shown: not shown["points"] and bool(shown["mask"]), depth=False)
     assert not shown["boxes_3d"] and not shown["detections_3d"] and shown["label_map"] == {1, 2, 3}
 
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def share_that_stays(before: Masks, after: Masks) -> float:
 
 @pytest.fixture(scope="module")
 def frames(photograph) -> list[tuple[Masks, int, int]]:
-    """Masks, prompts that were left out and prompts: of a still image, with a core taken from the sixth on."""
+    """Masks, prompts that were left out and prompts: of a still image, a core taken from the sixth on."""
     segmenter, frame = Segmenter.open("lite_sam", "onnxruntime", 2), Frame(photograph)
     segmenter.everything(frame, PROMPTS)
     start = time.perf_counter()
@@ -68,7 +69,7 @@ def frames(photograph) -> list[tuple[Masks, int, int]]:
 
 def test_four_fifths_of_the_masks_are_in_the_next_frame(frames):
     masks = [each for each, _, _ in frames]
-    shares = [share_that_stays(a, b) for a, b in zip(masks, masks[1:], strict=False)]
+    shares = [share_that_stays(a, b) for a, b in pairwise(masks)]
     print("masks", [len(each) for each in masks], "left out", [left for _, left, _ in frames])
     print("share", [round(share, 2) for share in shares])
     assert min(shares) >= 0.8
