@@ -29,8 +29,9 @@ def report_budget(context: CameraContext, budget: LatencyBudget, allowed: float,
         )
     elif budget.is_starving:
         text = (
-            f"latency_budget_ms is {allowed * 1e3:.0f}: time for {decoded} of {budget.prompts} prompts, "
-            f"which take {(budget.wanted_seconds + waited) * 1e3:.0f} ms; raise it, lower max_prompts, {REMEDY}"
+            f"latency_budget_ms is {allowed * 1e3:.0f}: time for {decoded} of "
+            f"{budget.prompts} prompts, which take {(budget.wanted_seconds + waited) * 1e3:.0f} ms; "
+            f"raise it, lower max_prompts, {REMEDY}"
         )
     else:
         return

@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Mapping
 
 import numpy as np
-from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point, Quaternion, Vector3
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
@@ -84,7 +83,7 @@ def object_markers(
             markers.append(_faces(header, identity, box))
     seconds = int(lifetime)
     for marker in markers[1:]:
-        marker.lifetime = Duration(sec=seconds, nanosec=int((lifetime - seconds) * 1e9))
+        marker.lifetime.sec, marker.lifetime.nanosec = seconds, int((lifetime - seconds) * 1e9)
     return MarkerArray(markers=markers)
 
 

@@ -60,7 +60,7 @@ class ShownObjects:
             return None
         masks, prompted = shown
         boxes = masks.pixel_boxes
-        near = (boxes[:, :2] <= (x, y)).all(1) & (boxes[:, 2:] >= (x, y)).all(1)
+        near = np.asarray((boxes[:, :2] <= (x, y)).all(1) & (boxes[:, 2:] >= (x, y)).all(1))
         for index in np.argsort(masks.areas, kind="stable"):  # small objects lie on top
             if not near[index]:
                 continue
