@@ -3,7 +3,7 @@
 
 That is the case after a pause, in another mode, when no image is answered any more, and at the start, where
 consumers may still have the answers of a node that has ended. Empty outputs have the header of the last
-answered image. They are repeated a few times, and for every new subscriber.
+answered image. Those that are no image are repeated a few times, and for every new subscriber.
 """
 
 from __future__ import annotations
@@ -107,18 +107,18 @@ class EmptyOutputs:
             if reason:
                 self._publish(reason)
             elif self._reason and self._is_repeat_due():
-                self._publish(self._reason, self._repeats - 1)
+                self._publish(self._reason, self._repeats - 1, repeated=True)
         finally:
             self.lock.release()
 
     # With the lock held ----------------------------------------------------------------------------
 
-    def _publish(self, reason: str, repeats: int = REPEATS) -> None:
+    def _publish(self, reason: str, repeats: int = REPEATS, *, repeated: bool = False) -> None:
         self._reason, self._repeats = reason, max(0, repeats)
         self._next = time.monotonic() + EVERY
         self._subscriptions = self._publishers.subscriptions()
         self._shown.clear()
-        self._publishers.publish_empty(self._header, self._size, reason)
+        self._publishers.publish_empty(self._header, self._size, None if repeated else reason)
 
     def _is_repeat_due(self) -> bool:
         is_new = self._publishers.subscriptions() > self._subscriptions

@@ -125,7 +125,7 @@ class FrameProcessor:
             if removed:
                 masks, names = _without(masks, names, removed)
             self._publishers.publish(request.message.header, frame, masks, names, parameters)
-            self._shown.update(masks, prompted)
+            self._shown.update(masks, active.born)
             self._empty.answered(request.message.header, frame.size, parameters.mode)
         end = time.perf_counter()
         stages = {"convert": converted - start, **timings, "publish": end - segmented, "total": end - start}

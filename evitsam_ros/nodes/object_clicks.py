@@ -7,7 +7,7 @@ its id.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,12 +27,12 @@ class ShownObject:
 
     Attributes:
         identity: value in the label map.
-        is_prompted: it was prompted; otherwise everything mode found it.
+        born: number of a prompted object, see :attr:`.ActivePrompts.born`; None: everything mode found it.
         prompt: what it answers, moved with the image; with the click added.
     """
 
     identity: int
-    is_prompted: bool
+    born: int | None
     prompt: Prompt
 
 
@@ -40,14 +40,14 @@ class ShownObjects:
     """The objects of the last answer. The inference thread sets them, the executor's thread reads them."""
 
     def __init__(self) -> None:
-        self._shown: tuple[Masks, frozenset[int]] | None = None
-        #: Prompted objects that the last answer took into account, in sight or not.
+        self._shown: tuple[Masks, Mapping[int, int]] | None = None
+        #: Numbers of the prompted objects that the last answer took into account, in sight or not.
         self.answered: frozenset[int] = frozenset()
 
-    def update(self, masks: Masks, prompted: Collection[int]) -> None:
-        """Set the masks that were published, and which of their ids are of prompted objects."""
-        self._shown = masks, frozenset(prompted)
-        self.answered = frozenset(prompted)
+    def update(self, masks: Masks, born: Mapping[int, int]) -> None:
+        """Set the masks that were published, and by id the numbers of the prompted objects."""
+        self._shown = masks, born
+        self.answered = frozenset(born.values())
 
     def clear(self) -> None:
         """Forget them: consumers show nothing."""
@@ -58,7 +58,7 @@ class ShownObjects:
         shown = self._shown
         if shown is None:
             return None
-        masks, prompted = shown
+        masks, numbers = shown
         boxes = masks.pixel_boxes
         near = np.asarray((boxes[:, :2] <= (x, y)).all(1) & (boxes[:, 2:] >= (x, y)).all(1))
         for index in np.argsort(masks.areas, kind="stable"):  # small objects lie on top
@@ -68,10 +68,10 @@ class ShownObjects:
             row, column = int(np.floor(y)) - top, int(np.floor(x)) - left
             if 0 <= row < part.shape[0] and 0 <= column < part.shape[1] and part[row, column]:
                 identity = int(masks.object_ids[index])
-                is_prompted = identity in prompted
-                asked = masks.prompts[index] if is_prompted and masks.prompts else None
+                born = numbers.get(identity)
+                asked = masks.prompts[index] if born is not None and masks.prompts else None
                 prompt = _refined(asked or Prompt(box=masks.boxes[index]), x, y)
-                return ShownObject(identity, is_prompted, prompt)
+                return ShownObject(identity, born, prompt)
         return None
 
 
@@ -95,8 +95,8 @@ class ObjectClicks:
                 return False
             diagnostics.count("prompts_in")
             return True
-        if found.is_prompted:
-            if not store.refine(found.identity, found.prompt):
+        if found.born is not None:
+            if not store.refine(found.identity, found.prompt, found.born):
                 return False  # it was removed since
             diagnostics.count("objects_refined")
         elif self._context.parameters().mode != "everything":

@@ -41,6 +41,9 @@ class PromptStore:
         self._newest_array: tuple[StoredPrompt, ...] = ()
         self._pending: dict[int, PendingPrompt] = {}
         self._active = ActivePrompts([])
+        #: By id, a number that no earlier object had: ids are used again.
+        self._born: dict[int, int] = {}
+        self._births = count(1)
         #: Ids of clicks that are answered in everything mode too: those that were given there.
         self._beside: set[int] = set()
         #: Ids that everything mode shows.
@@ -59,7 +62,8 @@ class PromptStore:
             pending = sum(not item.update.is_array for item in self._pending.values())
             if not is_array and len(self._clicks) + pending >= self.max_clicks:
                 return None
-            taken = self._ids() | self._avoided
+            before = self._ids()
+            taken = before | self._avoided
             if is_array:
                 clicks = self._ids(of_arrays=False)
                 ids = self._object_ids.of_array(objects, self._newest_array, taken, clicks)
@@ -69,6 +73,7 @@ class PromptStore:
                 StoredPrompt(identity, item.prompt, item.name, item.sender_id)
                 for identity, item in zip(ids, objects, strict=True)
             )
+            self._born |= {i: next(self._births) for i in ids if i not in before}
             if is_array:
                 self._newest_array = stored
             return PromptUpdate(next(self._numbers), topic, is_array, stored, stamp)
@@ -87,10 +92,18 @@ class PromptStore:
         with self._lock:
             self._clicks += objects
 
-    def refine(self, identity: int, prompt: Prompt) -> bool:
-        """Replace the prompt of a stored object from the next image on; return False if there is none."""
+    def refine(self, identity: int, prompt: Prompt, born: int) -> bool:
+        """Replace the prompt of a stored object from the next image on; return False if it was removed.
+
+        Args:
+            identity: of the object.
+            prompt: the new one.
+            born: the object's number, see :attr:`ActivePrompts.born`.
+        """
         with self._lock:
             found = False
+            if self._born.get(identity) != born:
+                return False
 
             def refined(items: Iterable[StoredPrompt]) -> list[StoredPrompt]:
                 nonlocal found
@@ -109,20 +122,22 @@ class PromptStore:
             self._beside |= {item.identity for item in objects}
 
     def has_click_near(self, x: float, y: float, distance: float, known: Collection[int]) -> bool:
-        """Return whether a click so near is stored or waits, of an object that is not in ``known``."""
+        """Return whether a click so near is stored or waits, of an object with no number of ``known``."""
         with self._lock:
             pending = [item.update for item in self._pending.values() if not item.update.is_array]
             clicks = [*self._clicks, *(item for update in pending for item in update.objects)]
-            points = [item.prompt.points for item in clicks if item.identity not in known]
+            points = [item.prompt.points for item in clicks if self._born.get(item.identity) not in known]
             return any(bool((np.hypot(*(p - (x, y)).T) <= distance).any()) for p in points)
 
     def select(self, identity: int, prompt: Prompt) -> bool:
         """Store an object of everything mode as a click, with its id; return False if there are too many."""
         with self._lock:
-            if not self.refine(identity, prompt):
-                if len(self._clicks) >= self.max_clicks:
-                    return False
-                self._clicks.append(StoredPrompt(identity, prompt))
+            if identity in self._ids():  # a second click before the first one is answered
+                return True
+            if len(self._clicks) >= self.max_clicks:
+                return False
+            self._clicks.append(StoredPrompt(identity, prompt))
+            self._born[identity] = next(self._births)
             self._beside.add(identity)
             return True
 
@@ -240,7 +255,8 @@ class PromptStore:
             if beside:
                 stored = [item for item in self._clicks if item.identity in self._beside]
             objects = [*stored, *(update.objects if update is not None else ())]
-            self._active = ActivePrompts(objects, update)
+            born = {item.identity: self._born.get(item.identity, 0) for item in objects}
+            self._active = ActivePrompts(objects, update, born)
             return self._active
 
     def active_ids(self, active: ActivePrompts) -> set[int]:

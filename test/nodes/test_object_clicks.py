@@ -122,7 +122,8 @@ def test_where_an_object_was_a_click_adds_a_new_one(known_bundle):
     camera.click(ELSEWHERE)
     camera.labels()
     camera.prompts.clear()
-    assert camera.click(ELSEWHERE) == {"prompts_in": 1} and len(camera.prompts.ids()) == 1
+    assert camera.click(FIRST) == {"prompts_in": 1} and camera.prompts.ids() == [1], "the id is used again"
+    assert camera.click(ELSEWHERE) == {"prompts_in": 1} and len(camera.prompts.ids()) == 2
     camera.labels()
     camera.pipeline.pause("a test")
     camera.pipeline.resume()
@@ -174,13 +175,13 @@ def test_the_smallest_object_at_a_pixel_is_meant_as_in_the_label_map():
     transform = Transform((64, 64), 64, 64, (32, 32))
     masks, shown = Masks(logits, scores, ids, transform), ShownObjects()
     assert shown.at(1.0, 1.0) is None
-    shown.update(masks, {8})
+    shown.update(masks, {8: 1})
     labels = masks.label_map()
     for y in range(0, 64, 3):
         for x in range(0, 64, 3):
             found = shown.at(x + 0.5, y + 0.5)
             assert (found.identity if found else 0) == labels[y, x]
-    assert shown.at(26.0, 26.0).is_prompted is False and shown.at(50.0, 50.0).is_prompted is True
+    assert shown.at(26.0, 26.0).born is None and shown.at(50.0, 50.0).born == 1
     shown.clear()
     assert shown.at(26.0, 26.0) is None
 
@@ -192,7 +193,7 @@ def test_many_clicks_keep_the_first_points_and_the_newest():
     prompt = Prompt(points=[(5.0, 5.0)])
     for click in range(20):
         masks = Masks(logits, np.ones(1, np.float32), np.ones(1, int), transform, (prompt,))
-        shown.update(masks, {1})
+        shown.update(masks, {1: 1})
         prompt = shown.at(6.0 + click, 20.0).prompt
         assert len(prompt.points) == len(prompt.labels) == min(click + 2, MAX_CLICKS)
         assert prompt.points[0].tolist() == [5.0, 5.0] and prompt.points[-1].tolist() == [6.0 + click, 20.0]
