@@ -121,8 +121,8 @@ class EmptyOutputs:
         self._publishers.publish_empty(self._header, self._size, None if repeated else reason)
 
     def _is_repeat_due(self) -> bool:
-        is_new = self._publishers.subscriptions() > self._subscriptions
-        return is_new or (self._repeats > 0 and time.monotonic() >= self._next)
+        before, self._subscriptions = self._subscriptions, self._publishers.subscriptions()
+        return self._subscriptions > before or (self._repeats > 0 and time.monotonic() >= self._next)
 
     def _outdated(self) -> str:
         """Return why the last answer is no longer true; empty where it is, or was replaced already."""
