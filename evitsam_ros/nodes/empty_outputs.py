@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import rclpy
 from std_msgs.msg import Header
 
 from .camera_context import CameraContext
@@ -116,9 +117,13 @@ class EmptyOutputs:
     def _publish(self, reason: str, repeats: int = REPEATS, *, repeated: bool = False) -> None:
         self._reason, self._repeats = reason, max(0, repeats)
         self._next = time.monotonic() + EVERY
-        self._subscriptions = self._publishers.subscriptions()
         self._shown.clear()
-        self._publishers.publish_empty(self._header, self._size, None if repeated else reason)
+        try:
+            self._subscriptions = self._publishers.subscriptions()
+            self._publishers.publish_empty(self._header, self._size, None if repeated else reason)
+        except Exception:
+            if rclpy.ok():  # after Ctrl-C nothing can be published any more
+                raise
 
     def _is_repeat_due(self) -> bool:
         before, self._subscriptions = self._subscriptions, self._publishers.subscriptions()

@@ -52,6 +52,8 @@ class PendingPrompts:
         """
         stamp = stamp_ns(header) if header is not None else 0
         self._context.diagnostics.count("prompts_in")
+        if self._context.parameters().mode != "everything":
+            self._prompts.avoid(())  # ids of the last frame of everything mode are free now
         update = self._prompts.new_update(topic, objects, stamp, is_array=is_array)
         if update is None:
             self._context.report_error(
