@@ -15,9 +15,11 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import rclpy
 from std_msgs.msg import Header
 
+from ..segment import Masks
 from .camera_context import CameraContext
 from .continuity import UNUSUAL, WINDOW
 from .diagnostics import HANGS
@@ -51,7 +53,8 @@ class EmptyOutputs:
         self.lock = threading.Lock()
         self._context, self._publishers, self._shown = context, publishers, shown
         self._header = Header()
-        self._size: tuple[int, int] | None = None
+        #: None of the masks of the last answer; None before the first.
+        self._no_masks: Masks | None = None
         self._mode = ""
         self._intervals: deque[float] = deque(maxlen=WINDOW)
         self._answered: float | None = None
@@ -71,18 +74,19 @@ class EmptyOutputs:
         finally:
             self._work_since = None
 
-    def answered(self, header: Header, size: tuple[int, int], mode: str) -> None:
+    def answered(self, header: Header, masks: Masks, mode: str) -> None:
         """Note an answer that was published with the lock held.
 
         Args:
             header: of the image.
-            size: (H, W) of the image.
+            masks: of the image.
             mode: in which it was answered.
         """
         now = time.monotonic()
         if self._answered is not None and not self._reason:
             self._intervals.append(now - self._answered)
-        self._header, self._size, self._mode, self._answered = header, size, mode, now
+        self._header, self._mode, self._answered = header, mode, now
+        self._no_masks = masks.select(np.zeros(0, int))
         self._reason = ""
 
     # Executor's thread -----------------------------------------------------------------------------
@@ -120,7 +124,7 @@ class EmptyOutputs:
         self._shown.clear()
         try:
             self._subscriptions = self._publishers.subscriptions()
-            self._publishers.publish_empty(self._header, self._size, None if repeated else reason)
+            self._publishers.publish_empty(self._header, self._no_masks, None if repeated else reason)
         except Exception:
             if rclpy.ok():  # after Ctrl-C nothing can be published any more
                 raise

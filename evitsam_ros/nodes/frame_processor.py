@@ -126,7 +126,7 @@ class FrameProcessor:
                 masks, names = _without(masks, names, removed)
             self._publishers.publish(request.message.header, frame, masks, names, parameters)
             self._shown.update(masks, active.born)
-            self._empty.answered(request.message.header, frame.size, parameters.mode)
+            self._empty.answered(request.message.header, masks, parameters.mode)
         end = time.perf_counter()
         stages = {"convert": converted - start, **timings, "publish": end - segmented, "total": end - start}
         age = (self._context.now_ns() - stamp_ns(request.message.header)) / 1e9

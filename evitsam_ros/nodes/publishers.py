@@ -115,17 +115,20 @@ class Publishers:
             self._others["detections"].publish(messages.detections_message(header, masks, names))
         self._publish_names(header, names)
 
-    def publish_empty(self, header: Header, size: tuple[int, int] | None, reason: str | None) -> None:
+    def publish_empty(self, header: Header, no_masks: Masks | None, reason: str | None) -> None:
         """Publish that there are no objects: black images, empty arrays and clouds.
 
         Args:
             header: of the last answered image.
-            size: (H, W) of that image; None where none was answered: only what has no size is published.
+            no_masks: none of that image; None where none was answered: only what has no size is published.
             reason: shown in the overlay; None: images are not published again.
         """
-        if size is not None and reason is not None:
-            self._publish_images(header, np.zeros(size, np.uint16), lambda: draw_notice(size, reason))
-        if size is not None:
+        size = None
+        if no_masks is not None:
+            size = no_masks.image_size
+            if reason is not None:
+                notice = draw_notice(size, reason)
+                self._publish_images(header, no_masks.label_map(), lambda: notice)
             self._publish_names(header, {})
         if "detections" in self._subscribed():
             self._others["detections"].publish(Detection2DArray(header=header))
