@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``evitsam engines``: what it takes into the cache."""
+"""Test ``evitsam engines``: the engines that it stores."""
 
 from evitsam_ros.backends.tensorrt.engine_cache import EngineCache, EngineKey
 from evitsam_ros.bundle import open_bundle, sha256
 from evitsam_ros.cli import main
 
 
-def test_a_foreign_engine_is_taken_when_somebody_insists(rtx, cache_home, tmp_path, bundle_folder, capsys):
+def test_a_foreign_engine_is_stored_with_trust(rtx, cache_home, tmp_path, bundle_folder, capsys):
     foreign = tmp_path / "from_elsewhere.engine"
     foreign.write_bytes(b"code")
     arguments = ["engines", "--trust", str(foreign), "--target", "sm86"]
