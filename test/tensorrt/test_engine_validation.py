@@ -29,7 +29,7 @@ def open_engine(model: ModelProto):
 
 
 def damage(model: ModelProto, layer: int, factor: float) -> tuple[ModelProto, str]:
-    """Copy a graph with half of the weights of its ``layer``-th convolution inverted; return that node's name."""
+    """Copy a graph with half of the weights of its ``layer``-th convolution inverted; return its name too."""
     changed = ModelProto()
     changed.CopyFrom(model)
     node = [n for n in changed.graph.node if n.op_type == "Conv"][layer]
