@@ -69,7 +69,7 @@ def round_trips(options: Options) -> dict[str, dict]:
         command = [sys.executable, "-m", "bench.ros.camera", options.as_text(), out.name]
         done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=300)
         if done.returncode:
-            log = "\n".join([done.stderr[-2000:], *(other.log() for other in others)])
+            log = "\n".join([done.stderr[-2000:], *(other.log_tail() for other in others)])
             raise RuntimeError(f"no round trips with {options}:\n{log}")
         return json.loads(Path(out.name).read_text())
 

@@ -23,7 +23,7 @@ from evitsam_ros.nodes.qos import newest_only, results
 from evitsam_ros.nodes.runtime import ros
 
 #: Seconds between checks for a subscriber, and until an unanswered click is repeated.
-POLL_PERIOD, REFINE = 0.01, 1.0
+POLL_PERIOD, RETRY_PERIOD = 0.01, 1.0
 
 
 def emit(**event: float) -> None:
@@ -53,7 +53,7 @@ class FirstMask(Node):
     def _poll(self) -> None:
         now = time.monotonic()
         subscribed = self._clicks.get_subscription_count() > 0
-        if subscribed and not self._with_object and now - self._clicked > REFINE:
+        if subscribed and not self._with_object and now - self._clicked > RETRY_PERIOD:
             if not self._clicked:
                 emit(found=now)
             self._clicked = now

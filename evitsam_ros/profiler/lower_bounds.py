@@ -43,15 +43,15 @@ class Calls:
         network, recorder = segmenter.runtime.networks[name], segmenter.recorder
 
         def call(inputs: dict[str, Any]) -> list[Any]:
-            inputs_given = {key: _on_host(value) for key, value in inputs.items()}
-            self.made.append((recorder.stage_now, name, inputs_given))
+            feed = {key: _on_host(value) for key, value in inputs.items()}
+            self.made.append((recorder.stage_now, name, feed))
             return network(inputs)
 
         return FunctionNetwork(call)
 
     def prompts(self, stage: str) -> int:
         """Return the number of prompts that a stage decoded."""
-        return sum(len(inputs_given["point_labels"]) for at, _, inputs_given in self.made if at == stage)
+        return sum(len(feed["point_labels"]) for at, _, feed in self.made if at == stage)
 
 
 def _on_host(value: Any) -> np.ndarray:
@@ -72,10 +72,7 @@ def count_work(
             for count in prompts:
                 segmenter.decode_boxes(embedding, boxes(count, image.size))
         parts: list[tuple[str, Work | None]] = [*_host_work(segmenter.bundle, image, calls, masks)]
-        parts += [
-            (at, _call_work(segmenter.bundle, name, inputs_given, counted))
-            for at, name, inputs_given in calls.made
-        ]
+        parts += [(at, _call_work(segmenter.bundle, name, feed, counted)) for at, name, feed in calls.made]
         failed = {at for at, work in parts if work is None}
         for at, work in parts:
             if work is not None and at not in failed:
@@ -85,11 +82,11 @@ def count_work(
 
 
 def _call_work(
-    bundle: Bundle, name: str, inputs_given: dict[str, np.ndarray], counted: dict[Any, Work | None]
+    bundle: Bundle, name: str, feed: dict[str, np.ndarray], counted: dict[Any, Work | None]
 ) -> Work | None:
-    key = (name, *((key, value.shape) for key, value in sorted(inputs_given.items())))
+    key = (name, *((key, value.shape) for key, value in sorted(feed.items())))
     if key not in counted:
-        counted[key] = graph_work(bundle.networks[name], inputs_given)
+        counted[key] = graph_work(bundle.networks[name], feed)
     return counted[key]
 
 
