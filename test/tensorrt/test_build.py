@@ -51,9 +51,9 @@ def test_one_command_builds_proves_and_keeps_the_engines(rtx, cache_home, model,
     bundle = ROOT / "engines" / model
     arguments = ["build", "--model", str(bundle), "--precision", precision, "--target", "sm86"]
     assert main([*arguments, "--tensorrt", "tensorrt_rtx", "--count", "1", "--layers"]) == 0
-    said = capsys.readouterr().out
-    assert "Built, not run: there is no sm86 here" in said and "IoU 0.9" in said
-    assert "float32" in said and "decoder" in said
+    output = capsys.readouterr().out
+    assert "Built, not run: there is no sm86 here" in output and "IoU 0.9" in output
+    assert "float32" in output and "decoder" in output
     entries = EngineCache().entries()
     assert [e.key["network"] for e in entries] == sorted(open_bundle(bundle).networks)
     for entry in entries:
@@ -105,9 +105,9 @@ def test_an_overflow_gets_an_island_or_fails_the_proof(
         entry.engine.unlink()
     monkeypatch.setattr("evitsam_ros.tensorrt.build.choose_islands", lambda *_: frozenset())
     assert main([*arguments, "--tensorrt", "tensorrt_rtx"]) == 1
-    said = capsys.readouterr().err
-    assert "masks agree by IoU 0." in said and "fp16 needs 0.99 and 0.95" in said
-    assert "the first to break is /neck/norm/Pow (Pow) of the encoder" in said
+    output = capsys.readouterr().err
+    assert "masks agree by IoU 0." in output and "fp16 needs 0.99 and 0.95" in output
+    assert "the first to break is /neck/norm/Pow (Pow) of the encoder" in output
     assert not EngineCache().entries()
 
 
@@ -149,14 +149,14 @@ def test_a_missing_torch2trt_is_an_error_with_reason_and_alternative(rtx, cache_
     arguments = ["build", "--model", str(ROOT / "engines" / "lite_sam"), "--target", "sm86"]
     arguments += ["--via", "torch2trt"]
     assert main([*arguments, "--tensorrt", "tensorrt_rtx"]) == 1
-    said = capsys.readouterr().err
-    assert "works with TensorRT up to 10, here is tensorrt_rtx 1.7" in said and "leave --via out" in said
+    output = capsys.readouterr().err
+    assert "works with TensorRT up to 10, found tensorrt_rtx 1.7" in output and "omit --via" in output
     ten = replace(rtx, kind="tensorrt", version="10.3.0")
     with pytest.raises(TensorRtError, match="there is none"):
         find_torch2trt(ten, None)
     with pytest.raises(TensorRtError, match=r"torch2trt cannot be imported .* on GitHub only"):
         find_torch2trt(ten, Gpu("Orin", "sm87"))
-    with pytest.raises(TensorRtError, match="up to 10, here is tensorrt 11"):
+    with pytest.raises(TensorRtError, match="up to 10, found tensorrt 11"):
         find_torch2trt(replace(ten, version="11.4.0"), Gpu("Orin", "sm87"))
 
 

@@ -12,7 +12,7 @@ def test_a_foreign_engine_is_stored_with_trust(rtx, cache_home, tmp_path, bundle
     arguments = ["engines", "--trust", str(foreign), "--target", "sm86"]
     assert main(arguments) == 1
     assert main([*arguments, "--network", f"{bundle_folder}:iris"]) == 1
-    assert "--network MODEL:NETWORK" in (said := capsys.readouterr().err) and "no network 'iris'" in said
+    assert "--network MODEL:NETWORK" in (output := capsys.readouterr().err) and "no network 'iris'" in output
     assert main([*arguments, "--network", f"{bundle_folder}:encoder"]) == 0
     network = open_bundle(bundle_folder).networks["encoder"]
     key = EngineKey("lite_sam", "encoder", sha256(network), rtx.name, "sm86", "", ())

@@ -96,12 +96,12 @@ def test_files_of_a_running_build_are_not_pruned(cache, monkeypatch):
 def test_changed_truncated_and_foreign_engines_are_rejected_and_pruned(cache):
     path = cache.store(KEY, b"engine", {})
     path.write_bytes(b"Engine")
-    assert cache.find(KEY)[1].endswith("its content is not what was built")
+    assert cache.find(KEY)[1].endswith("its content differs from the built engine")
     path.write_bytes(b"eng")
-    assert check_entry(path).problem == "its content is not what was built"
+    assert check_entry(path).problem == "its content differs from the built engine"
     foreign = cache.folder / "from_elsewhere.engine"
     foreign.write_bytes(b"code")
-    assert "came from outside" in check_entry(foreign).problem
+    assert "it is a foreign engine" in check_entry(foreign).problem
     path.with_suffix(".json").write_text("{")
     assert check_entry(path).problem == "its sidecar cannot be read"
     (cache.folder / "left.tmp").write_bytes(b"")
