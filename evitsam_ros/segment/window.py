@@ -90,7 +90,7 @@ class Window:
             inner: geometry of the window.
             whole: geometry of the image.
         """
-        placed = -np.abs(outer)
+        placed: np.ndarray = -np.abs(outer)
         rows, y = _means(self.y0, self.y1, whole, inner, axis=1)
         columns, x = _means(self.x0, self.x1, whole, inner, axis=0)
         placed[y : y + len(rows), x : x + len(columns)] = rows @ logits @ columns.T
