@@ -12,7 +12,6 @@ from typing import cast
 
 import numpy as np
 
-from ..backends import in_precision
 from ..bundle import DEFAULT_MODEL
 from ..segment.transform import preprocess
 from .ceilings import Ceilings, cpus
@@ -36,7 +35,7 @@ class Options:
     command: str
     model: str = DEFAULT_MODEL
     backend: str = "auto"
-    precision: str | None = None
+    precision: str = "auto"
     threads: int = 0
     size: tuple[int, int] | None = None
     prompts: tuple[int, ...] = (1, 16, 64, 256)
@@ -87,17 +86,9 @@ def profile(options: Options, progress: Callable[[int, int], None]) -> tuple[Rep
 
 def _open(options: Options) -> RecordingSegmenter:
     """The segmenter, all of whose networks compute in the precision that was asked for."""
-    wanted, backend = options.precision, options.backend
     segmenter = RecordingSegmenter.open(
-        options.model, in_precision(backend, wanted) if wanted else backend, options.threads
+        options.model, options.backend, options.threads, precision=options.precision
     )
-    for network, told in segmenter.runtime.info().items() if wanted else ():
-        if told["precision"] != wanted:
-            raise ValueError(
-                f"--precision {wanted}: {network} would run in {told['precision']} ({told['runtime']}). "
-                "fp16 and int8 need a GPU (evitsam build --precision), bf16 that or OpenVINO on a CPU with "
-                "AMX or AVX512-BF16"
-            )
     return cast("RecordingSegmenter", segmenter)
 
 

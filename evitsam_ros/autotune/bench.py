@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The networks that are measured: loaded with one thread, run on real tensors, proved on real masks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..backends import BACKENDS, PRECISIONS, Encoded, Runtime
+from ..segment import Segmenter
+from ..segment.transform import Transform, preprocess
+from .proof import Proof, compare, decoder_feed, foveal_feed, prompts_for, proposals_for
+from .race import Race
+from .remembered import RememberedNetwork
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..bundle import Bundle
+    from .budget import Budget
+
+
+class Bench:
+    """Load, time and prove networks of a bundle.
+
+    Args:
+        bundle: an opened bundle.
+        images: ``(H, W, 3)`` uint8 RGB, real photographs.
+        reference: the backend in float32 whose masks are right.
+        budget: of time; all methods raise ``OutOfTimeError`` where it is used up.
+    """
+
+    def __init__(
+        self, bundle: Bundle, images: Sequence[np.ndarray], reference: str, budget: Budget
+    ) -> None:
+        self._bundle, self._images, self._reference, self._budget = bundle, images, reference, budget
+        self._backends = {kind.name: kind() for kind in BACKENDS.values() if kind.cpu_only}
+        self._loaded: dict[tuple[str, str], RememberedNetwork] = {}
+        self._load_s: dict[str, float] = {}
+
+    def race(self, network: str, names: Sequence[str]) -> Race:
+        """Time backends on one network in turns, on all images; the reference comes first."""
+        feeds = self._feeds(network)
+        loaded = {name: self._load(network, name) for name in names}
+        first: dict[str, float] = {}
+        for name, each in loaded.items():
+            self._budget.check(max(first.values(), default=0.0))
+            first[name] = each.timed(feeds[0])  # plans and allocates; counts as no turn
+
+        def runner(network: RememberedNetwork) -> Any:
+            return lambda turn: network.timed(feeds[(turn + 1) % len(feeds)])
+
+        race = Race(
+            {name: runner(each) for name, each in loaded.items()},
+            lambda: self._budget.allows(sum(first.values())),
+        )
+        race.run()
+        return race
+
+    def prove(self, backends: Mapping[str, str]) -> Proof:
+        """Compare masks with those of float32.
+
+        Args:
+            backends: by network; encoder and decoder are in float32 where they are not named.
+        """
+        networks = {"encoder", "decoder", *backends}
+        names = {name: backends.get(name, self._reference) for name in networks}
+        reference = self._segmenter(dict.fromkeys(networks, self._reference))
+        lowest = max((BACKENDS[name].precision for name in names.values()), key=PRECISIONS.index)
+        candidate = self._segmenter(names)
+        self._budget.check()
+        return compare(reference, candidate, self._images, lowest, networks=networks)
+
+    def release(self, keep: Collection[tuple[str, str]] = ()) -> None:
+        """Free all networks but those of these pairs of a network and a backend."""
+        for key in set(self._loaded) - set(keep):
+            del self._loaded[key]
+
+    def _segmenter(self, backends: Mapping[str, str]) -> Segmenter:
+        loaded = {network: self._load(network, name) for network, name in backends.items()}
+        return Segmenter(self._bundle, Runtime(dict(loaded), "being measured"))
+
+    def _load(self, network: str, name: str) -> RememberedNetwork:
+        key = network, name
+        if key not in self._loaded:
+            self._budget.check(self._load_s.get(network, 0.0))
+            start = self._budget.clock()
+            loaded = self._backends[name].load(self._bundle, network, 1)
+            self._loaded[key] = RememberedNetwork(loaded, self._budget.clock)
+            self._load_s[network] = self._budget.clock() - start
+        return self._loaded[key]
+
+    def _feeds(self, network: str) -> list[dict[str, Any]]:
+        """Make the inputs of a network on every image, from float32's embeddings."""
+        return [self._feed(network, image) for image in self._images]
+
+    def _feed(self, network: str, image: np.ndarray) -> dict[str, Any]:
+        bundle = self._bundle
+        blob = preprocess(image, bundle.image_size, bundle.mean, bundle.std)
+        if network == "encoder":
+            return {"image": blob}
+        embeddings, *high_res = self._load("encoder", self._reference)({"image": blob})
+        if network == "proposals":
+            return {"image_embeddings": embeddings}
+        encoded, transform = Encoded(embeddings, tuple(high_res)), Transform.of(bundle, image.shape[:2])
+        if network == "decoder":
+            boxes = [prompt for prompt in prompts_for(image) if prompt.box is not None]
+            return decoder_feed(boxes, encoded, transform)
+        return foveal_feed(proposals_for(image)[0], encoded, transform)
