@@ -3,9 +3,3 @@
 
 ``python -m evitsam_ros.autotune MODEL`` works beside a running node, in at most five seconds of one thread.
 """
-
-from .budget import BUDGET_S, Budget
-from .measure import Measurement, measure
-from .photographs import photographs
-
-__all__ = ["BUDGET_S", "Budget", "Measurement", "measure", "photographs"]

@@ -11,9 +11,11 @@ import resource
 import sys
 from contextlib import suppress
 
+import cv2
+
 from ..bundle import open_bundle
 from .budget import BUDGET_S
-from .measure import measure
+from .measurement import measure
 from .photographs import photographs
 
 #: Of nice(2): everything else on the machine comes first.
@@ -26,6 +28,7 @@ def main(model: str) -> int:
     with suppress(ValueError, OSError):  # a lower limit is set already
         resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
     os.nice(LOWEST_PRIORITY)
+    cv2.setNumThreads(1)
     print(measure(open_bundle(model), photographs()))
     return 0
 

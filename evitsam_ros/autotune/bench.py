@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..backends import BACKENDS, PRECISIONS, Encoded, Runtime
@@ -30,9 +30,7 @@ class Bench:
         budget: of time; all methods raise ``OutOfTimeError`` where it is used up.
     """
 
-    def __init__(
-        self, bundle: Bundle, images: Sequence[np.ndarray], reference: str, budget: Budget
-    ) -> None:
+    def __init__(self, bundle: Bundle, images: Sequence[np.ndarray], reference: str, budget: Budget) -> None:
         self._bundle, self._images, self._reference, self._budget = bundle, images, reference, budget
         self._backends = {kind.name: kind() for kind in BACKENDS.values() if kind.cpu_only}
         self._loaded: dict[tuple[str, str], RememberedNetwork] = {}
@@ -42,26 +40,26 @@ class Bench:
         """Time backends on one network in turns, on all images; the reference comes first."""
         feeds = self._feeds(network)
         loaded = {name: self._load(network, name) for name in names}
-        first: dict[str, float] = {}
-        for name, each in loaded.items():
-            self._budget.check(max(first.values(), default=0.0))
-            first[name] = each.timed(feeds[0])  # plans and allocates; counts as no turn
+        last: dict[str, float] = {}
 
-        def runner(network: RememberedNetwork) -> Any:
-            return lambda turn: network.timed(feeds[(turn + 1) % len(feeds)])
+        def runner(name: str) -> Callable[[int], float]:
+            def run(turn: int) -> float:
+                self._budget.check(last.get(name, max(last.values(), default=0.0)))
+                last[name] = loaded[name].timed(feeds[turn % len(feeds)])
+                return last[name]
 
-        race = Race(
-            {name: runner(each) for name, each in loaded.items()},
-            lambda: self._budget.allows(sum(first.values())),
-        )
+            return run
+
+        race = Race({name: runner(name) for name in names}, lambda: self._budget.allows(sum(last.values())))
         race.run()
         return race
 
-    def prove(self, backends: Mapping[str, str]) -> Proof:
+    def prove(self, backends: Mapping[str, str], compared: Collection[str]) -> Proof:
         """Compare masks with those of float32.
 
         Args:
             backends: by network; encoder and decoder are in float32 where they are not named.
+            compared: networks whose outputs and masks are compared, a decoder among them.
         """
         networks = {"encoder", "decoder", *backends}
         names = {name: backends.get(name, self._reference) for name in networks}
@@ -69,7 +67,7 @@ class Bench:
         lowest = max((BACKENDS[name].precision for name in names.values()), key=PRECISIONS.index)
         candidate = self._segmenter(names)
         self._budget.check()
-        return compare(reference, candidate, self._images, lowest, networks=networks)
+        return compare(reference, candidate, self._images, lowest, networks=compared)
 
     def release(self, keep: Collection[tuple[str, str]] = ()) -> None:
         """Free all networks but those of these pairs of a network and a backend."""

@@ -128,14 +128,15 @@ def compare(
         images: ``(H, W, 3)`` uint8 RGB.
         precision: whose limits are applied.
         ran: False where the arithmetic of a GPU is emulated.
-        networks: those that are compared, with encoder and decoder among them.
+        networks: those whose outputs are compared; masks are compared of the decoders among them.
     """
     ious: list[float] = []
     outputs: dict[str, list[NetworkProof]] = {}
     for image in images:
         right, found = reference.embed(image), candidate.embed(image)
-        pairs = zip(right.data.feed().values(), found.data.feed().values(), strict=True)
-        outputs.setdefault("encoder", []).extend(_compare(a, b) for a, b in pairs)
+        if "encoder" in networks:
+            pairs = zip(right.data.feed().values(), found.data.feed().values(), strict=True)
+            outputs.setdefault("encoder", []).extend(_compare(a, b) for a, b in pairs)
         if "proposals" in networks and reference.bundle.has_proposals:
             maps = reference.runtime.propose(right.data), candidate.runtime.propose(found.data)
             outputs.setdefault("proposals", []).extend(_compare(a, b) for a, b in zip(*maps, strict=True))
@@ -159,20 +160,26 @@ def compare(
 def _prompts_by_decoder(
     image: np.ndarray, segmenter: Segmenter, networks: Collection[str]
 ) -> dict[str, list[Prompt]]:
-    found = {"decoder": prompts_for(image)}
+    found = {"decoder": prompts_for(image)} if "decoder" in networks else {}
     if "foveal_decoder" in networks and segmenter.bundle.has_foveal:
         found["foveal_decoder"] = [prompt for group in proposals_for(image) for prompt in group]
     return found
 
 
 def _compare(wanted: Any, found: Any) -> NetworkProof:
-    wanted, found = np.asarray(wanted, np.float64), np.asarray(found, np.float64)
+    wanted, found = np.asarray(wanted, np.float32), np.asarray(found, np.float32)
     finite = np.isfinite(found)
-    found = np.where(finite, found, 0.0)
-    norms = np.linalg.norm(wanted) * np.linalg.norm(found)
-    cosine = float((wanted * found).sum() / norms) if norms else 0.0
+    broken = int(finite.size - np.count_nonzero(finite))
+    found = np.where(finite, found, np.float32(0)) if broken else found
+    norms = np.sqrt(_sum(wanted, wanted) * _sum(found, found))
+    cosine = float(_sum(wanted, found) / norms) if norms else 0.0
     error = float(np.abs(wanted - found).max() / max(float(np.ptp(wanted)), 1e-12))
-    return NetworkProof(cosine, error, int((~finite).sum()))
+    return NetworkProof(cosine, error, broken)
+
+
+def _sum(a: np.ndarray, b: np.ndarray) -> np.float64:
+    """Return the sum of products, in the calling thread alone: BLAS would use every core."""
+    return np.multiply(a, b, dtype=np.float64).sum()
 
 
 def _mask_ious(wanted: Masks, found: Masks) -> list[float]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 #: A candidate has to take less than this share of the time of what it replaces: less gain is not worth a change.
 MARGIN = 0.95
-#: Fewest and most turns.
+#: Fewest and most turns. The first one plans and allocates; it counts only where the second agrees with it.
 MIN_TURNS, MAX_TURNS = 2, 24
 #: Relative noise of one ratio that is assumed where the turns show less: few turns may agree by chance.
 ASSUMED_NOISE = 0.03
@@ -37,6 +37,7 @@ class Ratio:
     def of(cls, times: Sequence[float], reference: Sequence[float]) -> Ratio:
         """Compare the times of two candidates; those of the same turn have the same index."""
         logs = [math.log(a / b) for a, b in zip(times, reference, strict=False)]
+        logs = logs[1:] if len(logs) > MIN_TURNS else logs
         noise = max(statistics.stdev(logs) if len(logs) > 1 else math.inf, ASSUMED_NOISE)
         middle, half = statistics.median(logs), STANDARD_ERRORS * noise / math.sqrt(len(logs))
         return cls(math.exp(middle), math.exp(middle - half), math.exp(min(middle + half, 700.0)))
@@ -94,8 +95,8 @@ class Race:
         return Ratio.of(self.times[name], self.times[other])
 
     def ms(self, name: str) -> float | None:
-        """Return the median time of a candidate in milliseconds; None where it did not run."""
-        return statistics.median(self.times[name]) * 1e3 if self.times[name] else None
+        """Return the median time of a candidate in milliseconds, without the first turn; None without more."""
+        return statistics.median(self.times[name][1:]) * 1e3 if self._has_run(name) else None
 
     def ranking(self) -> list[str]:
         """Return the candidates that are certainly faster than the reference, the one to take first.
@@ -105,7 +106,9 @@ class Race:
         ranked: list[str] = []
         for name in self._others():
             if self._has_run(name) and self.ratio(name, self.reference).is_faster:
-                place = next((i for i, each in enumerate(ranked) if self.ratio(name, each).is_faster), len(ranked))
+                place = next(
+                    (i for i, each in enumerate(ranked) if self.ratio(name, each).is_faster), len(ranked)
+                )
                 ranked.insert(place, name)
         return ranked
 
@@ -130,4 +133,6 @@ class Race:
         if not all(self.ratio(name, self.reference).is_settled for name in self._others()):
             return False
         ahead = self.ranking()
-        return all(self.ratio(a, ahead[0]).is_settled or self.ratio(ahead[0], a).is_settled for a in ahead[1:])
+        return all(
+            self.ratio(a, ahead[0]).is_settled or self.ratio(ahead[0], a).is_settled for a in ahead[1:]
+        )

@@ -112,10 +112,19 @@ def _hashes(bundle: BundleFiles, network: str) -> list[str]:
     return [entry["sha256"], *(file["sha256"] for file in weights_of(entry)), *forms]
 
 
+def measured_models() -> list[str]:
+    """Return the names of the bundles that have a record, of whatever machine."""
+    return sorted({path.stem.rpartition("-")[0] for path in _folder().glob("*.json")})
+
+
+def _folder() -> Path:
+    return cache_folder() / "choices"
+
+
 def choice_path(bundle: BundleFiles) -> Path:
     """Return the file of a bundle's choice on this machine; it need not exist."""
     digest = hashlib.sha256(_canonical(key_of(bundle)).encode()).hexdigest()
-    return cache_folder() / "choices" / f"{bundle.name}-{digest[:16]}.json"
+    return _folder() / f"{bundle.name}-{digest[:16]}.json"
 
 
 def store_choice(bundle: BundleFiles, choice: Choice) -> Path:

@@ -106,7 +106,9 @@ class OpenVinoBackend(Backend):
     def problem(self, bundle: BundleFiles, network: str) -> str:
         if missing := super().problem(bundle, network):
             return missing
-        return "" if not self.capability or self._is_capable(import_openvino().Core()) else f"needs {self.needs}"
+        return (
+            "" if not self.capability or self._is_capable(import_openvino().Core()) else f"needs {self.needs}"
+        )
 
     def _is_capable(self, core: Any) -> bool:
         return not self.capability or self.capability in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from ..bundle import Bundle, BundleFiles
 from .base import PRECISION_CHOICES, Backend, BackendError, Network
-from .choice import read_choice
+from .choice import Choice, read_choice
 from .registry import auto_backends, find_backend, in_precision, ranked_on_cpu
 from .runtime import Runtime
 
@@ -107,9 +107,11 @@ def _open_named(bundle: BundleFiles, kind: type[Backend], threads: int, precisio
     runtime = _load(bundle, _same(bundle, variant), "as asked", threads)
     found = {name: facts["precision"] for name, facts in runtime.info().items()}
     # Of int8 a network may have no form; the others are as exact or more.
-    wrong = [] if precision == "int8" and "int8" in found.values() else [
-        name for name, each in found.items() if each != precision
-    ]
+    wrong = (
+        []
+        if precision == "int8" and "int8" in found.values()
+        else [name for name, each in found.items() if each != precision]
+    )
     if not wrong:
         return runtime
     facts = runtime.info()[wrong[0]]
@@ -135,7 +137,13 @@ def _open_chosen(bundle: BundleFiles, threads: int, exclude: frozenset[str]) -> 
         runtime = _load(bundle, backends, "measured", threads)
     except BackendError:
         return None  # float32 has to work, or says why it does not
-    return replace(runtime, choice=choice)
+    return replace(runtime, choice=choice, info=lambda: _with_candidates(runtime.info(), choice))
+
+
+def _with_candidates(info: dict[str, dict[str, str]], choice: Choice) -> dict[str, dict[str, str]]:
+    """Return how networks run, with what was measured of each."""
+    measured = {name: {"measured": str(found)} for name, found in choice.networks.items()}
+    return {name: facts | measured.get(name, {}) for name, facts in info.items()}
 
 
 def _load(bundle: BundleFiles, backends: dict[str, Backend], why: str, threads: int) -> Runtime:
@@ -162,7 +170,8 @@ def _load(bundle: BundleFiles, backends: dict[str, Backend], why: str, threads: 
 
     def info() -> dict[str, dict[str, str]]:
         return {
-            name: {"runtime": f"{backend.name} {versions[backend.name]}"} | backend.info(bundle, name, threads)
+            name: {"runtime": f"{backend.name} {versions[backend.name]}"}
+            | backend.info(bundle, name, threads)
             for name, backend in backends.items()
         }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Engines built beside a running node: it serves on what there is, and takes them when they are ready."""
+"""A runtime prepared beside a running node: it serves on what there is, and takes the other when it is ready."""
 
 from __future__ import annotations
 
@@ -25,23 +25,26 @@ class EngineSwitch(Generic[Opened]):
 
     Args:
         command: the build.
-        open_: called when the build succeeded; what it returns is handed over by :meth:`take`.
+        open_: called when the build succeeded; what it returns is handed over by :meth:`take`. None: what
+            runs now stays.
         failed: called with a line that says why there will be no engines.
         drop: closes what was opened and not taken before :meth:`stop`.
+        task: what the command does, for people.
     """
 
     def __init__(
         self,
         command: list[str],
-        open_: Callable[[], Opened],
+        open_: Callable[[], Opened | None],
         failed: Callable[[str], None],
         drop: Callable[[Opened], None] = lambda opened: None,
+        task: str = "the engine build",
     ) -> None:
-        self._open, self._failed, self._drop = open_, failed, drop
+        self._open, self._failed, self._drop, self._task = open_, failed, drop, task
         self._ready: Opened | None = None
         self._stopped = False
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        self._thread = threading.Thread(target=self._wait, name="engine build", daemon=True)
+        self._thread = threading.Thread(target=self._wait, name=task.removeprefix("the "), daemon=True)
         self._thread.start()
 
     def _wait(self) -> None:
@@ -50,12 +53,12 @@ class EngineSwitch(Generic[Opened]):
             return
         if self._process.returncode:
             lines = [line for line in output.replace("\r", "\n").splitlines() if line.strip()]
-            self._failed(f"the engine build failed: {lines[-1] if lines else 'no output'}")
+            self._failed(f"{self._task} failed: {lines[-1] if lines else 'no output'}")
             return
         try:
             self._ready = self._open()
         except ValueError as error:
-            self._failed(f"the engines were built but cannot be opened: {error}")
+            self._failed(f"{self._task} succeeded, but what it made cannot be opened: {error}")
         if self._stopped:
             self._drop_untaken()
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Choose the backend of each network of a bundle: time the candidates in turns, prove the fastest.
 
-One thread computes, and its CPU time is what counts: a busy neighbour takes the core away, but is not counted.
+One thread computes, and its CPU time counts: a busy neighbour may take the core away, which is not counted.
 """
 
 from __future__ import annotations
@@ -79,7 +79,12 @@ class Timing:
 
     def choose(self, name: str) -> NetworkChoice:
         """Return the choice of one of the candidates."""
-        verdicts = {**dict.fromkeys(self.names, SLOWER), **self.verdicts, self.names[0]: REFERENCE, name: CHOSEN}
+        verdicts = {
+            **dict.fromkeys(self.names, SLOWER),
+            **self.verdicts,
+            self.names[0]: REFERENCE,
+            name: CHOSEN,
+        }
         candidates = (
             _candidate(each, self.ms.get(each), self.proofs.get(each), verdicts[each]) for each in self.names
         )
@@ -120,8 +125,8 @@ class Measurement:
         Encoder and decoder come first, and the other networks only where these are chosen: masks show whether
         one draws as float32 does.
         """
-        rest = [(name,) for name in self._bundle.networks if name not in MAIN]
-        for group in (MAIN, *rest):
+        rest = tuple(name for name in self._bundle.networks if name not in MAIN)
+        for group in (MAIN, rest):
             if all(name in self.choice.networks for name in group):
                 continue
             try:
@@ -204,7 +209,9 @@ class Measurement:
 
     def _problem(self, timings: Mapping[str, Timing], names: Mapping[str, str], network: str = "") -> str:
         """Prove backends; return why they fail, and note what was compared for one network or for all."""
-        proof = self._bench.prove({**self.choice.backends, **names})
+        # Of networks without masks of their own the decoder's are compared.
+        compared = set(timings) if set(timings) & {*MAIN, "foveal_decoder"} else {*timings, "decoder"}
+        proof = self._bench.prove({**self.choice.backends, **names}, compared)
         for each, timing in timings.items():
             if network in ("", each) and names[each] != timing.names[0]:
                 timing.proofs[names[each]] = proof
