@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .bundle import BundleFiles
+if TYPE_CHECKING:
+    from .bundle import BundleFiles
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..backends import BACKENDS, PRECISIONS, Encoded, Runtime
+from ..backends import BACKENDS, PRECISIONS, BackendError, Encoded, Runtime
 from ..segment import Segmenter
 from ..segment.transform import Transform, preprocess
 from .proof import Proof, compare, decoder_feed, foveal_feed, prompts_for, proposals_for
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
     from ..bundle import Bundle
     from .budget import Budget
+
+#: Share of the remaining time that one race may take: later networks and the proof need some.
+RACE_SHARE = 0.4
+#: Characters of the reason why a network cannot be loaded.
+LONGEST_REASON = 100
 
 
 class Bench:
@@ -35,6 +40,16 @@ class Bench:
         self._backends = {kind.name: kind() for kind in BACKENDS.values() if kind.cpu_only}
         self._loaded: dict[tuple[str, str], RememberedNetwork] = {}
         self._load_s: dict[str, float] = {}
+        self._run_s: dict[str, float] = {}
+
+    def load_problem(self, network: str, name: str) -> str:
+        """Load a network; return why a backend cannot, empty where it can."""
+        try:
+            self._load(network, name)
+        except BackendError as error:
+            text = " ".join(str(error).split())
+            return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}…"
+        return ""
 
     def race(self, network: str, names: Sequence[str]) -> Race:
         """Time backends on one network in turns, on all images; the reference comes first."""
@@ -45,12 +60,13 @@ class Bench:
         def runner(name: str) -> Callable[[int], float]:
             def run(turn: int) -> float:
                 self._budget.check(last.get(name, max(last.values(), default=0.0)))
-                last[name] = loaded[name].timed(feeds[turn % len(feeds)])
+                last[name] = self._run_s[network] = loaded[name].timed(feeds[turn % len(feeds)])
                 return last[name]
 
             return run
 
-        race = Race({name: runner(name) for name in names}, lambda: self._budget.allows(sum(last.values())))
+        budget = self._budget.part(RACE_SHARE)
+        race = Race({name: runner(name) for name in names}, lambda: budget.allows(sum(last.values())))
         race.run()
         return race
 
@@ -66,7 +82,9 @@ class Bench:
         reference = self._segmenter(dict.fromkeys(networks, self._reference))
         lowest = max((BACKENDS[name].precision for name in names.values()), key=PRECISIONS.index)
         candidate = self._segmenter(names)
-        self._budget.check()
+        # Both pipelines decode boxes and points of every image; later proofs remember these.
+        decoded = 4 * len(self._images) if "decoder" in compared else 0
+        self._budget.check(decoded * self._run_s.get("decoder", 0.0))
         return compare(reference, candidate, self._images, lowest, networks=compared)
 
     def release(self, keep: Collection[tuple[str, str]] = ()) -> None:

@@ -33,6 +33,11 @@ class Budget:
         """Return whether there is time for work of so many seconds."""
         return self.clock() + seconds <= self.seconds
 
+    def part(self, share: float) -> Budget:
+        """Return a budget that ends when a share of what is left now is used up."""
+        now = self.clock()
+        return Budget(now + share * (self.seconds - now), self.clock)
+
     def check(self, seconds: float = 0.0) -> None:
         """Raise ``OutOfTimeError`` where there is no time for work of so many seconds."""
         if not self.allows(seconds):

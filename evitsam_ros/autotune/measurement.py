@@ -131,7 +131,7 @@ class Measurement:
                 continue
             try:
                 self._choose(group)
-            except (OutOfTimeError, BackendError, MemoryError) as error:
+            except Exception as error:  # of any kind, as runtimes raise them: float32 stays
                 why = " ".join(str(error).split()) or type(error).__name__
                 self._note({}, dict.fromkeys(group, why))
             yield self.choice
@@ -166,15 +166,17 @@ class Measurement:
     def _time(self, network: str) -> Timing:
         """Time the candidates of one network: float32 and its variants, then other runtimes."""
         timing = Timing(self._candidates(network))
-        reference = timing.names[0]
-        own = [name for name in timing.names if _family(name) == _family(reference)]
+        reference, *others = timing.names
+        timing.verdicts |= {name: why for name in others if (why := self._bench.load_problem(network, name))}
+        names = [name for name in timing.names if name not in timing.verdicts]
+        own = [name for name in names if _family(name) == _family(reference)]
         far_ahead = False
         if len(own) > 1:
             race = self._bench.race(network, own)
             timing.ms |= {name: race.ms(name) for name in own}
             timing.ranking, timing.unsettled = race.ranking(), race.unsettled()
             far_ahead = any(race.ratio(name, reference).high < FAR_AHEAD for name in timing.ranking)
-        for name in [name for name in timing.names if name not in own]:
+        for name in [name for name in names if name not in own]:
             if far_ahead:
                 timing.verdicts[name] = "not timed: a lower precision is far ahead"
                 continue
@@ -192,7 +194,7 @@ class Measurement:
         return names
 
     def _proved(self, timings: Mapping[str, Timing]) -> dict[str, str]:
-        """Return the fastest backend of each network whose masks are float32's: all at once, or one by one."""
+        """Return the fastest backend of each network with float32's masks: all at once, or one by one."""
         fastest = {network: (timing.ranking or timing.names)[0] for network, timing in timings.items()}
         picked = {network: timing.names[0] for network, timing in timings.items()}
         if fastest == picked:

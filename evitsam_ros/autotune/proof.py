@@ -5,18 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ..backends import Encoded
 from ..bundle import NETWORKS
 from ..segment import Masks, Prompt, Segmenter
 from ..segment.decoder_inputs import prompt_arrays
 from ..segment.iou import mask_iou, mask_overlap
 from ..segment.mask_filter import stability
 from ..segment.quadtree_view import Views, focus_point
-from ..segment.transform import Transform
+
+if TYPE_CHECKING:
+    from ..backends import Encoded
+    from ..segment.transform import Transform
 
 #: Least mean and least single IoU between masks of candidate and reference, by precision.
 LIMITS = {"fp32": (0.999, 0.98), "fp16": (0.99, 0.95), "bf16": (0.97, 0.85), "int8": (0.95, 0.80)}
@@ -62,6 +64,7 @@ class Proof:
         return ""
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the proof for JSON."""
         return asdict(self)
 
 

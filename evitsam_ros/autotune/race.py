@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Decide which of several candidates is faster, from times that were taken in turns.
 
-All candidates run once a turn, one after the other, so a busy neighbour slows all of them. What is compared is
-the ratio of two times of the same turn. A decision needs an interval of the ratio that lies on one side of a
+All candidates run once a turn, one after the other, so a busy neighbour slows all of them. The ratio of two
+times of the same turn is compared. A decision needs an interval of the ratio that lies on one side of a
 margin; until then another turn is taken.
 """
 
@@ -13,12 +13,15 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-#: A candidate has to take less than this share of the time of what it replaces: less gain is not worth a change.
+#: A candidate has to take less than this share of the time of what it replaces.
 MARGIN = 0.95
 #: Fewest and most turns. The first one plans and allocates; it counts only where the second agrees with it.
 MIN_TURNS, MAX_TURNS = 2, 24
 #: Relative noise of one ratio that is assumed where the turns show less: few turns may agree by chance.
 ASSUMED_NOISE = 0.03
+#: Values from which on their spread is estimated by the median absolute deviation, times a factor that makes
+#: it the standard deviation of normal ones.
+MANY, MAD_TO_DEVIATION = 4, 1.4826
 #: Half-width of the interval in standard errors.
 STANDARD_ERRORS = 2.5
 #: A ratio that may be as small as this and is not decided is worth a warning; others are about equally fast.
@@ -38,8 +41,8 @@ class Ratio:
         """Compare the times of two candidates; those of the same turn have the same index."""
         logs = [math.log(a / b) for a, b in zip(times, reference, strict=False)]
         logs = logs[1:] if len(logs) > MIN_TURNS else logs
-        noise = max(statistics.stdev(logs) if len(logs) > 1 else math.inf, ASSUMED_NOISE)
-        middle, half = statistics.median(logs), STANDARD_ERRORS * noise / math.sqrt(len(logs))
+        middle = statistics.median(logs)
+        half = STANDARD_ERRORS * max(_noise(logs), ASSUMED_NOISE) / math.sqrt(len(logs))
         return cls(math.exp(middle), math.exp(middle - half), math.exp(min(middle + half, 700.0)))
 
     @property
@@ -58,12 +61,20 @@ class Ratio:
         return self.is_faster or self.is_slower
 
 
+def _noise(values: Sequence[float]) -> float:
+    """Return the standard deviation; of enough values one that single outliers do not change."""
+    if len(values) < MANY:
+        return statistics.stdev(values) if len(values) > 1 else math.inf
+    middle = statistics.median(values)
+    return MAD_TO_DEVIATION * statistics.median(abs(value - middle) for value in values)
+
+
 class Race:
     """Time candidates in turns until it is settled which of them are faster than the reference.
 
     Args:
-        runs: returns the seconds of one run in a given turn, by candidate; the reference comes first, then the
-            others, the most exact first.
+        runs: returns the seconds of one run in a given turn, by candidate; the reference comes first, then
+            the others, the most exact first.
         may_go_on: returns whether there is time for another turn.
 
     Attributes:
@@ -95,7 +106,7 @@ class Race:
         return Ratio.of(self.times[name], self.times[other])
 
     def ms(self, name: str) -> float | None:
-        """Return the median time of a candidate in milliseconds, without the first turn; None without more."""
+        """Return the median time of a candidate in milliseconds; None where it did not run often enough."""
         return statistics.median(self.times[name][1:]) * 1e3 if self._has_run(name) else None
 
     def ranking(self) -> list[str]:

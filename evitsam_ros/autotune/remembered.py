@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks that remember their outputs: what was computed for a measurement is not computed again for a proof."""
+"""Networks that remember their outputs, so that a proof need not compute again what was timed before."""
 
 from __future__ import annotations
 

@@ -14,11 +14,16 @@ from .tensorrt.backend import engines_missing
 
 __all__ = [
     "BACKENDS",
+    "PRECISIONS",
+    "PRECISION_CHOICES",
     "Backend",
     "BackendError",
+    "Candidate",
+    "Choice",
     "Encoded",
     "FunctionNetwork",
     "Network",
+    "NetworkChoice",
     "Requirement",
     "Runtime",
     "backend_choices",

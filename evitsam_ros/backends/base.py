@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CPU, GPU = "CPU", "GPU"
 #: What a network may compute in, the most exact first.
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
-#: The values that the choice of a precision may have; ``auto``: the fastest that is known to draw the same masks.
+#: The values that ``precision`` may have; ``auto``: the fastest that is known to draw the same masks.
 PRECISION_CHOICES = ("auto", *PRECISIONS)
 #: From images ``(H, W, 3)`` uint8 RGB and the (h, w) of each in the input: the encoder's ``(N, 3, S, S)``.
 Preprocess = Callable[[Sequence[np.ndarray], Sequence[tuple[int, int]]], Any]

@@ -21,7 +21,7 @@ from .tensorrt.engine_cache import cache_folder, write_whole
 
 #: Version of the records and of the rule that makes them; others are measured again.
 FORMAT = 1
-#: Processes that may try to measure one bundle; a machine that is never quiet enough keeps float32 after that.
+#: Processes that try to measure one bundle; what is not settled then stays in float32.
 MAX_ATTEMPTS = 3
 
 

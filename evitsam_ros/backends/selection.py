@@ -22,8 +22,8 @@ LAZY_NETWORKS = ("proposals", "foveal_decoder")
 
 #: Remedies for a precision that a machine or a bundle does not have.
 _NEEDS = (
-    "fp16 needs a GPU (evitsam build --precision) or OpenVINO on an Arm CPU; bf16 a GPU, or OpenVINO on a CPU "
-    "with AMX or AVX512-BF16; int8 a GPU, or a bundle with an int8 form (evitsam quantize)"
+    "fp16 needs a GPU (evitsam build --precision) or OpenVINO on an Arm CPU; bf16 a GPU, or OpenVINO on a "
+    "CPU with AMX or AVX512-BF16; int8 a GPU, or a bundle with an int8 form (evitsam quantize)"
 )
 
 

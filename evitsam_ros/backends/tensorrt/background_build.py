@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A runtime prepared beside a running node: it serves on what there is, and takes the other when it is ready."""
+"""Prepare a runtime beside a running node, which uses another one until it is ready."""
 
 from __future__ import annotations
 
