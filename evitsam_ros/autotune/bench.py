@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .budget import Budget
 
 #: Share of the remaining time that one race may take: later networks and the proof need some.
-RACE_SHARE = 0.4
+RACE_SHARE = 0.5
 #: Characters of the reason why a network cannot be loaded.
 LONGEST_REASON = 100
 

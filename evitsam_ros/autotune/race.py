@@ -12,6 +12,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 #: A candidate has to take less than this share of the time of what it replaces.
 MARGIN = 0.95
@@ -19,36 +20,53 @@ MARGIN = 0.95
 MIN_TURNS, MAX_TURNS = 2, 24
 #: Relative noise of one ratio that is assumed where the turns show less: few turns may agree by chance.
 ASSUMED_NOISE = 0.03
-#: Values from which on their spread is estimated by the median absolute deviation, times a factor that makes
-#: it the standard deviation of normal ones.
-MANY, MAD_TO_DEVIATION = 4, 1.4826
-#: Half-width of the interval in standard errors.
-STANDARD_ERRORS = 2.5
+#: Turns from which on ratios alone show their noise; the times of fewer have to agree among each other.
+ENOUGH = 8
+#: Turns from which on single outliers are left out of account, by the median absolute deviation; and the
+#: factor that makes that the standard deviation of normal values.
+MANY, MAD_TO_DEVIATION = 10, 1.4826
+#: Quantiles of Student's t at 99.5 %, by degrees of freedom.
+QUANTILES = {1: 63.7, 2: 9.92, 3: 5.84, 4: 4.60, 5: 4.03, 6: 3.71, 8: 3.36, 10: 3.17, 14: 2.98, 20: 2.85}
+#: Widens the interval, which is looked at after every turn.
+FOR_MANY_LOOKS = 1.3
 #: A ratio that may be as small as this and is not decided is worth a warning; others are about equally fast.
 WORTH_A_WARNING = 0.8
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """The median ratio of two times, and the interval that it lies in."""
+    """The median ratio of two times, and the interval that it lies in.
+
+    Attributes:
+        value: of the median turn.
+        low, high: ends of the interval.
+        best: ratio of the two shortest times; neighbours make times longer, and never shorter.
+    """
 
     value: float
     low: float
     high: float
+    best: float
 
     @classmethod
     def of(cls, times: Sequence[float], reference: Sequence[float]) -> Ratio:
         """Compare the times of two candidates; those of the same turn have the same index."""
-        logs = [math.log(a / b) for a, b in zip(times, reference, strict=False)]
-        logs = logs[1:] if len(logs) > MIN_TURNS else logs
-        middle = statistics.median(logs)
-        half = STANDARD_ERRORS * max(_noise(logs), ASSUMED_NOISE) / math.sqrt(len(logs))
-        return cls(math.exp(middle), math.exp(middle - half), math.exp(min(middle + half, 700.0)))
+        turns = min(len(times), len(reference))
+        first = 1 if turns > MIN_TURNS else 0
+        a, b = ([math.log(each) for each in taken[first:turns]] for taken in (times, reference))
+        logs = [x - y for x, y in zip(a, b, strict=True)]
+        noise, freedom = _noise(a, b, logs)
+        quantile = next(value for degrees, value in reversed(QUANTILES.items()) if degrees <= freedom)
+        half = FOR_MANY_LOOKS * quantile * max(noise, ASSUMED_NOISE) / math.sqrt(len(logs))
+        middle, best = statistics.median(logs), min(times[:turns]) / min(reference[:turns])
+        return cls(
+            math.exp(middle), math.exp(max(middle - half, -700)), math.exp(min(middle + half, 700)), best
+        )
 
     @property
     def is_faster(self) -> bool:
         """Return whether the candidate is certainly faster by the margin."""
-        return self.high < MARGIN
+        return self.high < MARGIN and self.best < MARGIN
 
     @property
     def is_slower(self) -> bool:
@@ -61,12 +79,17 @@ class Ratio:
         return self.is_faster or self.is_slower
 
 
-def _noise(values: Sequence[float]) -> float:
-    """Return the standard deviation; of enough values one that single outliers do not change."""
-    if len(values) < MANY:
-        return statistics.stdev(values) if len(values) > 1 else math.inf
-    middle = statistics.median(values)
-    return MAD_TO_DEVIATION * statistics.median(abs(value - middle) for value in values)
+def _noise(a: Sequence[float], b: Sequence[float], logs: Sequence[float]) -> tuple[float, int]:
+    """Return the standard deviation of a turn's log ratio, and its degrees of freedom."""
+    turns = len(logs)
+    if turns < 2:
+        return math.inf, 1
+    if turns < ENOUGH:
+        return math.sqrt(statistics.variance(a) + statistics.variance(b)), 2 * (turns - 1)
+    if turns < MANY:
+        return statistics.stdev(logs), turns - 1
+    middle = statistics.median(logs)
+    return MAD_TO_DEVIATION * statistics.median(abs(each - middle) for each in logs), turns - 1
 
 
 class Race:
@@ -75,7 +98,7 @@ class Race:
     Args:
         runs: returns the seconds of one run in a given turn, by candidate; the reference comes first, then
             the others, the most exact first.
-        may_go_on: returns whether there is time for another turn.
+        may_go_on: returns whether there is time for more than the fewest turns.
 
     Attributes:
         times: seconds of the turns, by candidate. One that is certainly too slow takes part no more.
@@ -90,7 +113,7 @@ class Race:
         """Take turns until all comparisons are settled, or there is no time left."""
         out: set[str] = set()
         for turn in range(MAX_TURNS):
-            if not self._may_go_on():
+            if turn >= MIN_TURNS and not self._may_go_on():
                 return
             # The order changes, so that none always runs on what another one left in the caches.
             names = [name for name in self._runs if name not in out]
@@ -143,7 +166,6 @@ class Race:
     def _is_settled(self) -> bool:
         if not all(self.ratio(name, self.reference).is_settled for name in self._others()):
             return False
-        ahead = self.ranking()
-        return all(
-            self.ratio(a, ahead[0]).is_settled or self.ratio(ahead[0], a).is_settled for a in ahead[1:]
-        )
+        ahead = set(self.ranking())
+        by_exactness = [name for name in self._others() if name in ahead]
+        return all(self.ratio(less, more).is_settled for more, less in combinations(by_exactness, 2))
