@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Share of the remaining time that one race may take: later networks and the proof need some.
 RACE_SHARE = 0.5
+#: Seconds that the masks of an image take to compare, about.
+COMPARE_S = 0.05
 #: Characters of the reason why a network cannot be loaded.
 LONGEST_REASON = 100
 
@@ -84,7 +86,7 @@ class Bench:
         candidate = self._segmenter(names)
         # Both pipelines decode boxes and points of every image; later proofs remember these.
         decoded = 4 * len(self._images) if "decoder" in compared else 0
-        self._budget.check(decoded * self._run_s.get("decoder", 0.0))
+        self._budget.check(COMPARE_S * len(self._images) + decoded * self._run_s.get("decoder", 0.0))
         return compare(reference, candidate, self._images, lowest, networks=compared)
 
     def release(self, keep: Collection[tuple[str, str]] = ()) -> None:

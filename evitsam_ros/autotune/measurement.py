@@ -166,24 +166,30 @@ class Measurement:
     def _time(self, network: str) -> Timing:
         """Time the candidates of one network: float32 and its variants, then other runtimes."""
         timing = Timing(self._candidates(network))
-        reference, *others = timing.names
-        timing.verdicts |= {name: why for name in others if (why := self._bench.load_problem(network, name))}
-        names = [name for name in timing.names if name not in timing.verdicts]
-        own = [name for name in names if _family(name) == _family(reference)]
+        reference = timing.names[0]
+        own = [name for name in timing.names if _family(name) == _family(reference)]
+        own = [name for name in own if self._is_loadable(timing, network, name)]
         far_ahead = False
         if len(own) > 1:
             race = self._bench.race(network, own)
             timing.ms |= {name: race.ms(name) for name in own}
             timing.ranking, timing.unsettled = race.ranking(), race.unsettled()
-            far_ahead = any(race.ratio(name, reference).high < FAR_AHEAD for name in timing.ranking)
-        for name in [name for name in names if name not in own]:
+            far_ahead = any(race.ratio(name, reference).value < FAR_AHEAD for name in timing.ranking)
+        for name in [name for name in timing.names if _family(name) != _family(reference)]:
             if far_ahead:
                 timing.verdicts[name] = "not timed: a lower precision is far ahead"
-                continue
-            race = self._bench.race(network, [reference, name])
-            timing.ms |= {each: race.ms(each) for each in (reference, name)}
-            timing.unsettled += race.unsettled()
+            elif self._is_loadable(timing, network, name):
+                race = self._bench.race(network, [reference, name])
+                timing.ms |= {each: race.ms(each) for each in (reference, name)}
+                timing.unsettled += race.unsettled()
         return timing
+
+    def _is_loadable(self, timing: Timing, network: str, name: str) -> bool:
+        """Load a network; note the reason where a backend cannot. The reference has to."""
+        problem = "" if name == timing.names[0] else self._bench.load_problem(network, name)
+        if problem:
+            timing.verdicts[name] = problem
+        return not problem
 
     def _candidates(self, network: str) -> list[str]:
         """Return the names of the candidates, float32 first; of one runtime once that is chosen."""
