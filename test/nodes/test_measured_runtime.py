@@ -59,8 +59,8 @@ def test_a_node_answers_in_float32_at_once_and_takes_what_was_measured_between_f
         if is_measured():
             break
     choice = read_choice(bundle)
-    assert choice is not None and set(choice.networks) == set(bundle.networks), robot.process.output
-    assert 0 < choice.seconds <= 5.0
+    assert choice is not None and 0 < choice.seconds <= 5.0, robot.process.output
+    assert set(choice.networks) | set(choice.unsettled) == set(bundle.networks)
     faster = {name for name in choice.backends.values() if BACKENDS[name].precision != "fp32"}
     if faster:
 
@@ -85,5 +85,6 @@ def test_the_next_node_starts_with_what_was_measured(robots, bundle, cache, phot
     robot.answer(Image, "mask", image=photograph)
     for network, backend in choice.backends.items():
         assert f"{network}: {backend} " in robot.diagnostics["backend"]
-    assert robot.diagnostics["backend_choice"] == str(choice)
-    assert "measured: " not in robot.process.output and str(choice) in robot.process.output
+    if choice.backends:
+        assert robot.diagnostics["backend_choice"] == str(choice)
+    assert not choice.backends or str(choice) in robot.process.output
