@@ -72,7 +72,11 @@ class MeasuredRuntime:
         if set(choice.backends.values()) <= self._runtime.backends and self._runtime.choice is None:
             return None
         opened = Segmenter.open(self._bundle.folder, threads=self._parameters.threads)
-        self._plan(opened)
+        try:
+            self._plan(opened)
+        except Exception as error:  # of any kind, as runtimes raise them
+            opened.close()
+            raise ValueError(f"{type(error).__name__}: {error}") from error
         return opened
 
     def _plan(self, segmenter: Segmenter) -> None:

@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
-import numpy as np
-from onnx import ModelProto
+from typing import TYPE_CHECKING
 
 from ..autotune.proof import Proof, compare, decoder_feed, foveal_feed, prompts_for, proposals_for
 from ..backends import FunctionNetwork, Network, Runtime
@@ -14,6 +11,12 @@ from ..bundle import NETWORKS, Bundle
 from ..segment import Segmenter
 from ..segment.transform import Transform, preprocess
 from .rounding import run_as_written
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import numpy as np
+    from onnx import ModelProto
 
 
 class ValidationError(ValueError):
@@ -41,7 +44,7 @@ def feeds_for(
 
 
 def prove(
-    bundle: Bundle, candidate: Runtime, images: Iterable[np.ndarray], precision: str, ran: bool
+    bundle: Bundle, candidate: Runtime, images: Iterable[np.ndarray], precision: str, *, ran: bool
 ) -> Proof:
     """Compare network outputs and masks of a candidate with float32 ONNX Runtime's."""
     from ..backends import open_runtime
