@@ -82,7 +82,7 @@ class MeasuredRuntime:
     def _plan(self, segmenter: Segmenter) -> None:
         """Run every network that the mode needs once: the first call of each takes longer."""
         embedding = segmenter.embed(np.zeros((*_WARM_UP_SIZE, 3), np.uint8))
-        segmenter.decode(embedding, [Prompt(box=(8.0, 8.0, 40.0, 40.0))])
+        segmenter.decode(embedding, [Prompt.parse(box=(8.0, 8.0, 40.0, 40.0))])
         if self._parameters.mode == "everything":
             segmenter.everything(embedding, self._parameters.max_prompts)
 
