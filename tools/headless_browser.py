@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real browser without a window, driven over the DevTools protocol: the tests' and the screenshots' person."""
+"""A real browser without a window, driven over the DevTools protocol, for tests and screenshots."""
 
 from __future__ import annotations
 

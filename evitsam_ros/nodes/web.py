@@ -13,7 +13,6 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import Parameter, ParameterDescriptor, ParameterType, ParameterValue
 from rcl_interfaces.srv import GetParameters, SetParameters

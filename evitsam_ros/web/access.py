@@ -2,8 +2,8 @@
 """Who may use the page: on which address it is served, and which requests are answered.
 
 Any website that a person visits can send requests to addresses of that person's network, and give its own
-name an address there (DNS rebinding). So a request's Host has to be an address or a name of this computer, and
-a websocket's Origin has to be the page itself.
+name an address there (DNS rebinding). So a request's Host has to be an address or a name of this computer,
+and a websocket's Origin has to be the page itself.
 """
 
 from __future__ import annotations

@@ -7,11 +7,14 @@ import asyncio
 import struct
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import cv2
-import numpy as np
 
 from .pace import LEVELS, Level
+
+if TYPE_CHECKING:
+    import numpy as np
 
 #: Before each JPEG, big-endian: number of the frame, stamp in nanoseconds, width and height of the image.
 HEADER = struct.Struct(">QQII")

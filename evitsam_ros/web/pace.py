@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How large and how good the frames of one viewer are: they adapt to the time that a frame takes to arrive."""
+"""Size and quality of the frames of one viewer: they adapt to the time that a frame takes to arrive."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The objects that the page has prompted on one camera, as the points and boxes that were given.
 
-Every change publishes all of them again, since an array of prompts replaces the one before. Objects move in the
-meantime: what was given is moved as the object's box has moved.
+Every change publishes all of them again, since an array of prompts replaces the one before. Objects move in
+the meantime: what was given is moved as the object's box has moved.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class PlacedPrompt:
 
 @dataclass
 class _Object:
-    """An object: what was given, its box then and now, and whether the segmenter has shown and still has it."""
+    """An object: what was given, its box then and now, and whether the segmenter has it."""
 
     name: str
     points: list[tuple[float, float, bool]] = field(default_factory=list)

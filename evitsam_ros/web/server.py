@@ -15,14 +15,17 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 from aiohttp import web
 
 from .access import Access, AccessError
 from .commands import Command, Watch
 from .frames import LiveFrame
 from .viewer import Viewer
+
+if TYPE_CHECKING:
+    import numpy as np
 
 PAGE = Path(__file__).parent / "page.html"
 #: Connections beside the viewers': those that load the page, or that have sent no request yet.

@@ -7,9 +7,12 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from .commands import MAX_NAME
-from .prompt_set import Box
+
+if TYPE_CHECKING:
+    from .prompt_set import Box
 
 #: Objects that are listed.
 MAX_LISTED = 256

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One open page: sends it the newest frame, the newest state and texts, at the rate at which it takes them."""
+"""One open page: it gets the newest frame, the newest state and texts, at the rate at which it takes them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
+from typing import TYPE_CHECKING
 
 from aiohttp import WSMsgType, web
 
 from .commands import MAX_LENGTH, Command, CommandError, Shown, Watch, parse_command
-from .frames import LiveFrame
 from .pace import Pace
+
+if TYPE_CHECKING:
+    from .frames import LiveFrame
 
 log = logging.getLogger(__name__)
 
