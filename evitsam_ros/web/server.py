@@ -32,6 +32,8 @@ PAGE = Path(__file__).parent / "page.html"
 MORE_CONNECTIONS = 32
 #: Seconds in which a connection has to send its first request.
 REQUEST_LIMIT = 10.0
+#: Seconds that it may take until a connection that was accepted is made.
+CONNECTING = 1.0
 #: Threads that encode frames.
 ENCODERS = 2
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -166,8 +168,8 @@ class PageServer:
 
     def _connection(self, runner: web.AppRunner) -> asyncio.Protocol:
         """Return the protocol of a new connection; too many, and silent ones, are closed."""
-        server = runner.server
-        if server is None or len(server.connections) >= self._max_viewers + MORE_CONNECTIONS:
+        server, loop = runner.server, asyncio.get_running_loop()
+        if server is None or self._count(server) >= self._max_viewers + MORE_CONNECTIONS:
             return _Refused()
         handler = server()
 
@@ -176,8 +178,14 @@ class PageServer:
             if handler.transport is not None:
                 handler.transport.abort()
 
-        self._silent[handler] = asyncio.get_running_loop().call_later(REQUEST_LIMIT, close_silent)
+        self._silent[handler] = loop.call_later(REQUEST_LIMIT, close_silent)
         return handler
+
+    def _count(self, server: web.Server) -> int:
+        """Return the number of connections, with those that are just being made."""
+        soon = asyncio.get_running_loop().time() + REQUEST_LIMIT - CONNECTING
+        new = {handler for handler, timer in self._silent.items() if timer.when() > soon}
+        return len(new.union(server.connections))
 
     @web.middleware
     async def _check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
