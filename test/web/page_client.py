@@ -43,7 +43,9 @@ class PageClient:
         self._opened = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._socket: aiohttp.ClientWebSocketResponse | None = None
-        self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._run()), daemon=True)
+        self._thread = threading.Thread(
+            target=lambda: self._loop.run_until_complete(self._run()), daemon=True
+        )
 
     def __enter__(self) -> PageClient:
         self._thread.start()
@@ -57,12 +59,14 @@ class PageClient:
 
     async def _run(self) -> None:
         try:
-            async with aiohttp.ClientSession() as session:
-                async with session.ws_connect(f"{self._url}ws", headers=self._headers) as self._socket:
-                    await self._socket.send_json({"type": "watch", "camera": self._camera})
-                    self._opened.set()
-                    async for message in self._socket:
-                        await self._take(message)
+            async with (
+                aiohttp.ClientSession() as session,
+                session.ws_connect(f"{self._url}ws", headers=self._headers) as self._socket,
+            ):
+                await self._socket.send_json({"type": "watch", "camera": self._camera})
+                self._opened.set()
+                async for message in self._socket:
+                    await self._take(message)
         except aiohttp.WSServerHandshakeError as error:
             self.status = error.status
         except ConnectionError:  # the server has closed it while something was sent

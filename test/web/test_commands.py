@@ -77,7 +77,7 @@ def test_a_command_is_read_as_it_is(fields, command):
                 ("stamp", 7),
                 ("stamp", "-7"),
                 ("stamp", "9" * 20),
-                ("stamp", "٧"),
+                ("stamp", "\u0667"),
             ]
         ),
     ],

@@ -33,7 +33,9 @@ def test_the_level_follows_the_time_that_frames_take():
     assert after(0.05, PATIENCE - 1, pace) == 0  # a slow frame ends a row of fast ones
 
 
-@pytest.mark.parametrize(("size", "expected"), [((400, 200), (160, 80)), ((80, 160), (80, 160)), ((1, 999), (1, 160))])
+@pytest.mark.parametrize(
+    ("size", "expected"), [((400, 200), (160, 80)), ((80, 160), (80, 160)), ((1, 999), (1, 160))]
+)
 def test_a_frame_is_no_larger_than_its_level(photograph, size, expected):
     image = cv2.resize(photograph, size[::-1])
     decoded = cv2.imdecode(np.frombuffer(encode_jpeg(image, Level(160, 90)), np.uint8), cv2.IMREAD_COLOR_RGB)

@@ -26,7 +26,7 @@ def test_points_of_one_object_stay_together():
 
 
 def test_prompts_move_as_the_box_of_their_object_does():
-    """The object's box goes from (0, 0, 10, 20) to (100, 50, 120, 90): twice the size, around another centre."""
+    """The box goes from (0, 0, 10, 20) to (100, 50, 120, 90): twice the size, around another centre."""
     prompts = PromptSet()
     point(prompts, 4, 5)
     prompts.observe({"point 1": (0, 0, 10, 20)}, LATER)
