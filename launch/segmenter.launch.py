@@ -190,7 +190,12 @@ def input_remappings(arguments: dict[str, str], cameras: list[str]) -> list[tupl
 
 
 def package_node(
-    executable: str, arguments: dict[str, str], parameters: dict, remappings: list, **more
+    executable: str,
+    arguments: dict[str, str],
+    parameters: dict,
+    remappings: list,
+    flags: tuple[str, ...] = (),
+    **more,
 ) -> Node:
     """Return a node of this package with the parameter file and the overrides."""
     return Node(
@@ -199,6 +204,7 @@ def package_node(
         output="screen",
         parameters=[arguments["params_file"], *([parameters] if parameters else [])],
         remappings=remappings,
+        arguments=flags,
         **{"namespace": arguments["namespace"] or None, **more},
     )
 
@@ -215,8 +221,8 @@ def composed_node(arguments: dict[str, str], cameras: list[str], parameters: dic
             f"{arguments['namespace']}"
         )
     images = camera_remappings(arguments, below=True) if cameras else []
-    more = {"arguments": ["--web"]} if is_true(arguments["web"]) else {}
-    return package_node("compose", arguments, parameters, remappings + images, **more)
+    flags = ("--web",) if is_true(arguments["web"]) else ()
+    return package_node("compose", arguments, parameters, remappings + images, flags)
 
 
 def camera_node(arguments: dict[str, str], name: str, parameters: dict) -> Node:
