@@ -10,8 +10,8 @@ import numpy as np
 
 #: Before the name of a scene, as a camera's source.
 PREFIX = "scene:"
-#: Of scikit-image's stereo photograph "motorcycle" (Middlebury 2014), from its documentation: focal length and
-#: principal point in pixels, difference of the two cameras' principal points in pixels, metres between them.
+#: Of scikit-image's stereo photograph "motorcycle" (Middlebury 2014), from its documentation: focal length
+#: and principal point in pixels, difference of the two principal points in pixels, metres between the cameras.
 FOCAL, CENTRE, OFFSET, BASELINE = 994.978, (311.193, 254.877), 31.086, 0.193001
 
 
@@ -81,7 +81,9 @@ def _room() -> Scene:
     centre = ((WIDTH - 1) / 2, (HEIGHT - 1) / 2)
     columns, rows = np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT))
     # Rays have z = 1, so the factor along a ray is the depth.
-    rays = np.stack([(columns - centre[0]) / ROOM_FOCAL, (rows - centre[1]) / ROOM_FOCAL, np.ones_like(rows)], -1)
+    rays = np.stack(
+        [(columns - centre[0]) / ROOM_FOCAL, (rows - centre[1]) / ROOM_FOCAL, np.ones_like(rows)], -1
+    )
     depth = np.full((HEIGHT, WIDTH), WALL)
     image = np.tile(np.array(WALL_COLOUR, float), (HEIGHT, WIDTH, 1))
     below = rays[..., 1] > 0
@@ -99,7 +101,9 @@ def _room() -> Scene:
         light = 0.35 + 0.65 * np.clip(normals @ (np.array(LIGHT) / np.linalg.norm(LIGHT)), 0, 1)
         image[nearer] = np.array(colour) * light[nearer][:, None]
     noise = np.random.default_rng(0).normal(0, 3, image.shape)
-    return Scene(np.clip(image + noise, 0, 255).astype(np.uint8), depth.astype(np.float32), ROOM_FOCAL, centre)
+    return Scene(
+        np.clip(image + noise, 0, 255).astype(np.uint8), depth.astype(np.float32), ROOM_FOCAL, centre
+    )
 
 
 def _sphere(rays: np.ndarray, middle: np.ndarray, radius: float) -> np.ndarray:

@@ -64,7 +64,7 @@ class CameraNode(Node):
         self.options = {name: self.get_parameter(name).value for name in PARAMETERS}
         if reason := _wrong(self.options):
             raise SourceError(f"parameter {reason}")
-        scene = _scene(self.options)
+        scene = open_scene_source(self.options)
         self.frames: Iterator[np.ndarray] = (
             itertools.repeat(scene.image)
             if scene is not None
@@ -111,7 +111,7 @@ class CameraNode(Node):
         return message
 
 
-def _scene(options: dict[str, Any]) -> Scene | None:
+def open_scene_source(options: dict[str, Any]) -> Scene | None:
     """Return the scene that is the source; None for any other source.
 
     Raises:

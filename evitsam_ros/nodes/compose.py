@@ -69,7 +69,9 @@ def main(args: list[str] | None = None) -> int:
     parser.add_argument("--web", action="store_true", help="the web node too: a page to watch and prompt")
     options = parser.parse_args(remove_ros_args(args if args is not None else sys.argv)[1:])
     with ros(args):
-        segmenter, nodes = started("compose", lambda: compose(with_profiler=options.profiler, with_web=options.web))
+        segmenter, nodes = started(
+            "compose", lambda: compose(with_profiler=options.profiler, with_web=options.web)
+        )
         executor = SingleThreadedExecutor()
         for node in nodes:
             executor.add_node(node)

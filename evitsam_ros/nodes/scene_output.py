@@ -32,7 +32,9 @@ class SceneOutput:
         if self._depth.get_subscription_count():
             self._depth.publish(image_message(header, scene.depth, "32FC1"))
         (x, y), f = scene.centre, scene.focal
-        info = CameraInfo(header=header, height=height, width=width, distortion_model="plumb_bob", d=[0.0] * 5)
+        info = CameraInfo(
+            header=header, height=height, width=width, distortion_model="plumb_bob", d=[0.0] * 5
+        )
         info.k = [f, 0.0, x, 0.0, f, y, 0.0, 0.0, 1.0]
         info.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
         info.p = [f, 0.0, x, 0.0, 0.0, f, y, 0.0, 0.0, 0.0, 1.0, 0.0]
