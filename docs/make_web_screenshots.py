@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Renew docs/web.png and docs/web_phone.png: the page as a person sees it, with the shipped model.
 
-    ./env.sh python docs/make_web_screenshots.py
+Run it as ``./env.sh python docs/make_web_screenshots.py``.
 """
 
 from __future__ import annotations

@@ -14,6 +14,9 @@ from std_srvs.srv import Trigger
 
 pytest.importorskip("aiohttp", reason="aiohttp is not installed")
 
+from evitsam_ros.nodes.web import PARAMETERS
+
+from ..conftest import ROOT
 from ..web.page_client import PageClient
 from .harness import next_domain, pixels, set_parameter
 from .prompting import detection, prompt
@@ -219,6 +222,45 @@ def per_second(robot, web, seconds: float) -> float:
     before, start = web.cpu_seconds(), time.monotonic()
     until(robot, lambda: time.monotonic() - start > seconds)
     return (web.cpu_seconds() - before) / (time.monotonic() - start)
+
+
+def test_several_cameras_are_chosen_by_name(robots, tmp_path):
+    robot = robots(cameras="[front, rear]", enable_tracking=False)
+    process = WebProcess(robot.domain, tmp_path)
+    try:
+        with PageClient(process.url) as page:
+            until_shown(robot, lambda: page.state.get("cameras") == ["front", "rear"], page)
+            page.send(type="watch", camera="rear")
+            until_shown(robot, lambda: page.frames and page.state["camera"] == "rear", page)
+            point = {"x": 30, "y": 40, "is_foreground": True, "target": "", "stamp": "0"}
+            page.send(type="point", camera="rear", **point)
+            until_shown(robot, lambda: "point 1" in objects(page), page)
+            page.send(type="point", camera="front", **point)  # nobody looks at it
+            until_shown(robot, lambda: page.texts, page)
+            assert "camera 'front' is not shown" in page.texts[0]
+            page.send(type="watch", camera="front")
+            until_shown(robot, lambda: page.state["camera"] == "front" and not objects(page), page)
+    finally:
+        assert process.stop() in (0, 2), process.output
+
+
+def until_shown(robot, done, page) -> None:
+    """Send images of both cameras until something is true."""
+    deadline = time.monotonic() + 200
+    while not done():
+        assert time.monotonic() < deadline, vars(page)
+        for camera in ("front", "rear"):
+            robot.send_image(f"/{camera}/image")
+        robot.peer.until(lambda: False, 0.05)
+
+
+def test_the_documentation_lists_the_parameters():
+    text = (ROOT / "docs" / "web.md").read_text().partition("## Parameters")[2].partition("##")[0]
+    rows = [
+        [cell.strip(" `") for cell in line.split("|")] for line in text.splitlines() if line.startswith("| `")
+    ]
+    expected = {n: f"{d:g}" if isinstance(d, float) else str(d) for n, (d, _) in PARAMETERS.items()}
+    assert {name: default for _, name, default, *_ in rows} == expected
 
 
 def test_without_a_segmenter_the_page_says_so(tmp_path):
