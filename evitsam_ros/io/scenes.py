@@ -11,7 +11,7 @@ import numpy as np
 #: Before the name of a scene, as a camera's source.
 PREFIX = "scene:"
 #: Of scikit-image's stereo photograph "motorcycle" (Middlebury 2014), from its documentation: focal length
-#: and principal point in pixels, difference of the two principal points in pixels, metres between the cameras.
+#: and principal point in pixels, difference of the principal points in pixels, metres between the cameras.
 FOCAL, CENTRE, OFFSET, BASELINE = 994.978, (311.193, 254.877), 31.086, 0.193001
 
 

@@ -22,7 +22,6 @@ from .fastdds import use_profile
 from .profiler import ProfilerNode
 from .runtime import ros, spin, started
 from .segmenter import SegmenterNode
-from .web import WebNode
 
 
 def compose(*, with_profiler: bool = False, with_web: bool = False) -> tuple[SegmenterNode, list[Node]]:
@@ -53,6 +52,8 @@ def compose(*, with_profiler: bool = False, with_web: bool = False) -> tuple[Seg
 
 def _web(segmenter: SegmenterNode) -> list[Node]:
     """Make the web node; without it the others run on."""
+    from .web import WebNode  # aiohttp takes a while to import
+
     try:
         return [WebNode()]
     except ValueError as error:

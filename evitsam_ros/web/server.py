@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import inspect
 import re
 import threading
 from collections.abc import Awaitable, Callable
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiohttp import web
+from aiohttp.web_runner import BaseRunner
 
 from .access import Access, AccessError
 from .commands import Command, Watch
@@ -34,6 +36,8 @@ MORE_CONNECTIONS = 32
 REQUEST_LIMIT = 10.0
 #: Seconds that it may take until a connection that was accepted is made.
 CONNECTING = 1.0
+#: Seconds that pages have to close when the server ends.
+CLOSING = 1.0
 #: Threads that encode frames.
 ENCODERS = 2
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -149,7 +153,10 @@ class PageServer:
         application = web.Application(middlewares=[self._check])
         application.router.add_get("/", self._page)
         application.router.add_get("/ws", self._websocket)
-        runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        # Older releases (Ubuntu 22.04) would pass an option that they do not know on to each connection.
+        known = inspect.signature(BaseRunner.__init__).parameters
+        limit = {"shutdown_timeout": CLOSING} if "shutdown_timeout" in known else {}
+        runner = web.AppRunner(application, access_log=None, **limit)
         await runner.setup()
         self._executor = ThreadPoolExecutor(ENCODERS, "web_jpeg")
         try:
@@ -161,7 +168,9 @@ class PageServer:
             self._started.set()
             await self._ended.wait()
             server.close()
-            await asyncio.gather(*(viewer.close() for viewer in self._viewers.values()))
+            closing = [asyncio.create_task(viewer.close()) for viewer in self._viewers.values()]
+            if closing:
+                await asyncio.wait(closing, timeout=CLOSING)
         finally:
             await runner.cleanup()
             self._executor.shutdown(wait=False)
@@ -205,14 +214,20 @@ class PageServer:
             return self._refused(error.status, error.reason)
 
     def _refused(self, status: int, text: str) -> web.Response:
-        return web.Response(status=status, text=text, headers=self._headers)
+        return self._one(web.Response(status=status, text=text, headers=self._headers))
+
+    @staticmethod
+    def _one(response: web.Response) -> web.Response:
+        """Close the connection after the response: an idle one would take the place of another."""
+        response.force_close()
+        return response
 
     @property
     def _cookie(self) -> str:
         return f"evitsam_{self._port}"
 
     async def _page(self, request: web.Request) -> web.Response:
-        response = web.Response(text=self._html, content_type="text/html", headers=self._headers)
+        response = self._one(web.Response(text=self._html, content_type="text/html", headers=self._headers))
         if token := request.query.get("token"):
             response.set_cookie(self._cookie, token, httponly=True, samesite="Strict")
         return response

@@ -9,6 +9,8 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, wait
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -43,9 +45,7 @@ class PageClient:
         self._opened = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._socket: aiohttp.ClientWebSocketResponse | None = None
-        self._thread = threading.Thread(
-            target=lambda: self._loop.run_until_complete(self._run()), daemon=True
-        )
+        self._thread = threading.Thread(target=self._main, daemon=True)
 
     def __enter__(self) -> PageClient:
         self._thread.start()
@@ -53,9 +53,18 @@ class PageClient:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._socket is not None and self._thread.is_alive():
-            asyncio.run_coroutine_threadsafe(self._socket.close(), self._loop)
+        if self._socket is not None:
+            with suppress(ConnectionError):
+                self._start(self._socket.close)
         self._thread.join(60)
+
+    def _main(self) -> None:
+        self._loop.run_until_complete(self._run())
+        if left := asyncio.all_tasks(self._loop):
+            for task in left:
+                task.cancel()
+            self._loop.run_until_complete(asyncio.wait(left))
+        self._loop.close()
 
     async def _run(self) -> None:
         try:
@@ -101,9 +110,28 @@ class PageClient:
     def send_raw(self, data: str | bytes) -> None:
         """Send anything."""
         send = self._socket.send_str if isinstance(data, str) else self._socket.send_bytes
-        if not self._thread.is_alive():
-            raise ConnectionError("the websocket is closed")
-        asyncio.run_coroutine_threadsafe(send(data), self._loop).result(60)
+        sent = self._start(lambda: send(data))
+        while not wait([sent], timeout=0.05).done:
+            if not self._thread.is_alive():
+                raise ConnectionError("the websocket is closed")
+        sent.result()
+
+    def _start(self, make: Callable[[], Any]) -> Future:
+        """Run a coroutine in the page's thread; it is made there, so that none is left over."""
+        result: Future = Future()
+
+        def done(task: asyncio.Task) -> None:
+            error = ConnectionError("cancelled") if task.cancelled() else task.exception()
+            if error is not None:
+                result.set_exception(error)
+            else:
+                result.set_result(None)
+
+        try:
+            self._loop.call_soon_threadsafe(lambda: self._loop.create_task(make()).add_done_callback(done))
+        except RuntimeError as error:  # the loop is closed
+            raise ConnectionError("the websocket is closed") from error
+        return result
 
     def until(self, done: Callable[[], Any], seconds: float = 60.0) -> bool:
         """Wait until something is true."""

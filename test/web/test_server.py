@@ -156,10 +156,12 @@ def test_a_port_in_use_is_named(served):
         PageServer(Access(port=port), 1, lambda *_: None, lambda _: None).start()
 
 
-def test_it_ends_while_pages_are_open():
-    with serving() as made, PageClient(made.url) as page:
+def test_it_ends_while_pages_are_open_one_of_them_deaf():
+    with serving() as made, PageClient(made.url) as page, deaf_viewer(made.url):
         assert page.until(lambda: made.watched)
+        start = time.monotonic()
         made.server.stop()
+        assert time.monotonic() - start < 30  # the deaf one has 10 s to answer elsewhere, 1 s here
         assert page.until(lambda: page.close_code is not None) and page.close_code == 1001
         made.server.show_frame("", 1, np.zeros((8, 8, 3), np.uint8))  # as late as that: nothing happens
         made.server.stop()
