@@ -7,10 +7,7 @@ No path of the file system is served. A viewer that is slow, or that breaks the 
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 import inspect
-import re
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +18,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 from aiohttp.web_runner import BaseRunner
 
-from .access import Access, AccessError
+from .access import Access, AccessError, response_headers
 from .commands import Command, Watch
 from .frames import LiveFrame
 from .viewer import Viewer
@@ -63,7 +60,7 @@ class PageServer:
         self._access, self._max_viewers = access, max_viewers
         self._on_command, self._on_watched = on_command, on_watched
         self._html = PAGE.read_text(encoding="utf-8")
-        self._headers = _headers(self._html)
+        self._headers = response_headers(self._html)
         self._viewers: dict[int, Viewer] = {}
         self._numbers, self._frame_numbers = count(1), count(1)
         #: Connections that have sent no request yet, and when each is closed.
@@ -279,26 +276,3 @@ class _Refused(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport.close()
-
-
-def _headers(html: str) -> dict[str, str]:
-    """Return response headers that allow the page's own style and script, and nothing from elsewhere."""
-    hashes = {
-        kind: " ".join(
-            f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-            for text in re.findall(rf"<{kind}>(.*?)</{kind}>", html, re.DOTALL)
-        )
-        for kind in ("script", "style")
-    }
-    return {
-        "Content-Security-Policy": (
-            f"default-src 'none'; script-src {hashes['script']}; style-src {hashes['style']}; "
-            "img-src blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-            "frame-ancestors 'none'"
-        ),
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-        "Cross-Origin-Opener-Policy": "same-origin",
-        "Cross-Origin-Resource-Policy": "same-origin",
-        "Cache-Control": "no-store",
-    }
