@@ -132,8 +132,8 @@ class PromptSet:
         return [item.placed() for item in self._objects.values() if not item.is_gone]
 
     def _new(self, kind: str) -> _Object:
-        for name in [name for name, each in self._objects.items() if each.is_gone]:
-            del self._objects[name]
+        if len(self._objects) >= MAX_OBJECTS:
+            self._objects = {name: each for name, each in self._objects.items() if not each.is_gone}
         if len(self._objects) >= MAX_OBJECTS:
             raise CommandError(f"{MAX_OBJECTS} objects are prompted already; remove some")
         name = f"{kind} {next(self._numbers)}"

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .commands import MAX_NAME
+from .commands import MAX_NAME, MODES
 
 if TYPE_CHECKING:
     from .prompt_set import Box
@@ -123,6 +123,9 @@ def headline(state: PageState) -> tuple[str, str]:
     if activity != "active":
         node = state.segmenter
         return "warn", f"{node} is {activity or 'inactive'}. Activate it: ros2 lifecycle set {node} activate"
+    mode = state.parameters.get("mode", "")
+    if mode and mode not in MODES:
+        return "warn", f"{state.segmenter} is in mode {mode}, which shows nothing here. Press Everything."
     if state.status.values.get("rate_in_hz") == "0.00":
         return "warn", f"No image arrives at {state.segmenter}. Does the camera run? Does its topic fit?"
     return "ok", ""

@@ -25,6 +25,8 @@ def state(values=None, *, is_ok=True, message="active", **more) -> PageState:
         (state(ACTIVE | {"state": "inactive"}), "warn", "ros2 lifecycle set /segmenter activate"),
         (state(ACTIVE | {"state": "disabled"}), "warn", "/segmenter/enable"),
         (state(ACTIVE | {"rate_in_hz": "0.00"}), "warn", "No image arrives"),
+        (state(ACTIVE, parameters={"mode": "on_request"}), "warn", "Press Everything"),
+        (state(ACTIVE, parameters={"mode": "everything"}), "ok", ""),
     ],
 )
 def test_what_is_wrong_is_said_with_the_remedy(shown, level, text):
