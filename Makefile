@@ -38,11 +38,9 @@ live: $(WEB_STAMP)  ## a page to click on, with a photograph as the camera (WEBC
 	@./env.sh python -m demo.live $(if $(WEBCAM)$(SOURCE),--source "$(or $(WEBCAM),$(SOURCE))") \
 	  $(if $(PORT),--port "$(PORT)") $(if $(MODEL),--model "$(MODEL)")
 
-# One process a folder: with ROS, OpenVINO, TensorRT-RTX and torch's training in a single one, native code crashed.
 test: setup      ## all tests but the slow ones (ARGS="-m slow": those; ARGS="test/nodes -k name": some)
 ifeq ($(ARGS),)
-	@status=0; for part in $(sort $(dir $(wildcard test/*/__init__.py))) "$(wildcard test/test_*.py)"; do \
-	  ./env.sh python -m pytest -m "not slow" $$part || status=1; done; exit $$status
+	@./env.sh python tools/run_tests.py
 else
 	@./env.sh python -m pytest $(ARGS)
 endif

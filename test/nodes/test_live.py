@@ -15,6 +15,7 @@ pytest.importorskip("aiohttp", reason="aiohttp is not installed")
 
 from ..conftest import ROOT
 from ..web.page_client import PageClient
+from .harness import next_domain
 
 
 def start(folder, *options: str) -> subprocess.Popen:
@@ -23,7 +24,8 @@ def start(folder, *options: str) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-m", "demo.live", *options],
         cwd=folder,
-        env=environment | {"PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"},
+        env=environment
+        | {"ROS_DOMAIN_ID": str(next_domain()), "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
