@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from aiohttp.web_runner import BaseRunner
@@ -152,7 +152,7 @@ class PageServer:
         application.router.add_get("/ws", self._websocket)
         # Older releases (Ubuntu 22.04) would pass an option that they do not know on to each connection.
         known = inspect.signature(BaseRunner.__init__).parameters
-        limit = {"shutdown_timeout": CLOSING} if "shutdown_timeout" in known else {}
+        limit: dict[str, Any] = {"shutdown_timeout": CLOSING} if "shutdown_timeout" in known else {}
         runner = web.AppRunner(application, access_log=None, **limit)
         await runner.setup()
         self._executor = ThreadPoolExecutor(ENCODERS, "web_jpeg")
