@@ -13,7 +13,7 @@ from pathlib import Path
 
 from evitsam_ros.bundle import DEFAULT_MODEL, BundleError, open_bundle
 
-from .processes import NodeProcess
+from .client import NodeProcess
 
 OUT = Path("out/live")
 #: The photograph of the astronaut, whose view wanders.

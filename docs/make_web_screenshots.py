@@ -15,8 +15,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from demo.client import NodeProcess
 from demo.live import camera_parameters, wait_for_page
-from demo.processes import NodeProcess
 from tools.headless_browser import Browser
 
 DOCS = Path(__file__).parent
