@@ -32,7 +32,7 @@ def workspace(tmp_path_factory):
     return folder
 
 
-def run(workspace: Path, *command: str, timeout: float = 150, **extra: str) -> subprocess.CompletedProcess:
+def run(workspace: Path, *command: str, timeout: float = 1500, **extra: str) -> subprocess.CompletedProcess:
     environment = {k: v for k, v in os.environ.items() if k != "_ROS_WHEELS_BOOTSTRAP_COMPLETE"}
     # What the checkout's env.sh added would hide the installed package.
     parts = environment.get("PYTHONPATH", "").split(os.pathsep)
