@@ -54,8 +54,7 @@ ALLOWED = {
     "moved_modules": {"deprecation"},
     "nodes": {
         *("autotune", "backends", "bundle", "dense", "geometry3d", "installed", "io", "malloc", "profiler"),
-        "segment",
-        *("threads", "tracking"),
+        *("segment", "threads", "tracking", "web"),
     },
     "profiler": {"backends", "bundle", "io", "models", "segment"},
     "segment": {"backends", "bundle", "deprecation"},
@@ -65,6 +64,7 @@ ALLOWED = {
 }
 #: Import name -> rosdep key, where they differ.
 KEYS = {
+    "aiohttp": "python3-aiohttp",
     "numpy": "python3-numpy",
     "cv2": "python3-opencv",
     "yaml": "python3-yaml",
@@ -181,7 +181,7 @@ def test_robots_import_path_is_light():
     code = (
         "import sys, evitsam_ros.segment, evitsam_ros.cli, evitsam_ros.doctor\n"
         "heavy = {'torch', 'rclpy', 'onnx', 'pycocotools', 'skimage', 'requests', 'tqdm'}\n"
-        "heavy |= {'jinja2', 'matplotlib'}\n"
+        "heavy |= {'jinja2', 'matplotlib', 'aiohttp'}\n"
         "heavy &= set(sys.modules)\n"
         "assert not heavy, heavy"
     )
