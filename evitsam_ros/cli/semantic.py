@@ -77,15 +77,11 @@ def run(options: argparse.Namespace) -> int:
 
 def names_of(options: argparse.Namespace, image: np.ndarray, masks: Masks) -> dict[int, str]:
     """Name masks of ``image`` by the class that most of their pixels have; a void one has no name."""
-    from ..dense.label_map import majority_classes
-
-    segmenter = _open(options)
-    found = segmenter.segment(image, score_threshold=options.score_threshold)
-    winners = majority_classes(masks.label_map(), found.labels)
-    return {identity: found.classes.names[label - 1] for identity, (label, _) in winners.items() if label}
+    return dict(open_segmenter(options).classify(image, masks, score_threshold=options.score_threshold).names)
 
 
-def _open(options: argparse.Namespace) -> SemanticSegmenter:
+def open_segmenter(options: argparse.Namespace) -> SemanticSegmenter:
+    """Open the semantic bundle that was named, or the default one."""
     from ..dense import SemanticSegmenter
 
     return SemanticSegmenter.open(options.semantic_model or DEFAULT_SEMANTIC, options.backend)
@@ -103,7 +99,7 @@ def _segment_image(options: argparse.Namespace) -> int:
         if path is not None:
             check_file(path)
             check_image_ending(path)
-    segmenter = _open(options)
+    segmenter = open_segmenter(options)
     found = segmenter.segment(image, score_threshold=options.score_threshold)
     write_image(out, cv2.cvtColor(found.overlay(image), cv2.COLOR_RGB2BGR))
     if options.labels:
@@ -113,7 +109,7 @@ def _segment_image(options: argparse.Namespace) -> int:
     print(segmenter.description)
     for name, share in found.shares().items():
         print(f"{share:7.2%}  {name}")
-    stages = ", ".join(f"{name} {seconds * 1e3:.1f} ms" for name, seconds in segmenter.timings.items())
+    stages = ", ".join(f"{name} {seconds * 1e3:.1f} ms" for name, seconds in found.timings.items())
     print(f"{len(found.shares())} classes ({stages}) -> {out}")
     return 0
 
@@ -130,7 +126,7 @@ def _segment_sequence(options: argparse.Namespace) -> int:
     sequence = open_sequence(options.image)
     out = options.out or beside(options.image, "_semantic.avi")
     check_sequence_out(out)
-    segmenter, drawing, frames = _open(options), Drawing(out, sequence.rate), []
+    segmenter, drawing, frames = open_segmenter(options), Drawing(out, sequence.rate), []
     try:
         for name, bgr in sequence.frames:
             image = np.ascontiguousarray(bgr[..., ::-1])

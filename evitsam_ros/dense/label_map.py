@@ -42,28 +42,25 @@ def _resized(channel: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return cv2.resize(channel, size[::-1], interpolation=cv2.INTER_CUBIC)
 
 
-def majority_classes(objects: np.ndarray, labels: np.ndarray) -> dict[int, tuple[int, float]]:
-    """Find the class that most pixels of each object have.
+def majority_labels(inside: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find the label that most pixels of each mask have.
 
     Args:
-        objects: ``(H, W)`` object ids, 0 where there is none.
-        labels: ``(H, W)`` uint8 label map of the same image, 0 void.
+        inside: ``(M, h, w)`` bool masks.
+        labels: ``(h, w)`` uint8 label map of the same image, 0 void.
 
     Returns:
-        By object id: the label, 0 where all pixels are void, and its share of the object's pixels. Of two
-        labels with as many pixels the lower one is taken.
+        ``(M,)`` uint8 labels, 0 where all pixels are void or there are none; and ``(M,)`` float32 shares of
+        the masks' pixels. Of two labels with as many pixels the lower one is taken.
 
     Raises:
         ValueError: the maps differ in size.
     """
-    if objects.shape != labels.shape:
-        raise ValueError(f"object map {objects.shape} and label map {labels.shape} differ in size")
-    inside = objects > 0
-    ids, rows = np.unique(objects[inside], return_inverse=True)
-    counts = np.bincount(rows.reshape(-1) * 256 + labels[inside], minlength=256 * len(ids)).reshape(-1, 256)
+    if inside.shape[1:] != labels.shape:
+        raise ValueError(f"masks {inside.shape[1:]} and label map {labels.shape} differ in size")
+    counts = np.array([np.bincount(labels[mask], minlength=256) for mask in inside]).reshape(-1, 256)
     named = counts.copy()
     named[:, 0] = 0
     winners = named.argmax(1)  # 0 where all others are 0
-    shares = counts[np.arange(len(ids)), winners] / counts.sum(1)
-    found = zip(ids, winners, shares, strict=True)
-    return {int(identity): (int(label), float(share)) for identity, label, share in found}
+    totals = np.maximum(counts.sum(1), 1)
+    return winners.astype(np.uint8), (counts[np.arange(len(counts)), winners] / totals).astype(np.float32)

@@ -165,7 +165,7 @@ class SemanticNode(Node):
         for name in listeners:
             self._outputs[name].publish(self._message(name, message.header, frame, found))
         end = time.perf_counter()
-        stages = {"convert": converted - start, **self._segmenter.timings, "publish": end - segmented}
+        stages = {"convert": converted - start, **found.timings, "publish": end - segmented}
         age = (self.get_clock().now().nanoseconds - stamp_ns(message.header)) / 1e9
         self._counters.frame_out({**stages, "total": end - start}, age)
 
