@@ -26,6 +26,7 @@ BOOLEAN = ["true", "false", "True", "False"]
 #: Parameters that have an argument of their own: (type, choices, description). Left out, params_file decides.
 OVERRIDES = {
     "model": (str, [], "bundle: a name or a folder"),
+    "semantic_model": (str, [], "semantic bundle whose classes name the masks"),
     "backend": (str, list(backend_choices()), "runtime of the networks"),
     "mode": (str, ["prompt", "everything"], "segment what is prompted, or everything"),
     "max_prompts": (int, [], "maximum number of prompts to decode in everything mode"),

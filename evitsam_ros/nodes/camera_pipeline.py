@@ -11,6 +11,7 @@ from typing import Any
 
 from sensor_msgs.msg import CompressedImage, Image
 
+from ..dense import SemanticSegmenter
 from ..segment import Frame, Segmenter
 from .calibration import Calibration
 from .camera_context import CameraContext
@@ -20,6 +21,7 @@ from .frame_request import FrameRequest, PreparedFrame, RequestQueue
 from .frame_segmenter import FrameSegmenter
 from .image_intake import ImageIntake
 from .managed_entities import ManagedEntities
+from .mask_names import MaskNames
 from .parameters import SegmenterParameters
 from .pending_prompts import PendingPrompts
 from .prompt_topics import PromptTopics
@@ -40,6 +42,7 @@ class CameraPipeline:
         requests: where the camera's frames are submitted.
         parameters: as configured.
         subscribe: to the images; otherwise they come through :meth:`on_image` only.
+        semantic: names the masks, shared by all cameras; None: nothing does.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class CameraPipeline:
         parameters: SegmenterParameters,
         *,
         subscribe: bool = True,
+        semantic: SemanticSegmenter | None = None,
     ) -> None:
         self.context, self._requests = context, requests
         topic = transport_topic(node, context.inputs + "image", parameters.image_transport)
@@ -63,7 +67,7 @@ class CameraPipeline:
         self._pending = PendingPrompts(context, self._images, requests, parameters.history_s)
         self._intake = ImageIntake(context, topic, self._images, self._pending, requests)
         self._publishers = Publishers(entities, context.outputs, depth)
-        self._segmenter = FrameSegmenter(segmenter, context)
+        self._segmenter = FrameSegmenter(segmenter, context, MaskNames(semantic, context.report_error))
         self._processor = FrameProcessor(
             context, topic, self._pending, requests, self._segmenter, self._publishers
         )

@@ -11,21 +11,19 @@ import argparse
 import sys
 from functools import partial
 
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.utilities import remove_ros_args
 
 from ..io.sources import SourceError
 from ..malloc import tune_malloc
 from .camera import CameraNode
-from .fastdds import use_profile
 from .profiler import ProfilerNode
-from .runtime import ros, spin, started
+from .run import Nodes, run
 from .segmenter import SegmenterNode
 
 
-def compose(*, with_profiler: bool = False) -> tuple[SegmenterNode, list[Node]]:
-    """Make the nodes; return the segmenter, and all of them with it first.
+def compose(*, with_profiler: bool = False) -> Nodes:
+    """Make the nodes.
 
     Args:
         with_profiler: the profiler node too.
@@ -34,49 +32,26 @@ def compose(*, with_profiler: bool = False) -> tuple[SegmenterNode, list[Node]]:
         ValueError: a parameter cannot be used (SourceError: of a camera).
     """
     segmenter = SegmenterNode(subscribe=False)
-    nodes: list[Node] = [segmenter]
+    others: list[Node] = []
     try:
         for index, camera in enumerate(segmenter.cameras):
-            nodes.append(CameraNode(partial(segmenter.on_image, camera=index), namespace=camera.name))
+            others.append(CameraNode(partial(segmenter.on_image, camera=index), namespace=camera.name))
         if with_profiler:
-            nodes.append(ProfilerNode())
+            others.append(ProfilerNode())
     except Exception:
-        for node in nodes:
+        for node in (segmenter, *others):
             node.destroy_node()
         raise
-    return segmenter, nodes
+    return Nodes([segmenter], others)
 
 
 def main(args: list[str] | None = None) -> int:
     """Run the nodes; return the exit code."""
-    use_profile()
     tune_malloc()
     parser = argparse.ArgumentParser("compose", description="Camera and segmenter in one process.")
     parser.add_argument("--profiler", action="store_true", help="the profiler node too")
     options = parser.parse_args(remove_ros_args(args if args is not None else sys.argv)[1:])
-    with ros(args):
-        segmenter, nodes = started("compose", lambda: compose(with_profiler=options.profiler))
-        executor = SingleThreadedExecutor()
-        for node in nodes:
-            executor.add_node(node)
-
-        def failed(error: Exception) -> None:
-            if isinstance(error, SourceError):
-                raise error
-            segmenter.callback_failed(error)
-
-        try:
-            segmenter.start()
-            spin(executor, failed)
-        except SourceError as error:
-            segmenter.get_logger().error(str(error))
-            return 1
-        finally:
-            segmenter.release()
-            executor.shutdown()
-            for node in nodes:
-                node.destroy_node()
-    return 0
+    return run("compose", lambda: compose(with_profiler=options.profiler), args, fatal=(SourceError,))
 
 
 if __name__ == "__main__":

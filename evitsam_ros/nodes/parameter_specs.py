@@ -53,6 +53,10 @@ class Spec:
 
 PARAMETERS: dict[str, Spec] = {
     "model": Spec(DEFAULT_MODEL, "Bundle: a name ('evitsam models' lists them) or a folder."),
+    "semantic_model": Spec(
+        "",
+        "Semantic bundle: masks without a name get the class that most of their pixels have; empty: none.",
+    ),
     "backend": Spec("auto", "Runtime of the networks.", backend_choices()),
     "build_engines": Spec(
         False, "On a GPU without engines: build them in the background, and switch when they are ready."

@@ -34,6 +34,7 @@ class SegmenterParameters:
     """
 
     model: str
+    semantic_model: str
     backend: str
     build_engines: bool
     threads: int
@@ -105,7 +106,8 @@ class SegmenterParameters:
 
 #: Fields that are ROS parameters of the same name and meaning; thresholds are decoded before.
 _AS_THEY_ARE = (
-    *("model", "backend", "build_engines", "threads", "mode", "max_prompts", "enable_tracking"),
+    *("model", "semantic_model", "backend", "build_engines", "threads", "mode", "max_prompts"),
+    "enable_tracking",
     *("score_threshold", "stability_threshold", "nms_threshold", "min_region"),
     *("history_frames", "history_s", "depth_transport", "depth_slop_s", "image_rectified"),
     *("image_transport", "reliability", "frame_policy", "overlay_alpha", "diagnostics_period_s"),

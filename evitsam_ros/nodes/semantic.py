@@ -16,7 +16,6 @@ import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
@@ -27,13 +26,12 @@ from ..io.encodings import ImageError, compressed_to_frame, image_to_frame
 from ..malloc import tune_malloc
 from ..segment import Frame
 from .diagnostics import CameraDiagnostics
-from .fastdds import use_profile
 from .frame_scheduler import FrameScheduler
 from .inference_thread import InferenceThread
 from .messages import image_message
 from .qos import latched, newest_only, results, transport_topic
 from .recent_images import stamp_ns
-from .runtime import ros, spin, started
+from .run import Nodes, run
 from .semantic_parameters import check_classes, class_names, declare_parameters
 
 try:
@@ -80,6 +78,9 @@ class SemanticNode(Node):
         )
         self.create_subscription(kind, self._topic, self._on_image, newest_only(options["reliability"]))
         self.get_logger().info(f"model {self._segmenter.bundle.name}; {self._segmenter.description}")
+
+    def start(self) -> None:
+        """Do nothing: the node works as soon as its process spins."""
 
     def release(self) -> None:
         """End the inference thread after its frame and free the network."""
@@ -202,19 +203,9 @@ class SemanticNode(Node):
 
 
 def main(args: list[str] | None = None) -> int:
-    use_profile()
+    """Run the node; return the exit code."""
     tune_malloc()
-    with ros(args):
-        node = started("semantic", SemanticNode)
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        try:
-            spin(executor, node.callback_failed)
-        finally:
-            node.release()
-            executor.shutdown()
-            node.destroy_node()
-    return 0
+    return run("semantic", lambda: Nodes([SemanticNode()]), args)
 
 
 if __name__ == "__main__":

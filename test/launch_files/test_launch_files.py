@@ -27,6 +27,7 @@ OTHER = {
     "rate": "3",
     "frame": "map",
     "model": "/models/other",
+    "semantic_model": "/models/classes",
     "max_prompts": "16",
     "top_n": "16",
 }

@@ -4,8 +4,6 @@
 import cv2
 import numpy as np
 import pytest
-import torch
-import yaml
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
@@ -13,45 +11,10 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
-from evitsam_ros.bundle import sha256
-from evitsam_ros.export import write_network
-
+from .colour_classes import COLOURS
 from .harness import pixels
 
 vision_msgs = pytest.importorskip("vision_msgs.msg", reason="vision_msgs is not installed")
-
-COLOURS = {"stop": (220, 20, 20), "grass": (20, 220, 20), "water": (20, 20, 220)}
-SIZE = (64, 96)
-
-
-class Seen(torch.nn.Module):
-    """Logits of the three classes are the three channels, averaged over cells of 8 x 8 pixels."""
-
-    def forward(self, image):
-        return torch.nn.functional.avg_pool2d(image, 8) * 10
-
-
-@pytest.fixture(scope="module")
-def colour_classes(tmp_path_factory):
-    """A semantic bundle whose answers are known."""
-    folder = tmp_path_factory.mktemp("engines") / "colours"
-    folder.mkdir()
-    path = folder / "network.onnx"
-    dynamic = {"image": {0: "images"}, "logits": {0: "images"}}
-    write_network(Seen().eval(), (torch.zeros(1, 3, *SIZE),), ["image"], ["logits"], dynamic, path, "fp32")
-    description = {
-        "format": 3,
-        "kind": "semantic",
-        "name": "colours",
-        "networks": {"network": {"file": path.name, "sha256": sha256(path)}},
-        "input_size": list(SIZE),
-        "mean": [0.0, 0.0, 0.0],
-        "std": [1.0, 1.0, 1.0],
-        "stride": 8,
-        "classes": [{"name": name, "colour": list(colour)} for name, colour in COLOURS.items()],
-    }
-    (folder / "model.yaml").write_text(yaml.safe_dump(description))
-    return folder
 
 
 @pytest.fixture(scope="module")
