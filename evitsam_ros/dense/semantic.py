@@ -85,10 +85,16 @@ class SemanticSegmenter(DenseRunner):
         self.bundle = bundle
 
     @classmethod
-    def open(cls, model: str | Path, backend: str = "auto", threads: int = 0) -> SemanticSegmenter:
+    def open(
+        cls,
+        model: str | Path,
+        backend: str = "auto",
+        threads: int = 0,
+        exclude: frozenset[str] = frozenset(),
+    ) -> SemanticSegmenter:
         """Open a bundle by name or folder; arguments and errors as in ``Segmenter.open``."""
         bundle = open_semantic(model)
-        return cls(bundle, open_runtime(bundle, backend, threads))
+        return cls(bundle, open_runtime(bundle, backend, threads, exclude))
 
     def logits(self, image: np.ndarray) -> np.ndarray:
         """``(H, W, 3)`` uint8 RGB -> ``(C, h, w)`` float32 logits of the cells that show the image.
