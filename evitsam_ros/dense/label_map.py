@@ -3,36 +3,45 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import cv2
 import numpy as np
 
 
-def upsampled_argmax(
-    logits: np.ndarray, size: tuple[int, int], *, with_confidence: bool = False
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Upsample logits, bicubic, and take the best class of every pixel.
+class PixelClasses:
+    """The best class of every pixel, from logits that are upsampled bicubic, one class at a time.
 
     Args:
         logits: ``(C, h, w)`` float32, C at most 254.
         size: (H, W) in pixels.
-        with_confidence: also compute the softmax of the best class.
 
-    Returns:
-        ``(H, W)`` uint8 class numbers, from 0; and ``(H, W)`` float32 confidence, or None.
+    Attributes:
+        classes: ``(H, W)`` uint8 class numbers, from 0.
     """
-    best = _resized(logits[0], size)
-    classes = np.zeros(size, np.uint8)
-    for number in range(1, len(logits)):
-        other = _resized(logits[number], size)
-        classes[other > best] = number
-        np.maximum(best, other, out=best)
-    if not with_confidence:
-        return classes, None
-    # Upsampled a second time: kept, all classes would take gigabytes at full size.
-    total = np.zeros(size, np.float32)
-    for channel in logits:
-        total += np.exp(_resized(channel, size) - best)
-    return classes, 1 / total
+
+    def __init__(self, logits: np.ndarray, size: tuple[int, int]) -> None:
+        self._logits, self._size = logits, size
+        self._best = _resized(logits[0], size)
+        self.classes = np.zeros(size, np.uint8)
+        for number in range(1, len(logits)):
+            other = _resized(logits[number], size)
+            self.classes[other > self._best] = number
+            np.maximum(self._best, other, out=self._best)
+
+    def confidence(self, number: int | None = None) -> np.ndarray:
+        """Compute the softmax of a class, ``(H, W)`` float32; None: of each pixel's best class."""
+        if number is None:
+            return 1 / self._total
+        return np.exp(_resized(self._logits[number], self._size) - self._best) / self._total
+
+    @cached_property
+    def _total(self) -> np.ndarray:
+        # Upsampled a second time: kept, all classes would take gigabytes at full size.
+        total = np.zeros(self._size, np.float32)
+        for channel in self._logits:
+            total += np.exp(_resized(channel, self._size) - self._best)
+        return total
 
 
 def _resized(channel: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -15,7 +15,7 @@ from ..segment.overlay import draw_label_map
 from ..segment.timing import StageTimer
 from .bundle import SemanticBundle, open_semantic
 from .fit import Fit, check_rgb
-from .label_map import majority_labels, upsampled_argmax
+from .label_map import PixelClasses, majority_labels
 from .runner import DenseRunner
 
 if TYPE_CHECKING:
@@ -33,13 +33,15 @@ class LabelMap:
     Attributes:
         labels: ``(H, W)`` uint8; 0 is void, else the class number plus 1.
         classes: names and colours.
-        confidence: ``(H, W)`` float32, softmax of the pixel's class; None where it was not asked for.
+        confidence: ``(H, W)`` float32, softmax of the pixel's best class; None where it was not asked for.
+        class_confidence: the same of the class that was asked for, whatever the pixel's class is; or None.
         timings: seconds by stage of the call that returned this label map.
     """
 
     labels: np.ndarray
     classes: ClassTable
     confidence: np.ndarray | None = None
+    class_confidence: np.ndarray | None = None
     timings: Mapping[str, float] = field(default_factory=dict)
 
     def shares(self) -> dict[str, float]:
@@ -123,6 +125,7 @@ class SemanticSegmenter(DenseRunner):
         only: Collection[str] | None = None,
         score_threshold: float = 0.0,
         with_confidence: bool = False,
+        confidence_of: str | None = None,
     ) -> LabelMap:
         """Find the class of every pixel of an image.
 
@@ -132,16 +135,21 @@ class SemanticSegmenter(DenseRunner):
             only: names of the classes to keep; pixels of others are void. None: all.
             score_threshold: pixels of less confidence are void.
             with_confidence: also give the confidence of every pixel.
+            confidence_of: also give the confidence that every pixel is of this class.
 
         Raises:
             ValueError: the image has another shape or type, or a name is unknown.
         """
         keep, timer = self._kept(only), StageTimer()
+        asked = None if confidence_of is None else self._number(confidence_of)
         logits = self._logits(image, timer)
-        size = image.shape[:2] if full_size else logits.shape[1:]
+        height, width = image.shape[:2] if full_size else logits.shape[1:]
         with timer.stage("label_map"):
-            labels, confidence = _labels(logits, size, keep, score_threshold, with_confidence=with_confidence)
-        return LabelMap(labels, self.bundle.classes, confidence, timer.seconds)
+            found = PixelClasses(logits, (height, width))
+            labels = _labels(found, keep, score_threshold)
+            confidence = found.confidence() if with_confidence else None
+            of_class = None if asked is None else found.confidence(asked)
+        return LabelMap(labels, self.bundle.classes, confidence, of_class, timer.seconds)
 
     def classify(self, image: np.ndarray, masks: Masks, *, score_threshold: float = 0.0) -> MaskClasses:
         """Find the class that most pixels of each mask have.
@@ -162,7 +170,7 @@ class SemanticSegmenter(DenseRunner):
         logits = self._logits(image, timer)
         with timer.stage("classify"):
             cells = masks.transform.visible_cells
-            labels, _ = _labels(logits, cells, self._kept(None), score_threshold)
+            labels = _labels(PixelClasses(logits, cells), self._kept(None), score_threshold)
             winners, shares = majority_labels(masks.unpadded_logits > 0, _at_cells(labels, masks))
         found = list(zip(masks.object_ids.tolist(), winners.tolist(), shares.tolist(), strict=True))
         return MaskClasses(
@@ -173,33 +181,27 @@ class SemanticSegmenter(DenseRunner):
 
     def _kept(self, only: Collection[str] | None) -> np.ndarray:
         """``(classes,)`` uint8: the label of each class, 0 where it is not kept."""
+        labels = np.arange(1, len(self.bundle.classes.names) + 1, dtype=np.uint8)
+        if only is None:
+            return labels
+        kept = np.zeros_like(labels)
+        numbers = [self._number(name) for name in sorted(only)]
+        kept[numbers] = labels[numbers]
+        return kept
+
+    def _number(self, name: str) -> int:
         names = self.bundle.classes.names
-        unknown = sorted(set(only or ()) - set(names))
-        if unknown:
-            raise ValueError(
-                f"class {unknown[0]!r} is unknown to {self.bundle.name}; expected {', '.join(names)}"
-            )
-        labels = np.arange(1, len(names) + 1, dtype=np.uint8)
-        return (
-            labels if only is None else np.where([name in only for name in names], labels, 0).astype(np.uint8)
-        )
+        if name not in names:
+            raise ValueError(f"class {name!r} is unknown to {self.bundle.name}; expected {', '.join(names)}")
+        return names.index(name)
 
 
-def _labels(
-    logits: np.ndarray,
-    size: tuple[int, ...],
-    keep: np.ndarray,
-    score_threshold: float,
-    *,
-    with_confidence: bool = False,
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the label map of ``size``, ``keep`` by class, and the confidence where it is asked for."""
-    ask = with_confidence or score_threshold > 0
-    classes, confidence = upsampled_argmax(logits, (size[0], size[1]), with_confidence=ask)
-    labels: np.ndarray = keep[classes]
-    if confidence is not None and score_threshold > 0:
-        labels[confidence < score_threshold] = 0
-    return labels, confidence if with_confidence else None
+def _labels(found: PixelClasses, keep: np.ndarray, score_threshold: float) -> np.ndarray:
+    """Return the label map, ``keep`` by class; pixels of less confidence than the threshold are void."""
+    labels: np.ndarray = keep[found.classes]
+    if score_threshold > 0:
+        labels[found.confidence() < score_threshold] = 0
+    return labels
 
 
 def _at_cells(labels: np.ndarray, masks: Masks) -> np.ndarray:

@@ -161,6 +161,7 @@ class SemanticNode(Node):
             only=parameters.classes,
             score_threshold=parameters.score_threshold,
             with_confidence=bool(outputs & CONFIDENT),
+            confidence_of=parameters.confidence_class if "confidence" in outputs else None,
         )
         self._recovery.succeeded()
         segmented = time.perf_counter()

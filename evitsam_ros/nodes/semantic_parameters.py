@@ -26,6 +26,11 @@ SEMANTIC_PARAMETERS: dict[str, Spec] = {
         [""], "Names of the classes to publish, pixels of others are void; none: all.", live=True
     ),
     "score_threshold": Spec(0.0, "Pixels of less confidence are void.", low=0.0, high=1.0, live=True),
+    "confidence_class": Spec(
+        "",
+        "Name of the class whose confidence ~/confidence has; empty: of each pixel's own class.",
+        live=True,
+    ),
     "resolution": Spec(
         "image",
         "Of the outputs: the image's, or the network's, an eighth of its input.",
@@ -54,6 +59,7 @@ class SemanticParameters:
 
     Attributes:
         classes: names to publish; None: all.
+        confidence_class: None for each pixel's own.
         max_rate_hz: None for no limit.
         history_s: for how long depth waits for its image, seconds; no parameter.
     """
@@ -65,6 +71,7 @@ class SemanticParameters:
     reliability: str
     classes: tuple[str, ...] | None
     score_threshold: float
+    confidence_class: str | None
     resolution: str
     overlay_alpha: float
     max_rate_hz: float | None
@@ -92,8 +99,13 @@ class SemanticParameters:
             _check(name, value, SEMANTIC_PARAMETERS[name])
         if values["organized_cloud"] and not values["enable_depth"]:
             raise ValueError("organized_cloud is true; expected enable_depth to be true with it")
-        names = _names(values["classes"], table)
-        return cls(**{**values, "classes": names, "max_rate_hz": values["max_rate_hz"] or None})
+        of_class = _names("confidence_class", [values["confidence_class"]], table)
+        decoded = {
+            "classes": _names("classes", values["classes"], table),
+            "confidence_class": of_class[0] if of_class else None,
+            "max_rate_hz": values["max_rate_hz"] or None,
+        }
+        return cls(**{**values, **decoded})
 
 
 def _check(name: str, value: Any, spec: Spec) -> None:
@@ -103,11 +115,12 @@ def _check(name: str, value: Any, spec: Spec) -> None:
         raise ValueError(f"{name} is {value}; expected {spec.low} to {spec.high}")
 
 
-def _names(names: Sequence[str], table: ClassTable | None) -> tuple[str, ...] | None:
+def _names(parameter: str, names: Sequence[str], table: ClassTable | None) -> tuple[str, ...] | None:
+    """Return the names that are not empty; None where there are none."""
     wanted = tuple(name for name in names if name)
     unknown = [name for name in wanted if table is not None and name not in table.names]
     if unknown and table is not None:
-        raise ValueError(f"classes has {unknown[0]!r}; expected some of {', '.join(table.names)}")
+        raise ValueError(f"{parameter} has {unknown[0]!r}; expected some of {', '.join(table.names)}")
     return wanted or None
 
 

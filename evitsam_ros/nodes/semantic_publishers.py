@@ -113,7 +113,7 @@ class SemanticPublishers:
         """
         make = {
             "label_map": lambda: _image(header, found.labels, "label_map"),
-            "confidence": lambda: _image(header, cast("np.ndarray", found.confidence), "confidence"),
+            "confidence": lambda: _image(header, _confidence(found), "confidence"),
             "overlay": lambda: _image(header, _overlay(frame.image, found, alpha), "overlay"),
             "points": lambda: points_message(header, self._cloud(header, frame.image, found)),
         }
@@ -135,6 +135,10 @@ class SemanticPublishers:
 
 def _image(header: Header, pixels: np.ndarray, output: str) -> Image:
     return image_message(header, np.ascontiguousarray(pixels), ENCODINGS[output])
+
+
+def _confidence(found: LabelMap) -> np.ndarray:
+    return cast("np.ndarray", found.confidence if found.class_confidence is None else found.class_confidence)
 
 
 def _overlay(image: np.ndarray, found: LabelMap, alpha: float) -> np.ndarray:

@@ -75,6 +75,9 @@ def test_classes_that_are_not_kept_and_pixels_of_low_confidence_are_void(semanti
     assert not segmenter.segment(street, only=[]).labels.any()
     with pytest.raises(ValueError, match=r"class 'moon' is unknown.*sky"):
         segmenter.segment(street, only=["moon"])
+    each = [segmenter.segment(street, confidence_of=name).class_confidence for name in whole.classes.names]
+    np.testing.assert_allclose(sum(each), 1, rtol=1e-4)
+    np.testing.assert_allclose(np.max(each, axis=0), whole.confidence, rtol=1e-4)
 
 
 def test_overlay_has_the_colours_of_the_classes(semantic_folder, street):

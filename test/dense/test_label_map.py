@@ -7,17 +7,17 @@ import torch
 from torch.nn import functional as F
 
 from evitsam_ros.dense.class_tables import CLASS_TABLES, ClassTable, class_table
-from evitsam_ros.dense.label_map import majority_labels, upsampled_argmax
+from evitsam_ros.dense.label_map import PixelClasses, majority_labels
 
 
 @pytest.mark.parametrize("size", [(24, 40), (25, 37), (6, 10)])
 def test_classes_and_confidence_are_those_of_torch(size):
     logits = np.random.default_rng(0).normal(0, 3, (11, 6, 10)).astype(np.float32)
     full = F.interpolate(torch.from_numpy(logits)[None], size, mode="bicubic", align_corners=False)[0]
-    classes, confidence = upsampled_argmax(logits, size, with_confidence=True)
-    np.testing.assert_array_equal(classes, full.argmax(0).numpy())
-    np.testing.assert_allclose(confidence, full.softmax(0).max(0).values.numpy(), rtol=1e-4)
-    assert upsampled_argmax(logits, size)[1] is None
+    found = PixelClasses(logits, size)
+    np.testing.assert_array_equal(found.classes, full.argmax(0).numpy())
+    np.testing.assert_allclose(found.confidence(), full.softmax(0).max(0).values.numpy(), rtol=1e-4)
+    np.testing.assert_allclose(found.confidence(7), full.softmax(0)[7].numpy(), rtol=1e-4)
 
 
 def test_majority_is_that_of_a_plain_count():

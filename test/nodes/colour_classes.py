@@ -38,7 +38,7 @@ def write_colour_classes(folder: Path, *, fails_on_black: bool = False) -> Path:
     seen = Seen(fails_on_black=fails_on_black).eval()
     path = folder / "network.onnx"
     dynamic = {"image": {0: "images"}, "logits": {0: "images"}}
-    write_network(seen, (torch.zeros(1, 3, *SIZE),), ["image"], ["logits"], dynamic, path, "fp32")
+    write_network(seen, (torch.ones(1, 3, *SIZE),), ["image"], ["logits"], dynamic, path, "fp32")
     description = {
         "format": 3,
         "kind": "semantic",
