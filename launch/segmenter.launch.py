@@ -133,7 +133,7 @@ def check(arguments: dict[str, str], cameras: list[str]) -> None:
     Raises:
         ValueError: One cannot be used; the message names the argument.
     """
-    shapes = {name: (TOPIC, "a topic, as /camera/image_raw") for name in TOPICS}
+    shapes = {name: (TOPIC, "a topic, as /camera/image_raw") for name in TOPICS if name in arguments}
     shapes |= (
         {"namespace": (NAMESPACE, "a namespace, as robot or /robot/arm")} if arguments["namespace"] else {}
     )
@@ -187,7 +187,7 @@ def input_remappings(arguments: dict[str, str], cameras: list[str]) -> list[tupl
 
 
 def package_node(
-    executable: str, arguments: dict[str, str], parameters: dict, remappings: list, **more
+    executable: str, arguments: dict[str, str], parameters: dict, remappings: list, /, **more
 ) -> Node:
     """Return a node of this package with the parameter file and the overrides."""
     return Node(

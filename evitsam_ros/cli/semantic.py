@@ -11,6 +11,8 @@ from ..bundle import DEFAULT_MODEL
 from .outputs import check_file
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
 
     from ..dense import LabelMap, SemanticSegmenter
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 DEFAULT_SEMANTIC = "efficientvit_seg_b0_camvid"
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``evitsam segment`` that are about classes."""
+def add_options(parser: argparse.ArgumentParser, *, with_labels: bool = True) -> None:
+    """Add the options that are about classes; ``with_labels``: also ``--labels``, for a single image."""
     parser.add_argument(
         "--semantic",
         action="store_true",
@@ -30,9 +32,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--semantic-model", metavar="MODEL", help=f"a semantic bundle (default: {DEFAULT_SEMANTIC})"
     )
-    parser.add_argument(
-        "--labels", type=Path, metavar="PATH", help="with --semantic: label map as PNG, 0 void, 1 first class"
-    )
+    if with_labels:
+        help_text = "with --semantic: label map as PNG, 0 void, 1 first class"
+        parser.add_argument("--labels", type=Path, metavar="PATH", help=help_text)
     parser.add_argument(
         "--score-threshold",
         type=float,
@@ -44,19 +46,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def is_asked_alone(options: argparse.Namespace) -> bool:
     """Return whether classes are asked for, and no masks; reject options that do not go together."""
+    labels = getattr(options, "labels", None)
     if not options.semantic:
-        if options.semantic_model or options.labels or options.score_threshold:
+        if options.semantic_model or labels or options.score_threshold:
             raise ValueError("--semantic-model, --labels and --score-threshold are for --semantic")
         return False
     if not 0 <= options.score_threshold <= 1:
         raise ValueError(f"--score-threshold {options.score_threshold} is not between 0 and 1")
     if options.everything or options.point or options.box:
-        if options.labels:
+        if labels:
             raise ValueError("--labels is for --semantic without prompts")
         return False
     if options.model != DEFAULT_MODEL:
         raise ValueError("--model is for prompts; name the semantic bundle with --semantic-model")
-    if options.track:
+    if getattr(options, "track", False):
         raise ValueError("--track is for masks; classes have no ids to follow")
     return True
 
@@ -68,16 +71,24 @@ def run(options: argparse.Namespace) -> int:
 
     if is_bag(options.image):
         raise ValueError(
-            f"{options.image} is a bag; --semantic takes an image, a video or a folder of frames"
+            f"{options.image} is a bag; 'evitsam bag --semantic' finds the classes of its images"
         )
     if options.image.exists() and is_sequence(options.image):
         return _segment_sequence(options)
     return _segment_image(options)
 
 
-def names_of(options: argparse.Namespace, image: np.ndarray, masks: Masks) -> dict[int, str]:
-    """Name masks of ``image`` by the class that most of their pixels have; a void one has no name."""
-    return dict(open_segmenter(options).classify(image, masks, score_threshold=options.score_threshold).names)
+def mask_namer(options: argparse.Namespace) -> Callable[[np.ndarray, Masks], dict[int, str]]:
+    """Open the semantic bundle; return what names the masks of an image by the class of most of their pixels.
+
+    A mask whose pixels are all void has no name.
+    """
+    segmenter, threshold = open_segmenter(options), options.score_threshold
+
+    def names_of(image: np.ndarray, masks: Masks) -> dict[int, str]:
+        return dict(segmenter.classify(image, masks, score_threshold=threshold).names)
+
+    return names_of
 
 
 def open_segmenter(options: argparse.Namespace) -> SemanticSegmenter:

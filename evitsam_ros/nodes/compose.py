@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run camera, segmenter and (``--profiler``) profiler in one process: images do not go through DDS.
+"""Run camera, segmenter, (``--semantic``) semantic node and (``--profiler``) profiler in one process.
+
+Images do not go through DDS.
 
 Parameters go to the nodes by their names: ``-p camera:source:=/dev/video0 -p segmenter:mode:=everything``, or
 one file for both. With ``cameras: [front, rear]`` there is a camera in each namespace, ``/front/camera``.
@@ -9,7 +11,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from rclpy.node import Node
 from rclpy.utilities import remove_ros_args
@@ -20,29 +24,48 @@ from .camera import CameraNode
 from .profiler import ProfilerNode
 from .run import Nodes, run
 from .segmenter import SegmenterNode
+from .semantic import SemanticNode
+
+#: Takes an image message.
+Receiver = Callable[[Any], None]
 
 
-def compose(*, with_profiler: bool = False) -> Nodes:
-    """Make the nodes.
+def compose(*, profiler: bool = False, semantic: bool = False, segmenter: bool = True) -> Nodes:
+    """Make the nodes: a camera, or one for each of the segmenter's, and those that are asked for.
 
     Args:
-        with_profiler: the profiler node too.
+        profiler: the profiler node.
+        semantic: a semantic node for each camera, in its namespace.
+        segmenter: the segmenter; without it there is one camera.
 
     Raises:
         ValueError: a parameter cannot be used (SourceError: of a camera).
     """
-    segmenter = SegmenterNode(subscribe=False)
+    inference: list[SegmenterNode | SemanticNode] = []
     others: list[Node] = []
     try:
-        for index, camera in enumerate(segmenter.cameras):
-            others.append(CameraNode(partial(segmenter.on_image, camera=index), namespace=camera.name))
-        if with_profiler:
+        masks = SegmenterNode(subscribe=False) if segmenter else None
+        inference += [] if masks is None else [masks]
+        for index, name in enumerate(camera.name for camera in masks.cameras) if masks else [(0, "")]:
+            receivers: list[Receiver] = [] if masks is None else [partial(masks.on_image, camera=index)]
+            if semantic:
+                inference.append(SemanticNode(subscribe=False, namespace=name))
+                receivers.append(inference[-1].on_image)
+            others.append(CameraNode(partial(_hand_over, receivers), namespace=name))
+        if profiler:
             others.append(ProfilerNode())
     except Exception:
-        for node in (segmenter, *others):
+        for each in inference:
+            each.release()
+        for node in (*inference, *others):
             node.destroy_node()
         raise
-    return Nodes([segmenter], others)
+    return Nodes(inference, others)
+
+
+def _hand_over(receivers: list[Receiver], message: Any) -> None:
+    for receive in receivers:
+        receive(message)
 
 
 def main(args: list[str] | None = None) -> int:
@@ -50,8 +73,18 @@ def main(args: list[str] | None = None) -> int:
     tune_malloc()
     parser = argparse.ArgumentParser("compose", description="Camera and segmenter in one process.")
     parser.add_argument("--profiler", action="store_true", help="the profiler node too")
+    parser.add_argument("--semantic", action="store_true", help="the semantic node too")
+    parser.add_argument("--no-segmenter", action="store_true", help="with --semantic: without the segmenter")
     options = parser.parse_args(remove_ros_args(args if args is not None else sys.argv)[1:])
-    return run("compose", lambda: compose(with_profiler=options.profiler), args, fatal=(SourceError,))
+    if options.no_segmenter and not options.semantic:
+        parser.error("--no-segmenter leaves nothing to do; expected --semantic with it")
+    asked = partial(
+        compose,
+        profiler=options.profiler,
+        semantic=options.semantic,
+        segmenter=not options.no_segmenter,
+    )
+    return run("compose", asked, args, fatal=(SourceError,))
 
 
 if __name__ == "__main__":

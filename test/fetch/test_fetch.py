@@ -24,7 +24,7 @@ from evitsam_ros.fetch.fetch import FetchOptions, fetch, fetch_named, install_br
 from evitsam_ros.fetch.pack import pack_bundle
 from evitsam_ros.segment import Prompt, Segmenter
 
-from .conftest import QUICK, entry
+from .conftest import QUICK, entry, saved
 from .server import chunked, cut, held, html, slow, status, wrong_bytes
 
 PATH = "/official/small_sam.pt"
@@ -408,3 +408,21 @@ def test_a_bundle_that_hides_the_fetched_one_is_named(bundle_folder, tmp_path, l
     monkeypatch.setenv("EVITSAM_ENGINES", str(tmp_path / "mine"))
     install_brought(tmp_path / "mine" / "small_sam", OPTIONS, lines.append)
     assert "warning" in lines[-1] and str(tmp_path / "mine" / "small_sam") in lines[-1]
+
+
+def test_a_segmentation_network_is_installed_by_its_name(server, data, lines, monkeypatch):
+    """The official B0 for Cityscapes, with random weights, up to an answer."""
+    from evitsam_ros.dense import SemanticSegmenter
+    from evitsam_ros.models.efficientvit.build import create_network
+
+    name = "efficientvit_seg_b0_cityscapes"
+    content = saved({"state_dict": create_network(name, size=(64, 128)).state_dict()})
+    official = CATALOGUE[name]
+    known = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content), "exact": True}
+    monkeypatch.setitem(CATALOGUE, name, replace(official, base=f"{server.url}/official", **known))
+    server.files[f"/official/{official.path}"] = content
+    place = fetch_named(name, OPTIONS, lines.append)
+    assert place == data / "models" / name and any("trained on Cityscapes" in line for line in lines)
+    segmenter = SemanticSegmenter.open(name, "onnxruntime", threads=1)
+    assert (segmenter.bundle.input_size, len(segmenter.bundle.classes.names)) == ((1024, 2048), 19)
+    assert segmenter.bundle.description["weights"]["sha256"] == known["sha256"]
