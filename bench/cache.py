@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import evitsam_ros
-from evitsam_ros.bundle import BundleError, open_bundle
+from evitsam_ros.bundle import BundleError
+from evitsam_ros.dense.bundle import open_any_bundle
 
 
 def cache_folder() -> Path:
@@ -22,7 +23,7 @@ def cache_folder() -> Path:
 def sources_hash() -> str:
     """Changes with any file that decides what an exported bundle is."""
     package = Path(evitsam_ros.__file__).parent
-    files = [*sorted((package / "models").rglob("*.py")), package / "export.py"]
+    files = [*sorted((package / "models").rglob("*.py")), package / "export.py", package / "dense_export.py"]
     files.append(Path(__file__).with_name("known_bundle.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
@@ -31,7 +32,7 @@ def cached_bundle(name: str, write: Callable[[Path], object]) -> Path:
     """The folder of a bundle; ``write`` makes it where it is missing, damaged, or of other sources."""
     folder = cache_folder() / f"{name}-{sources_hash()[:16]}"
     try:
-        open_bundle(folder)
+        open_any_bundle(folder)
     except BundleError:
         for old in cache_folder().glob(f"{name}-*"):
             shutil.rmtree(old)

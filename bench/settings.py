@@ -14,7 +14,8 @@ class Settings:
     """How often things are repeated, after a warm-up.
 
     Attributes:
-        networks, l0: turns.
+        networks, l0, semantic: turns.
+        semantic_sizes: how many of the semantic networks' input sizes are measured.
         everything: turns of everything mode; ``grids``: with the 32 x 32 grids, which take most of the time;
             ``slow_every``: they have every so manyth turn only.
         frames: sent for each ROS figure.
@@ -28,6 +29,8 @@ class Settings:
     grids: bool = True
     slow_every: int = 1
     l0: int = 15
+    semantic: int = 7
+    semantic_sizes: int = 2
     frames: int = 60
     sizes: tuple[str, ...] = ("VGA", "720p", "1080p")
     compressed: bool = True
@@ -42,6 +45,8 @@ QUICK = Settings(
     grids=False,
     slow_every=3,
     l0=3,
+    semantic=3,
+    semantic_sizes=1,
     frames=25,
     sizes=("720p",),
     compressed=False,

@@ -17,13 +17,12 @@ import numpy as np
 from tqdm import tqdm
 
 from evitsam_ros.cli.options import add_backend, add_json, add_model
-from evitsam_ros.cli.outputs import text_beside_json
 from evitsam_ros.dense import SemanticSegmenter, Upscaler
 
 from .dense_views import Photograph, read_photographs
-from .evaluate import Table, as_json, count, print_table
 from .evaluation.confusion import Confusion
 from .evaluation.image_quality import psnr_y, ssim_y
+from .evaluation.report import Table, count, run_evaluation
 from .halving import double_size, even_crop, half_size
 from .label_maps import LAYOUTS, LabelRecord, read_label_maps, read_photograph
 from .records import DataError, Skipped
@@ -139,21 +138,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.model_needed and not options.model:
         parser().error("the following arguments are required: --model")
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    with text_beside_json(options):
-        return _run(options)
-
-
-def _run(options: argparse.Namespace) -> int:
-    try:
-        report = options.job(options)
-    except ValueError as error:
-        print(f"evaluate_dense: {error}", file=sys.stderr)
-        return 1 if isinstance(error, DataError) else 2
-    for title, table in report.items():
-        print_table(title, table)
-    if options.json:
-        options.json.write(as_json(report))
-    return 0
+    return run_evaluation("evaluate_dense", options, lambda given: given.job(given))
 
 
 if __name__ == "__main__":

@@ -12,8 +12,11 @@ from ..bundle import (
     NETWORK_SCHEMA,
     NUMBERS3,
     SCHEMA,
+    Bundle,
     BundleError,
     BundleFiles,
+    bundle_kind,
+    open_bundle,
     open_files,
 )
 from .class_tables import ClassTable
@@ -110,6 +113,16 @@ def open_any_bundle(name_or_folder: str | Path) -> BundleFiles:
         BundleError: naming the file and what is wrong with it.
     """
     return open_files(name_or_folder, {"promptable": SCHEMA, **SCHEMAS})
+
+
+def open_by_kind(name_or_folder: str | Path) -> Bundle | SemanticBundle | UpscaleBundle:
+    """Find, read and check a bundle of any kind, with what its kind has.
+
+    Raises:
+        BundleError: naming the file and what is wrong with it.
+    """
+    openers = {"promptable": open_bundle, "semantic": open_semantic, "upscale": open_upscale}
+    return openers[bundle_kind(name_or_folder)](name_or_folder)
 
 
 def open_semantic(name_or_folder: str | Path) -> SemanticBundle:

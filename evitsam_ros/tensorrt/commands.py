@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..bundle import Bundle, open_bundle, sha256
+from ..bundle import Bundle, sha256
+from ..dense.bundle import open_by_kind
 from ..io.sources import open_source, spread
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def run_build(options: argparse.Namespace) -> int:
     from ..backends.tensorrt.engine_cache import EngineCache
     from .build import Options, build, plan, resolve_target
 
-    bundle = open_bundle(options.model)
+    bundle = open_by_kind(options.model)
     tensorrt, gpu = find_tensorrt(options.tensorrt), find_gpu()
     wanted = Options(
         options.precision,
@@ -58,6 +59,8 @@ def run_build(options: argparse.Namespace) -> int:
     if options.via == "torch2trt":
         from .torch2trt_builder import build_with_torch2trt, find_torch2trt
 
+        if not isinstance(bundle, Bundle):
+            raise ValueError(f"--via torch2trt is for promptable bundles; {bundle.name} is of another kind")
         find_torch2trt(tensorrt, gpu)
         make = build_with_torch2trt
     with _Bar() as bar:
@@ -65,12 +68,12 @@ def run_build(options: argparse.Namespace) -> int:
     if options.layers:
         _print_layers(report)
     proof = report.proof
-    print(f"{proof.masks} masks, IoU {proof.mean_iou:.4f} on average, {proof.worst_iou:.4f} at worst")
+    print(proof.summary)
     for network, path in report.engines.items():
         islands = len(report.islands.get(network, ()))
         print(f"{network:14} {path.stat().st_size / 1e6:6.1f} MB, {islands} nodes in float32  {path}")
     if not runs:
-        print(f"Built, not run: there is no {target} here. The masks are those of the emulated graphs.")
+        print(f"Built, not run: there is no {target} here. The answers are those of the emulated graphs.")
     return 0
 
 
@@ -114,16 +117,16 @@ def _print_layers(report) -> None:
 
 def run_verify(options: argparse.Namespace) -> int:
     from ..backends import open_runtime
-    from .validate import prove
+    from .dense_validation import prove
 
-    bundle: Bundle = open_bundle(options.model)
+    bundle = open_by_kind(options.model)
     runtime = open_runtime(bundle, options.backend)
     print(runtime.description)
     proof = prove(bundle, runtime, _pictures(options), options.precision, ran=True)
     print(f"{'network':12} {'cosine':>12} {'largest error':>14} {'not finite':>11}")
     for name, network in proof.networks.items():
         print(f"{name:12} {network.cosine:12.8f} {network.largest_error:14.2e} {network.broken:11d}")
-    print(f"{proof.masks} masks, IoU {proof.mean_iou:.4f} on average, {proof.worst_iou:.4f} at worst")
+    print(proof.summary)
     if options.json:
         options.json.write(proof.as_dict())
     if problem := proof.problem():
@@ -141,7 +144,7 @@ def trust(options: argparse.Namespace, cache) -> Path:
     name, _, network = (options.network or "").rpartition(":")
     if not name:
         raise ValueError("--trust needs --network MODEL:NETWORK, as lite_sam:encoder")
-    bundle = open_bundle(name)
+    bundle = open_by_kind(name)
     if network not in bundle.networks:
         raise ValueError(f"{name} has no network {network!r}; expected one of {', '.join(bundle.networks)}")
     tensorrt = find_tensorrt()

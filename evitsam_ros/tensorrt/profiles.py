@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..bundle import HIGH_RES, Bundle
+from ..bundle import DENSE_NETWORK, HIGH_RES, Bundle
 from ..segment.decoder_inputs import FOVEAL_CHUNK
 from ..segment.prompt import MAX_POINTS
 from ..segment.quadtree_view import Views
 from ..segment.transform import Transform
+from .dense_validation import AnyBundle
 
 #: Points a prompt that any number of prompts may have: memory grows with prompts times points.
 USUAL_POINTS = 10
@@ -26,7 +27,7 @@ Range = tuple[int, int, int]
 
 
 def profiles_for(
-    bundle: Bundle,
+    bundle: AnyBundle,
     network: str,
     prompts: Sequence[tuple[int, int]],
     points: int = MAX_POINTS,
@@ -42,6 +43,9 @@ def profiles_for(
             ``USUAL_POINTS`` has a profile of its own, of few prompts.
         batch: most images an encoder call; tuned for one.
     """
+    if not isinstance(bundle, Bundle):
+        one = (1, 3, *bundle.input_size)
+        return ({"image": (one, one, (batch, *one[1:]))},) if network == DENSE_NETWORK else ()
     if network == "decoder":
         return _decoder_profiles(bundle, prompts, points)
     if network == "foveal_decoder":

@@ -52,6 +52,11 @@ class Proof:
     networks: dict[str, NetworkProof] = field(default_factory=dict)
     ran: bool = True
 
+    @property
+    def summary(self) -> str:
+        """Return the result in a line."""
+        return f"{self.masks} masks, IoU {self.mean_iou:.4f} on average, {self.worst_iou:.4f} at worst"
+
     def problem(self) -> str:
         """Why it fails, in a line; empty if it holds."""
         for name, proof in self.networks.items():
@@ -142,20 +147,20 @@ def prove(
     for image in images:
         right, found = reference.embed(image), segmenter.embed(image)
         pairs = zip(right.data.feed().values(), found.data.feed().values(), strict=True)
-        outputs.setdefault("encoder", []).extend(_compare(a, b) for a, b in pairs)
+        outputs.setdefault("encoder", []).extend(compare_outputs(a, b) for a, b in pairs)
         if bundle.has_proposals:
             pairs = zip(reference.runtime.propose(right.data), candidate.propose(found.data), strict=True)
-            outputs.setdefault("proposals", []).extend(_compare(a, b) for a, b in pairs)
+            outputs.setdefault("proposals", []).extend(compare_outputs(a, b) for a, b in pairs)
         prompts = prompts_for(image)
         wanted = reference.decode(right, prompts, multimask=True)
         drawn = segmenter.decode(found, prompts, multimask=True)
-        outputs.setdefault("decoder", []).append(_compare(wanted.logits, drawn.logits))
+        outputs.setdefault("decoder", []).append(compare_outputs(wanted.logits, drawn.logits))
         ious += _mask_ious(wanted, drawn)
         if bundle.has_foveal:
             proposals = [prompt for group in proposals_for(image) for prompt in group]
             wanted = reference.decode(right, proposals, multimask=True, foveal=True)
             drawn = segmenter.decode(found, proposals, multimask=True, foveal=True)
-            outputs.setdefault("foveal_decoder", []).append(_compare(wanted.logits, drawn.logits))
+            outputs.setdefault("foveal_decoder", []).append(compare_outputs(wanted.logits, drawn.logits))
             ious += _mask_ious(wanted, drawn)
     networks = {
         name: NetworkProof(
@@ -167,7 +172,8 @@ def prove(
     return Proof(precision, len(ious), mean, worst, networks, ran)
 
 
-def _compare(wanted: Any, found: Any) -> NetworkProof:
+def compare_outputs(wanted: Any, found: Any) -> NetworkProof:
+    """Compare an output of a network with the reference's."""
     wanted, found = np.asarray(wanted, np.float64), np.asarray(found, np.float64)
     finite = np.isfinite(found)
     found = np.where(finite, found, 0.0)
