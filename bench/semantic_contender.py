@@ -59,6 +59,9 @@ def eager(bundles: Sequence[SemanticBundle]) -> tuple[Variants, dict]:
 
 def segformer(bundles: Sequence[SemanticBundle]) -> tuple[Variants, dict]:
     """Make the variants of SegFormer-B1 in eager PyTorch."""
+    from evitsam_ros.models.timm_backbone import import_torchvision
+
+    import_torchvision()  # transformers imports it
     from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
     network = SegformerForSemanticSegmentation(SegformerConfig(**SEGFORMER_B1)).eval()

@@ -121,8 +121,10 @@ def open_by_kind(name_or_folder: str | Path) -> Bundle | SemanticBundle | Upscal
     Raises:
         BundleError: naming the file and what is wrong with it.
     """
-    openers = {"promptable": open_bundle, "semantic": open_semantic, "upscale": open_upscale}
-    return openers[bundle_kind(name_or_folder)](name_or_folder)
+    kind = bundle_kind(name_or_folder)
+    if kind == "semantic":
+        return open_semantic(name_or_folder)
+    return open_upscale(name_or_folder) if kind == "upscale" else open_bundle(name_or_folder)
 
 
 def open_semantic(name_or_folder: str | Path) -> SemanticBundle:

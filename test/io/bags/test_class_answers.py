@@ -30,8 +30,8 @@ def bag(tmp_path_factory):
     view = np.zeros((64, 96, 3), np.uint8)
     view[:32], view[32:] = COLOURS["stop"], COLOURS["grass"]
     with Recording(path) as recording:
-        recording.put("/front", 0, raw(0, view))
-        recording.put("/front", 1, raw(1, view[::-1].copy()))
+        for index, image in enumerate((view, view[::-1])):
+            recording.put("/front", index, raw(index, np.ascontiguousarray(image[..., ::-1])))  # BGR
     return path
 
 
