@@ -159,3 +159,4 @@ def test_networks_are_listed(capsys):
     assert main(["models", "--dense"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("efficientvit_seg_b0_cityscapes") and "4.40 G" in line for line in lines)
+    assert any(line.endswith("evitsam fetch efficientvit_seg_b3_ade20k") for line in lines)
