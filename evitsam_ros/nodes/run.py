@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -42,7 +42,8 @@ class Nodes:
     inference: Sequence[InferenceNode]
     others: Sequence[Node] = ()
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Any]:
+        """Iterate over all nodes."""
         yield from (*self.inference, *self.others)
 
 

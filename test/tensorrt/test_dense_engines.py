@@ -36,7 +36,7 @@ def colours(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def street(photograph):
-    return np.ascontiguousarray(cv2.resize(photograph, (150, 90), interpolation=cv2.INTER_AREA))
+    return np.ascontiguousarray(cv2.resize(photograph, (72, 54), interpolation=cv2.INTER_AREA))
 
 
 def altered(bundle, change) -> Runtime:
