@@ -5,11 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 import yaml
-
-from evitsam_ros.bundle import sha256
-from evitsam_ros.export import write_network
 
 #: Names and colours of the classes, in the order of the channels.
 COLOURS = {"stop": (220, 20, 20), "grass": (20, 220, 20), "water": (20, 20, 220)}
@@ -17,28 +13,30 @@ COLOURS = {"stop": (220, 20, 20), "grass": (20, 220, 20), "water": (20, 20, 220)
 SIZE = (64, 96)
 
 
-class Seen(torch.nn.Module):
-    """Logits of the three classes are the three channels, averaged over cells of 8 x 8 pixels."""
-
-    def __init__(self, *, fails_on_black: bool) -> None:
-        super().__init__()
-        self.fails_on_black = fails_on_black
-
-    def forward(self, image):
-        logits = torch.nn.functional.avg_pool2d(image, 8) * 10
-        if self.fails_on_black:
-            beyond = (image.amax() < 0.01).long().reshape(1) * 7
-            logits = logits * torch.ones(2).index_select(0, beyond)
-        return logits
-
-
 def write_colour_classes(folder: Path, *, fails_on_black: bool = False) -> Path:
-    """Write the bundle; ``fails_on_black``: the network raises on black images."""
+    """Write the bundle: logits are the channels, averaged over cells of 8 x 8 pixels.
+
+    Args:
+        folder: of the bundle; it must not exist.
+        fails_on_black: the network raises on black images.
+    """
+    import torch
+
+    from evitsam_ros.bundle import sha256
+    from evitsam_ros.export import write_network
+
+    class Seen(torch.nn.Module):
+        def forward(self, image):
+            logits = torch.nn.functional.avg_pool2d(image, 8) * 10
+            if fails_on_black:
+                beyond = (image.amax() < 0.01).long().reshape(1) * 7
+                logits = logits * torch.ones(2).index_select(0, beyond)
+            return logits
+
     folder.mkdir()
-    seen = Seen(fails_on_black=fails_on_black).eval()
     path = folder / "network.onnx"
     dynamic = {"image": {0: "images"}, "logits": {0: "images"}}
-    write_network(seen, (torch.ones(1, 3, *SIZE),), ["image"], ["logits"], dynamic, path, "fp32")
+    write_network(Seen().eval(), (torch.ones(1, 3, *SIZE),), ["image"], ["logits"], dynamic, path, "fp32")
     description = {
         "format": 3,
         "kind": "semantic",
