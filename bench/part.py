@@ -22,7 +22,7 @@ PARTS = {
     "everything": ("package", "everything", 560, 15),
     "l0": ("box_mask", "box_mask", 60, 20),
     "mobile_sam": ("box_mask", "mobile_sam", 75, 20),
-    "semantic": ("semantic", "semantic", 240, 40),
+    "semantic": ("semantic", "semantic", 90, 10),
     "ros": ("ros.cost", "ros_cost", 150, 25),
     "start": ("start", "start", 90, 15),
     "timers": ("timers", "timers", 10, 5),
