@@ -15,6 +15,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
 from ..dense import SemanticSegmenter
@@ -127,8 +128,9 @@ class SemanticNode(Node):
         self._diagnostics.publish(message)
 
     def _publish_classes(self) -> None:
-        stamp, threshold = self.get_clock().now().to_msg(), self._node_parameters.current.score_threshold
-        if not self._outputs.publish_classes(self._segmenter.bundle.classes, stamp, threshold):
+        header, threshold = Header(), self._node_parameters.current.score_threshold
+        header.stamp = self.get_clock().now().to_msg()
+        if not self._outputs.publish_classes(self._segmenter.bundle.classes, header, threshold):
             self.get_logger().warning(
                 "vision_msgs is not installed: ~/label_info is off (apt install ros-$ROS_DISTRO-vision-msgs)"
             )

@@ -138,7 +138,8 @@ class NodeSemanticParameters:
     """
 
     def __init__(self, node: Node) -> None:
-        self._node, self._table = node, None
+        self._node = node
+        self._table: ClassTable | None = None
         for name, spec in SEMANTIC_PARAMETERS.items():
             # Ranges are checked here, with an error that gives them.
             limits = "" if spec.low is None else f"{spec.low:g} to {spec.high:g}"
@@ -160,7 +161,7 @@ class NodeSemanticParameters:
         Raises:
             ValueError: a name given at start is unknown.
         """
-        self._table: ClassTable | None = table
+        self._table = table
         self.current = self._decoded({})
 
     def _decoded(self, changed: Mapping[str, Any]) -> SemanticParameters:

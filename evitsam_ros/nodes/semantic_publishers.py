@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import cv2
 import numpy as np
-from builtin_interfaces.msg import Time
 from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Header
 
@@ -62,7 +61,8 @@ class SemanticPublishers:
         self, node: Any, entities: ManagedEntities, camera: SemanticCamera, parameters: SemanticParameters
     ) -> None:
         self._publishers = {name: entities.publisher(Image, f"~/{name}", results()) for name in ENCODINGS}
-        self._entities, self._depth = entities, None
+        self._entities = entities
+        self._depth: AlignedDepth | None = None
         self._organized = parameters.organized_cloud
         if parameters.enable_depth:
             self._publishers["points"] = entities.publisher(PointCloud2, "~/points", results())
@@ -72,7 +72,7 @@ class SemanticPublishers:
                 parameters.reliability,
                 rectified=parameters.image_rectified,
             )
-            self._depth: AlignedDepth | None = AlignedDepth(node, entities, camera, calibration, parameters)
+            self._depth = AlignedDepth(node, entities, camera, calibration, parameters)
 
     def subscribed(self) -> set[str]:
         """Return the outputs that have a subscriber."""
@@ -83,7 +83,7 @@ class SemanticPublishers:
         if self._depth is not None:
             self._depth.expect(header)
 
-    def publish_classes(self, classes: ClassTable, stamp: Time, threshold: float) -> bool:
+    def publish_classes(self, classes: ClassTable, header: Header, threshold: float) -> bool:
         """Publish the names of the label map's values, for subscribers that come later too.
 
         Returns:
@@ -91,8 +91,7 @@ class SemanticPublishers:
         """
         if LabelInfo is None:
             return False
-        message = LabelInfo(threshold=threshold)
-        message.header.stamp = stamp
+        message = LabelInfo(header=header, threshold=threshold)
         message.class_map = [
             VisionClass(class_id=value, class_name=name)
             for value, name in enumerate(("void", *classes.names))
