@@ -8,15 +8,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from evitsam_ros.profiler.interleaving import Contender, interleave
-from evitsam_ros.profiler.measurements import MORE, Figure, Part, ratio_of
+from evitsam_ros.profiler.measurements import MORE, Figure, Suite, ratio_of
 
-from .cache import cached_bundle
+from .known_bundle import cached_bundle
 from .semantic_contender import CONTENDERS, variant
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .settings import Settings
+    from .workload import Settings
 
 MODEL = "efficientvit_seg_b0_cityscapes"
 #: (H, W) of the network's input: half and whole frames of Cityscapes.
@@ -30,8 +30,8 @@ def _export(size: tuple[int, int], folder: Path) -> None:
     export_network(MODEL, None, folder, size=size, with_weights=True)
 
 
-def semantic(settings: Settings) -> Part:
-    """Measure the part ``semantic``."""
+def semantic(settings: Settings) -> Suite:
+    """Measure the suite ``semantic``."""
     folders = [
         str(cached_bundle(f"{MODEL}_{variant(size)}", partial(_export, size)))
         for size in SIZES[: settings.semantic_sizes]
@@ -43,12 +43,12 @@ def semantic(settings: Settings) -> Part:
         ]
         times, _ = interleave(contenders, variants, settings.semantic)
         facts = {name: each.facts for name, each in zip(CONTENDERS, contenders, strict=True)}
-    part = Part()
+    suite = Suite()
     for size in variants:
         samples = {name: [1e3 * s for s in times[number, size]] for number, name in enumerate(CONTENDERS)}
         for name, values in samples.items():
-            part.add(Figure(f"semantic/{name}/{size}", f"{TITLES[name]}, {size}", "ms", values))
-        part.ratios += [
+            suite.add(Figure(f"semantic/{name}/{size}", f"{TITLES[name]}, {size}", "ms", values))
+        suite.ratios += [
             ratio_of(
                 f"semantic/{size}: speed",
                 f"B0, {size}: eager / ours",
@@ -71,5 +71,5 @@ def semantic(settings: Settings) -> Part:
                 MORE,
             ),
         ]
-    part.notes += [f"{TITLES[name]}: {fact['runtimes']}" for name, fact in facts.items()]
-    return part
+    suite.notes += [f"{TITLES[name]}: {fact['runtimes']}" for name, fact in facts.items()]
+    return suite

@@ -38,6 +38,7 @@ from .records import Record, readable
 
 #: Old and new name of options; the old ones work for one more release.
 RENAMED = {
+    "--out": "--json",
     "--top-n": "--max-prompts",
     "--cases": "--examples-dir",
     "--whole": "--no-foveal",
