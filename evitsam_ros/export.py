@@ -296,20 +296,3 @@ def export(
     if checkpoint is not None and model.spec.is_official:
         options["extra"] = {"licence": model.spec.licence, **(options.get("extra") or {})}
     return export_bundle(model, out, **options)
-
-
-def export_named(name: str, checkpoint: Path | None, out: Path, **options: Any) -> Path:
-    """Write the bundle of a promptable model, or of another network, by its registry name.
-
-    Args:
-        name: of the model or network.
-        checkpoint: see :func:`export` and :func:`~evitsam_ros.dense_export.export_network`.
-        out: the bundle's folder; an old bundle there is replaced.
-        options: those that both have: ``storage``, ``with_weights``, ``extra``.
-    """
-    from .dense_export import export_network
-    from .models.network_specs import NETWORK_SPECS
-
-    if name in NETWORK_SPECS:
-        return export_network(name, checkpoint, out, **options)
-    return export(name, checkpoint, out, **options)

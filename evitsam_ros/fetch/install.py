@@ -81,7 +81,7 @@ def install_checkpoint(
     Raises:
         ValueError: the checkpoint is not one of this model.
     """
-    from ..export import export_named
+    from ..dense_export import export_named
 
     models.mkdir(parents=True, exist_ok=True)
     _clear_leftovers(models, file.name)
