@@ -67,9 +67,9 @@ def create_nodes(context) -> list[Node]:
     remappings = shared.input_remappings(arguments, [])
     desk = shared.parameter_overrides(arguments, shared.CAMERA)
     if shared.is_true(arguments["compose"]):
-        flags = ["--semantic", "--no-segmenter"]
+        flags = ("--semantic", "--no-segmenter")
         started = [
-            shared.package_node("compose", arguments, overrides | desk, remappings, arguments=flags),
+            shared.package_node("compose", arguments, overrides | desk, remappings, flags=flags),
         ]
     else:
         started = [shared.package_node("semantic", arguments, overrides, remappings, name="semantic")]

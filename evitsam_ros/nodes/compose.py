@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run camera, segmenter, (``--semantic``) semantic node and (``--profiler``) profiler in one process.
+"""Run camera and segmenter and, on request, semantic node, profiler and page in one process.
 
 Images do not go through DDS.
 
@@ -30,12 +30,15 @@ from .semantic import SemanticNode
 Receiver = Callable[[Any], None]
 
 
-def compose(*, profiler: bool = False, semantic: bool = False, segmenter: bool = True) -> Nodes:
+def compose(
+    *, profiler: bool = False, semantic: bool = False, web: bool = False, segmenter: bool = True
+) -> Nodes:
     """Make the nodes: a camera, or one for each of the segmenter's, and those that are asked for.
 
     Args:
         profiler: the profiler node.
         semantic: a semantic node for each camera, in its namespace.
+        web: the web node; where it cannot be made, an error is logged.
         segmenter: the segmenter; without it there is one camera.
 
     Raises:
@@ -54,6 +57,8 @@ def compose(*, profiler: bool = False, semantic: bool = False, segmenter: bool =
             others.append(CameraNode(partial(_hand_over, receivers), namespace=name))
         if profiler:
             others.append(ProfilerNode())
+        if web:
+            others += _web(inference[0])
     except Exception:
         for each in inference:
             each.release()
@@ -68,6 +73,17 @@ def _hand_over(receivers: list[Receiver], message: Any) -> None:
         receive(message)
 
 
+def _web(logging: SegmenterNode | SemanticNode) -> list[Node]:
+    """Make the web node; without it the others run on."""
+    from .web import WebNode  # aiohttp takes a while to import
+
+    try:
+        return [WebNode()]
+    except ValueError as error:
+        logging.get_logger().error(f"web: {error}")
+        return []
+
+
 def main(args: list[str] | None = None) -> int:
     """Run the nodes; return the exit code."""
     tune_malloc()
@@ -75,6 +91,7 @@ def main(args: list[str] | None = None) -> int:
     parser.add_argument("--profiler", action="store_true", help="the profiler node too")
     parser.add_argument("--semantic", action="store_true", help="the semantic node too")
     parser.add_argument("--no-segmenter", action="store_true", help="with --semantic: without the segmenter")
+    parser.add_argument("--web", action="store_true", help="the web node too: a page to watch and prompt")
     options = parser.parse_args(remove_ros_args(args if args is not None else sys.argv)[1:])
     if options.no_segmenter and not options.semantic:
         parser.error("--no-segmenter leaves nothing to do; expected --semantic with it")
@@ -82,6 +99,7 @@ def main(args: list[str] | None = None) -> int:
         compose,
         profiler=options.profiler,
         semantic=options.semantic,
+        web=options.web,
         segmenter=not options.no_segmenter,
     )
     return run("compose", asked, args, fatal=(SourceError,))

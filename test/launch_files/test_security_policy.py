@@ -79,6 +79,7 @@ def difference(graph: Graph, profile: ElementTree.Element) -> list[str]:
         ("camera", "camera", "camera"),
         ("semantic", "semantic", "semantic"),
         ("multi_camera", "segmenter", "cameras"),
+        ("web", "web", "web"),
     ],
 )
 def test_policy_lists_what_the_node_has(live, enclave, node, of):
