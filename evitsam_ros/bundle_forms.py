@@ -7,12 +7,12 @@ Opening the bundle checks the files.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .bundle import Bundle, BundleFiles
+    from .bundle import BundleFiles
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,3 @@ def forms_of(bundle: BundleFiles, network: str) -> list[Form]:
 def find_form(bundle: BundleFiles, network: str, precision: str) -> Form | None:
     """Return the form of a network in a precision; None where the bundle has none."""
     return next((form for form in forms_of(bundle, network) if form.precision == precision), None)
-
-
-def with_form(bundle: Bundle, network: str, form: Form) -> Bundle:
-    """Return the bundle with the form in the place of a network."""
-    return replace(bundle, networks={**bundle.networks, network: form.file})

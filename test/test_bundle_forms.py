@@ -8,7 +8,7 @@ import yaml
 
 from evitsam_ros.bundle import BundleError, open_bundle, sha256
 from evitsam_ros.bundle_folder import new_bundle
-from evitsam_ros.bundle_forms import find_form, forms_of, with_form
+from evitsam_ros.bundle_forms import find_form, forms_of
 from evitsam_ros.fetch.pack import pack_bundle
 from evitsam_ros.fetch.unpack import open_packed
 
@@ -52,8 +52,6 @@ def test_forms_are_listed_with_their_figures(two_forms):
     assert form.precision == "int8" and form.held_out == HELD_OUT
     assert find_form(bundle, "encoder", "int8") == form and find_form(bundle, "encoder", "bf16") is None
     assert not forms_of(bundle, "decoder")
-    other = with_form(bundle, "encoder", form)
-    assert other.networks == {**bundle.networks, "encoder": form.file}
     assert bundle.networks["encoder"].name == "encoder.onnx"
 
 

@@ -23,35 +23,50 @@ MAY_IMPORT_TORCH = (
 #: data flows from nodes and commands down to values, and what runs an engine knows nothing of what builds it.
 ALLOWED = {
     "__init__": {"moved_modules"},
-    "backends": {"bundle", "models", "threads"},
+    "autotune": {"backends", "bundle", "io", "segment"},
+    "backends": {"bundle", "bundle_forms", "models", "threads"},
     "bundle": {"bundle_schema", "catalogue", "installed", "user_folders"},
     "bundle_folder": {"bundle"},
     "bundle_forms": {"bundle"},
+    "catalogue": {"catalogue_networks", "remote_file"},
+    "catalogue_networks": {"remote_file"},
     "cli": {
-        *("backends", "bundle", "catalogue", "dense", "dense_export", "doctor", "export", "fetch", "io"),
+        *(
+            "autotune",
+            "backends",
+            "bundle",
+            "catalogue",
+            "dense",
+            "dense_export",
+            "doctor",
+            "export",
+            "fetch",
+        ),
+        "io",
         *("models", "profiler", "segment", "tensorrt", "tracking"),
     },
     "dense": {"backends", "bundle", "bundle_schema", "segment"},
     "dense_export": {"bundle", "bundle_folder", "dense", "export", "models", "stored_weights"},
     "doctor": {"backends", "bundle", "jetson"},
     "export": {"bundle", "bundle_folder", "models", "stored_weights", "tensorrt"},
-    "fetch": {"bundle", "bundle_folder", "catalogue", "dense", "export", "models", "user_folders"},
+    "fetch": {"bundle", "bundle_folder", "catalogue", "dense", "dense_export", "models", "user_folders"},
     "geometry3d": {"io"},
-    "io": {"installed", "segment", "tracking"},
+    "io": {"dense", "installed", "segment", "tracking"},
     "models": {"bundle"},
     "moved_modules": {"deprecation"},
     "nodes": {
-        *("backends", "bundle", "dense", "geometry3d", "installed", "io", "malloc", "profiler", "segment"),
-        *("threads", "tracking"),
+        *("autotune", "backends", "bundle", "dense", "geometry3d", "installed", "io", "malloc", "profiler"),
+        *("segment", "threads", "tracking", "web"),
     },
     "profiler": {"backends", "bundle", "io", "models", "segment"},
     "segment": {"backends", "bundle", "deprecation"},
     "stored_weights": {"bundle", "models"},
-    "tensorrt": {"backends", "bundle", "io", "models", "segment"},
+    "tensorrt": {"autotune", "backends", "bundle", "dense", "io", "models", "segment"},
     "tracking": {"deprecation", "segment"},
 }
 #: Import name -> rosdep key, where they differ.
 KEYS = {
+    "aiohttp": "python3-aiohttp",
     "numpy": "python3-numpy",
     "cv2": "python3-opencv",
     "yaml": "python3-yaml",
@@ -169,7 +184,7 @@ def test_robots_import_path_is_light():
     code = (
         "import sys, evitsam_ros.segment, evitsam_ros.cli, evitsam_ros.doctor\n"
         "heavy = {'torch', 'rclpy', 'onnx', 'pycocotools', 'skimage', 'requests', 'tqdm'}\n"
-        "heavy |= {'jinja2', 'matplotlib'}\n"
+        "heavy |= {'jinja2', 'matplotlib', 'aiohttp'}\n"
         "heavy &= set(sys.modules)\n"
         "assert not heavy, heavy"
     )

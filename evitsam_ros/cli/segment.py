@@ -7,12 +7,14 @@ import argparse
 from pathlib import Path
 
 from . import semantic
+from .measuring import measure_before
 from .options import (
     add_backend,
     add_closer_looks,
     add_json,
     add_model,
     add_out,
+    add_precision,
     add_prompts,
     closer_looks_of,
     path,
@@ -28,6 +30,7 @@ def add(commands) -> None:
     add_closer_looks(parser)
     add_model(parser)
     add_backend(parser)
+    add_precision(parser)
     semantic.add_options(parser)
     parser.add_argument(
         "--track",
@@ -70,7 +73,7 @@ def _segment_image(options: argparse.Namespace, prompts: list) -> int:
     out = options.out or beside(options.image, "_masks.png")
     check_file(out)
     check_image_ending(out)
-    segmenter = Segmenter.open(options.model, options.backend)
+    segmenter = Segmenter.open(options.model, options.backend, precision=options.precision)
     if options.everything:
         masks = segmenter.everything(image, options.max_prompts)
         timings = masks.timings
@@ -80,7 +83,7 @@ def _segment_image(options: argparse.Namespace, prompts: list) -> int:
         if closer is not None:
             masks = look_closer(segmenter, image, masks, closer)
         timings = {**embedding.timings, **masks.timings}
-    names = semantic.names_of(options, image, masks) if options.semantic else {}
+    names = semantic.mask_namer(options)(image, masks) if options.semantic else {}
     overlay = draw_overlay(image, masks, prompts=prompts)
     write_image(out, cv2.cvtColor(overlay, cv2.COLOR_RGB2BGR))
     if options.json:
@@ -95,8 +98,6 @@ def _segment_image(options: argparse.Namespace, prompts: list) -> int:
 
 
 def _segment_sequence(options: argparse.Namespace, prompts: list) -> int:
-    if options.semantic:
-        raise ValueError("--semantic with prompts is for a single image; of a sequence give --semantic alone")
     from ..io.sources import open_sequence
     from ..segment import Segmenter
     from .sequence import segment_sequence
@@ -105,7 +106,8 @@ def _segment_sequence(options: argparse.Namespace, prompts: list) -> int:
     sequence = open_sequence(options.image)
     out = options.out or beside(options.image, "_masks.avi")
     check_sequence_out(out)
-    segmenter = Segmenter.open(options.model, options.backend)
+    measure_before(options, sequence.count)
+    segmenter = Segmenter.open(options.model, options.backend, precision=options.precision)
     numbered = {number: prompt for number, prompt in enumerate(prompts, start=1)} or None
     report = segment_sequence(
         segmenter,
@@ -115,6 +117,7 @@ def _segment_sequence(options: argparse.Namespace, prompts: list) -> int:
         top_n=options.max_prompts,
         track=options.track,
         closer=closer,
+        name_masks=semantic.mask_namer(options) if options.semantic else None,
     )
     if options.json:
         options.json.write(report)

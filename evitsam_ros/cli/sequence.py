@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ def segment_sequence(
     top_n: int = 64,
     track: bool = True,
     closer: CloserLooks | None = None,
+    name_masks: Callable[[np.ndarray, Masks], Mapping[int, str]] | None = None,
 ) -> dict[str, Any]:
     """Segment frames in their order.
 
@@ -72,6 +74,7 @@ def segment_sequence(
         top_n: prompts a frame in everything mode.
         closer: closer looks at prompted objects; None: none.
         track: ids last; else every frame is numbered anew, and prompts stay at their pixels.
+        name_masks: returns the class names of the masks of an image ``(H, W, 3)`` uint8 RGB, by object id.
 
     Returns:
         COCO-style images and annotations; ``track_id`` is the object's id.
@@ -91,7 +94,8 @@ def segment_sequence(
             drawing.add(draw_overlay(image, masks))
             height, width = masks.image_size
             images.append({"id": number, "file_name": name, "width": width, "height": height})
-            annotations += _annotations(masks, number, len(annotations) + 1)
+            names = name_masks(image, masks) if name_masks is not None else {}
+            annotations += _annotations(masks, number, len(annotations) + 1, names)
         drawing.finish()
     finally:
         drawing.close()
@@ -125,7 +129,7 @@ def _answer(
         return segmenter.empty_result(frame)
 
 
-def _annotations(masks: Masks, image: int, first: int) -> list[dict]:
+def _annotations(masks: Masks, image: int, first: int, names: Mapping[int, str]) -> list[dict]:
     rows = zip(masks.object_ids, masks.scores, masks.boxes, masks.areas, masks.rle(), strict=True)
     return [
         {
@@ -138,6 +142,7 @@ def _annotations(masks: Masks, image: int, first: int) -> list[dict]:
             "iscrowd": 0,
             "score": float(score),
             "segmentation": rle,
+            **({"class": names[int(identity)]} if int(identity) in names else {}),
         }
         for index, (identity, score, box, area, rle) in enumerate(rows)
     ]

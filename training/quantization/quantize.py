@@ -13,10 +13,10 @@ from typing import Any
 
 import yaml
 
-from evitsam_ros.backends import BackendError, open_runtime
+from evitsam_ros.backends import open_runtime
 from evitsam_ros.bundle import DESCRIPTION, Bundle, open_bundle, sha256
 from evitsam_ros.bundle_folder import new_bundle
-from evitsam_ros.bundle_forms import find_form, with_form
+from evitsam_ros.bundle_forms import find_form
 from evitsam_ros.segment import Segmenter
 
 from ..annotations import read_folder
@@ -83,7 +83,8 @@ def quantize_bundle(options: Options, log: Callable[[str], None] = print) -> Pat
         log(f"measuring float32 and {PRECISION} on {held_out.images} images of {options.held_out}")
         before = measure(segmenter, held_out.records, options.clicks, held_out.exhaustive)
         segmenter.close()
-        quantized = _open_form(folder, options.threads)
+        written = open_bundle(folder)
+        quantized = Segmenter(written, open_runtime(written, f"openvino_{PRECISION}", options.threads))
         after = measure(quantized, held_out.records, options.clicks, held_out.exhaustive)
         for name in after:
             log(f"{name:20} float32 {before[name]:.4f}  {PRECISION} {after[name]:.4f}")
@@ -153,20 +154,6 @@ def _describe(bundle: Bundle, folder: Path, form: dict[str, Any]) -> None:
     networks[NETWORK] = {**networks[NETWORK], "forms": [*others, form]}
     description = {**bundle.description, "networks": networks}
     (folder / DESCRIPTION).write_text(yaml.safe_dump(description, sort_keys=False, width=100))
-
-
-def _open_form(folder: Path, threads: int) -> Segmenter:
-    """Open a bundle with its int8 encoder; what is not int8 computes in bfloat16 where the CPU has it."""
-    bundle = open_bundle(folder)
-    form = find_form(bundle, NETWORK, PRECISION)
-    if form is None:
-        raise ValueError(f"{folder / DESCRIPTION} lists no {PRECISION} form of the {NETWORK}")
-    bundle = with_form(bundle, NETWORK, form)
-    try:
-        runtime = open_runtime(bundle, "openvino_bf16", threads)
-    except BackendError:
-        runtime = open_runtime(bundle, "openvino", threads)
-    return Segmenter(bundle, runtime)
 
 
 def _made(options: Options, images: int) -> dict[str, Any]:
