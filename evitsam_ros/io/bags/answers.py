@@ -13,7 +13,7 @@ import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ...tracking import TrackedCamera
 from ..encodings import ImageError
@@ -54,6 +54,19 @@ class Summary:
     detections: bool = True
 
 
+class Observer(Protocol):
+    """What follows the images of a bag while it is answered; they are numbered from 0."""
+
+    def begins(self, number: int) -> None:
+        """Note that an image is decoded next."""
+
+    def answered(self, number: int, header: Any, frame: Frame, masks: Masks) -> None:
+        """Take the masks of an image, and the header of its message."""
+
+    def damaged(self, number: int, error: str) -> None:
+        """Note that an image cannot be decoded."""
+
+
 def check_bag_out(out: Path) -> None:
     """Check the name of a new bag, before any work is done.
 
@@ -76,6 +89,7 @@ def answer_bag(
     *,
     prompts: Mapping[int, Prompt] | None = None,
     top_n: int = 64,
+    observer: Observer | None = None,
 ) -> Summary:
     """Segment an image topic of a bag.
 
@@ -89,6 +103,7 @@ def answer_bag(
         topic: The image topic; by default the only one.
         prompts: Prompts on the first frame, by object id; they follow their objects. None: everything mode.
         top_n: Maximum number of prompts per frame in everything mode.
+        observer: Called for each image.
 
     Raises:
         BagError: The bag cannot be read, has no such topic, or none of its images can be decoded; or ``out``
@@ -103,9 +118,8 @@ def answer_bag(
         _check_space(bag, out)
         folder = Path(tempfile.mkdtemp(prefix=".evitsam-", dir=out.parent))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        summary = _write(
-            segmenter, bag, chosen, plain_name(folder, stack) / "bag", out.suffix, prompts, top_n
-        )
+        place = plain_name(folder, stack) / "bag"
+        summary = _write(segmenter, bag, chosen, place, out.suffix, prompts, top_n, observer)
         if not summary.frames:
             raise BagError(f"bag {source} has no image on {chosen.topic} that can be decoded")
         _put(folder / "bag", out)
@@ -129,6 +143,7 @@ def _write(
     storage: str,
     prompts: Mapping[int, Prompt] | None,
     top_n: int,
+    observer: Observer | None,
 ) -> Summary:
     from .answer_messages import AnswerMessages
     from .writer import BagWriter
@@ -146,13 +161,20 @@ def _write(
                 writer.copy(channel, time, raw)
             if channel.key != chosen.key:
                 continue
+            number = summary.frames + summary.damaged
+            if observer is not None:
+                observer.begins(number)
             try:
                 frame, header = decode(raw, chosen)
             except ImageError as error:
                 _note_damaged(summary, bag, chosen, error)
+                if observer is not None:
+                    observer.damaged(number, str(error))
                 continue
             masks = _answer(camera, frame, prompts, top_n)
             answers.write(time, header, frame, masks)
+            if observer is not None:
+                observer.answered(number, header, frame, masks)
             summary.frames += 1
             summary.masks += len(masks)
             summary.ids.update(masks.object_ids.tolist())

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Label units on Ray Data: a pool of actors, each with its networks opened once. The only module that knows Ray.
+
+Ray schedules, restarts workers and repeats what was lost with them. A unit that was written before its worker
+was lost is not labelled again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .isolated import IsolatedLabeller
+from .job import Job, JobError
+from .outcome import Outcome
+from .store import Store
+from .unit import Unit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+#: How often Ray repeats what was lost with its worker or node.
+RETRIES = 5
+#: Ray keeps a record of each block in the driver's memory.
+MAX_BLOCKS = 4096
+#: Bytes of Ray's object store on this machine: only names and counts go through it.
+OBJECT_STORE = 128 << 20
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Workers that a cluster has room for.
+
+    Attributes:
+        count: number of workers at the start.
+        most: number of workers that the pool may grow to.
+        cpus, gpus: of Ray, for each worker.
+        threads: CPU threads of a network.
+    """
+
+    count: int
+    most: int
+    cpus: float
+    gpus: float
+    threads: int
+
+
+def label_on_ray(
+    waiting: Sequence[Unit], out: str, job: Job, count: int, address: str, threads: int
+) -> Iterator[Outcome]:
+    """Yield the outcome of each unit as soon as it is known.
+
+    Args:
+        waiting: what to label.
+        out: output folder that every node reaches.
+        job: what to do.
+        count: number of workers; 0: as many as the cluster has room for.
+        address: of a cluster; empty: Ray is started on this machine and ended afterwards.
+        threads: CPU threads of a network; 0: this machine's cores shared by the workers, 1 on a cluster.
+
+    Raises:
+        JobError: Ray is not installed or cannot be reached, or the work cannot go on.
+    """
+    opener = Opener(job, out)
+    with connected(count, address, threads) as slots:
+        yield from stream(waiting, opener, slots)
+
+
+@dataclass(frozen=True)
+class Opener:
+    """Opens what labels units, in a worker."""
+
+    job: Job
+    out: str
+
+    def __call__(self, threads: int) -> Any:
+        """Return an object with ``label(unit) -> Outcome``."""
+        return IsolatedLabeller(self.job, self.out, threads)
+
+    def earlier(self, unit: Unit) -> Outcome | None:
+        """Return the outcome of a unit that is done already."""
+        return Store(self.out).outcome(unit)
+
+
+class Worker:
+    """An actor of Ray Data: a batch of units in, their outcomes out."""
+
+    def __init__(self, opener: Opener, threads: int) -> None:
+        self._opener, self._labeller = opener, opener(threads)
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
+        """Label the units of a batch."""
+        units = [Unit.from_json(str(text)) for text in batch["unit"]]
+        found = [self._opener.earlier(unit) or self._labeller.label(unit) for unit in units]
+        return {"outcome": [outcome.to_json() for outcome in found]}
+
+
+def stream(waiting: Sequence[Unit], opener: Any, slots: Slots) -> Iterator[Outcome]:
+    """Label units on the connected cluster.
+
+    Args:
+        waiting: what to label.
+        opener: see :class:`Opener`.
+        slots: the pool of workers.
+
+    Raises:
+        JobError: The work cannot go on.
+    """
+    import ray
+    from ray.exceptions import RayError
+
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    # What was lost RETRIES times costs its own units, and not those of the others.
+    context.max_errored_blocks = -1
+    lost = {unit.key: unit for unit in waiting}
+    rows = [{"unit": unit.to_json()} for unit in waiting]
+    blocks = min(len(rows), MAX_BLOCKS)
+    labelled = ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
+        Worker,
+        fn_constructor_args=(opener, slots.threads),
+        batch_size=1,
+        # A unit that waits for an actor would count as tried when the actor is lost.
+        compute=ray.data.ActorPoolStrategy(
+            min_size=1, max_size=slots.most, initial_size=slots.count, max_tasks_in_flight_per_actor=1
+        ),
+        num_cpus=slots.cpus,
+        num_gpus=slots.gpus,
+        max_restarts=-1,
+        max_task_retries=RETRIES,
+    )
+    try:
+        for row in labelled.iter_rows():
+            outcome = Outcome.from_json(row["outcome"])
+            lost.pop(outcome.key, None)
+            yield outcome
+    except RayError as error:
+        raise JobError(f"Ray has ended the work: {_one_line(error)}; give the same command again") from error
+    for unit in lost.values():
+        reason = f"its worker was lost {RETRIES + 1} times: killed, or out of memory; use fewer workers"
+        yield Outcome(unit.key, unit.title, error=reason)
+
+
+@contextmanager
+def connected(count: int, address: str, threads: int) -> Iterator[Slots]:
+    """Start Ray on this machine, or join a cluster, for the time of the block.
+
+    Raises:
+        JobError: Ray is not installed, or there is no cluster at the address.
+    """
+    try:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise JobError(
+            f"--workers and --ray need Ray ({error}); pip install 'evitsam_ros[fleet]', or leave them out"
+        ) from error
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    folder = None if address else tempfile.mkdtemp(prefix="evitsam-ray-")
+    try:
+        _start(ray, count, address, folder)
+        yield _slots(ray, count, address, threads)
+    finally:
+        ray.shutdown()
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(ray: Any, count: int, address: str, folder: str | None) -> None:
+    shared: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    try:
+        if address:
+            ray.init(address, **shared)
+            return
+        ray.init(
+            "local",  # not a cluster that an earlier run has left behind
+            num_cpus=count,
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE,
+            _node_ip_address="127.0.0.1",
+            _temp_dir=folder,
+            **shared,
+        )
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        what = f"no cluster of Ray answers at {address}" if address else "Ray cannot be started here"
+        raise JobError(f"{what}: {_one_line(error)}") from error
+
+
+def _slots(ray: Any, count: int, address: str, threads: int) -> Slots:
+    if not address:
+        cores = len(os.sched_getaffinity(0))
+        gpus = 1.0 if ray.cluster_resources().get("GPU", 0) >= count else 0.0
+        return Slots(count, count, 1, gpus, threads or max(1, cores // count))
+    there = ray.cluster_resources()
+    threads = threads or 1
+    gpus = 1.0 if there.get("GPU", 0) else 0.0
+    room = int(there.get("GPU", 0)) or int(there.get("CPU", 0)) // threads
+    if room < 1:
+        raise JobError(f"the cluster at {address} has no CPU for a worker of {threads} threads")
+    # Without a number the pool grows with nodes that join on the way.
+    return Slots(min(count or room, room), count or 16 * room, threads, gpus, threads)
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) < 400 else f"{text[:400]} ..."
