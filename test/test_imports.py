@@ -28,7 +28,7 @@ ALLOWED = {
     "bundle_folder": {"bundle"},
     "cli": {
         *("backends", "bundle", "catalogue", "dense", "dense_export", "doctor", "export", "fetch", "io"),
-        *("models", "profiler", "segment", "tensorrt", "tracking"),
+        *("labelling", "models", "profiler", "segment", "tensorrt", "tracking"),
     },
     "dense": {"backends", "bundle", "segment"},
     "dense_export": {"bundle", "dense", "export", "models", "stored_weights"},
@@ -37,6 +37,7 @@ ALLOWED = {
     "fetch": {"bundle", "bundle_folder", "catalogue", "dense", "export", "models", "user_folders"},
     "geometry3d": {"io"},
     "io": {"installed", "segment", "tracking"},
+    "labelling": {"bundle", "dense", "io", "nodes", "segment", "tracking"},
     "models": {"bundle"},
     "moved_modules": {"deprecation"},
     "nodes": {
@@ -75,6 +76,7 @@ NO_KEY = {
     "rosbags",
     "jinja2",
     "matplotlib",
+    *("pyarrow", "ray"),  # the extras label and fleet
     *("backports", "compression", "lz4"),  # come with rosbags, and with Python
 }
 
@@ -167,7 +169,7 @@ def test_robots_import_path_is_light():
     code = (
         "import sys, evitsam_ros.segment, evitsam_ros.cli, evitsam_ros.doctor\n"
         "heavy = {'torch', 'rclpy', 'onnx', 'pycocotools', 'skimage', 'requests', 'tqdm'}\n"
-        "heavy |= {'jinja2', 'matplotlib'}\n"
+        "heavy |= {'jinja2', 'matplotlib', 'pyarrow', 'ray'}\n"
         "heavy &= set(sys.modules)\n"
         "assert not heavy, heavy"
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,10 +56,8 @@ def write_coco(labels: str, file: Path) -> tuple[int, int]:
         )
     folder = file.absolute().parent
     root = folder.parent / "images" if folder.name == "annotations" else folder
-    with (
-        tempfile.TemporaryFile("w+", dir=folder) as images,
-        tempfile.TemporaryFile("w+", dir=folder) as masks,
-    ):
+    new_list = partial(tempfile.TemporaryFile, "w+", dir=folder)
+    with new_list() as images, new_list() as masks:
         writer = _Writer(images, masks)
         for key, part in parts.items():
             writer.add_part(store.read(FRAMES, key), store.read(MASKS, key), _Names(part.unit, root))

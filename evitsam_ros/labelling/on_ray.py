@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Label units on Ray Data: a pool of actors, each with its networks opened once. The only module that knows Ray.
+"""Label units on Ray Data, by a pool of actors that open their networks once. No other module knows Ray.
 
 Ray schedules, restarts workers and repeats what was lost with them. A unit that was written before its worker
 was lost is not labelled again.
@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 import tempfile
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -120,21 +121,7 @@ def stream(waiting: Sequence[Unit], opener: Any, slots: Slots) -> Iterator[Outco
     # What was lost RETRIES times costs its own units, and not those of the others.
     context.max_errored_blocks = -1
     lost = {unit.key: unit for unit in waiting}
-    rows = [{"unit": unit.to_json()} for unit in waiting]
-    blocks = min(len(rows), MAX_BLOCKS)
-    labelled = ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
-        Worker,
-        fn_constructor_args=(opener, slots.threads),
-        batch_size=1,
-        # A unit that waits for an actor would count as tried when the actor is lost.
-        compute=ray.data.ActorPoolStrategy(
-            min_size=1, max_size=slots.most, initial_size=slots.count, max_tasks_in_flight_per_actor=1
-        ),
-        num_cpus=slots.cpus,
-        num_gpus=slots.gpus,
-        max_restarts=-1,
-        max_task_retries=RETRIES,
-    )
+    labelled = _labelled(waiting, opener, slots)
     try:
         for row in labelled.iter_rows():
             outcome = Outcome.from_json(row["outcome"])
@@ -147,6 +134,31 @@ def stream(waiting: Sequence[Unit], opener: Any, slots: Slots) -> Iterator[Outco
         yield Outcome(unit.key, unit.title, error=reason)
 
 
+def _labelled(waiting: Sequence[Unit], opener: Any, slots: Slots) -> Any:
+    """Return the dataset of outcomes, which is computed while it is read."""
+    import ray
+
+    rows = [{"unit": unit.to_json()} for unit in waiting]
+    given = ray.data.from_items(rows, override_num_blocks=min(len(rows), MAX_BLOCKS))
+    with warnings.catch_warnings():
+        # Ray 2.60 has no other way to bound the retries: without, a worker that needs too much memory is
+        # started for ever.
+        warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
+        return given.map_batches(
+            Worker,
+            fn_constructor_args=(opener, slots.threads),
+            batch_size=1,
+            # A unit that waits for an actor would count as tried when the actor is lost.
+            compute=ray.data.ActorPoolStrategy(
+                min_size=1, max_size=slots.most, initial_size=slots.count, max_tasks_in_flight_per_actor=1
+            ),
+            num_cpus=slots.cpus,
+            num_gpus=slots.gpus,
+            max_restarts=-1,
+            max_task_retries=RETRIES,
+        )
+
+
 @contextmanager
 def connected(count: int, address: str, threads: int) -> Iterator[Slots]:
     """Start Ray on this machine, or join a cluster, for the time of the block.
@@ -157,6 +169,7 @@ def connected(count: int, address: str, threads: int) -> Iterator[Slots]:
     try:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         import ray
         import ray.data
     except ImportError as error:
