@@ -117,7 +117,8 @@ class Labeller:
         assert self.segmenter is not None
         if self.job.everything:
             return self.segmenter.everything(frame, self.job.max_prompts), {}
-        prompts, names = self.prompts, {}
+        prompts = self.prompts
+        names: dict[int, str] = {}
         if self.job.detections:
             from .detections import numbered_prompts
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import socket
+import sys
 import tempfile
 import warnings
 from contextlib import contextmanager
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 RETRIES = 5
 #: Ray keeps a record of each block in the driver's memory.
 MAX_BLOCKS = 4096
+#: Seconds to wait for a cluster's port.
+CONNECT = 20
 #: Bytes of Ray's object store on this machine: only names and counts go through it.
 OBJECT_STORE = 128 << 20
 
@@ -112,43 +116,51 @@ def stream(waiting: Sequence[Unit], opener: Any, slots: Slots) -> Iterator[Outco
     Raises:
         JobError: The work cannot go on.
     """
+    lost = {unit.key: unit for unit in waiting}
+    rows = [{"unit": unit.to_json()} for unit in waiting]
+    for row in mapped(rows, Worker, (opener, slots.threads), slots):
+        outcome = Outcome.from_json(row["outcome"])
+        lost.pop(outcome.key, None)
+        yield outcome
+    for unit in lost.values():
+        reason = f"its worker was lost {RETRIES + 1} times: killed, or out of memory; use fewer workers"
+        yield Outcome(unit.key, unit.title, error=reason)
+
+
+def mapped(
+    rows: list[dict[str, Any]], worker: type, arguments: tuple[Any, ...], slots: Slots
+) -> Iterator[dict[str, Any]]:
+    """Map rows by a pool of actors on the connected cluster; yield the results as they come.
+
+    Rows whose worker was lost more than ``RETRIES`` times have no result.
+
+    Args:
+        rows: of plain values.
+        worker: a class; its objects map a batch of one row, columns of values, to columns of results.
+        arguments: of its constructor.
+        slots: the pool.
+
+    Raises:
+        JobError: The work cannot go on.
+    """
     import ray
     from ray.exceptions import RayError
 
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    # What was lost RETRIES times costs its own units, and not those of the others.
+    # What was lost RETRIES times costs its own rows, and not those of the others.
     context.max_errored_blocks = -1
-    lost = {unit.key: unit for unit in waiting}
-    labelled = _labelled(waiting, opener, slots)
-    try:
-        for row in labelled.iter_rows():
-            outcome = Outcome.from_json(row["outcome"])
-            lost.pop(outcome.key, None)
-            yield outcome
-    except RayError as error:
-        raise JobError(f"Ray has ended the work: {_one_line(error)}; give the same command again") from error
-    for unit in lost.values():
-        reason = f"its worker was lost {RETRIES + 1} times: killed, or out of memory; use fewer workers"
-        yield Outcome(unit.key, unit.title, error=reason)
-
-
-def _labelled(waiting: Sequence[Unit], opener: Any, slots: Slots) -> Any:
-    """Return the dataset of outcomes, which is computed while it is read."""
-    import ray
-
-    rows = [{"unit": unit.to_json()} for unit in waiting]
     given = ray.data.from_items(rows, override_num_blocks=min(len(rows), MAX_BLOCKS))
     with warnings.catch_warnings():
         # Ray 2.60 has no other way to bound the retries: without, a worker that needs too much memory is
         # started for ever.
         warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
-        return given.map_batches(
-            Worker,
-            fn_constructor_args=(opener, slots.threads),
+        results = given.map_batches(
+            worker,
+            fn_constructor_args=arguments,
             batch_size=1,
-            # A unit that waits for an actor would count as tried when the actor is lost.
+            # A row that waits for an actor would count as tried when the actor is lost.
             compute=ray.data.ActorPoolStrategy(
                 min_size=1, max_size=slots.most, initial_size=slots.count, max_tasks_in_flight_per_actor=1
             ),
@@ -157,6 +169,10 @@ def _labelled(waiting: Sequence[Unit], opener: Any, slots: Slots) -> Any:
             max_restarts=-1,
             max_task_retries=RETRIES,
         )
+    try:
+        yield from results.iter_rows()
+    except RayError as error:
+        raise JobError(f"Ray has ended the work: {_one_line(error)}; give the same command again") from error
 
 
 @contextmanager
@@ -170,6 +186,7 @@ def connected(count: int, address: str, threads: int) -> Iterator[Slots]:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+        os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")  # a busy machine is slow to start it
         import ray
         import ray.data
     except ImportError as error:
@@ -178,7 +195,7 @@ def connected(count: int, address: str, threads: int) -> Iterator[Slots]:
         ) from error
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    folder = None if address else tempfile.mkdtemp(prefix="evitsam-ray-")
+    folder = None if address else _short_folder()
     try:
         _start(ray, count, address, folder)
         yield _slots(ray, count, address, threads)
@@ -188,24 +205,54 @@ def connected(count: int, address: str, threads: int) -> Iterator[Slots]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def _short_folder() -> str:
+    """Make a folder for Ray's sockets, whose whole names may have 107 bytes and take 81 below it."""
+    base = tempfile.gettempdir()
+    return tempfile.mkdtemp(prefix="evr-", dir=base if len(os.fsencode(base)) <= 13 else "/tmp")
+
+
 def _start(ray: Any, count: int, address: str, folder: str | None) -> None:
     shared: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     try:
         if address:
-            ray.init(address, **shared)
+            _knock(address)
+            with _quiet():
+                ray.init(address, **shared)
             return
-        ray.init(
-            "local",  # not a cluster that an earlier run has left behind
-            num_cpus=count,
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE,
-            _node_ip_address="127.0.0.1",
-            _temp_dir=folder,
-            **shared,
-        )
+        with _quiet():
+            ray.init(
+                "local",  # not a cluster that an earlier run has left behind
+                num_cpus=count,
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE,
+                _node_ip_address="127.0.0.1",
+                _temp_dir=folder,
+                **shared,
+            )
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         what = f"no cluster of Ray answers at {address}" if address else "Ray cannot be started here"
         raise JobError(f"{what}: {_one_line(error)}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep lines of Ray's native code, as its own log level, from the terminal; errors are raised."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _knock(address: str) -> None:
+    """Raise ``OSError`` if nothing listens at ``HOST:PORT``: Ray itself would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdecimal() and "/" not in host:
+        socket.create_connection((host, int(port)), timeout=CONNECT).close()
 
 
 def _slots(ray: Any, count: int, address: str, threads: int) -> Slots:
