@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 RETRIES = 5
 #: Ray keeps a record of each block in the driver's memory.
 MAX_BLOCKS = 4096
+#: How often Ray is started where it gives up after its own 30 seconds.
+STARTS = 4
 #: Seconds to wait for a cluster's port.
 CONNECT = 20
 #: Bytes of Ray's object store on this machine: only names and counts go through it.
@@ -186,7 +188,6 @@ def connected(count: int, address: str, threads: int) -> Iterator[Slots]:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-        os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")  # a busy machine is slow to start it
         import ray
         import ray.data
     except ImportError as error:
@@ -212,26 +213,30 @@ def _short_folder() -> str:
 
 
 def _start(ray: Any, count: int, address: str, folder: str | None) -> None:
-    shared: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-    try:
-        if address:
-            _knock(address)
+    options: dict[str, Any]
+    if address:
+        options = {"address": address}
+    else:
+        options = {
+            "address": "local",  # not a cluster that an earlier run has left behind
+            "num_cpus": count,
+            "include_dashboard": False,
+            "object_store_memory": OBJECT_STORE,
+            "_node_ip_address": "127.0.0.1",
+            "_temp_dir": folder,
+        }
+    for left in reversed(range(STARTS)):
+        try:
+            if address:
+                _knock(address)
             with _quiet():
-                ray.init(address, **shared)
+                ray.init(**options, logging_level=logging.ERROR, log_to_driver=False)
             return
-        with _quiet():
-            ray.init(
-                "local",  # not a cluster that an earlier run has left behind
-                num_cpus=count,
-                include_dashboard=False,
-                object_store_memory=OBJECT_STORE,
-                _node_ip_address="127.0.0.1",
-                _temp_dir=folder,
-                **shared,
-            )
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        what = f"no cluster of Ray answers at {address}" if address else "Ray cannot be started here"
-        raise JobError(f"{what}: {_one_line(error)}") from error
+        except Exception as error:  # Ray raises Exception itself where a busy machine starts it too slowly
+            ray.shutdown()
+            if not left or address:
+                what = f"no cluster of Ray answers at {address}" if address else "Ray cannot be started here"
+                raise JobError(f"{what}: {_one_line(error)}") from error
 
 
 @contextmanager

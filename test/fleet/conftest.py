@@ -56,9 +56,11 @@ def cluster():
     from ray.cluster_utils import Cluster
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    folder = tempfile.mkdtemp(prefix="ray-")  # short: sockets lie below it
-    small = {"object_store_memory": 80 << 20, "include_dashboard": False}
-    started = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "temp_dir": folder, **small})
+    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # short: sockets lie below it
+    os.environ["RAY_TMPDIR"] = folder
+    Path(folder, "ray").mkdir()
+    small = {"object_store_memory": 80 << 20, "include_dashboard": False, "node_ip_address": "127.0.0.1"}
+    started = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **small})
     started.node_options = small
     try:
         for _ in range(2):
@@ -67,6 +69,7 @@ def cluster():
     finally:
         ray.shutdown()
         started.shutdown()
+        os.environ.pop("RAY_TMPDIR")
         shutil.rmtree(folder, ignore_errors=True)
 
 
