@@ -21,8 +21,8 @@ from .test_training import STAGES, recipe
 
 DRIVER = Path(__file__).with_name("two_hosts.py")
 ADDRESSES = ("10.77.0.1", "10.77.0.2")
-STEPS = 6
-#: Parameters after six steps at a rate of 1e-3; sums are taken in another order.
+STEPS = 4
+#: Parameters after four steps at a rate of 1e-3; sums are taken in another order.
 TOLERANCE = 2e-4
 
 
@@ -117,7 +117,7 @@ def train_on_two(
     finally:
         for process in running:
             process.kill()
-    assert [process.returncode for process in running] == [0, 0], "\n".join(p[-1500:] for p in printed)
+    assert [process.returncode for process in running] == [0, 0], "\n".join(p[-6000:] for p in printed)
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +127,7 @@ def undisturbed(hosts, recipe_file, shapes_data, tmp_path_factory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_two_hosts_are_one_process_with_the_batches_of_both(undisturbed, recipe_file, shapes_data, tmp_path):
     """Parameters agree; batch norm normalises each rank's batch by itself, in both runs."""
     words = [sys.executable, str(DRIVER), "one", str(recipe_file), str(shapes_data), str(tmp_path)]
@@ -142,10 +143,11 @@ def test_two_hosts_are_one_process_with_the_batches_of_both(undisturbed, recipe_
     assert sorted(had[0] + had[1]) == sorted(both) and had[0] != had[1]
 
 
+@pytest.mark.slow
 def test_a_rank_that_is_killed_changes_nothing(hosts, undisturbed, recipe_file, shapes_data, tmp_path):
     """torchrun starts both ranks again, and they end with the same weights, bit for bit."""
     out = tmp_path / "run"
-    train_on_two(hosts, recipe_file, shapes_data, out, "3", restarts=2)
+    train_on_two(hosts, recipe_file, shapes_data, out, "2", restarts=2)
     assert (out / "died").exists()
     whole, cut = (load_file(folder / "parameters0.safetensors") for folder in (undisturbed, out))
     assert all(torch.equal(whole[name], cut[name]) for name in whole)

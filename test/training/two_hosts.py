@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
+from training.checkpoint import save_weights
 from training.engine import Engine
 from training.feed import Feed
 from training.recipe import read_recipe
@@ -60,8 +60,7 @@ def main(kind: str, recipe: str, data: str, out: str, dies_at: str = "") -> None
     engine.train_step = train_step
     engine.write_preview = lambda *_: None
     engine.run()
-    state = {name: value.detach().clone() for name, value in engine.model.named_parameters()}
-    save_file(state, Path(out) / f"parameters{rank}.safetensors")
+    save_weights(dict(engine.model.named_parameters()), Path(out) / f"parameters{rank}.safetensors")
     (Path(out) / f"names{rank}.json").write_text(json.dumps(names))
 
 
