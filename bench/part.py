@@ -25,6 +25,7 @@ PARTS = {
     "ros": ("ros.cost", "ros_cost", 150, 25),
     "start": ("start", "start", 90, 15),
     "timers": ("timers", "timers", 10, 5),
+    "fleet": ("fleet", "fleet", 420, 120),
 }
 
 

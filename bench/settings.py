@@ -20,6 +20,9 @@ class Settings:
         frames: sent for each ROS figure.
         sizes: of the images sent over ROS, names of :data:`~bench.ros.sizes.SIZES`.
         compressed: over ROS, too.
+        fleet_turns, fleet_images: turns of labelling, and images in each; ``fleet_few``, ``fleet_many``:
+            inputs of which the driver's memory is compared; ``fleet_nodes``, ``fleet_units``: pretended
+            nodes, and units for each.
         starts: of the segmenter; ``imports``: of its modules.
     """
 
@@ -33,6 +36,12 @@ class Settings:
     compressed: bool = True
     starts: int = 11
     imports: int = 7
+    fleet_turns: int = 2
+    fleet_images: int = 60
+    fleet_few: int = 1000
+    fleet_many: int = 100_000
+    fleet_nodes: int = 32
+    fleet_units: int = 5
 
 
 FULL = Settings()
@@ -47,4 +56,9 @@ QUICK = Settings(
     compressed=False,
     starts=1,
     imports=3,
+    fleet_turns=1,
+    fleet_images=16,
+    fleet_many=5000,
+    fleet_nodes=4,
+    fleet_units=3,
 )

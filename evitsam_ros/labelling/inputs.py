@@ -31,12 +31,13 @@ class InputError(JobError):
     """An input that is not there, or is nothing that can be labelled."""
 
 
-def find_units(inputs: Sequence[str], job: Job) -> Iterator[Unit]:
+def find_units(inputs: Sequence[str], job: Job, chunk: int = CHUNK) -> Iterator[Unit]:
     """Yield the units of all inputs, each once.
 
     Args:
         inputs: paths, globs, URLs, or ``.txt`` files that list these line by line.
         job: topics, and whether sequences may be cut.
+        chunk: max number of images of a unit, where they are no sequence.
 
     Raises:
         InputError: An input is not there, cannot be reached, or is nothing that can be labelled.
@@ -44,19 +45,19 @@ def find_units(inputs: Sequence[str], job: Job) -> Iterator[Unit]:
     seen: set[str] = set()
     loose: dict[str, list[str]] = {}
     for text in inputs:
-        for unit in _units_of(text, job, loose):
+        for unit in _units_of(text, job, loose, chunk):
             if unit.key not in seen:
                 seen.add(unit.key)
                 yield unit
     for folder, names in loose.items():
         listed = list(dict.fromkeys(names))
-        for unit in _image_units(folder, listed, sequence=False):
+        for unit in _image_units(folder, listed, chunk, sequence=False):
             if unit.key not in seen:
                 seen.add(unit.key)
                 yield unit
 
 
-def _units_of(text: str, job: Job, loose: dict[str, list[str]]) -> Iterator[Unit]:
+def _units_of(text: str, job: Job, loose: dict[str, list[str]], chunk: int) -> Iterator[Unit]:
     """Yield the units of an input; image files are collected in ``loose``, by folder."""
     for place in _expanded(text):
         try:
@@ -66,11 +67,11 @@ def _units_of(text: str, job: Job, loose: dict[str, list[str]]) -> Iterator[Unit
         if found.type.name == "NotFound":
             raise InputError(f"{place.text} does not exist; expected a file, a folder, a glob or a URL")
         if found.type.name == "Directory":
-            yield from _folder(place, job)
+            yield from _folder(place, job, chunk)
         elif _ending(place.path) in LISTS:
             for line in place.read_bytes().decode("utf-8", "surrogateescape").splitlines():
                 if line.strip() and not line.startswith("#"):
-                    yield from _units_of(line.strip(), job, loose)
+                    yield from _units_of(line.strip(), job, loose, chunk)
         elif _ending(place.path) in IMAGES:
             folder, _, name = _parent(place)
             loose.setdefault(folder, []).append(name)
@@ -117,7 +118,7 @@ def _parent(place: Place) -> tuple[str, str, str]:
     return f"{base}{place.query}" or "/", slash, name
 
 
-def _folder(place: Place, job: Job) -> Iterator[Unit]:
+def _folder(place: Place, job: Job, chunk: int) -> Iterator[Unit]:
     """Yield the units of a bag, or of a folder of images, recordings and shards; inner ones may be bags."""
     if place.is_local and is_bag(place.local) and not _holds_several(place):
         yield from _bag(place, job, -1)
@@ -128,7 +129,7 @@ def _folder(place: Place, job: Job) -> Iterator[Unit]:
     )
     images = [name for name in files if _ending(name) in IMAGES]
     count = 0
-    for unit in _image_units(place.source, images, sequence=job.track):
+    for unit in _image_units(place.source, images, chunk, sequence=job.track):
         count += 1
         yield unit
     sizes = {name: info.size for name, info in entries}
@@ -160,12 +161,12 @@ def _is_bag_folder(place: Place) -> bool:
     return place.join("metadata.yaml").exists()
 
 
-def _image_units(folder: str, names: Sequence[str], *, sequence: bool) -> Iterator[Unit]:
+def _image_units(folder: str, names: Sequence[str], chunk: int, *, sequence: bool) -> Iterator[Unit]:
     if sequence and names:
         yield Unit(units.IMAGES, folder, names=tuple(names), sequence=True, count=len(names))
         return
-    for first in range(0, len(names), CHUNK):
-        part = tuple(names[first : first + CHUNK])
+    for first in range(0, len(names), chunk):
+        part = tuple(names[first : first + chunk])
         yield Unit(units.IMAGES, folder, names=part, count=len(part))
 
 

@@ -11,7 +11,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 
 from . import unit as units
-from .inputs import InputError, find_units
+from .inputs import CHUNK, InputError, find_units
 from .isolated import IsolatedLabeller
 from .job import Job, JobError
 from .outcome import Outcome, Summary
@@ -59,6 +59,7 @@ def label(
     job: Job,
     workers: Workers | None = None,
     progress: Callable[[int, Summary], None] | None = None,
+    chunk: int = CHUNK,
 ) -> Summary:
     """Label all inputs that an earlier run of the same options has not labelled.
 
@@ -69,6 +70,7 @@ def label(
         workers: where; None: in one process.
         progress: called after every unit with the number of images that is known to come, 0 if it is not,
             and the counts so far.
+        chunk: max number of images of a unit, where they are no sequence.
 
     Returns:
         The counts of this run.
@@ -79,7 +81,7 @@ def label(
     begun, summary, store = time.monotonic(), Summary(), Store(out)
     with store.locked():
         store.open(job, job.models(), _versions())
-        waiting = _waiting(find_units(inputs, job), store, summary)
+        waiting = _waiting(find_units(inputs, job, chunk), store, summary)
         expected = sum(unit.count for unit in waiting) if all(unit.count for unit in waiting) else 0
         if waiting:
             with closing(_outcomes(waiting, out, job, workers or Workers())) as outcomes:

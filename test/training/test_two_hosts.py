@@ -104,7 +104,7 @@ def train_on_two(
                     *("--rdzv-endpoint", f"{head}:29417", "--max-restarts", str(restarts)),
                     *("--rdzv-conf", f"is_host={int(number == 0)},read_timeout=300,join_timeout=600"),
                     *("--local-addr", ADDRESSES[number] if hosts.apart else "127.0.0.1"),
-                    *(str(DRIVER), "two", str(recipe), str(data), str(out), *more),
+                    *(str(DRIVER), "two", str(recipe_file), str(data), str(out), *more),
                 ],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
