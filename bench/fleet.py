@@ -159,14 +159,12 @@ def _cluster(nodes: int) -> Iterator[object]:
     import ray
     from ray.cluster_utils import Cluster
 
-    small = {"object_store_memory": 80 << 20, "include_dashboard": False, "node_ip_address": "127.0.0.1"}
+    small = {"object_store_memory": 80 << 20, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **small})
     try:
         for _ in range(nodes):
             cluster.add_node(num_cpus=1, **small)
-        ray.init(
-            cluster.address, _node_ip_address="127.0.0.1", logging_level="ERROR", log_to_driver=False
-        )
+        ray.init(cluster.address, logging_level="ERROR", log_to_driver=False)
         yield cluster
     finally:
         ray.shutdown()
@@ -196,7 +194,7 @@ def _churn(cluster, units: int, nodes: int, seconds: float) -> float:
         if len(found) in {nodes, nodes + 2, nodes + 4}:
             cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
         if len(found) in {nodes + 1, nodes + 3}:
-            cluster.add_node(num_cpus=1, object_store_memory=80 << 20, node_ip_address="127.0.0.1")
+            cluster.add_node(num_cpus=1, object_store_memory=80 << 20)
     kept = {key for key in found if key}
     return len(kept) / units if len(found) == units else 0.0
 

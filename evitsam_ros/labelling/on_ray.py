@@ -33,7 +33,6 @@ RETRIES = 5
 MAX_BLOCKS = 4096
 #: How often Ray is started where it gives up after its own 30 seconds.
 STARTS = 4
-LOOPBACK = ("127.0.0.1", "localhost")
 #: Seconds to wait for a cluster's port.
 CONNECT = 20
 #: Bytes of Ray's object store on this machine: only names and counts go through it.
@@ -217,9 +216,6 @@ def _start(ray: Any, count: int, address: str, folder: str | None) -> None:
     options: dict[str, Any]
     if address:
         options = {"address": address}
-        if address.rpartition(":")[0] in LOOPBACK:
-            # Ray looks for a node of this machine by the address of its network card, and waits for it.
-            options["_node_ip_address"] = "127.0.0.1"
     else:
         options = {
             "address": "local",  # not a cluster that an earlier run has left behind

@@ -64,7 +64,7 @@ def cluster():
     from ray.cluster_utils import Cluster
 
     Path(folder, "ray").mkdir()
-    small = {"object_store_memory": 80 << 20, "include_dashboard": False, "node_ip_address": "127.0.0.1"}
+    small = {"object_store_memory": 80 << 20, "include_dashboard": False}
     started = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **small})
     started.node_options = small
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import tempfile
 from pathlib import Path
@@ -121,15 +120,3 @@ def test_what_ends_native_code_costs_itself_alone(options, tmp_path):
 def test_a_cluster_that_is_not_there_is_one_clear_line(options, tmp_path, inputs):
     code, _, errors = run("label", *inputs, "--out", str(tmp_path / "o"), *options, "--ray", "127.0.0.1:1")
     assert code == 1 and "no cluster of Ray answers at 127.0.0.1:1" in errors.splitlines()[-1]
-
-
-def test_another_model_on_a_node_is_one_clear_line(cluster, inputs, options, colour, tmp_path):
-    """A bundle that changes after the run began, as one of another version on a node."""
-    own = tmp_path / "colour"
-    shutil.copytree(colour, own)
-    words = ["label", *inputs, "--out", str(tmp_path / "out"), *options, "--model", str(own)]
-    assert run(*words[:1], inputs[0], *words[5:])[0] == 0
-    with (own / "model.yaml").open("a") as file:
-        file.write("# another version\n")
-    code, _, errors = run(*words, "--ray", cluster.address)
-    assert code == 1 and "was labelled with model" in errors

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import cv2
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from evitsam_ros.cli import build_parser
 from evitsam_ros.cli.label import job_of
 from evitsam_ros.labelling.inputs import InputError, find_units
 from evitsam_ros.labelling.job import JobError
-from evitsam_ros.labelling.labeller import Labeller
+from evitsam_ros.labelling.labeller import Labeller, open_labeller
 from evitsam_ros.labelling.store import Store
 from evitsam_ros.segment import Prompt, Segmenter
 
@@ -175,3 +177,17 @@ def test_an_unknown_topic_lists_the_others(options, tmp_path):
 def test_options_that_do_not_go_together(words):
     with pytest.raises(ValueError):
         job_of(build_parser().parse_args(["label", "x", *words]))
+
+
+def test_another_model_on_a_node_is_one_clear_line(colour, options, tmp_path):
+    """The bundle of a worker's machine is not that of the manifest."""
+    own = tmp_path / "colour"
+    shutil.copytree(colour, own)
+    job = job_of(build_parser().parse_args(["label", "x", *options, "--model", str(own)]))
+    store = Store(str(tmp_path / "out"))
+    store.open(job, job.models(), {})
+    assert open_labeller(job, store, 1).segmenter is not None
+    with (own / "model.yaml").open("a") as file:
+        file.write("# of another version\n")
+    with pytest.raises(JobError, match="copy it to every node"):
+        open_labeller(job, store, 1)
