@@ -30,11 +30,9 @@ $(STAMP): $(DEMO_STAMP) $(INPUTS)
 demo: setup-demo  ## a camera topic in, masks out, over real ROS 2, on this CPU; pictures in out/demo (MODEL=NAME)
 	@./env.sh python -m demo $(if $(MODEL),--model "$(MODEL)")
 
-# One process a folder: with ROS, OpenVINO, TensorRT-RTX and torch's training in a single one, native code crashed.
 test: setup      ## all tests but the slow ones (ARGS="-m slow": those; ARGS="test/nodes -k name": some)
 ifeq ($(ARGS),)
-	@status=0; for part in $(sort $(dir $(wildcard test/*/__init__.py))) "$(wildcard test/test_*.py)"; do \
-	  ./env.sh python -m pytest -m "not slow" $$part || status=1; done; exit $$status
+	@./env.sh python tools/run_tests.py
 else
 	@./env.sh python -m pytest $(ARGS)
 endif
@@ -57,9 +55,9 @@ lint: $(LINT_STAMP)  ## style, types and spelling: ruff, mypy, codespell
 	@./env.sh python -m mypy
 	@./env.sh python -m codespell_lib
 
-bench: setup     ## the project's own figures as ratios, with their floors (out/bench.json; ARGS="--quick": a minute)
+bench: setup     ## the project's own figures as ratios (out/bench.json; ARGS=--quick: a minute; ARGS=--store: this processor)
 	@mkdir -p out
-	@./env.sh python -m bench --json out/bench.json --gate bench/ratios.yaml $(ARGS)
+	@./env.sh python -m bench --json out/bench.json --check bench/ratios.yaml $(ARGS)
 
 clean:           ## remove what setup, tests and demo made
 	rm -rf .venv .venv-peer build install log out .pytest_cache .ruff_cache .hypothesis *.egg-info

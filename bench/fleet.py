@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The part ``fleet``: labelling by workers beside a plain loop, and many pretended nodes in this machine.
+"""Measure the suite ``fleet``: labelling by workers beside a plain loop, and many simulated nodes.
 
-The pretended nodes have sleeps for networks: what is measured is the scheduling.
+The simulated nodes sleep in place of networks: what is measured is the scheduling.
 """
 
 from __future__ import annotations
@@ -18,21 +18,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evitsam_ros.labelling import Job, Outcome, label
 from evitsam_ros.labelling.on_ray import Slots, connected, stream
-from evitsam_ros.labelling.outcome import Summary
 from evitsam_ros.labelling.run import Workers
 from evitsam_ros.labelling.unit import IMAGES, Unit
-from evitsam_ros.profiler.measurements import LESS, MORE, Figure, Part, ratio_of
+from evitsam_ros.profiler.measurements import LESS, MORE, Figure, Suite, ratio_of
 
-from .picture import photograph
-from .settings import MODEL, Settings
+from .workload import MODEL, Settings, photograph
+
+if TYPE_CHECKING:
+    from evitsam_ros.labelling.outcome import Summary
 
 #: Published encoder throughput of EfficientViT-SAM XL1 on an A100 with TensorRT in fp16, images a second.
 PUBLISHED = 182.0
-#: Images of a pretended unit.
-PRETENDED = 1000
+#: Images of a simulated unit.
+SIMULATED = 1000
 
 
 @dataclass(frozen=True)
@@ -42,43 +44,47 @@ class Sleeping:
     seconds: float
 
     def __call__(self, threads: int) -> Sleeping:
+        """Return what labels units."""
         return self
 
     def earlier(self, unit: Unit) -> Outcome | None:
+        """Return None: nothing was done before."""
         return None
 
     def label(self, unit: Unit) -> Outcome:
+        """Sleep."""
         time.sleep(self.seconds)
         return Outcome(unit.key, unit.title, unit.count)
 
 
-def pretended(count: int) -> list[Unit]:
-    return [Unit(IMAGES, f"/pretended/{number}", names=("x",), count=PRETENDED) for number in range(count)]
+def simulated(count: int) -> list[Unit]:
+    """Return units that have no files."""
+    return [Unit(IMAGES, f"/simulated/{number}", names=("x",), count=SIMULATED) for number in range(count)]
 
 
-def fleet(settings: Settings) -> Part:
-    """Measure the part."""
-    part = Part()
-    _workers(part, settings)
-    _memory(part, settings)
-    _nodes(part, settings)
-    return part
+def fleet(settings: Settings) -> Suite:
+    """Measure the suite."""
+    suite = Suite()
+    _workers(suite, settings)
+    _memory(suite, settings)
+    _nodes(suite, settings)
+    return suite
 
 
-def _workers(part: Part, settings: Settings) -> None:
-    """Two workers and a plain loop in turns, on the same images."""
+def _workers(suite: Suite, settings: Settings) -> None:
+    """Two workers and a plain loop in rounds, on the same images."""
     plain, spread, starts = [], [], []
     with tempfile.TemporaryDirectory() as folder:
         pictures = Path(folder, "pictures")
         _write_pictures(pictures, settings.fleet_images)
-        for turn in range(settings.fleet_turns):
-            plain.append(_rate(pictures, Path(folder, f"plain{turn}"), Workers())[0])
-            rate, start = _rate(pictures, Path(folder, f"spread{turn}"), Workers(count=2))
+        for number in range(settings.fleet_rounds):
+            plain.append(_rate(pictures, Path(folder, f"plain{number}"), Workers())[0])
+            rate, start = _rate(pictures, Path(folder, f"spread{number}"), Workers(count=2))
             spread.append(rate)
             starts.append(start)
-    part.add(Figure("fleet/plain", "a plain loop, an image", "ms", [1e3 / rate for rate in plain]))
-    part.add(Figure("fleet/start", "start of two workers to the first rows", "s", starts))
-    part.ratios.append(
+    suite.add(Figure("fleet/plain", "a plain loop, an image", "ms", [1e3 / rate for rate in plain]))
+    suite.add(Figure("fleet/start", "start of two workers to the first rows", "s", starts))
+    suite.ratios.append(
         ratio_of("fleet/two workers: plain loop", "two workers / plain loop", spread, plain, MORE)
     )
 
@@ -106,7 +112,7 @@ def _rate(pictures: Path, out: Path, workers: Workers) -> tuple[float, float]:
     return (all_ - had) / (last - first), first - begun
 
 
-def _memory(part: Part, settings: Settings) -> None:
+def _memory(suite: Suite, settings: Settings) -> None:
     """Peak memory of the driver, in a process each, with networks that do nothing."""
     peaks = []
     for count in (settings.fleet_few, settings.fleet_many):
@@ -115,10 +121,10 @@ def _memory(part: Part, settings: Settings) -> None:
         found = json.loads(done.stdout.splitlines()[-1])
         assert found["done"] == count, f"{found['done']} of {count}"
         peaks.append(found["peak"])
-        part.add(
+        suite.add(
             Figure(f"fleet/memory, {count} inputs", f"driver's memory, {count} inputs", "MB", [peaks[-1]])
         )
-    part.ratios.append(
+    suite.ratios.append(
         ratio_of("fleet/memory: many inputs", "many inputs / few", [peaks[1]], [peaks[0]], LESS)
     )
 
@@ -128,30 +134,30 @@ def _driver(count: int) -> int:
     import resource
 
     with connected(2, "", 1) as slots:
-        done = sum(1 for _ in stream(pretended(count), Sleeping(0.0), slots))
+        done = sum(1 for _ in stream(simulated(count), Sleeping(0.0), slots))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"done": done, "peak": peak}))
     return 0
 
 
-def _nodes(part: Part, settings: Settings) -> None:
-    """Many pretended nodes beside one; then with three taken away and two added on the way."""
-    seconds, nodes, turns = PRETENDED / PUBLISHED, settings.fleet_nodes, settings.fleet_units
+def _nodes(suite: Suite, settings: Settings) -> None:
+    """Many simulated nodes beside one; then with three taken away and two added on the way."""
+    seconds, nodes, units = SIMULATED / PUBLISHED, settings.fleet_nodes, settings.fleet_units
     with _cluster(nodes) as cluster:
-        many = _throughput(turns * nodes, nodes, seconds)
-        taken = _churn(cluster, turns * nodes, nodes, seconds)
-    alone = PRETENDED / seconds
-    title = f"{nodes} pretended nodes / {nodes} times one"
-    part.ratios.append(ratio_of("fleet/nodes: linear", title, [many / nodes], [alone], MORE))
-    part.ratios.append(ratio_of("fleet/churn: kept", "units once, nodes lost / all", [taken], [1.0], MORE))
-    part.notes.append(
-        f"A pretended node sleeps {seconds:.2f} s for {PRETENDED} images: XL1 on an A100, published."
+        many = _throughput(units * nodes, nodes, seconds)
+        taken = _churn(cluster, units * nodes, nodes, seconds)
+    alone = SIMULATED / seconds
+    title = f"{nodes} simulated nodes / {nodes} times one"
+    suite.ratios.append(ratio_of("fleet/nodes: linear", title, [many / nodes], [alone], MORE))
+    suite.ratios.append(ratio_of("fleet/churn: kept", "units once, nodes lost / all", [taken], [1.0], MORE))
+    suite.notes.append(
+        f"A simulated node sleeps {seconds:.2f} s for {SIMULATED} images: XL1 on an A100, published."
     )
 
 
 @contextmanager
 def _cluster(nodes: int) -> Iterator[object]:
-    """Start pretended nodes of one CPU each, beside a head without any; this process is the driver."""
+    """Start simulated nodes of one CPU each, beside a head without any; this process is the driver."""
     variables = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid.uuid4().hex, "RAY_USAGE_STATS_ENABLED": "0"}
     folder = tempfile.mkdtemp(prefix="evr-", dir="/tmp")
     os.environ.update(variables, RAY_TMPDIR=folder)
@@ -181,15 +187,15 @@ def _slots(nodes: int) -> Slots:
 def _throughput(units: int, nodes: int, seconds: float) -> float:
     """Return images a second from the time at which every node has had a unit."""
     times = []
-    for _ in stream(pretended(units), Sleeping(seconds), _slots(nodes)):
+    for _ in stream(simulated(units), Sleeping(seconds), _slots(nodes)):
         times.append(time.monotonic())
-    return (len(times) - nodes) * PRETENDED / (times[-1] - times[nodes - 1])
+    return (len(times) - nodes) * SIMULATED / (times[-1] - times[nodes - 1])
 
 
 def _churn(cluster, units: int, nodes: int, seconds: float) -> float:
     """Return the share of units that came, each once, with nodes lost and added on the way."""
     found: list[str] = []
-    for outcome in stream(pretended(units), Sleeping(seconds), _slots(nodes)):
+    for outcome in stream(simulated(units), Sleeping(seconds), _slots(nodes)):
         found.append(outcome.key if not outcome.error else "")
         if len(found) in {nodes, nodes + 2, nodes + 4}:
             cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
