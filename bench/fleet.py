@@ -66,8 +66,10 @@ def fleet(settings: Settings) -> Suite:
     """Measure the suite."""
     suite = Suite()
     _workers(suite, settings)
-    _memory(suite, settings)
-    _nodes(suite, settings)
+    if settings.fleet_many:
+        _memory(suite, settings)
+    if settings.fleet_nodes:
+        _nodes(suite, settings)
     return suite
 
 

@@ -34,8 +34,8 @@ class Settings:
         starts: starts of the segmenter.
         imports: imports of its modules.
         fleet_rounds, fleet_images: rounds of labelling, and images of each.
-        fleet_few, fleet_many: inputs of which the driver's memory is compared.
-        fleet_nodes, fleet_units: simulated nodes, and units of work for each.
+        fleet_few, fleet_many: inputs of which the driver's memory is compared; 0: it is not.
+        fleet_nodes, fleet_units: simulated nodes, 0 for none, and units of work for each.
     """
 
     networks: int = 15
@@ -70,9 +70,8 @@ QUICK = Settings(
     imports=3,
     fleet_rounds=1,
     fleet_images=16,
-    fleet_many=5000,
-    fleet_nodes=4,
-    fleet_units=3,
+    fleet_many=0,
+    fleet_nodes=0,
 )
 
 
