@@ -15,11 +15,13 @@ from ..segment import Frame, Segmenter
 from .calibration import Calibration
 from .camera_context import CameraContext
 from .depth_output import DepthOutput
+from .empty_outputs import EmptyOutputs
 from .frame_processor import FrameProcessor
 from .frame_request import FrameRequest, PreparedFrame, RequestQueue
 from .frame_segmenter import FrameSegmenter
 from .image_intake import ImageIntake
 from .managed_entities import ManagedEntities
+from .object_clicks import ObjectClicks, ShownObjects
 from .parameters import SegmenterParameters
 from .pending_prompts import PendingPrompts
 from .prompt_topics import PromptTopics
@@ -62,12 +64,14 @@ class CameraPipeline:
         self._images = RecentImages(parameters.history_frames, parameters.history_s, parameters.history_bytes)
         self._pending = PendingPrompts(context, self._images, requests, parameters.history_s)
         self._intake = ImageIntake(context, topic, self._images, self._pending, requests)
-        self._publishers = Publishers(entities, context.outputs, depth)
+        self._publishers = Publishers(node, entities, context, depth)
+        shown = ShownObjects()
+        self._empty = EmptyOutputs(context, self._publishers, shown)
         self._segmenter = FrameSegmenter(segmenter, context)
         self._processor = FrameProcessor(
-            context, topic, self._pending, requests, self._segmenter, self._publishers
+            context, topic, self._pending, requests, self._segmenter, self._publishers, self._empty, shown
         )
-        prompts = PromptTopics(entities, context, self._images, self._pending)
+        prompts = PromptTopics(entities, context, self._images, self._pending, ObjectClicks(context, shown))
         #: Where points in space are clicked; empty where the camera has no calibration.
         self.point_targets = (
             []
@@ -85,23 +89,30 @@ class CameraPipeline:
         self._intake.on_image(message)
 
     def tick(self) -> None:
-        """Forget old images, and prompts whose image did not arrive."""
+        """Forget old images, prompts whose image did not arrive, and answers that are no longer true."""
         self._images.forget_old()
         self._pending.expire()
+        self._empty.tick()
 
     def pause(self, reason: str) -> None:
-        """Publish nothing from now on, not even the frame in work; drop what waits, with the reason."""
+        """Publish no masks from now on, not even of the frame in work; drop what waits, with the reason.
+
+        Empty outputs replace the last answer.
+        """
         self._requests.end_session()
+        self._empty.clear(reason)
         self._images.clear()
         self._pending.drop_all(reason)
 
     def resume(self) -> None:
         """Prepare for the activation of the node."""
         self._publishers.resume()
+        self._empty.resume()
 
     def release(self) -> None:
         """Pause for good; stored prompts stay, except those that refer to one image."""
         self.pause("the node is cleaned up")
+        self._publishers.stop()
         self.context.prompts.forget_stamped()
 
     # Inference thread ------------------------------------------------------------------------------

@@ -32,9 +32,9 @@ def label_map_message(header: Header, labels: np.ndarray) -> Image:
     return image_message(header, labels, "mono16")
 
 
-def mask_message(header: Header, labels: np.ndarray) -> Image:
-    """Convert a label map to mono8, 255 inside any object."""
-    return image_message(header, (labels > 0).astype(np.uint8) * np.uint8(255), "mono8")
+def mask_pixels(labels: np.ndarray) -> np.ndarray:
+    """Convert a label map ``(H, W)`` to uint8, 255 inside any object."""
+    return (labels > 0).astype(np.uint8) * np.uint8(255)
 
 
 def detections_message(header: Header, masks: Masks, names: dict[int, str]):
