@@ -188,6 +188,10 @@ def connected(count: int, address: str, threads: int) -> Iterator[Slots]:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+        if not address:
+            # Read when Ray is imported: its servers then listen on 127.0.0.1. Otherwise it replaces a loopback
+            # address by that of the network card, and listens on all of them.
+            os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
         import ray
         import ray.data
     except ImportError as error:
@@ -222,7 +226,6 @@ def _start(ray: Any, count: int, address: str, folder: str | None) -> None:
             "num_cpus": count,
             "include_dashboard": False,
             "object_store_memory": OBJECT_STORE,
-            "_node_ip_address": "127.0.0.1",
             "_temp_dir": folder,
         }
     for left in reversed(range(STARTS)):

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,9 @@ from test.labelling.scenes import DEADLY, command, deadly, png, rows, run, write
 from test.labelling.test_runs import files_of
 
 from .conftest import until
+
+#: 127.0.0.1 in the kernel's tables, and as an address of IPv6.
+LOOPBACK, MAPPED_LOOPBACK = "0100007F", "0000000000000000FFFF00000100007F"
 
 
 def processes() -> dict[int, str]:
@@ -27,6 +31,22 @@ def processes() -> dict[int, str]:
             )
         except OSError:
             continue
+    return found
+
+
+def listening(pids: set[int]) -> set[str]:
+    """Return the addresses on which processes listen, as the kernel writes them."""
+    sockets = set()
+    for pid in pids:
+        for entry in Path(f"/proc/{pid}/fd").glob("*"):
+            with suppress(OSError):
+                sockets.add(str(entry.readlink()))
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
+                found.add(fields[1].rpartition(":")[0])
     return found
 
 
@@ -68,15 +88,17 @@ def test_two_workers_write_the_files_of_one_process_and_leave_nothing(inputs, op
     temporary.rmdir()
 
 
-def test_ray_listens_on_loopback_alone(cluster, tmp_path, inputs, options):
+def test_ray_listens_on_loopback_alone_and_ends_with_its_driver(tmp_path, inputs, options):
     """Ray's own processes of ``--workers`` have no socket on another address, and no dashboard."""
     process = command("label", *inputs, "--out", str(tmp_path / "out"), *options, "--workers", "1")
     try:
         until(lambda: any("raylet" in processes().get(p, "") for p in below(process.pid)), process)
         until(lambda: list((tmp_path / "out").glob("masks/*.parquet")), process)
         ours = below(process.pid)
-        lines = {pid: text for pid, text in processes().items() if pid in ours}
-        assert not [text for text in lines.values() if "dashboard/dashboard.py" in text]
+        addresses = listening(ours)
+        assert addresses and addresses <= {LOOPBACK, MAPPED_LOOPBACK}
+        boards = [text for pid, text in processes().items() if pid in ours and "dashboard.py" in text]
+        assert all("--disable-frontend" in text for text in boards)
         process.kill()  # the driver dies without a word to its workers
         process.communicate()
         until(lambda: not ours & set(processes()))
