@@ -189,7 +189,7 @@ def connected(count: int, address: str, threads: int) -> Iterator[Slots]:
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         if not address:
-            # Read when Ray is imported: its servers then listen on 127.0.0.1. Otherwise it replaces a loopback
+            # Read when Ray is imported: its servers listen on 127.0.0.1. Otherwise Ray replaces a loopback
             # address by that of the network card, and listens on all of them.
             os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
         import ray
