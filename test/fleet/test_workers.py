@@ -50,6 +50,18 @@ def listening(pids: set[int]) -> set[str]:
     return found
 
 
+def born(pid: int) -> tuple[int, str]:
+    """Return what tells a process from a later one of the same id: the time of its start."""
+    try:
+        return pid, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return pid, ""
+
+
+def are_gone(known: set[tuple[int, str]]) -> bool:
+    return not [one for one in known if one[1] and born(one[0]) == one]
+
+
 def below(pid: int) -> set[int]:
     """Return all descendants of a process."""
     found: set[int] = set()
@@ -70,9 +82,9 @@ def test_two_workers_write_the_files_of_one_process_and_leave_nothing(inputs, op
     temporary = Path(tempfile.mkdtemp(prefix="", dir="/tmp"))  # short: sockets lie below it
     words = ("label", *inputs, "--out", str(out), *options, "--workers", "2", "--json", str(summary))
     process = command(*words, TMPDIR=str(temporary))
-    seen: set[int] = set()
+    seen: set[tuple[int, str]] = set()
     while process.poll() is None:
-        seen |= below(process.pid)
+        seen |= {born(pid) for pid in below(process.pid)}
         try:
             process.wait(0.5)
         except Exception:
@@ -83,7 +95,7 @@ def test_two_workers_write_the_files_of_one_process_and_leave_nothing(inputs, op
     found = json.loads(summary.read_text())
     assert found["images"] == 370 and found["masks"] == 740 and not found["failed"]
     assert len(seen) > 4, "Ray and two workers have run"
-    until(lambda: not seen & set(processes()))
+    until(lambda: are_gone(seen))
     until(lambda: not list(temporary.iterdir()))
     temporary.rmdir()
 
@@ -99,9 +111,10 @@ def test_ray_listens_on_loopback_alone_and_ends_with_its_driver(tmp_path, inputs
         assert addresses and addresses <= {LOOPBACK, MAPPED_LOOPBACK}
         boards = [text for pid, text in processes().items() if pid in ours and "dashboard.py" in text]
         assert all("--disable-frontend" in text for text in boards)
+        known = {born(pid) for pid in ours}
         process.kill()  # the driver dies without a word to its workers
         process.communicate()
-        until(lambda: not ours & set(processes()))
+        until(lambda: are_gone(known))
     finally:
         process.kill()
         process.communicate()
