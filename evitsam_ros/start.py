@@ -40,3 +40,8 @@ def profiler() -> int:
 def compose() -> int:
     """Run camera and segmenter in one process."""
     return _run("compose")
+
+
+def web() -> int:
+    """Run the node ``web``."""
+    return _run("web")
