@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..dense import SemanticSegmenter
-from ..dense.label_map import majority_classes
 from ..segment import Frame, Masks, PromptError, Segmenter
 from ..tracking import TrackedCamera
 from . import unit as units
@@ -130,9 +129,7 @@ class Labeller:
     def _classes(self, image: np.ndarray, masks: Masks) -> dict[int, str]:
         """Name masks by the class that most of their pixels have; a void one has no name."""
         assert self.semantic is not None
-        found = self.semantic.segment(image, score_threshold=self.job.score_threshold)
-        winners = majority_classes(masks.label_map(), found.labels)
-        return {identity: found.classes.names[label - 1] for identity, (label, _) in winners.items() if label}
+        return dict(self.semantic.classify(image, masks, score_threshold=self.job.score_threshold).names)
 
     def _regions(
         self, frame: Frame, item: Item

@@ -11,6 +11,7 @@ from typing import Any
 
 from sensor_msgs.msg import CompressedImage, Image
 
+from ..dense import SemanticSegmenter
 from ..segment import Frame, Segmenter
 from .calibration import Calibration
 from .camera_context import CameraContext
@@ -21,6 +22,7 @@ from .frame_request import FrameRequest, PreparedFrame, RequestQueue
 from .frame_segmenter import FrameSegmenter
 from .image_intake import ImageIntake
 from .managed_entities import ManagedEntities
+from .mask_names import MaskNames
 from .object_clicks import ObjectClicks, ShownObjects
 from .parameters import SegmenterParameters
 from .pending_prompts import PendingPrompts
@@ -42,6 +44,7 @@ class CameraPipeline:
         requests: where the camera's frames are submitted.
         parameters: as configured.
         subscribe: to the images; otherwise they come through :meth:`on_image` only.
+        semantic: names the masks, shared by all cameras; None: nothing does.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class CameraPipeline:
         parameters: SegmenterParameters,
         *,
         subscribe: bool = True,
+        semantic: SemanticSegmenter | None = None,
     ) -> None:
         self.context, self._requests = context, requests
         topic = transport_topic(node, context.inputs + "image", parameters.image_transport)
@@ -67,7 +71,7 @@ class CameraPipeline:
         self._publishers = Publishers(node, entities, context, depth)
         shown = ShownObjects()
         self._empty = EmptyOutputs(context, self._publishers, shown)
-        self._segmenter = FrameSegmenter(segmenter, context)
+        self._segmenter = FrameSegmenter(segmenter, context, MaskNames(semantic, context.report_error))
         self._processor = FrameProcessor(
             context, topic, self._pending, requests, self._segmenter, self._publishers, self._empty, shown
         )
