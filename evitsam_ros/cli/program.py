@@ -9,13 +9,28 @@ import re
 import sys
 
 from .. import __version__
-from . import bag, bench, build, doctor, export, fetch, models, pack, profile, quantize, segment, upscale
+from . import (
+    bag,
+    bench,
+    build,
+    doctor,
+    export,
+    fetch,
+    label,
+    models,
+    pack,
+    profile,
+    quantize,
+    segment,
+    upscale,
+)
 from .deprecated import rewrite, settle_model
 from .errors import DEBUG, run_safely
 from .outputs import check_outputs, text_beside_json
 
 COMMANDS = (
-    *("segment", "upscale", "bag", "models", "fetch", "pack", "export", "quantize", "build", "verify"),
+    *("segment", "upscale", "bag", "label", "models", "fetch", "pack", "export", "quantize", "build"),
+    "verify",
     *("engines", "bench", "profile", "doctor"),
 )
 
@@ -32,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
         segment,
         upscale,
         bag,
+        label,
         models,
         fetch,
         pack,

@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm import tqdm
 
 from evitsam_ros.segment import CloserLooks, Embedding, Masks, Prompt, Segmenter, look_closer
 
@@ -16,6 +15,7 @@ from .baselines import BASELINES
 from .cases import Case, Cases
 from .clicks import click_objects
 from .mask_metrics import GROUPS, boundary_iou, mask_iou, size_group
+from .spread import Spread, one_by_one
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +41,12 @@ class Score:
             self.values[method][group].append(iou)
             self.values[method][BOUNDARY_GROUPS[group]].append(boundary)
 
+    def extend(self, values: dict[str, dict[str, list[float]]]) -> None:
+        """Add what another score has collected, after what is there."""
+        for method, groups in values.items():
+            for group, found in groups.items():
+                self.values[method][group] += found
+
     def means(self) -> dict[str, dict[str, float]]:
         """Return the mean by method and size group; groups without objects are left out."""
         columns = (*GROUPS, *BOUNDARY_GROUPS.values())
@@ -62,21 +68,44 @@ def score_prompts(
     clicks: tuple[int, ...],
     baselines: tuple[str, ...],
     cases: Cases | None = None,
+    spread: Spread = one_by_one,
     closer: int = 0,
 ) -> dict[str, dict[str, float]]:
     """Mean IoU and boundary IoU by method and size group; without a segmenter, of the baselines only.
 
-    The columns of boundary IoU start with ``BIoU``. With ``closer`` there are further rows of boxes and
-    clicks, with closer looks at so many objects of each image.
+    The columns of boundary IoU start with ``BIoU``.
+
+    Args:
+        segmenter: scored beside the baselines; None for these alone.
+        records: images and their true masks.
+        clicks: numbers of clicks after which masks are scored.
+        baselines: names.
+        cases: collects masks to look at; in this process only.
+        spread: scores records, here or on many workers.
+        closer: further rows of boxes and clicks, with closer looks at so many objects of each image.
     """
     score = Score()
-    for record in tqdm(records, desc="boxes and clicks", unit="image", mininterval=2):
-        image, truths = record.read_image(), object_masks(record)
-        for name in baselines:
-            for index, truth in truths.items():
-                score.add(name, BASELINES[name](image, record.boxes[index]), truth)
-        if segmenter is None or not truths:
-            continue
+    job = partial(score_record, clicks=clicks, baselines=baselines, cases=cases, closer=closer)
+    for values in spread(job, segmenter, records, "boxes and clicks"):
+        score.extend(values)
+    return score.means()
+
+
+def score_record(
+    segmenter: Segmenter | None,
+    record: Record,
+    clicks: tuple[int, ...],
+    baselines: tuple[str, ...],
+    cases: Cases | None = None,
+    closer: int = 0,
+) -> dict[str, dict[str, list[float]]]:
+    """Return the IoUs and boundary IoUs of an image's masks, by method and size group."""
+    score = Score()
+    image, truths = record.read_image(), object_masks(record)
+    for name in baselines:
+        for index, truth in truths.items():
+            score.add(name, BASELINES[name](image, record.boxes[index]), truth)
+    if segmenter is not None and truths:
         embedding = segmenter.embed(image)
         _score_boxes(segmenter, embedding, record, truths, score, cases)
         if clicks:
@@ -86,7 +115,7 @@ def score_prompts(
             _score_closer_boxes(segmenter, embedding, record, truths, score, looks)
             if clicks:
                 _score_clicks(segmenter, embedding, list(truths.values()), clicks, score, looks)
-    return score.means()
+    return {method: dict(groups) for method, groups in score.values.items()}
 
 
 def _score_boxes(
