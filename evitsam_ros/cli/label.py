@@ -25,16 +25,23 @@ def add(commands) -> None:
         metavar="INPUT",
         help="image, folder of images, video, bag or tar shard; a glob, a list of these (.txt), or a URL",
     )
-    parser.add_argument("--out", metavar="FOLDER", help="folder or URL of the labels; an earlier run goes on")
+    parser.add_argument(
+        "--out", metavar="PATH", help="where the result is written; a folder or a URL, an earlier run goes on"
+    )
     add_prompts(parser)
     parser.add_argument(
         "--detections", default="", metavar="TOPIC", help="prompts: a detector's topic in the bag"
     )
     parser.add_argument(
-        "--track", action="store_true", help="ids last through a sequence, which is then not cut"
+        "--track",
+        action="store_true",
+        help="track objects through a video or a folder: ids stay the same and prompts follow their object; "
+        "recordings are then not cut",
     )
     parser.add_argument(
-        "--semantic", action="store_true", help="classes of the masks; without prompts, a mask for each class"
+        "--semantic",
+        action="store_true",
+        help="the class of every pixel; with prompts or --everything of each mask, else a mask a class",
     )
     parser.add_argument("--semantic-model", metavar="MODEL", help="a semantic bundle")
     parser.add_argument(
@@ -45,7 +52,7 @@ def add(commands) -> None:
         help="with --semantic: pixels of less confidence are void",
     )
     parser.add_argument(
-        "--image-topic",
+        "--topic",
         action="append",
         default=[],
         metavar="TOPIC",
@@ -140,7 +147,7 @@ def job_of(options: argparse.Namespace):
         semantic=options.semantic,
         semantic_model=options.semantic_model or DEFAULT_SEMANTIC,
         score_threshold=options.score_threshold,
-        image_topics=tuple(sorted(set(options.image_topic))),
+        image_topics=tuple(sorted(set(options.topic))),
         cut=cut,
         bags=options.bags,
     )

@@ -155,7 +155,7 @@ def test_an_input_that_cannot_be_used_is_one_clear_line(text, words, tmp_path, m
 
 def test_an_unknown_topic_lists_the_others(options, tmp_path):
     bag = write_bag(tmp_path / "bag", 1)
-    job = job_of(build_parser().parse_args(["label", "x", *options, "--image-topic", "/rear"]))
+    job = job_of(build_parser().parse_args(["label", "x", *options, "--topic", "/rear"]))
     with pytest.raises(InputError, match=r"'/rear'.*/front"):
         list(find_units([str(bag)], job))
 

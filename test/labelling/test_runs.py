@@ -119,7 +119,7 @@ def test_a_bag_that_cannot_be_read_is_set_aside_and_named(options, tmp_path):
     ("words", "expected"),
     [
         (("--threads", "1", "--point", "20,20"), "was labelled with points [], and this command has"),
-        (("--image-topic", "/left"), "image_topics"),
+        (("--topic", "/left"), "image_topics"),
         (("--model", "lite_sam"), "was labelled with model colour"),
     ],
 )
