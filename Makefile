@@ -7,7 +7,7 @@ DEMO_STAMP := .venv/.ready-demo
 STAMP := .venv/.ready
 LINT_STAMP := .venv/.ready-lint
 DEMO_INPUTS := $(addprefix requirements/,ros.txt runtime.txt interfaces.txt cmake.txt) \
-	$(wildcard interfaces/*/*) $(wildcard interfaces/*/msg/*) tools/setup.sh tools/build_interfaces.py setup.py setup.cfg
+	$(wildcard interfaces/*/*) $(wildcard interfaces/*/msg/*) $(wildcard interfaces/*/srv/*) tools/setup.sh tools/build_interfaces.py setup.py setup.cfg
 INPUTS := $(filter-out $(DEMO_INPUTS) requirements/lint.txt,$(wildcard requirements/*.txt))
 
 .PHONY: help setup setup-demo setup-unit demo test test-unit lint bench soak clean

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Generate the packages of interfaces/ with ament_cmake, once, into .venv/interfaces.
 
-The Python index has no vision_msgs and no tf2_msgs. Without a C++ compiler this says so and returns success:
-everything works except the topics that need them.
+The Python index has no vision_msgs and no tf2_msgs, and evitsam_interfaces is ours. Only packages that
+changed are built. Without a C++ compiler this says so and returns success: everything works except the
+topics and services that need them.
 """
 
 from __future__ import annotations
@@ -22,16 +23,23 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "interfaces"
 VENV = Path(sys.prefix)
 PREFIX = VENV / "interfaces"
+#: One line for each package that is built: its name and its fingerprint.
 STAMP = PREFIX / "built_from"
 
 
-def fingerprint() -> str:
-    """What the build depends on: the definitions, this script, the Python."""
+def fingerprint(package: Path) -> str:
+    """Return what the build of a package depends on: its definitions, this script, the Python."""
     digest = hashlib.sha256(f"{sys.version} {numpy.__version__}".encode())
-    for path in sorted([*SOURCE.rglob("*"), Path(__file__)]):
+    for path in sorted([*package.rglob("*"), Path(__file__)]):
         if path.is_file():
             digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+def built() -> dict[str, str]:
+    """Return the fingerprints of the packages that are built, by name."""
+    lines = STAMP.read_text().splitlines() if STAMP.is_file() else []
+    return dict(line.split() for line in lines if len(line.split()) == 2)
 
 
 def fix_baked_includes() -> None:
@@ -68,32 +76,43 @@ def build(package: Path, folder: Path) -> None:
             raise subprocess.CalledProcessError(result.returncode, command)
 
 
+def remove(name: str) -> None:
+    """Remove what an earlier build of a package installed: a definition may be gone."""
+    for pattern in ("share/{}", "include/{}", "lib/lib{}__*", "lib/python*/site-packages/{}"):
+        for path in PREFIX.glob(pattern.format(name)):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def main() -> int:
     """Build what changed; return the exit code, which is 0 also without a compiler."""
-    wanted = fingerprint()
-    if STAMP.is_file() and STAMP.read_text() == wanted:
+    packages = sorted(path.parent for path in SOURCE.glob("*/package.xml"))
+    wanted, known = {package.name: fingerprint(package) for package in packages}, built()
+    changed = [package for package in packages if known.get(package.name) != wanted[package.name]]
+    if not changed:
         print("interfaces: already built")
         return 0
     if not shutil.which(os.environ.get("CXX", "g++")):
         print(
             "interfaces: NOT built, there is no C++ compiler. Prompts and results as vision_msgs (~/prompts, "
-            "~/detections) and clicks from RViz are off until you run: sudo apt-get install g++ && make setup"
+            "~/detections), clicks from RViz and requests with a reply (~/segment) are off until "
+            "you run: sudo apt-get install g++ && make setup"
         )
         return 0
-    shutil.rmtree(PREFIX, ignore_errors=True)
     folder = VENV / "interfaces_build"
     shutil.rmtree(folder, ignore_errors=True)
     fix_baked_includes()
     try:
-        for package in sorted(path.parent for path in SOURCE.glob("*/package.xml")):
+        for package in changed:
+            known.pop(package.name, None)
+            remove(package.name)
             build(package, folder / package.name)
+            known[package.name] = wanted[package.name]
+            STAMP.write_text("".join(f"{name} {digest}\n" for name, digest in sorted(known.items())))
             print(f"{package.name}: built into {PREFIX}")
     except (subprocess.CalledProcessError, OSError) as error:
-        shutil.rmtree(PREFIX, ignore_errors=True)
         print(f"interfaces: the build failed ({error})", file=sys.stderr)
         return 1
     shutil.rmtree(folder, ignore_errors=True)
-    STAMP.write_text(wanted)
     return 0
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from sensor_msgs.msg import CompressedImage, Image
+from std_srvs.srv import Trigger
 
 from ..segment import Frame, Segmenter
 from .calibration import Calibration
@@ -27,6 +28,7 @@ from .publish_point import PointTarget
 from .publishers import Publishers
 from .qos import newest_only, transport_topic
 from .recent_images import RecentImages
+from .services import RequestServices
 
 
 class CameraPipeline:
@@ -68,6 +70,8 @@ class CameraPipeline:
             context, topic, self._pending, requests, self._segmenter, self._publishers
         )
         prompts = PromptTopics(entities, context, self._images, self._pending)
+        self._services = RequestServices(entities, context, self._images, requests, self._pending)
+        entities.service(Trigger, context.outputs + "reset", self._on_reset)
         #: Where points in space are clicked; empty where the camera has no calibration.
         self.point_targets = (
             []
@@ -83,17 +87,27 @@ class CameraPipeline:
     def on_image(self, message: Image | CompressedImage) -> None:
         """Receive a frame, see :meth:`ImageIntake.on_image`."""
         self._intake.on_image(message)
+        if self.context.is_accepting():
+            self._services.on_image(message)
+
+    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        number = self._pending.clear()
+        self._segmenter.forget_objects()
+        response.success, response.message = True, f"{number} prompts cleared, all objects forgotten"
+        return response
 
     def tick(self) -> None:
         """Forget old images, and prompts whose image did not arrive."""
         self._images.forget_old()
         self._pending.expire()
+        self._services.expire()
 
     def pause(self, reason: str) -> None:
         """Publish nothing from now on, not even the frame in work; drop what waits, with the reason."""
         self._requests.end_session()
         self._images.clear()
         self._pending.drop_all(reason)
+        self._services.end_all(reason)
 
     def resume(self) -> None:
         """Prepare for the activation of the node."""
@@ -108,10 +122,14 @@ class CameraPipeline:
 
     def prepare(self, request: FrameRequest) -> Frame | None:
         """Convert a frame for a common encoder call, see :meth:`FrameProcessor.prepare`."""
+        if request.task is not None:
+            return None
         return self._processor.prepare(request)
 
     def process(self, request: FrameRequest, prepared: PreparedFrame | None = None) -> bool:
-        """Publish the masks of a frame, see :meth:`FrameProcessor.process`."""
+        """Do the task of a frame, or publish its masks, see :meth:`FrameProcessor.process`."""
+        if request.task is not None:
+            return request.task.run(self._segmenter.segmenter)
         return self._processor.process(request, prepared)
 
     def use(self, segmenter: Segmenter) -> None:

@@ -34,10 +34,20 @@ class FrameSegmenter:
         #: Mode and tracking of the last frame.
         self._last_mode: tuple[str, bool] | None = None
         self._budget: LatencyBudget | None = None
+        self._forgets = False
 
     def use(self, segmenter: Segmenter) -> None:
         """Use another runtime from the next frame on; objects keep their ids."""
         self._camera.segmenter = segmenter
+
+    def forget_objects(self) -> None:
+        """Drop all tracked objects before the next frame. Called by any thread."""
+        self._forgets = True
+
+    @property
+    def segmenter(self) -> Segmenter:
+        """Return the networks that are used now."""
+        return self._camera.segmenter
 
     def segment(
         self,
@@ -78,7 +88,8 @@ class FrameSegmenter:
         if mode != last:
             self._last_mode = mode
             self._diagnostics.forget_timings()
-        if last is not None and parameters.enable_tracking != last[1]:
+        if self._forgets or (last is not None and parameters.enable_tracking != last[1]):
+            self._forgets = False
             self._camera.reset()
         elif has_paused or mode != last:
             self._camera.pause()

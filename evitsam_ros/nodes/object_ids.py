@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from itertools import count
+from itertools import count, islice
 
 import numpy as np
 
@@ -33,9 +33,9 @@ class ObjectIds:
         """Forget the ids of senders."""
         self._remembered.clear()
 
-    def next_free(self, taken: set[int]) -> int:
-        """Return an id for a new object."""
-        return next(self._free(taken))
+    def of_clicks(self, number: int, taken: set[int]) -> list[int]:
+        """Return ids for new objects."""
+        return list(islice(self._free(taken), number))
 
     def of_array(
         self,

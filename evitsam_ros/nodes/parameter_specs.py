@@ -64,7 +64,12 @@ PARAMETERS: dict[str, Spec] = {
         "without a name.",
         fixed=True,
     ),
-    "mode": Spec("prompt", "Segment prompted objects, or everything.", ("prompt", "everything"), live=True),
+    "mode": Spec(
+        "prompt",
+        "Segment prompted objects, everything, or nothing until a service requests it.",
+        ("prompt", "everything", "on_request"),
+        live=True,
+    ),
     "max_prompts": Spec(
         64, "Maximum number of prompts to decode in everything mode.", low=1, high=1024, live=True
     ),

@@ -30,6 +30,7 @@ from .fastdds import use_profile
 from .frame_request import FrameRequest, RequestQueue
 from .frame_scheduler import FrameScheduler
 from .inference import Inference
+from .interfaces import HAS_INTERFACES, WHAT_IS_OFF
 from .managed_entities import ManagedEntities
 from .parameters import NodeParameters, SegmenterParameters
 from .prompt_messages import MAX_OBJECTS
@@ -143,6 +144,8 @@ class SegmenterNode(LifecycleNode):
                 "vision_msgs is not installed: ~/prompts, ~/detections and ~/label_info are off "
                 "(apt install ros-$ROS_DISTRO-vision-msgs)"
             )
+        if not HAS_INTERFACES:
+            self.get_logger().warning(WHAT_IS_OFF)
         segmenter = Segmenter.open(parameters.model, parameters.backend, parameters.threads)
         give_back_memory()
         if parameters.malloc_tuning and not tune_malloc():
