@@ -13,14 +13,20 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
 from ..segment import Frame, Segmenter
+from ..segment.mask_grid import GRIDS
+from ..tracking.tracker import LAST_ID
 from .calibration import Calibration
 from .camera_context import CameraContext
+from .camera_info_output import CameraInfoOutput
 from .depth_output import DepthOutput
 from .frame_processor import FrameProcessor
 from .frame_request import FrameRequest, PreparedFrame, RequestQueue
 from .frame_segmenter import FrameSegmenter
 from .image_intake import ImageIntake
+from .instances_output import InstancesOutput
+from .interfaces import HAS_INTERFACES
 from .managed_entities import ManagedEntities
+from .messages import MAX_SMALL_ID
 from .parameters import SegmenterParameters
 from .pending_prompts import PendingPrompts
 from .prompt_topics import PromptTopics
@@ -57,15 +63,21 @@ class CameraPipeline:
     ) -> None:
         self.context, self._requests = context, requests
         topic = transport_topic(node, context.inputs + "image", parameters.image_transport)
-        calibration = _calibration(context, entities, parameters)
+        calibration, grid = _calibration(context, entities, parameters), GRIDS[parameters.output_scale]
         depth = None
         if parameters.enable_depth and calibration is not None:
             depth = DepthOutput(node, entities, context, calibration, parameters)
         self._images = RecentImages(parameters.history_frames, parameters.history_s, parameters.history_bytes)
         self._pending = PendingPrompts(context, self._images, requests, parameters.history_s)
         self._intake = ImageIntake(context, topic, self._images, self._pending, requests)
-        self._publishers = Publishers(entities, context.outputs, depth)
-        self._segmenter = FrameSegmenter(segmenter, context)
+        instances = camera_info = None
+        if HAS_INTERFACES:
+            instances = InstancesOutput(node, entities, context, grid, depth, parameters.target_frame)
+        if parameters.output_scale != "image" and calibration is not None:
+            camera_info = CameraInfoOutput(entities, context.outputs, calibration, grid)
+        self._publishers = Publishers(entities, context, parameters, depth, instances, camera_info)
+        max_id = MAX_SMALL_ID if parameters.label_encoding == "mono8" else LAST_ID
+        self._segmenter = FrameSegmenter(segmenter, context, max_id)
         self._processor = FrameProcessor(
             context, topic, self._pending, requests, self._segmenter, self._publishers
         )
@@ -140,8 +152,9 @@ class CameraPipeline:
 def _calibration(
     context: CameraContext, entities: ManagedEntities, parameters: SegmenterParameters
 ) -> Calibration | None:
-    """Subscribe the camera's calibration where something in space needs it."""
-    if not (parameters.enable_depth or parameters.enable_3d_clicks):
+    """Subscribe the camera's calibration where an output needs it."""
+    in_space = parameters.enable_depth or parameters.enable_3d_clicks
+    if not in_space and parameters.output_scale == "image":
         return None
     topic = context.inputs + "camera_info"
     return Calibration(entities, topic, parameters.reliability, rectified=parameters.image_rectified)

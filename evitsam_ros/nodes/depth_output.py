@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,16 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from ..geometry3d import Box3D, CameraModel, box_around, check_aligned, labelled_points, no_points
+from ..geometry3d import (
+    Box3D,
+    CameraModel,
+    ObjectInSpace,
+    box_around,
+    check_aligned,
+    labelled_points,
+    no_points,
+    objects_in_space,
+)
 from ..segment import Masks
 from .calibration import Calibration
 from .camera_context import CameraContext
@@ -65,7 +75,13 @@ class DepthOutput:
         self._depth.expect(header)
 
     def publish(
-        self, header: Header, image: np.ndarray, masks: Masks, labels: np.ndarray, names: dict[int, str]
+        self,
+        header: Header,
+        image: np.ndarray,
+        masks: Masks,
+        labels: np.ndarray,
+        names: dict[int, str],
+        prompt_scores: Mapping[int, float],
     ) -> None:
         """Publish points and boxes under the masks of an image; without its depth they are empty.
 
@@ -75,6 +91,7 @@ class DepthOutput:
             masks: of the image.
             labels: ``(H, W)`` uint16 label map.
             names: of the objects, by id; an empty name is "object".
+            prompt_scores: scores of the detector that found them, by id.
         """
         wanted = self.subscribed()
         if not wanted:
@@ -92,10 +109,23 @@ class DepthOutput:
         messages = {
             "points": lambda: points_message(header, cloud),
             "boxes_3d": lambda: self._markers(header, boxes),
-            "detections_3d": lambda: detections_3d_message(header, boxes, scores, names),
+            "detections_3d": lambda: detections_3d_message(header, boxes, scores, names, prompt_scores),
         }
         for name in wanted:
             self._publishers[name].publish(messages[name]())
+
+    def objects_in_space(
+        self, header: Header, ids: Sequence[int], labels: np.ndarray
+    ) -> dict[int, ObjectInSpace] | None:
+        """Return where the objects of an image are, by id; None without its depth, which is reported.
+
+        Args:
+            header: of the image; the result is in its frame.
+            ids: values of the label map.
+            labels: ``(H, W)`` uint16 label map.
+        """
+        found = self._aligned(header, labels)
+        return None if found is None else objects_in_space(labels, ids, *found)
 
     def _aligned(self, header: Header, labels: np.ndarray) -> tuple[np.ndarray, CameraModel] | None:
         """Return the image's depth and its camera; None, and a report, if one is missing or wrong."""

@@ -13,6 +13,7 @@ from ..segment import Frame, Masks
 from .camera_context import CameraContext
 from .frame_request import FrameRequest, PreparedFrame, RequestQueue
 from .frame_segmenter import FrameSegmenter
+from .instances import labels_of
 from .parameters import SegmenterParameters
 from .pending_prompts import PendingPrompts
 from .prompt_updates import ActivePrompts
@@ -109,7 +110,8 @@ class FrameProcessor:
             return "the node was disabled or deactivated meanwhile", "encode" in timings
         if parameters.mode == "prompt":
             masks, names = _without_removed(masks, names, self._prompts.active_ids(active))
-        self._publishers.publish(request.message.header, frame, masks, names, parameters.overlay_alpha)
+        header, objects = request.message.header, labels_of(active.objects)
+        self._publishers.publish(header, frame, masks, names, parameters.overlay_alpha, objects)
         end = time.perf_counter()
         stages = {"convert": converted - start, **timings, "publish": end - segmented, "total": end - start}
         age = (self._context.now_ns() - stamp_ns(request.message.header)) / 1e9

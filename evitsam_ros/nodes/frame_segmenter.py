@@ -11,7 +11,8 @@ from typing import cast
 from ..segment import Embedding, Frame, LatencyBudget, Masks, Prompt, PromptError, Segmenter, Thresholds
 from ..segment.budget import FEWEST
 from ..segment.timing import add_timings
-from ..tracking import TrackedCamera
+from ..tracking import TrackedCamera, TrackOptions
+from ..tracking.tracker import LAST_ID
 from .camera_context import CameraContext
 from .continuity import Continuity
 from .frame_request import FrameRequest
@@ -25,10 +26,11 @@ class FrameSegmenter:
     Args:
         segmenter: shared by all cameras.
         context: of the camera; prompts that do not fit their image are dropped from it and reported.
+        max_id: largest id of everything mode.
     """
 
-    def __init__(self, segmenter: Segmenter, context: CameraContext) -> None:
-        self._camera = TrackedCamera(segmenter)
+    def __init__(self, segmenter: Segmenter, context: CameraContext, max_id: int = LAST_ID) -> None:
+        self._camera = TrackedCamera(segmenter, TrackOptions(max_id=max_id))
         self._context, self._diagnostics = context, context.diagnostics
         self._continuity = Continuity()
         #: Mode and tracking of the last frame.

@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from geometry_msgs.msg import Point, Quaternion, Vector3
 from sensor_msgs.msg import RegionOfInterest
 from std_msgs.msg import Header
 
+from ..geometry3d import ObjectInSpace
 from ..segment import Masks
+from ..segment.mask_grid import GRIDS, MaskGrid
 from .messages import image_message
+from .prompt_updates import StoredPrompt
 
 
 @dataclass(frozen=True)
@@ -30,61 +34,74 @@ class ObjectLabel:
     score: float | None = None
 
 
-def instances_message(header: Header, masks: Masks, labels: Mapping[int, ObjectLabel]) -> Any:
-    """Make an evitsam_interfaces/InstanceArray at the size of the image.
+def labels_of(prompts: Iterable[StoredPrompt]) -> dict[int, ObjectLabel]:
+    """Return the labels of prompted objects by id."""
+    return {item.identity: ObjectLabel(item.name, item.sender_id, item.score) for item in prompts}
+
+
+@dataclass(frozen=True)
+class Space:
+    """Where the objects of an image are in space.
+
+    Attributes:
+        frame_id: coordinate frame; empty when nothing is known.
+        objects: by id, in that frame.
+    """
+
+    frame_id: str = ""
+    objects: Mapping[int, ObjectInSpace] = field(default_factory=dict)
+
+
+def instances_message(
+    header: Header,
+    masks: Masks,
+    labels: Mapping[int, ObjectLabel],
+    grid: MaskGrid = GRIDS["image"],
+    space: Space | None = None,
+) -> Any:
+    """Make an evitsam_interfaces/InstanceArray.
 
     Args:
         header: of the image.
-        masks: of the image, none of them empty.
+        masks: of the image.
         labels: by object id; an object without one is "object".
+        grid: pixels of masks, regions and boxes.
+        space: where the objects are; None: not known.
     """
     from evitsam_interfaces.msg import InstanceArray
 
-    height, width = masks.image_size
-    message = InstanceArray(header=header, height=height, width=width)
+    space = space or Space()
+    height, width = grid.size(masks)
+    message = InstanceArray(header=header, height=height, width=width, spatial_frame_id=space.frame_id)
+    boxes = masks.boxes / np.tile(grid.image_pixels(masks), 2)
     for index, identity in enumerate(masks.object_ids.tolist()):
-        mask, (y, x) = masks.crop(index)
-        message.instances.append(
-            _instance(
-                header,
-                identity,
-                labels.get(identity, ObjectLabel()),
-                float(masks.scores[index]),
-                masks.boxes[index],
-                mask,
-                (y, x),
-            )
-        )
+        label = labels.get(identity, ObjectLabel())
+        instance = _instance(identity, label, float(masks.scores[index]))
+        instance.box = boxes[index].astype(float)
+        mask, (y, x) = grid.crop(masks, index)
+        instance.roi = RegionOfInterest(y_offset=y, x_offset=x, height=mask.shape[0], width=mask.shape[1])
+        instance.mask = image_message(header, mask.astype(np.uint8) * np.uint8(255), "mono8")
+        if identity in space.objects:
+            _set_place(instance, space.objects[identity])
+        message.instances.append(instance)
     return message
 
 
-def _instance(
-    header: Header,
-    identity: int,
-    label: ObjectLabel,
-    score: float,
-    box: np.ndarray,
-    mask: np.ndarray,
-    offset: tuple[int, int],
-) -> Any:
-    """Make an evitsam_interfaces/Instance of a mask ``(h, w)`` bool at an offset y, x."""
+def _instance(identity: int, label: ObjectLabel, score: float) -> Any:
     from evitsam_interfaces.msg import Instance
 
     message = Instance(id=identity, name=label.sender_id, class_name=label.name or "object", score=score)
     message.prompt_score = -1.0 if label.score is None else label.score
-    message.box = box.astype(float)
-    mask, (y, x) = _trimmed(mask, offset)
-    height, width = mask.shape
-    message.roi = RegionOfInterest(y_offset=y, x_offset=x, height=height, width=width)
-    message.mask = image_message(header, mask.astype(np.uint8) * np.uint8(255), "mono8")
     return message
 
 
-def _trimmed(mask: np.ndarray, offset: tuple[int, int]) -> tuple[np.ndarray, tuple[int, int]]:
-    """Return the mask without empty rows and columns around it, and its offset y, x."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not rows.size:
-        return mask[:0, :0], offset
-    top, left = int(rows[0]), int(columns[0])
-    part = mask[top : int(rows[-1]) + 1, left : int(columns[-1]) + 1]
-    return part, (int(offset[0]) + top, int(offset[1]) + left)
+def _set_place(instance: Any, place: ObjectInSpace) -> None:
+    instance.has_depth = True
+    instance.centroid = Point(**_named("xyz", place.centroid))
+    instance.box_pose.position = Point(**_named("xyz", place.box.centre))
+    instance.box_pose.orientation = Quaternion(**_named("xyzw", place.box.quaternion))
+    instance.box_size = Vector3(**_named("xyz", place.box.size))
+
+
+def _named(names: str, values: np.ndarray) -> dict[str, float]:
+    return dict(zip(names, values.tolist(), strict=True))

@@ -161,6 +161,20 @@ PARAMETERS: dict[str, Spec] = {
     "organized_cloud": Spec(
         False, "~/points has a point for each pixel; otherwise only for pixels under masks."
     ),
+    "target_frame": Spec(
+        "",
+        "Coordinate frame of points and boxes in space of ~/instances, by /tf and /tf_static; empty: the "
+        "camera's.",
+    ),
+    "output_scale": Spec(
+        "image",
+        "Pixels of ~/label_map, ~/mask and ~/instances: the image's, or those of the network's output, with "
+        "~/camera_info to match.",
+        ("image", "network"),
+    ),
+    "label_encoding": Spec(
+        "mono16", "Encoding of ~/label_map; mono8 has ids up to 255.", ("mono16", "mono8")
+    ),
     "image_transport": Spec("raw", "Subscribe to image, or to image/compressed.", ("raw", "compressed")),
     "intensity_range": Spec(
         [0.0, 0.0],
