@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "evitsam_ros"
 ROS = {
     *("rclpy", "sensor_msgs", "std_msgs", "std_srvs", "geometry_msgs", "vision_msgs", "diagnostic_msgs"),
-    *("visualization_msgs", "rcl_interfaces", "lifecycle_msgs", "launch", "launch_ros"),
+    *("evitsam_interfaces", "visualization_msgs", "rcl_interfaces", "lifecycle_msgs", "launch", "launch_ros"),
 }
 MAY_IMPORT_TORCH = (
     *("models/", "export.py", "dense_export.py", "stored_weights.py", "tensorrt/", "backends/torch_"),
@@ -28,7 +28,7 @@ ALLOWED = {
     "bundle_folder": {"bundle"},
     "cli": {
         *("backends", "bundle", "catalogue", "dense", "dense_export", "doctor", "export", "fetch", "io"),
-        *("models", "profiler", "segment", "tensorrt", "tracking"),
+        *("models", "nodes", "profiler", "segment", "tensorrt", "tracking"),
     },
     "dense": {"backends", "bundle", "segment"},
     "dense_export": {"bundle", "dense", "export", "models", "stored_weights"},
@@ -64,6 +64,7 @@ KEYS = {
 }
 #: Without a rosdep key (README: pip), or needed off the robot only.
 NO_KEY = {
+    "evitsam_interfaces",  # optional, from this repository
     "openvino",
     "torch",
     "onnx",

@@ -59,7 +59,9 @@ def test_no_command_takes_the_model_as_a_visible_positional_argument():
 def test_everything_is_a_flag_and_json_a_path():
     assert all(action.nargs == 0 for action in uses()["--everything"].values())
     assert all(action.metavar == "PATH" for action in uses()["--json"].values())
-    assert {"segment", "models", "doctor", "engines", "verify", "bench", "profile"} == set(uses()["--json"])
+    assert {"segment", "ask", "models", "doctor", "engines", "verify", "bench", "profile"} == set(
+        uses()["--json"]
+    )
 
 
 def test_the_backends_are_those_of_the_registry():
