@@ -27,7 +27,11 @@ BOOLEAN = ["true", "false", "True", "False"]
 OVERRIDES = {
     "model": (str, [], "bundle: a name or a folder"),
     "backend": (str, list(backend_choices()), "runtime of the networks"),
-    "mode": (str, ["prompt", "everything"], "segment what is prompted, or everything"),
+    "mode": (
+        str,
+        ["prompt", "everything", "on_request"],
+        "segment what is prompted, everything, or on request",
+    ),
     "max_prompts": (int, [], "maximum number of prompts to decode in everything mode"),
     "image_transport": (str, ["raw", "compressed"], "how images come"),
     "depth_transport": (str, ["raw", "compressedDepth", "compressed"], "how depth comes"),
