@@ -106,12 +106,14 @@ class Selection:
         classes: names that pass; empty: all.
         class_names: names of classes that are numbers, by number.
         grow: factor of the size of a box, for objects that are larger than what is detected.
+        scale: pixels of the image in one of the detector's, for boxes in a resized image.
     """
 
     min_score: float = 0.0
     classes: tuple[str, ...] = ()
     class_names: tuple[str, ...] = ()
     grow: float = 1.0
+    scale: float = 1.0
 
     def apply(self, objects: Sequence[FoundObject]) -> list[FoundObject]:
         """Return the detections that pass, named and grown; those without a size in pixels do not."""
@@ -128,8 +130,10 @@ class Selection:
         name = item.class_name
         if name.isascii() and name.isdigit() and int(name) < len(self.class_names):
             name = self.class_names[int(name)]
-        size = (item.size[0] * self.grow, item.size[1] * self.grow)
-        return FoundObject(item.sender_id, name, item.score, item.centre, size, item.angle)
+        factor = self.grow * self.scale
+        size = (item.size[0] * factor, item.size[1] * factor)
+        centre = (item.centre[0] * self.scale, item.centre[1] * self.scale)
+        return FoundObject(item.sender_id, name, item.score, centre, size, item.angle)
 
 
 def _fields(message: Any) -> str:

@@ -27,6 +27,7 @@ PARAMETERS = {
     "classes": ([""], 'Classes that are passed on; [""]: all.'),
     "class_names": ([""], "Names of classes that a detector gives as numbers, in their order."),
     "grow": (1.0, "Factor of the size of a box, for objects that are larger than what is detected."),
+    "scale": (1.0, "Pixels of the image in one of the detector's, for boxes in a resized image."),
 }
 
 
@@ -50,13 +51,14 @@ class DetectionsConverter(Node):
 
     def _read_selection(self) -> Selection:
         values: dict[str, Any] = {name: self.get_parameter(name).value for name in PARAMETERS}
-        if not 0 < values["grow"] <= 100:
-            raise ValueError(f"grow is {values['grow']}; expected more than 0 and at most 100")
+        for name in ("grow", "scale"):
+            if not 0 < values[name] <= 100:
+                raise ValueError(f"{name} is {values[name]}; expected more than 0 and at most 100")
         if not 0 <= values["min_score"] <= 1:
             raise ValueError(f"min_score is {values['min_score']}; expected 0 to 1")
         classes = tuple(name for name in values["classes"] if name)
         names = tuple(values["class_names"]) if any(values["class_names"]) else ()
-        return Selection(values["min_score"], classes, names, values["grow"])
+        return Selection(values["min_score"], classes, names, values["grow"], values["scale"])
 
     def _look(self) -> None:
         """Subscribe as soon as there is a publisher, with its type."""

@@ -84,6 +84,11 @@ def test_selection_by_score_class_and_size():
     assert Selection().apply([flat]) == []
 
 
+def test_boxes_in_a_resized_image_are_moved_into_the_image():
+    (item,) = Selection(scale=2.0, grow=1.5).apply(found_objects(array(yolo())))
+    assert (item.centre, item.size, item.angle) == ((100.0, 80.0), (60.0, 30.0), 0.1)
+
+
 def test_numbers_of_classes_get_names():
     names = Selection(class_names=("person", "bicycle"))
     found = [FoundObject("", number, 0.9, (1.0, 1.0), (5.0, 5.0)) for number in ("1", "2", "cup")]
