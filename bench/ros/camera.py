@@ -24,6 +24,7 @@ from evitsam_ros.nodes.messages import image_message
 from evitsam_ros.nodes.runtime import ros
 from evitsam_ros.nodes.segmenter import SegmenterNode
 
+from ..known_bundle import SIDE as KNOWN_SIDE
 from ..picture import photograph
 from ..processes import ros_arguments
 from .round_trips import RoundTrips
@@ -50,6 +51,7 @@ class Options:
         frames: to each.
         bundle: of a segmenter in this process.
         delay_ms: of a stand-in in this process.
+        network_scale: label maps have the resolution of the network's output; the stand-in's are as small.
     """
 
     size: str
@@ -61,6 +63,7 @@ class Options:
     segmenter: bool = True
     bundle: str = ""
     delay_ms: float = 0.0
+    network_scale: bool = False
 
     @property
     def pixels(self) -> tuple[int, int]:
@@ -82,11 +85,15 @@ class Options:
         """``enable_tracking`` is off: following objects is work on pictures, not ROS."""
         transport = "compressed" if self.compressed else "raw"
         told = {"model": self.bundle, "image_transport": transport, "enable_tracking": "false"}
+        if self.network_scale:
+            told["output_scale"] = "network"
         return told | {"diagnostics_period_s": 0.5}
 
     def stand_in_parameters(self) -> dict[str, object]:
         width, height = self.pixels
         size = {"width": width, "height": height}
+        if self.network_scale:
+            size = {"width": KNOWN_SIDE, "height": round(KNOWN_SIDE * height / width), "own_size": "true"}
         return {"delay_ms": self.delay_ms, "compressed": str(self.compressed).lower()} | size
 
 

@@ -82,7 +82,8 @@ class CameraPipeline:
             context, topic, self._pending, requests, self._segmenter, self._publishers
         )
         prompts = PromptTopics(entities, context, self._images, self._pending)
-        self._services = RequestServices(entities, context, self._images, requests, self._pending)
+        locate = None if instances is None or depth is None else instances.locate
+        self._services = RequestServices(entities, context, self._images, requests, self._pending, locate)
         entities.service(Trigger, context.outputs + "reset", self._on_reset)
         #: Where points in space are clicked; empty where the camera has no calibration.
         self.point_targets = (

@@ -75,12 +75,20 @@ class InstancesOutput:
             labels: ``(H, W)`` uint16 label map of the image, for their places in space; None: not known.
             objects: what is known of them beside their masks, by id.
         """
-        space = Space() if labels is None else self._space(header, masks, labels)
+        space = Space() if labels is None else self.locate(header, masks, labels)
         self._publisher.publish(instances_message(header, masks, objects, self._grid, space))
 
-    def _space(self, header: Header, masks: Masks, labels: np.ndarray) -> Space:
+    def locate(self, header: Header, masks: Masks, labels: np.ndarray | None = None) -> Space:
+        """Return where the objects of an image are; nothing without depth, and what is missing is reported.
+
+        Args:
+            header: of the image.
+            masks: of the image.
+            labels: ``(H, W)`` uint16 label map of the image; None: it is made here.
+        """
         if self._depth is None:
             return Space()
+        labels = masks.label_map() if labels is None else labels
         found = self._depth.objects_in_space(header, masks.object_ids.tolist(), labels)
         if found is None or not self._target or self._target == header.frame_id:
             return Space(header.frame_id, found or {})

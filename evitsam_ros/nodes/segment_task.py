@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
 
 from ..io.encodings import ImageError, compressed_to_frame, image_to_frame
 from ..segment import Frame, Masks, PromptError, Segmenter
 from ..segment.prompt import check_prompts
 from .deferred_service import Reply
-from .instances import ObjectLabel, instances_message
+from .instances import ObjectLabel, Space, instances_message
 from .messages import label_map_message
 from .parameters import SegmenterParameters
 from .prompt_messages import ObjectPrompt
@@ -43,6 +45,7 @@ class SegmentTask:
         message: the image.
         parameters: as they are when the work begins.
         reply: of the request.
+        locate: returns where the objects of the camera's image are; None for other images.
     """
 
     def __init__(
@@ -51,8 +54,10 @@ class SegmentTask:
         message: Image | CompressedImage,
         parameters: SegmenterParameters,
         reply: Reply,
+        locate: Callable[[Header, Masks], Space] | None = None,
     ) -> None:
         self._question, self._message, self._parameters, self._reply = question, message, parameters, reply
+        self._locate = locate
 
     def run(self, segmenter: Segmenter) -> bool:
         """Reply with masks or with an error; return whether the networks have run.
@@ -107,7 +112,10 @@ class SegmentTask:
             index: ObjectLabel(item.name, item.sender_id, item.score)
             for index, item in enumerate(self._question.objects, start=1)
         }
-        response.instances = instances_message(header, masks, labels)
+        space = None
+        if self._locate is not None and not self._question.multimask:  # its masks lie on one another
+            space = self._locate(header, masks)
+        response.instances = instances_message(header, masks, labels, space=space)
         if self._question.wants_label_map:
             response.label_map = label_map_message(header, masks.label_map())
         return response

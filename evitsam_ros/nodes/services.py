@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
 
-from ..segment import PromptError
+from ..segment import Masks, PromptError
 from .camera_context import CameraContext
 from .deferred_service import Reply
 from .frame_request import RequestQueue
+from .instances import Space
 from .interfaces import HAS_INTERFACES
 from .managed_entities import ManagedEntities
 from .object_services import ObjectServices
@@ -59,6 +62,7 @@ class RequestServices:
         images: of the camera.
         requests: where frames with work to do are submitted.
         pending: takes the prompts of added objects.
+        locate: returns where the objects of an image of the camera are; None where that is not known.
     """
 
     def __init__(
@@ -68,8 +72,10 @@ class RequestServices:
         images: RecentImages,
         requests: RequestQueue,
         pending: PendingPrompts,
+        locate: Callable[[Header, Masks], Space] | None = None,
     ) -> None:
         self._context, self._images, self._requests = context, images, requests
+        self._locate = locate
         #: Requests without a reply, and those among them whose image has not arrived.
         self._open: list[_Waiting] = []
         self._without_image: list[_Waiting] = []
@@ -129,11 +135,12 @@ class RequestServices:
             self._reject(reply, "BAD_REQUEST", str(error))
             return
         self._open.append(waiting)
-        message = request.image if _has_pixels(request.image) else self._buffered(waiting.stamp)
-        if message is None:
-            self._await_image(waiting)
-        else:
+        if _has_pixels(request.image):
+            self._submit(waiting, request.image, is_own=False)
+        elif (message := self._buffered(waiting.stamp)) is not None:
             self._submit(waiting, message)
+        else:
+            self._await_image(waiting)
 
     def _waiting(self, request: Any, reply: Reply) -> _Waiting:
         """Check a request.
@@ -173,8 +180,10 @@ class RequestServices:
         else:
             self._without_image.append(waiting)
 
-    def _submit(self, waiting: _Waiting, message: Image | CompressedImage) -> None:
-        task = SegmentTask(waiting.question, message, self._context.parameters(), waiting.reply)
+    def _submit(self, waiting: _Waiting, message: Image | CompressedImage, *, is_own: bool = True) -> None:
+        """Let an image wait for its turn; ``is_own``: it is the camera's."""
+        locate = self._locate if is_own else None
+        task = SegmentTask(waiting.question, message, self._context.parameters(), waiting.reply, locate)
         if not self._requests.submit_task(message, task):
             self._reject(waiting.reply, "BUSY", "too many frames wait already; send fewer prompts")
 

