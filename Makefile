@@ -30,11 +30,9 @@ $(STAMP): $(DEMO_STAMP) $(INPUTS)
 demo: setup-demo  ## a camera topic in, masks out, over real ROS 2, on this CPU; pictures in out/demo (MODEL=NAME)
 	@./env.sh python -m demo $(if $(MODEL),--model "$(MODEL)")
 
-# One process a folder: with ROS, OpenVINO, TensorRT-RTX and torch's training in a single one, native code crashed.
 test: setup      ## all tests but the slow ones (ARGS="-m slow": those; ARGS="test/nodes -k name": some)
 ifeq ($(ARGS),)
-	@status=0; for part in $(sort $(dir $(wildcard test/*/__init__.py))) "$(wildcard test/test_*.py)"; do \
-	  ./env.sh python -m pytest -m "not slow" $$part || status=1; done; exit $$status
+	@./env.sh python tools/run_tests.py
 else
 	@./env.sh python -m pytest $(ARGS)
 endif

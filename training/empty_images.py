@@ -3,8 +3,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from .dataset import Batch
+
+#: Size group of the heat map of an empty image, see :func:`training.targets.proposal_targets`: large.
+GROUP = 2
 
 
 def uniform(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
@@ -40,3 +50,24 @@ def clouds(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
 
 #: Name -> function of (H, W) and a random generator.
 KINDS = {"uniform": uniform, "gradient": gradient, "noise": noise, "clouds": clouds}
+
+
+def replace_views(batch: Batch, share: float, generator: torch.Generator) -> Batch:
+    """Put empty images in the place of a random share of the views.
+
+    Data sets label objects, so that no view of theirs shows what is no object. In an empty image every mask
+    has coverage 0, AutoPPN's heat is 0, and all of it counts as the group of large objects.
+    """
+    chosen = torch.rand(len(batch.image), generator=generator) < share
+    if not chosen.any():
+        return batch
+    rng = np.random.default_rng(int(torch.randint(2**31, (), generator=generator)))
+    image, valid, coverage = batch.image.clone(), batch.valid.clone(), batch.coverage.clone()
+    heat, group = batch.heat.clone(), batch.group.clone()
+    height, width = batch.image.shape[1:3]
+    for index in torch.nonzero(chosen)[:, 0].tolist():
+        draw = list(KINDS.values())[rng.integers(len(KINDS))]
+        image[index] = torch.from_numpy(draw((height, width), rng))
+        valid[index] = torch.tensor((height, width))
+        coverage[index], heat[index], group[index] = 0, 0, GROUP
+    return replace(batch, image=image, valid=valid, coverage=coverage, heat=heat, group=group)

@@ -62,6 +62,11 @@ def hard_iou(logits: Tensor, target: Tensor) -> Tensor:
     return intersection / union.clamp(min=1)
 
 
+def has_pixel(coverage: Tensor) -> Tensor:
+    """Return which of the ``(B, h, w)`` coverages cover anything, ``(B,)`` bool."""
+    return coverage.flatten(1).amax(1) > 0
+
+
 @dataclass(frozen=True)
 class MaskLossWeights:
     """Weights of equation 2; ``pixel`` is ``focal`` (the papers), ``bce`` or ``sized_bce`` (cold start)."""
@@ -88,6 +93,8 @@ def mask_loss(
 ) -> tuple[Tensor, Tensor]:
     """Loss of three masks a prompt, of which only the best one learns the mask (section 3.2).
 
+    A prompt without an object (coverage 0) teaches the predicted IoU alone: 0.
+
     Args:
         logits: ``(B, 3, h, w)``.
         iou: predicted IoU, ``(B, 3)``.
@@ -98,6 +105,7 @@ def mask_loss(
     Returns:
         The loss, and the ``(B,)`` IoU of the mask that the model ranks first.
     """
+    taught = has_pixel(target)
     target = target[:, None].expand_as(logits)
     pixels = None
     if outside is not None and weights.outside != 1:
@@ -108,7 +116,8 @@ def mask_loss(
     share = torch.where(unambiguous, 1.0, weights.others)
     true_iou = hard_iou(logits.detach(), target)
     ranked = true_iou.gather(1, iou.detach().argmax(1, keepdim=True))[:, 0]
-    loss = ((1 - share) * best + share * mean).mean() + weights.iou_weight * F.mse_loss(iou, true_iou)
+    masks = ((1 - share) * best + share * mean) * taught
+    loss = masks.mean() + weights.iou_weight * F.mse_loss(iou, true_iou)
     if weights.rank_weight:
         loss = loss + weights.rank_weight * rank_loss(iou, true_iou)
     return loss, ranked

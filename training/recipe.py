@@ -49,7 +49,7 @@ class Data(_Strict):
         0.0,
         ge=0,
         le=1,
-        description="task auto_ppn: share of views in place of which comes an image of nothing",
+        description="share of the views that are replaced by an image without objects",
     )
 
 
@@ -249,8 +249,8 @@ class Recipe(_Strict):
             raise ValueError("the task 'distill' needs a teacher")
         if self.task == "auto_ppn" and self.teacher is not None:
             raise ValueError("the task 'auto_ppn' has no teacher")
-        if self.task != "auto_ppn" and self.data.empty:
-            raise ValueError(f"data.empty is for the task 'auto_ppn', not for {self.task!r}")
+        if self.data.empty and self.task not in ("auto_ppn", "sam", "lite_sam"):
+            raise ValueError(f"data.empty is for the tasks auto_ppn, sam and lite_sam, not for {self.task!r}")
         if self.task != "distill" and self.teacher is not None and self.teacher.kind != "model":
             raise ValueError(f"a teacher of the task {self.task!r} is of the kind 'model'")
         if self.features.weight and self.task not in ("lite_sam", "sam"):

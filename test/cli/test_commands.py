@@ -32,6 +32,9 @@ def test_models_and_doctor_work_without_torch_and_ros():
     assert models["efficientvit_sam_l0"]["input"] == 512 and models["lite_sam"]["proposals"]
     assert (models["sam_vit_b"]["family"], models["sam_vit_b"]["licence"]) == ("sam", "Apache-2.0")
     assert "non-commercial" in models["edge_sam"]["licence"]
+    assert models["efficientvit_sam_xl1"]["published"]["value"] == 47.8
+    assert models["efficientvit_sam_xl1"]["fetch"] == "evitsam fetch efficientvit_sam_xl1"
+    assert models["lite_sam_x2"]["published"] is None and models["lite_sam_x2"]["fetch"] is None
 
 
 def test_doctor_tells_what_is_there_and_how_to_add_the_rest(capsys):

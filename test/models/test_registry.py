@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from evitsam_ros.models import SPECS, create_model, list_models, model_spec
+from evitsam_ros.models import SPECS, create_model, list_models, model_spec, published
 from evitsam_ros.models.multi_scale_pooling import MultiScalePooling
 
 #: Millions of parameters and billions of multiply-adds of the encoder, as published; tensors in the state
@@ -148,3 +148,14 @@ def test_unknown_model_names_the_choices():
         create_model("lite_sam_x9")
     with pytest.raises(ValueError, match="unknown"):
         model_spec("sam")
+
+
+def test_every_official_model_has_a_published_figure():
+    """SAM's own is the one that EfficientViT-SAM says its models reach (46.5 against 45.7 to 47.8)."""
+    official = {name for name, spec in SPECS.items() if spec.is_official}
+    assert set(published.PUBLISHED) == official
+    assert str(published.PUBLISHED["sam_vit_h"]) == "46.5 mAP"
+    sizes = [
+        published.PUBLISHED[f"efficientvit_sam_{size}"].value for size in ("l0", "l1", "l2", "xl0", "xl1")
+    ]
+    assert sizes == sorted(sizes)

@@ -55,9 +55,44 @@ def test_auto_ppn_learns_that_there_is_nothing(shapes_data, tmp_path):
     assert heat() < min(0.2, before)
 
 
-def test_images_of_nothing_are_for_auto_ppn_alone():
-    with pytest.raises(ValueError, match=r"data\.empty is for the task 'auto_ppn', not for 'sam'"):
-        Recipe.model_validate({"task": "sam", "data": {"empty": 0.1}, "stages": [{"steps": 1, "lr": 1e-3}]})
+def test_a_task_without_prompts_rejects_empty_images():
+    settings = {
+        "task": "distill",
+        "data": {"empty": 0.1},
+        "stages": [{"steps": 1, "lr": 1e-3}],
+        "teacher": {"kind": "files", "path": "x"},
+    }
+    with pytest.raises(ValueError, match=r"data\.empty is for the tasks auto_ppn, sam and lite_sam"):
+        Recipe.model_validate(settings)
+
+
+def test_the_predicted_iou_learns_that_there_is_nothing(shapes_data, tmp_path):
+    """After training on empty images alone, each mask that a point gets on another one has a low score."""
+    settings = {
+        "task": "sam",
+        "data": {"train": ["shapes_train"], "empty": 1.0},
+        "prompts": {"boxes": 0.5, "together": True},
+        "stages": [{"size": 64, "steps": 40, "batch": 4, "prompts": 4, "lr": 1e-2}],
+        "precision": "32-true",
+    }
+    engine = Engine(Recipe.model_validate(settings), shapes_data, tmp_path, workers=0)
+    with torch.no_grad():
+        engine.model.mask_decoder.iou_prediction_head.layers[-1].bias.fill_(0.8)
+    engine.run()
+    rng = np.random.default_rng(99)
+    images = np.stack([draw((64, 64), rng) for draw in KINDS.values()])
+    mean, std = (torch.tensor(value) * 255 for value in (engine.model.spec.mean, engine.model.spec.std))
+    model = engine.model.eval()
+    with torch.no_grad():
+        blob = ((torch.from_numpy(images).float() - mean) / std).permute(0, 3, 1, 2)
+        embedding, high_res = model.embed(blob)
+        model.prompt_encoder.embedding_size = embedding.shape[-2], embedding.shape[-1]
+        side = 4 * embedding.shape[-1]
+        coords, labels = torch.full((len(images), 1, 2), 512.0), torch.ones(len(images), 1)
+        _, iou = model.decode(
+            embedding, coords, labels, torch.zeros(1, 1, side, side), torch.zeros(1), high_res
+        )
+    assert iou[:, 1:].abs().max() < 0.2
 
 
 def test_the_command_counts_what_is_shown(tmp_path, capsys):

@@ -21,6 +21,7 @@ class LiteSamTask(SamTask):
 
     def forward(self, batch: Batch, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of a batch, ``()`` float32, and numbers to log; see :class:`.base.Task`."""
+        batch = self.with_empty_images(batch, step, rank)
         encoded = self.encode(batch)
         embedding = encoded.embedding
         loss, numbers = self.losses_of(encoded, batch, step, rank)

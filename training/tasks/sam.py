@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from ..empty_images import replace_views
 from ..feature_teacher import FeatureHead, FeatureTeacher
 from ..inputs import resized
-from ..losses import MaskLossWeights, mask_loss
+from ..losses import MaskLossWeights, has_pixel, mask_loss
 from ..mask_teacher import Lesson, MaskTeacher
 from ..prompting import (
     PromptSet,
@@ -52,7 +53,12 @@ class SamTask(Task):
 
     def forward(self, batch: Batch, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of a batch, ``()`` float32, and numbers to log; see :class:`.base.Task`."""
+        batch = self.with_empty_images(batch, step, rank)
         return self.losses_of(self.encode(batch), batch, step, rank)
+
+    def with_empty_images(self, batch: Batch, step: int, rank: int) -> Batch:
+        """Replace the recipe's share of the views by images in which no prompt has a mask."""
+        return replace_views(batch, self.recipe.data.empty, self.generator(step, rank, 5))
 
     def losses_of(
         self, encoded: Encoded, batch: Batch, step: int, rank: int
@@ -101,7 +107,8 @@ class SamTask(Task):
                 continue
             part_loss, iou = self._prompted(encoded, batch, part, kind, step, rank)
             loss = loss + part_loss * (part.stop - part.start) / masks
-            numbers["iou " + kind] = iou.mean()
+            if len(iou):
+                numbers["iou " + kind] = iou.mean()
         return loss, numbers
 
     def _point_kind(self, step: int) -> str:
@@ -111,7 +118,7 @@ class SamTask(Task):
     def _prompted(
         self, encoded: Encoded, batch: Batch, part: slice, kind: str, step: int, rank: int
     ) -> tuple[Tensor, Tensor]:
-        """The mean loss over the rounds, and the ``(N,)`` IoU after the last one."""
+        """Compute the mean loss over the rounds, and the ``(N,)`` IoU of the prompts that have a mask."""
         truth, embedding = batch.coverage[:, part].flatten(0, 1), encoded.embedding
         prompts = self._first_prompts(batch, part, kind, step, rank)
         self.model.prompt_encoder.embedding_size = embedding.shape[-2], embedding.shape[-1]
@@ -147,7 +154,7 @@ class SamTask(Task):
             last = logits.detach()[torch.arange(len(best)), best][:, None]
             if fed_back:
                 mask, has_mask = last, truth.new_ones(len(best))
-        return total / rounds, ranked
+        return total / rounds, ranked[has_pixel(truth)]
 
     def _first_prompts(self, batch: Batch, part: slice, kind: str, step: int, rank: int) -> PromptSet:
         options = self.recipe.prompts
