@@ -90,8 +90,10 @@ class InstancesOutput:
             return Space()
         labels = masks.label_map() if labels is None else labels
         found = self._depth.objects_in_space(header, masks.object_ids.tolist(), labels)
-        if found is None or not self._target or self._target == header.frame_id:
-            return Space(header.frame_id, found or {})
+        if found is None:
+            return Space()
+        if not self._target or self._target == header.frame_id:
+            return Space(header.frame_id, found)
         try:
             if self._transforms is None:
                 raise TransformError(self._no_transforms)
