@@ -55,9 +55,9 @@ lint: $(LINT_STAMP)  ## style, types and spelling: ruff, mypy, codespell
 	@./env.sh python -m mypy
 	@./env.sh python -m codespell_lib
 
-bench: setup     ## the project's own figures as ratios, with their floors (out/bench.json; ARGS="--quick": a minute)
+bench: setup     ## the project's own figures as ratios (out/bench.json; ARGS=--quick: a minute; ARGS=--store: this processor)
 	@mkdir -p out
-	@./env.sh python -m bench --json out/bench.json --gate bench/ratios.yaml $(ARGS)
+	@./env.sh python -m bench --json out/bench.json --check bench/ratios.yaml $(ARGS)
 
 clean:           ## remove what setup, tests and demo made
 	rm -rf .venv .venv-peer build install log out .pytest_cache .ruff_cache .hypothesis *.egg-info

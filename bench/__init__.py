@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`make bench`: the project's own figures, each with its floor, as ratios that were measured in one run."""
+"""Measure the project's own figures with `make bench`: ratios with their lower bounds, taken in one run."""

@@ -1,25 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m bench.box_contender ours|reference BUNDLE``: a picture to the full-size mask of a box."""
+"""Time an image to the full-size mask of a box: ``python -m bench.box_contender ours|reference BUNDLE``."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from evitsam_ros.bundle import open_bundle
 from evitsam_ros.profiler.interleaving import Variants, own_stdout, serve
 from evitsam_ros.segment import Prompt, Segmenter
 from evitsam_ros.segment.transform import preprocess
 
-from .picture import BOX, photograph
+from .workload import BOX, photograph
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MASK, ENCODER = "image -> box mask", "encoder"
 
 
 def ours(bundle: Path, image: np.ndarray) -> tuple[Variants, dict]:
-    """The best CPU runtime; masks at full size inside their boxes only."""
+    """Make the variants of the best CPU runtime; masks are resized inside their boxes only."""
     segmenter = Segmenter.open(bundle)
     expects = segmenter.bundle
     blob = preprocess(image, expects.image_size, expects.mean, expects.std)
@@ -32,7 +34,7 @@ def ours(bundle: Path, image: np.ndarray) -> tuple[Variants, dict]:
 
 
 def reference(bundle: Path, image: np.ndarray) -> tuple[Variants, dict]:
-    """Eager PyTorch, as the papers' code does it."""
+    """Make the variants of eager PyTorch, as the papers' code runs it."""
     import torch
 
     from evitsam_ros.bundle import CHECKPOINT
@@ -45,10 +47,11 @@ def reference(bundle: Path, image: np.ndarray) -> tuple[Variants, dict]:
     return variants, {"runtimes": f"torch {torch.__version__}, eager, {torch.get_num_threads()} threads"}
 
 
-def main(whose: str, bundle: str) -> None:
+def main(contender: str, bundle: str) -> None:
+    """Serve the variants of a contender."""
     answers = own_stdout()
-    variants, facts = {"ours": ours, "reference": reference}[whose](Path(bundle), photograph())
-    # How much of the picture the mask fills decides what bringing it to full size costs.
+    variants, facts = {"ours": ours, "reference": reference}[contender](Path(bundle), photograph())
+    # The share of the image that the mask fills decides the cost of resizing it.
     serve(variants, answers, facts | {"filled": float(variants[MASK]().mean())})
 
 

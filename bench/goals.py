@@ -1,16 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the project has set itself, for two CPU cores without a GPU."""
+"""List the project's goals for two CPU cores without a GPU, and show a run beside them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from evitsam_ros.profiler import table
 from evitsam_ros.profiler.measurements import LESS, MORE, Figure, Ratio
+
+if TYPE_CHECKING:
+    from evitsam_ros.profiler.report import Report
 
 
 @dataclass(frozen=True)
 class Goal:
-    """``key`` of a figure or a ratio, and the limit in its unit; ``per_cent``: shown as such."""
+    """A limit of a figure or a ratio.
+
+    Attributes:
+        key: of the figure or the ratio.
+        title: for people.
+        limit: in the unit of the figure.
+        better: ``less`` or ``more``.
+        unit: shown after the value.
+        per_cent: whether the value is shown in per cent.
+    """
 
     key: str
     title: str
@@ -20,14 +34,17 @@ class Goal:
     per_cent: bool = False
 
     def met(self, value: float) -> bool:
+        """Return whether a value meets the goal."""
         return value <= self.limit if self.better == LESS else value >= self.limit
 
     def show(self, value: float) -> str:
+        """Return a value as text, with its unit."""
         digits = f"{value:.3g}" if value < 1000 else f"{value:.0f}"
         return f"{100 * value:.3g} %" if self.per_cent else f"{digits}{self.unit and ' '}{self.unit}"
 
     @property
-    def shown(self) -> str:
+    def limit_text(self) -> str:
+        """Return the limit as text."""
         return f"at {'most' if self.better == LESS else 'least'} {self.show(self.limit)}"
 
 
@@ -42,11 +59,11 @@ GOALS = (
         "everything/image -> box mask: floor", "image to a box's mask, times the encoder's product", 1.3, LESS
     ),
     Goal("everything/click on an embedded frame", "a click on an embedded frame", 20.0, LESS, "ms"),
-    Goal("l0/box: speed", "L0, image to mask: times as fast as the reference's way", 2.0, MORE),
+    Goal("l0/box: speed", "L0, image to mask: times as fast as the reference", 2.0, MORE),
     Goal("l0/encoder: of product", "L0's encoder, share of a product's speed", 0.85, MORE, per_cent=True),
     Goal("ros/720p/raw/two: cost", "ROS, 720p, raw, two processes, minus inference", 5.0, LESS, "ms"),
     Goal(
-        "ros/720p/raw/two/network: above floor",
+        "ros/720p/raw/two/network: above lower bound",
         "ROS, 720p, raw, two processes, output_scale: network, minus inference and a node that does nothing",
         0.5,
         LESS,
@@ -61,23 +78,33 @@ GOALS = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """A goal beside what was measured; ``value`` is None where it was not."""
+    """A goal beside the measured value, which is None if it was not measured."""
 
     goal: Goal
     value: float | None
 
     @property
-    def said(self) -> str:
+    def status(self) -> str:
+        """Return ``met``, ``MISSED`` or ``not measured``."""
         if self.value is None:
             return "not measured"
         return "met" if self.goal.met(self.value) else "MISSED"
 
     @property
-    def shown(self) -> str:
+    def value_text(self) -> str:
+        """Return the value as text; empty if it was not measured."""
         return "" if self.value is None else self.goal.show(self.value)
 
 
 def verdicts(figures: list[Figure], ratios: list[Ratio]) -> list[Verdict]:
-    """Every goal with its value."""
+    """Return every goal with its measured value."""
     values = {entry.key: entry.value for entry in (*figures, *ratios)}
     return [Verdict(goal, values.get(goal.key)) for goal in GOALS]
+
+
+def render(report: Report) -> str:
+    """Return a report as text for a terminal, with the goals."""
+    rows = [["goal", "", "found", ""]]
+    for verdict in verdicts(report.all_figures, report.all_ratios):
+        rows.append([verdict.goal.title, verdict.goal.limit_text, verdict.value_text, verdict.status])
+    return table.render(report, ["", *table.aligned(rows), ""])

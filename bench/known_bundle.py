@@ -1,25 +1,65 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bundle whose answers are known and whose networks cost next to nothing.
+"""Make bundles for the benchmark: cached exports, and a tiny bundle with known masks.
 
-It answers a box with the box and a point with a disc; a background point cuts a disc out. Two proposals: at a
-quarter and at three quarters of the diagonal.
+The tiny bundle answers a box with the box and a point with a disc; a background point cuts a disc out. It has
+two proposals, at a quarter and at three quarters of the diagonal.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
+import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import evitsam_ros
+from evitsam_ros.bundle import BundleError, open_bundle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SIDE = 64
 POINT_RADIUS = 8.0
 
 
+def cache_folder() -> Path:
+    """Return ``$XDG_CACHE_HOME/evitsam/bench``, by default under ``~/.cache``."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "evitsam" / "bench"
+
+
+def sources_hash() -> str:
+    """Return a hash of all files that determine an exported bundle."""
+    package = Path(evitsam_ros.__file__).parent
+    files = [*sorted((package / "models").rglob("*.py")), package / "export.py", Path(__file__)]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+
+
+def cached_bundle(name: str, write: Callable[[Path], object]) -> Path:
+    """Return the folder of a cached bundle.
+
+    Args:
+        name: of the folder.
+        write: exports the bundle if it is missing, damaged, or made by other sources.
+    """
+    folder = cache_folder() / f"{name}-{sources_hash()[:16]}"
+    try:
+        open_bundle(folder)
+    except BundleError:
+        for old in cache_folder().glob(f"{name}-*"):
+            shutil.rmtree(old)
+        write(folder)
+    return folder
+
+
 def labelled(coords, labels, label: int):
-    """The sum of the points of a label, ``(B, 2, 1, 1)``."""
+    """Return the sum of the points of a label, ``(B, 2, 1, 1)``."""
     return (coords * (labels == label).float()[..., None]).sum(1)[:, :, None, None]
 
 
 def depth_in_box(coords, labels):
-    """Centres x and y of the cells, and how deep each lies in the prompt's box, negative outside."""
+    """Return the centres x and y of the cells, and their depth in the prompt's box, negative outside."""
     import torch
 
     centres = torch.arange(SIDE) + 0.5
@@ -29,8 +69,8 @@ def depth_in_box(coords, labels):
     return x, y, torch.minimum(torch.minimum(sides[0], sides[1]), torch.minimum(sides[2], sides[3]))
 
 
-def write_known_bundle(folder: Path, fails_on_black: bool = False) -> Path:
-    """Write it; ``fails_on_black``: the decoder raises on black pictures."""
+def write_known_bundle(folder: Path, *, fails_on_black: bool = False) -> Path:
+    """Write the bundle; with ``fails_on_black`` its decoder raises on black images."""
     import torch
 
     class Encoder(torch.nn.Module):
@@ -74,9 +114,9 @@ def export_known(folder: Path, name: str, networks: dict, embedding: tuple[int, 
     from evitsam_ros.bundle import sha256
 
     folder.mkdir(parents=True)
-    looked = torch.zeros(1, *embedding)
+    embeddings = torch.zeros(1, *embedding)
     prompts = (
-        looked,
+        embeddings,
         torch.rand(2, 3, 2),
         torch.tensor([[1.0, 2, 3], [0, 1, -1]]),
         torch.zeros(2, 1, SIDE, SIDE),
@@ -90,16 +130,16 @@ def export_known(folder: Path, name: str, networks: dict, embedding: tuple[int, 
         "mask_input": {0: "m"},
         "has_mask_input": {0: "m"},
     }
-    for part, inputs, ins, outs in (
+    for network, inputs, ins, outs in (
         ("encoder", (torch.zeros(1, 3, SIDE, SIDE),), ["image"], ["image_embeddings"]),
         ("decoder", prompts, names, ["low_res_masks", "iou_predictions"]),
-        ("proposals", (looked,), names[:1], ["heat", "boxes"]),
+        ("proposals", (embeddings,), names[:1], ["heat", "boxes"]),
     ):
         axes = {key: value for key, value in dynamic.items() if key in ins}
         torch.onnx.export(
-            networks[part],
+            networks[network],
             inputs,
-            str(folder / f"{part}.onnx"),
+            str(folder / f"{network}.onnx"),
             input_names=ins,
             output_names=outs,
             dynamic_axes=axes,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Processes that run beside the measuring one and end with the block that started them."""
+"""Run processes beside the measuring one, and stop them at the end of the block that started them."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evitsam_ros.nodes.fastdds import VARIABLES
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
 
 def environment() -> dict[str, str]:
-    """Of a child: no Fast DDS profile but the one that it takes itself.
+    """Return the environment of a child process, without a Fast DDS profile of the parent.
 
-    The ROS wheels start python once more and remember it here; a child has to do that anew.
+    The ROS wheels restart Python once and mark it in the environment; a child has to restart again.
     """
     dropped = (*VARIABLES, "_ROS_WHEELS_BOOTSTRAP_COMPLETE")
     return {name: value for name, value in os.environ.items() if name not in dropped}
@@ -27,17 +30,17 @@ def environment() -> dict[str, str]:
 
 @dataclass
 class Background:
-    """A running process and the file that has its output."""
+    """A running process, and the file with its output."""
 
     process: subprocess.Popen
     log: Path
 
-    def said(self, lines: int = 12) -> str:
-        """The end of its output."""
+    def log_tail(self, lines: int = 12) -> str:
+        """Return the last lines of the output."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
     def stop(self) -> None:
-        """As Ctrl-C does; kill it when that does not help."""
+        """Send SIGINT, and kill the process if it does not stop."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
         try:
@@ -49,7 +52,7 @@ class Background:
 
 @contextmanager
 def background(module: str, *arguments: str) -> Iterator[Background]:
-    """``python -m module arguments`` for the time of the block."""
+    """Run ``python -m module arguments`` for the duration of the block."""
     with tempfile.NamedTemporaryFile("w", suffix=".log") as log:
         command = [sys.executable, "-m", module, *arguments]
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment())
@@ -61,6 +64,8 @@ def background(module: str, *arguments: str) -> Iterator[Background]:
 
 
 def ros_arguments(parameters: dict[str, object], remaps: Sequence[str] = ()) -> list[str]:
-    """``--ros-args`` with parameters, and remappings as ``from:=to``."""
-    given = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
-    return ["--ros-args", *given, *(part for remap in remaps for part in ("-r", remap))]
+    """Return ``--ros-args`` with parameters, and with remappings given as ``from:=to``."""
+    parameters_given = [
+        argument for name, value in parameters.items() for argument in ("-p", f"{name}:={value}")
+    ]
+    return ["--ros-args", *parameters_given, *(argument for remap in remaps for argument in ("-r", remap))]

@@ -1,22 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m bench.readme bench.json [README.md]``: the performance tables of the README, from a run's JSON.
+"""Write the performance tables of the README: ``python -m bench.readme bench.json [README.md]``.
 
-They replace what is between the lines ``<!-- bench:begin -->`` and ``<!-- bench:end -->``.
+They replace the text between the lines ``<!-- bench:begin -->`` and ``<!-- bench:end -->``. Seconds are those
+of one processor, which is named; a speed-up is shown with its range over the processors that were measured.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from evitsam_ros.profiler.measurements import Figure
-from evitsam_ros.profiler.report import Report
 from evitsam_ros.profiler.schema import ReportError, read_report
 from evitsam_ros.profiler.table import milliseconds
 
-from .gate import BenchError
 from .goals import verdicts
+from .ratio_table import TABLE, BenchError, Processor, RatioTable, read_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evitsam_ros.profiler.measurements import Figure
+    from evitsam_ros.profiler.report import Report
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 RUNTIMES = {
@@ -29,150 +34,170 @@ PACKAGES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO", "torch": "tor
 
 
 def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A Markdown table and an empty line; nothing without rows."""
+    """Return the lines of a Markdown table and an empty line; no lines without rows."""
     if not rows:
         return []
     lines = [header, ["---"] * len(header), *rows]
     return [*(f"| {' | '.join(cells)} |" for cells in lines), ""]
 
 
+def processor_range(report: Report, table: RatioTable, key: str) -> str:
+    """Return a ratio's range over all processors, the lower end first; empty if no processor has it.
+
+    A run replaces the stored value of its own processor.
+    """
+    values = dict(table.values(key))
+    if (ratio := report.ratio(key)) is not None:
+        values[Processor.of(report)] = ratio.value
+    if not values:
+        return ""
+    low, high = (f"{end(values.values()):.3g}" for end in (min, max))
+    if len(values) == 1:
+        return f"{low} (1 entry)"
+    return f"{low} to {high} ({len(values)} entries)"
+
+
 def _ms(figure: Figure | None) -> str:
     return "-" if figure is None else f"{milliseconds(figure.value)} ms"
 
 
-def _ms_of(figure: Figure | None) -> str:
-    """With its least and most, and of how many turns."""
+def _ms_with_range(figure: Figure | None) -> str:
+    """Return the median with min, max and number of samples."""
     if figure is None:
         return "-"
-    least, most = (milliseconds(of(figure.samples)) for of in (min, max))
-    return f"{_ms(figure)} ({least} to {most}, {len(figure.samples)})"
+    low, high = (milliseconds(end(figure.samples)) for end in (min, max))
+    return f"{_ms(figure)} ({low} to {high}, {len(figure.samples)})"
 
 
-def sections(report: Report) -> list[str]:
-    """All lines between the markers."""
+def sections(report: Report, table: RatioTable) -> list[str]:
+    """Return all lines between the markers."""
     packages = report.made_by.get("packages", {})
     versions = ", ".join(f"{name} {packages[key]}" for key, name in PACKAGES.items() if key in packages)
     commit = (report.made_by.get("commit") or "unknown")[:12]
-    machine = report.machine
     lines = [
-        f"`make bench` on {machine.get('CPU')}, {machine.get('CPUs of this process')} CPUs, no GPU used, "
-        f"{report.date[:10]}, commit {commit}; {versions}. Medians; everything that is compared took turns.",
+        f"`make bench` on {Processor.of(report).text}, no GPU used, {report.date[:10]}, commit {commit}; "
+        f"{versions}. Medians; compared variants were measured in turn. Ranges are over the processors of "
+        "`bench/ratios.yaml`.",
         "",
     ]
     lines += [f"Warning: {warning}\n" for warning in report.warnings]
-    for section in (_goals, _networks, _everything, _l0, _ros, _start):
-        lines += section(report)
-    return lines
+    lines += [*_goals(report, table), *_networks(report), *_everything(report, table)]
+    return [*lines, *_l0(report, table), *_ros(report), *_start(report)]
 
 
-def _goals(report: Report) -> list[str]:
-    found = verdicts(report.all_figures, report.all_ratios)
-    rows = [[v.goal.title, v.goal.shown, v.shown, v.said.replace("MISSED", "**missed**")] for v in found]
-    return grid(["goal", "", "found", ""], rows)
+def _goals(report: Report, table: RatioTable) -> list[str]:
+    rows = []
+    for verdict in verdicts(report.all_figures, report.all_ratios):
+        goal = verdict.goal
+        status = verdict.status.replace("MISSED", "**missed**")
+        speed_up = processor_range(report, table, goal.key) if "times as fast" in goal.title else ""
+        rows.append([goal.title, goal.limit_text, verdict.value_text, status, speed_up])
+    return grid(["goal", "", "found", "", "range"], rows)
 
 
 def _networks(report: Report) -> list[str]:
-    part = report.parts.get("networks")
-    if part is None:
+    suite = report.suites.get("networks")
+    if suite is None:
         return []
-    ways = list(dict.fromkeys(figure.key.split("/")[1] for figure in part.figures))
-    names = list(dict.fromkeys(figure.key.split("/")[2] for figure in part.figures))
-    floors = {f.key.split("/")[1]: f.floor_value for f in part.figures if f.floor}
+    variants = list(dict.fromkeys(figure.key.split("/")[1] for figure in suite.figures))
+    names = list(dict.fromkeys(figure.key.split("/")[2] for figure in suite.figures))
+    lower_bounds = {f.key.split("/")[1]: f.lower_bound_value for f in suite.figures if f.lower_bound}
     rows = []
-    for way in ways:
-        cells = [_ms(report.figure(f"networks/{way}/{name}")) for name in names]
-        rows.append([way, *cells, f"{milliseconds(floors[way])} ms" if way in floors else ""])
+    for variant in variants:
+        cells = [_ms(report.figure(f"networks/{variant}/{name}")) for name in names]
+        bound = lower_bounds.get(variant)
+        rows.append([variant, *cells, "" if bound is None else f"{milliseconds(bound)} ms"])
     titles = [RUNTIMES.get(name, name) for name in names]
-    header = ["`lite_sam`, 640 px", *titles, "floor: a float32 product of the multiply-adds"]
+    header = ["`lite_sam`, 640 px", *titles, "lower bound: a float32 product of the multiply-adds"]
     return grid(header, rows)
 
 
-def _everything(report: Report) -> list[str]:
-    part = report.parts.get("everything")
-    if part is None:
+def _everything(report: Report, table: RatioTable) -> list[str]:
+    suite = report.suites.get("everything")
+    if suite is None:
         return []
     suffix = ", bfloat16"
-    ways = [f for f in part.figures if not f.key.endswith(suffix)]
-    rows = [[f.title, _ms_of(f), _ms_of(report.figure(f.key + suffix))] for f in ways]
+    figures = [f for f in suite.figures if not f.key.endswith(suffix)]
+    rows = [[f.title, _ms_with_range(f), _ms_with_range(report.figure(f.key + suffix))] for f in figures]
     ratios = [
-        [ratio.title, f"{ratio.value:.3g} ({min(ratio.samples):.3g} to {max(ratio.samples):.3g})"]
-        for ratio in part.ratios
+        [
+            ratio.title,
+            f"{ratio.value:.3g} ({min(ratio.samples):.3g} to {max(ratio.samples):.3g})",
+            processor_range(report, table, ratio.key),
+        ]
+        for ratio in suite.ratios
         if ": floor" not in ratio.key
     ]
-    title = "`lite_sam`, 512 x 512, default runtimes: median (least to most, turns)"
+    title = "`lite_sam`, 512 x 512, default runtimes: median (min to max, rounds)"
     return [
         *grid([title, "float32", "bfloat16"], rows),
-        *grid(["everything mode, ratio of a turn: median (least to most)", "times"], ratios),
+        *grid(["everything mode, ratio of a round: median (min to max)", "times", "range"], ratios),
     ]
 
 
-def _l0(report: Report) -> list[str]:
+def _l0(report: Report, table: RatioTable) -> list[str]:
     rows = []
-    for way, key in (("image to the mask of a box", "box"), ("encoder", "encoder")):
-        ours, theirs = (report.figure(f"l0/{key}/{whose}") for whose in ("ours", "reference"))
+    for title, key in (("image to the mask of a box", "box"), ("encoder", "encoder")):
+        ours, reference = (report.figure(f"l0/{key}/{name}") for name in ("ours", "reference"))
         speed = report.ratio(f"l0/{key}: speed")
-        if ours and theirs and speed:
-            floor = f"{milliseconds(ours.floor_value)} ms" if ours.floor else ""
-            rows.append([way, _ms(ours), _ms(theirs), f"{speed.value:.2g}", floor])
-    header = [
-        "`efficientvit_sam_l0`, 1280 x 720",
-        "ours",
-        "eager PyTorch, the reference's way",
-        "times",
-        "floor",
-    ]
-    return grid(header, rows)
+        if ours and reference and speed:
+            bound = "" if ours.lower_bound_value is None else f"{milliseconds(ours.lower_bound_value)} ms"
+            speed_up = processor_range(report, table, speed.key)
+            rows.append([title, _ms(ours), _ms(reference), f"{speed.value:.2g}", speed_up, bound])
+    columns = ["ours", "reference: eager PyTorch", "times", "range", "lower bound"]
+    return grid(["`efficientvit_sam_l0`, 1280 x 720", *columns], rows)
 
 
 def _ros(report: Report) -> list[str]:
-    part = report.parts.get("ros")
+    suite = report.suites.get("ros")
     rows = []
-    for figure in part.figures if part else []:
+    for figure in suite.figures if suite else []:
         if ": " not in figure.key:
-            lost, cost = (report.figure(f"{figure.key}: {what}") for what in ("lost", "cost"))
-            p95, floor = f"{milliseconds(figure.p95)} ms", figure.floor_value
-            below = f"{milliseconds(floor)} ms" if floor else ""
+            lost, cost = (report.figure(f"{figure.key}: {name}") for name in ("lost", "cost"))
+            bound = figure.lower_bound_value
             rows.append(
-                [figure.title, _ms(figure), p95, _ms(cost), below, f"{lost.value:.0f} %" if lost else ""]
+                [
+                    figure.title,
+                    _ms(figure),
+                    f"{milliseconds(figure.p95)} ms",
+                    _ms(cost),
+                    f"{milliseconds(bound)} ms" if bound else "",
+                    f"{lost.value:.0f} %" if lost else "",
+                ]
             )
-    header = [
-        "ROS: camera publish to mask received",
-        "median",
-        "p95",
-        "median minus inference",
-        "floor: a node that answers at once",
-        "lost",
-    ]
-    return grid(header, rows)
+    columns = ["median", "p95", "median minus inference", "lower bound: a node that answers at once", "lost"]
+    return grid(["ROS: camera publish to mask received", *columns], rows)
 
 
 def _start(report: Report) -> list[str]:
-    part = report.parts.get("start")
-    rows = [[f.title, f"{f.value:.3g} {f.unit}".strip()] for f in part.figures] if part else []
+    suite = report.suites.get("start")
+    rows = [[f.title, f"{f.value:.3g} {f.unit}".strip()] for f in suite.figures] if suite else []
     return grid(["the robot's process, `lite_sam`", ""], rows)
 
 
-def write_readme(report: Report, path: Path) -> None:
-    """Replace what is between the markers of a file.
+def write_readme(report: Report, path: Path, table: RatioTable) -> None:
+    """Replace the text between the markers of a file.
 
     Raises:
-        BenchError: the file has not each marker once, the begin before the end.
+        BenchError: the file does not have each marker once, the begin before the end.
     """
     text = path.read_text()
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
         raise BenchError(f"{path}: expected one line {BEGIN} and after it one line {END}")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    written = "\n".join([BEGIN, *sections(report)])
+    written = "\n".join([BEGIN, *sections(report, table)])
     path.write_text(f"{before}{written.rstrip()}\n{END}{after}")
 
 
 def main(argv: Sequence[str]) -> int:
+    """Run the command line: a report, and the README or another file; return the exit code."""
     if len(argv) not in (1, 2):
         print("usage: python -m bench.readme bench.json [README.md]", file=sys.stderr)
         return 2
     try:
-        write_readme(read_report(Path(argv[0])), Path(argv[1] if len(argv) > 1 else "README.md"))
+        path = Path(argv[1] if len(argv) > 1 else "README.md")
+        write_readme(read_report(Path(argv[0])), path, read_table(TABLE))
     except ReportError as error:
         print(f"bench.readme: {error}", file=sys.stderr)
         return 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The part ``start``: process start to the first mask, imports, memory, and that torch is not in it."""
+"""Measure the suite ``start``: process start to the first mask, imports, memory, and the absence of torch."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from evitsam_ros.profiler.clock import seconds
-from evitsam_ros.profiler.measurements import Figure, Part
+from evitsam_ros.profiler.measurements import Figure, Suite
 from evitsam_ros.profiler.sensors import MIB, resident_mib
+from evitsam_ros.profiler.statistics import seconds
 
 from .processes import background, environment, ros_arguments
-from .settings import Settings
 
-#: Of the robot's path what is not ours, and needed for any frame: SciPy is for tracking alone.
+if TYPE_CHECKING:
+    from .workload import Settings
+
+#: Third-party modules of the robot's path that any frame needs; SciPy is for tracking only.
 RUNTIMES = ("openvino",)
 DEPENDENCIES = (
     "numpy",
@@ -32,17 +35,24 @@ DEPENDENCIES = (
     *RUNTIMES,
 )
 NODE = "evitsam_ros.nodes.segmenter"
-FLOOR = "import of what no frame can do without"
+LOWER_BOUND = "import of the dependencies"
 #: Where the astronaut's face is, in an image 640 pixels wide; masks after which memory is read.
 CLICK, WIDTH, MASKS = ("281", "150"), 640, "20"
-#: Seconds that a robot would not wait.
-TOO_LONG = 120.0
+#: Seconds after which a start is considered failed.
+TIMEOUT = 120.0
 
 
 @dataclass(frozen=True)
 class Start:
-    """One start of the segmenter: seconds until its topic was discovered and to the first mask, resident MB,
-    and libraries of torch in it."""
+    """One start of the segmenter.
+
+    Attributes:
+        found: seconds until its topic was discovered.
+        seconds: seconds until the first mask.
+        resident_mb: resident memory after the last mask.
+        peak_mb: peak resident memory.
+        torch: libraries of torch that the process has mapped.
+    """
 
     found: float
     seconds: float
@@ -51,36 +61,36 @@ class Start:
     torch: list[str]
 
 
-def start(settings: Settings) -> Part:
-    """The part ``start``; starts, imports and their floor take turns."""
+def start(settings: Settings) -> Suite:
+    """Measure the suite ``start``; imports of our modules and of their dependencies are interleaved."""
     imports = [import_seconds() for _ in range(settings.imports)]
     with camera():
         starts = [first_mask() for _ in range(settings.starts)]
-    own, depends, nothing = map(list, zip(*imports, strict=True))
-    own = [a - b for a, b in zip(own, nothing, strict=True)]
-    depends = [a - b for a, b in zip(depends, nothing, strict=True)]
-    part = Part()
-    part.add(Figure("start/import", "import of the robot's path", "s", own, depends, FLOOR))
-    # The import's median stands for the machine: the starts are fewer.
-    floor = [sorted(depends)[len(depends) // 2]] * len(starts)
+    ours, dependencies, empty = map(list, zip(*imports, strict=True))
+    ours = [a - b for a, b in zip(ours, empty, strict=True)]
+    dependencies = [a - b for a, b in zip(dependencies, empty, strict=True)]
+    suite = Suite()
+    suite.add(Figure("start/import", "import of the robot's path", "s", ours, dependencies, LOWER_BOUND))
+    # Starts and imports differ in number, so the median of the imports is the bound of every start.
+    lower_bound = [sorted(dependencies)[len(dependencies) // 2]] * len(starts)
     taken = [s.seconds for s in starts]
-    part.add(Figure("start/first mask", "process start to first mask", "s", taken, floor, FLOOR))
-    # Networks and topics are there earlier: the rest is DDS's (README, "Numbers").
-    part.add(Figure("start/found", "process start to its topic discovered", "s", [s.found for s in starts]))
+    suite.add(Figure("start/first mask", "process start to first mask", "s", taken, lower_bound, LOWER_BOUND))
+    # Networks and topics are ready earlier; DDS discovery takes the rest (README, "Numbers").
+    suite.add(Figure("start/found", "process start to its topic discovered", "s", [s.found for s in starts]))
     memory = [s.resident_mb for s in starts]
-    part.figures.append(
+    suite.figures.append(
         Figure("start/memory", f"resident memory after {MASKS} frames", "MB", memory, details=_peak(starts))
     )
     found = sorted({name for s in starts for name in s.torch})
     counts = [float(len(s.torch)) for s in starts]
     details = {"libraries": found}
-    part.figures.append(Figure("start/torch", "torch's libraries in it", "", counts, details=details))
-    part.notes.append(
-        "start: the segmenter with the shipped bundle; a camera of 20 Hz is there and a click is sent as "
-        "soon as its topic is, all with the shipped Fast DDS profile. The environment that make setup makes "
-        "starts python twice; that is in it."
+    suite.figures.append(Figure("start/torch", "torch's libraries in it", "", counts, details=details))
+    suite.notes.append(
+        "start: the segmenter with the shipped bundle beside a camera of 20 Hz; a click is sent as "
+        "soon as its topic is discovered, with the shipped Fast DDS profile. The environment of make setup "
+        "starts Python twice, which is included."
     )
-    return part
+    return suite
 
 
 def _peak(starts: list[Start]) -> dict[str, float]:
@@ -88,7 +98,7 @@ def _peak(starts: list[Start]) -> dict[str, float]:
 
 
 def import_seconds() -> tuple[float, float, float]:
-    """A fresh interpreter that imports the robot's path, what that depends on, and nothing."""
+    """Return the seconds in which fresh interpreters import the robot's path, its dependencies, no module."""
 
     def run(code: str) -> float:
         command = [sys.executable, "-c", code]
@@ -100,30 +110,30 @@ def import_seconds() -> tuple[float, float, float]:
 
 @contextmanager
 def camera(source: str = "skimage:astronaut"):
-    """The camera node, for the time of the block."""
+    """Run the camera node for the duration of the block."""
     parameters = {"source": source, "rate": 20.0, "width": WIDTH}
     with background("evitsam_ros.nodes.camera", *ros_arguments(parameters)) as running:
         yield running
 
 
 def first_mask(bundle: str = "lite_sam") -> Start:
-    """Start the segmenter beside a camera that runs; see :class:`Start`.
+    """Start the segmenter beside a running camera.
 
     Raises:
-        RuntimeError: no image or no mask came, with what the segmenter said.
+        RuntimeError: no image or no mask arrived; has the end of the segmenter's log.
     """
     command = [sys.executable, "-m", "bench.ros.first_mask", *CLICK, MASKS]
     listener = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True)
     try:
-        _heard(listener, "images", "the camera")
+        _next_value(listener, "images", "the camera")
         began = time.monotonic()
         with background(NODE, *ros_arguments({"model": bundle})) as segmenter:
             try:
-                found = _heard(listener, "found", "the segmenter")
-                first = _heard(listener, "first", "the segmenter")
-                _heard(listener, "masks", "the segmenter")
+                found = _next_value(listener, "found", "the segmenter")
+                first = _next_value(listener, "first", "the segmenter")
+                _next_value(listener, "masks", "the segmenter")
             except RuntimeError as error:
-                raise RuntimeError(f"{error}:\n{segmenter.said()}") from error
+                raise RuntimeError(f"{error}:\n{segmenter.log_tail()}") from error
             pid = segmenter.process.pid
             resident = {name: mib * MIB / 1e6 for name, mib in resident_mib(pid=pid).items()}
             return Start(
@@ -135,17 +145,17 @@ def first_mask(bundle: str = "lite_sam") -> Start:
         listener.stdout.close()
 
 
-def _heard(listener: subprocess.Popen, what: str, whose: str) -> float:
-    """The value of the listener's next line, which has to be ``what``."""
-    ready, _, _ = select.select([listener.stdout], [], [], TOO_LONG)
+def _next_value(listener: subprocess.Popen, event: str, node: str) -> float:
+    """Return the value of the listener's next line, which has to be ``event``."""
+    ready, _, _ = select.select([listener.stdout], [], [], TIMEOUT)
     line = listener.stdout.readline() if ready else ""
     if not line:
-        raise RuntimeError(f"nothing came from {whose} within {TOO_LONG:.0f} s; expected {what}")
-    return json.loads(line)[what]
+        raise RuntimeError(f"no message from {node} within {TIMEOUT:.0f} s; expected {event}")
+    return json.loads(line)[event]
 
 
 def torch_libraries(pid: int) -> list[str]:
-    """The shared libraries of torch that a process has mapped."""
+    """Return the names of torch's shared libraries that a process has mapped."""
     maps = Path(f"/proc/{pid}/maps").read_text()
     files = {line.split(maxsplit=5)[5] for line in maps.splitlines() if len(line.split(maxsplit=5)) == 6}
     return sorted({Path(f).name for f in files if Path(f).name.startswith(("libtorch", "libc10"))})

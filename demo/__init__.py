@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`make demo`: a camera topic in, masks out, over real ROS 2, on this CPU."""
+"""Run `make demo`: a camera topic in, masks out, over real ROS 2, on this CPU."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Start camera and segmenter, prompt them as a robot would, write pictures and a summary, end."""
+"""Start camera and segmenter, prompt them as a robot would, write images and a summary, and stop."""
 
 from __future__ import annotations
 
@@ -15,41 +15,57 @@ import rclpy
 
 from evitsam_ros.bundle import DEFAULT_MODEL, BundleError, open_bundle
 
-from .client import Answer, Client
-from .processes import NodeProcess
+from .client import Answer, Client, NodeProcess
 
 OUT = Path("out/demo")
-#: Photographs of demo/pictures: the astronaut (Eileen Collins, NASA), and what to point at in it.
+#: Photographs of demo/pictures: the astronaut (Eileen Collins, NASA), and the prompts on it.
 SOURCE, SIZE = "example:astronaut", 512
 POINT, BOX = (225.0, 120.0), (28.0, 4.0, 370.0, 508.0)
 EVERYTHING_SOURCE = "example:coffee"
-#: Seconds to wait for anything: far more than a busy machine takes, so that a fault ends the demo.
+#: Seconds to wait for a result: far more than on a busy machine, so that only a fault ends the demo.
 LIMIT = 200.0
 
 
 class DemoError(RuntimeError):
-    """The demo did not get what it is there to show."""
+    """The demo did not receive an expected result."""
 
 
-def wait_for_answer(client: Client, what: str) -> Answer:
-    """Return the first answer with a mask whose image was taken after this call."""
+def wait_for_answer(client: Client, prompt: str) -> Answer:
+    """Return the first answer with a mask of an image that was taken after this call.
+
+    Args:
+        client: receives the answers.
+        prompt: its description, for messages.
+
+    Raises:
+        DemoError: no answer arrived in time.
+    """
     asked = client.seconds()
     client.spin_until(lambda: client.answer is not None and client.answer.stamp > asked, LIMIT)
     answer = client.answer
     if answer is None or answer.stamp <= asked:
-        raise DemoError(f"no mask for {what} within {LIMIT:.0f} s")
-    print(f"  {what}: {len(set(answer.labels.ravel().tolist()) - {0})} mask(s)", flush=True)
+        raise DemoError(f"no mask for {prompt} within {LIMIT:.0f} s")
+    print(f"  {prompt}: {len(set(answer.labels.ravel().tolist()) - {0})} mask(s)", flush=True)
     return answer
 
 
 def save(name: str, answer: Answer) -> None:
+    """Write the overlay of an answer.
+
+    Raises:
+        DemoError: the file cannot be written.
+    """
     path = OUT / f"{name}.png"
     if not cv2.imwrite(str(path), cv2.cvtColor(answer.overlay, cv2.COLOR_RGB2BGR)):
         raise DemoError(f"{path} cannot be written")
 
 
 def run(client: Client, nodes: dict[str, NodeProcess]) -> None:
-    """Point, box, everything; a picture of each."""
+    """Prompt by a point, by a box and in everything mode; write an image of each.
+
+    Raises:
+        DemoError: a node did not start or did not answer in time.
+    """
     if not client.spin_until(lambda: client.frames > 0, LIMIT):
         raise DemoError(f"no camera image within {LIMIT:.0f} s")
     if not client.spin_until(lambda: client.diagnostics.get("state") == "active", LIMIT):
@@ -73,11 +89,13 @@ def run(client: Client, nodes: dict[str, NodeProcess]) -> None:
 
 
 def start_camera(source: str) -> NodeProcess:
+    """Start the camera node with an image source."""
     parameters = {"source": source, "rate": 8.0, "motion": 0.02, "width": SIZE}
     return NodeProcess("camera", OUT / "camera.log", parameters)
 
 
 def summary(client: Client, seconds: float) -> dict:
+    """Return the figures of the demo."""
     diagnostics = client.diagnostics
     return {
         "frames_in": client.frames,
@@ -93,6 +111,7 @@ def summary(client: Client, seconds: float) -> dict:
 
 
 def main() -> int:
+    """Run the demo; return the exit code."""
     parser = argparse.ArgumentParser(prog="demo")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="a bundle's name or folder")
     model = parser.parse_args().model

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a robot's other nodes would do: listen to the results, send prompts, switch the mode."""
+"""Run the demo's nodes as processes, and act as a robot's other nodes: receive results, send prompts."""
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,14 +23,15 @@ from std_srvs.srv import Trigger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-#: Seconds that a service may take on a busy machine before the demo gives up.
+#: Seconds that a service may take on a busy machine until the demo fails.
 SERVICE_LIMIT = 100.0
 
 
 @dataclass
 class Answer:
-    """One answered frame: overlay picture and label map of the same image."""
+    """One answered frame: overlay and label map of the same image."""
 
     overlay: np.ndarray
     labels: np.ndarray
@@ -34,6 +39,7 @@ class Answer:
 
 
 def pixels(message: Image, dtype: type, channels: int) -> np.ndarray:
+    """Return the pixels of a message: ``(H, W)``, or ``(H, W, channels)`` for several channels."""
     flat: np.ndarray = np.frombuffer(message.data, dtype)
     shape = (message.height, message.width) if channels == 1 else (message.height, message.width, channels)
     return flat.reshape(shape)
@@ -45,7 +51,7 @@ def seconds_of(stamp) -> float:
 
 
 class Client(Node):
-    """Counts what comes, keeps the newest complete answer."""
+    """Count the received messages, and keep the newest complete answer."""
 
     def __init__(self) -> None:
         super().__init__("demo_client")
@@ -96,35 +102,37 @@ class Client(Node):
                 self._diagnostics_stamp = seconds_of(message.header.stamp)
 
     def spin_until(self, done: Callable[[], bool], seconds: float) -> bool:
-        """Handle messages until ``done`` or the time is over."""
+        """Handle messages until ``done`` returns True or the time is over."""
         deadline = time.monotonic() + seconds
         while not done() and time.monotonic() < deadline:
             rclpy.spin_once(self, timeout_sec=0.1)
         return done()
 
     def note_latency(self, mode: str, seconds: float) -> None:
-        """Keep the medians by stage of the segmenter's next report, as those of ``mode``."""
+        """Keep the median latencies by stage in the segmenter's next diagnostics, under ``mode``."""
         now = self.seconds()
         self.spin_until(lambda: self._diagnostics_stamp > now, seconds)
         found = {k[8:-3]: float(v) for k, v in self.diagnostics.items() if k.startswith("latency_")}
         self.latency[mode] = found
 
     def seconds(self) -> float:
-        """Now, on the clock that stamps the images."""
+        """Return the current time of the clock that stamps the images."""
         return self.get_clock().now().nanoseconds * 1e-9
 
     def can_prompt(self) -> bool:
-        """Return whether the segmenter has found the publishers of prompts, so that none is lost."""
+        """Return whether the segmenter has discovered the publishers of prompts, so that none is lost."""
         publishers = [self.point] if self.boxes is None else [self.point, self.boxes]
         return all(publisher.get_subscription_count() for publisher in publishers)
 
     def send_point(self, x: float, y: float) -> None:
+        """Publish a click at a pixel."""
         message = PointStamped()
         message.header.stamp = self.get_clock().now().to_msg()
         message.point.x, message.point.y = x, y
         self.point.publish(message)
 
     def send_box(self, x0: float, y0: float, x1: float, y1: float) -> None:
+        """Publish a box in pixels."""
         from vision_msgs.msg import Detection2D, Detection2DArray
 
         detection = Detection2D()
@@ -134,9 +142,11 @@ class Client(Node):
         self.boxes.publish(Detection2DArray(detections=[detection]))
 
     def clear(self) -> bool:
+        """Clear the prompts; return whether the service answered."""
         return self._call(self._clear, Trigger.Request())
 
     def set_mode(self, mode: str) -> bool:
+        """Set the parameter ``mode``; return whether the service answered."""
         value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=mode)
         return self._call(
             self._parameter_client, SetParameters.Request(parameters=[Parameter(name="mode", value=value)])
@@ -147,3 +157,36 @@ class Client(Node):
             return False
         future = client.call_async(request)
         return self.spin_until(future.done, SERVICE_LIMIT)
+
+
+class NodeProcess:
+    """``python -m evitsam_ros.nodes.<name>`` with parameters; its output goes to a log file."""
+
+    def __init__(self, name: str, log: Path, parameters: dict[str, object]) -> None:
+        self.name, self.log = name, log
+        flags = [part for key, value in parameters.items() for part in ("-p", f"{key}:={value}")]
+        command = [sys.executable, "-m", f"evitsam_ros.nodes.{name}", "--ros-args", *flags]
+        # The ROS wheels restart Python once and mark it here; a child has to restart again.
+        environment = {k: v for k, v in os.environ.items() if k != "_ROS_WHEELS_BOOTSTRAP_COMPLETE"}
+        with log.open("w") as file:
+            self.process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment)
+
+    @property
+    def running(self) -> bool:
+        """Return whether the process runs."""
+        return self.process.poll() is None
+
+    def tail(self, lines: int = 15) -> str:
+        """Return the last lines of the log, each with the name of the node."""
+        text = self.log.read_text(errors="replace").splitlines()[-lines:]
+        return "\n".join(f"  {self.name}| {line}" for line in text)
+
+    def stop(self) -> None:
+        """Send SIGINT, and kill the process if it does not stop."""
+        if self.running:
+            self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Generate the packages of interfaces/ with ament_cmake, once, into .venv/interfaces.
 
-The Python index has no vision_msgs and no tf2_msgs, and evitsam_interfaces is ours. Only packages that
-changed are built. Without a C++ compiler this says so and returns success: everything works except the
-topics and services that need them.
+The Python index has no vision_msgs and no tf2_msgs, and evitsam_interfaces is ours. Without a C++ compiler
+this prints a warning and succeeds: everything works except the topics and services that need them.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ STAMP = PREFIX / "built_from"
 
 
 def fingerprint(package: Path) -> str:
-    """Return what the build of a package depends on: its definitions, this script, the Python."""
+    """Return a hash of all that a package's build depends on: its definitions, this script, Python."""
     digest = hashlib.sha256(f"{sys.version} {numpy.__version__}".encode())
     for path in sorted([*package.rglob("*"), Path(__file__)]):
         if path.is_file():
@@ -43,7 +42,7 @@ def built() -> dict[str, str]:
 
 
 def fix_baked_includes() -> None:
-    """The wheels' CMake files name the include folders of the machine that built them: put ours there."""
+    """Replace the include folders in the wheels' CMake files, which are those of another machine."""
     python = sysconfig.get_paths()["include"]
     for file in (VENV / "share").rglob("*.cmake"):
         text = file.read_text(errors="surrogateescape")
@@ -54,7 +53,11 @@ def fix_baked_includes() -> None:
 
 
 def build(package: Path, folder: Path) -> None:
-    """Configure, build and install with CMake; raises ``CalledProcessError`` with the output printed."""
+    """Configure, build and install a package with CMake.
+
+    Raises:
+        CalledProcessError: a command failed; its output was printed.
+    """
     options = {
         "CMAKE_INSTALL_PREFIX": PREFIX,
         "CMAKE_BUILD_TYPE": "Release",
@@ -84,7 +87,7 @@ def remove(name: str) -> None:
 
 
 def main() -> int:
-    """Build what changed; return the exit code, which is 0 also without a compiler."""
+    """Build changed packages; return the exit code, which is also 0 without a compiler."""
     packages = sorted(path.parent for path in SOURCE.glob("*/package.xml"))
     wanted, known = {package.name: fingerprint(package) for package in packages}, built()
     changed = [package for package in packages if known.get(package.name) != wanted[package.name]]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Record what the official code of SAM's family computes, for test/models/test_sam_family_parity.py.
+"""Record outputs of the official code of SAM's family, for test/models/test_sam_family_parity.py.
 
 ``python -m tools.make_sam_reference NAME CHECKOUT``: a name of the registry and a checkout of its project,
-see :data:`PROJECTS`. The weights are drawn by test/models/deterministic.py from the names in the official
-state dict. Only numbers are kept: names and shapes, and samples of the embedding, of logits and of IoU.
+see :data:`PROJECTS`. test/models/deterministic.py draws the weights from the names in the official state
+dict. Only numbers are stored: names and shapes, and samples of the embedding, of logits and of IoU.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def stub(name: str, **attributes: object) -> types.ModuleType:
 
 
 def import_builders(folder: Path, package: str) -> types.ModuleType:
-    """Import ``build_sam`` of a project without what the package itself imports (torchvision, viewers)."""
+    """Import ``build_sam`` of a project without the imports of its package (torchvision, viewers)."""
     import_timm()
     from timm.layers import DropPath, SqueezeExcite, to_2tuple, trunc_normal_
     from timm.models import register_model

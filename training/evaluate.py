@@ -40,6 +40,7 @@ from .records import DataError, Record, readable
 Table = dict[str, dict[str, float]]
 #: Old and new name of options; the old ones work for one more release.
 RENAMED = {
+    "--out": "--json",
     "--top-n": "--max-prompts",
     "--cases": "--examples-dir",
     "--whole": "--no-foveal",

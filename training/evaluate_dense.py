@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
+from evitsam_ros.cli.deprecated import rename_options
 from evitsam_ros.cli.options import add_backend, add_json, add_model
 from evitsam_ros.cli.outputs import text_beside_json
 from evitsam_ros.dense import SemanticSegmenter, Upscaler
 
 from .dense_views import Photograph, read_photographs
-from .evaluate import Table, as_json, count, print_table
+from .evaluate import RENAMED, Table, as_json, count, print_table
 from .evaluation.confusion import Confusion
 from .evaluation.image_quality import psnr_y, ssim_y
 from .halving import double_size, even_crop, half_size
@@ -135,7 +136,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
-    options = parser().parse_args(arguments)
+    words = rename_options(sys.argv[1:] if arguments is None else arguments, RENAMED)
+    options = parser().parse_args(words)
     if options.model_needed and not options.model:
         parser().error("the following arguments are required: --model")
     logging.basicConfig(level=logging.WARNING, format="%(message)s")

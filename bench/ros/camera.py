@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m bench.ros.camera JSON``: the camera's process; prints the times of the round trips as JSON.
+"""Run the camera's process, and write the times of the round trips: ``python -m bench.ros.camera JSON OUT``.
 
-Segmenter and stand-in answer in turns, from processes of their own or, with ``one``, in this one: then the
+Segmenter and stand-in answer alternately, from processes of their own or, with ``one``, in this one: then the
 images are handed over as ``compose`` does it, and the masks go through DDS within the process.
 """
 
@@ -24,16 +24,15 @@ from evitsam_ros.nodes.messages import image_message
 from evitsam_ros.nodes.runtime import ros
 from evitsam_ros.nodes.segmenter import SegmenterNode
 
-from ..known_bundle import SIDE as KNOWN_SIDE
-from ..picture import photograph
+from ..known_bundle import SIDE
 from ..processes import ros_arguments
+from ..workload import ROS_SIZES, photograph
 from .round_trips import RoundTrips
-from .sizes import SIZES
 from .stand_in import StandIn
 
-#: The nodes' names.
+#: Names of the nodes.
 SEGMENTER, STAND_IN = "segmenter", "stand_in"
-#: Frames to each target that warm up.
+#: Warm-up frames of each target.
 WARMUP = 5
 
 
@@ -42,16 +41,16 @@ class Options:
     """One configuration.
 
     Attributes:
-        size: name of the images' size.
-        compressed: JPEG instead of raw images.
-        one: both nodes in the camera's process; else they run elsewhere.
-        profile: the camera takes the shipped Fast DDS profile.
-        stand_in: measure it too; without, the segmenter alone.
-        segmenter: measure it; without, the stand-in alone.
-        frames: to each.
-        bundle: of a segmenter in this process.
-        delay_ms: of a stand-in in this process.
-        network_scale: label maps have the resolution of the network's output; the stand-in's are as small.
+        size: name of the image size.
+        frames: frames sent to each node.
+        compressed: send JPEG instead of raw images.
+        one: run both nodes in the camera's process; else they run elsewhere.
+        profile: let the camera use the shipped Fast DDS profile.
+        stand_in: measure the stand-in.
+        segmenter: measure the segmenter.
+        bundle: bundle of a segmenter in this process.
+        delay_ms: delay of a stand-in in this process.
+        network_scale: publish label maps of the network's resolution; those of the stand-in are as small.
     """
 
     size: str
@@ -67,38 +66,41 @@ class Options:
 
     @property
     def pixels(self) -> tuple[int, int]:
-        """(W, H)."""
-        return SIZES[self.size]
+        """Return (W, H)."""
+        return ROS_SIZES[self.size]
 
     def topic(self, name: str) -> str:
-        """Where the images for a node in a process of its own go; each has a topic to itself."""
+        """Return the image topic of a node in a process of its own; each node has its own topic."""
         return f"/{name}/{self.image_topic}"
 
     @property
     def image_topic(self) -> str:
+        """Return the name of the image topic."""
         return "image/compressed" if self.compressed else "image"
 
     def as_text(self) -> str:
+        """Return the options as JSON."""
         return json.dumps(asdict(self))
 
     def segmenter_parameters(self) -> dict[str, object]:
-        """``enable_tracking`` is off: following objects is work on pictures, not ROS."""
+        """Return the segmenter's parameters; without tracking, which is work on images and not ROS."""
         transport = "compressed" if self.compressed else "raw"
-        told = {"model": self.bundle, "image_transport": transport, "enable_tracking": "false"}
+        parameters = {"model": self.bundle, "image_transport": transport, "enable_tracking": "false"}
         if self.network_scale:
-            told["output_scale"] = "network"
-        return told | {"diagnostics_period_s": 0.5}
+            parameters["output_scale"] = "network"
+        return parameters | {"diagnostics_period_s": 0.5}
 
     def stand_in_parameters(self) -> dict[str, object]:
+        """Return the stand-in's parameters."""
         width, height = self.pixels
         size = {"width": width, "height": height}
         if self.network_scale:
-            size = {"width": KNOWN_SIDE, "height": round(KNOWN_SIDE * height / width), "own_size": "true"}
+            size = {"width": SIDE, "height": round(SIDE * height / width), "own_size": "true"}
         return {"delay_ms": self.delay_ms, "compressed": str(self.compressed).lower()} | size
 
 
 def filled_message(options: Options) -> Image | CompressedImage:
-    """What the camera publishes, without a stamp: bgr8, or a JPEG of the camera node's quality."""
+    """Return the message of the camera without a stamp: bgr8, or a JPEG of the camera node's quality."""
     pixels = photograph(options.pixels)[..., ::-1]
     header = Header(frame_id="camera_optical_frame")
     if not options.compressed:
@@ -110,7 +112,7 @@ def filled_message(options: Options) -> Image | CompressedImage:
 
 
 def nodes_here(options: Options) -> dict[str, tuple]:
-    """The nodes of this process by name, each with what takes images."""
+    """Return the nodes of this process by name, each with its image callback."""
     if not options.one:
         return {}
     segmenter, stand_in = SegmenterNode(subscribe=False), StandIn(subscribe=False)
@@ -119,18 +121,22 @@ def nodes_here(options: Options) -> dict[str, tuple]:
 
 
 def arguments(options: Options) -> list[str]:
-    """ROS arguments of the nodes in this process."""
+    """Return the ROS arguments of the nodes in this process."""
     parameters = {f"{SEGMENTER}:{k}": v for k, v in options.segmenter_parameters().items()}
     parameters |= {f"{STAND_IN}:{k}": v for k, v in options.stand_in_parameters().items()}
     return ros_arguments(parameters)
 
 
 def run(options: Options) -> dict[str, dict]:
-    """Times in ms of each target's frames (None: no answer), and what the segmenter tells of its stages."""
+    """Measure a configuration.
+
+    Returns:
+        By node, the times in ms of its frames (None: no answer), and its own median latency by stage.
+    """
     here = nodes_here(options)
     trips = RoundTrips(filled_message(options), tuple(node for node, _ in here.values()))
-    for name, wanted in ((SEGMENTER, options.segmenter), (STAND_IN, options.stand_in)):
-        if wanted:
+    for name, measured in ((SEGMENTER, options.segmenter), (STAND_IN, options.stand_in)):
+        if measured:
             hand_over = here[name][1] if here else None
             trips.add(name, None if here else options.topic(name), hand_over, click=name == SEGMENTER)
     width, height = options.pixels
@@ -145,7 +151,7 @@ def run(options: Options) -> dict[str, dict]:
 
 
 def main(text: str, out: str) -> int:
-    """Options as JSON; the file for the result."""
+    """Measure the options given as JSON, write the result to a file, and return the exit code."""
     options = Options(**json.loads(text))
     if options.profile:
         use_profile()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m bench.ros.first_mask X Y MASKS``: click as soon as somebody listens; tell when masks come.
+"""Click as soon as the segmenter listens, and report its masks: ``python -m bench.ros.first_mask X Y MASKS``.
 
 Prints JSON lines, in seconds of the monotonic clock: ``{"images": …}`` once the camera's images arrive,
-``{"found": …}`` when the segmenter's topic was discovered, ``{"first": …}`` at the first mask with an object;
+``{"found": …}`` when the segmenter's topic was discovered, ``{"first": …}`` at the first mask with an object,
 and ``{"masks": N}`` after N of them.
 """
 
@@ -22,16 +22,17 @@ from evitsam_ros.nodes.fastdds import use_profile
 from evitsam_ros.nodes.qos import newest_only, results
 from evitsam_ros.nodes.runtime import ros
 
-#: Seconds between looks for a listener, and until a click that brought nothing is repeated.
-LOOK, AGAIN = 0.01, 1.0
+#: Seconds between checks for a subscriber, and until an unanswered click is repeated.
+POLL_PERIOD, RETRY_PERIOD = 0.01, 1.0
 
 
-def tell(**what: float) -> None:
-    print(json.dumps(what), flush=True)
+def emit(**event: float) -> None:
+    """Print an event as a line of JSON."""
+    print(json.dumps(event), flush=True)
 
 
 class FirstMask(Node):
-    """Who waits for a mask."""
+    """A client that prompts the segmenter and waits for its masks."""
 
     def __init__(self, x: float, y: float, masks: int) -> None:
         super().__init__("bench_listener")
@@ -40,21 +41,21 @@ class FirstMask(Node):
         self._images = self.create_subscription(Image, "image", self._on_image, newest_only("best_effort"))
         self.create_subscription(Image, "segmenter/label_map", self._on_mask, results())
         self._clicks = self.create_publisher(PointStamped, "segmenter/point", 5)
-        self.create_timer(LOOK, self._look)
+        self.create_timer(POLL_PERIOD, self._poll)
 
     def _on_image(self, message: Image) -> None:
         if self._images is not None:
-            tell(images=time.monotonic())
-            # The camera's images cost time; from here on they are the segmenter's alone.
+            emit(images=time.monotonic())
+            # Receiving images takes time from the segmenter; only the first one is needed.
             self.destroy_subscription(self._images)
             self._images = None
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         now = time.monotonic()
-        listened = self._clicks.get_subscription_count() > 0
-        if listened and not self._with_object and now - self._clicked > AGAIN:
+        subscribed = self._clicks.get_subscription_count() > 0
+        if subscribed and not self._with_object and now - self._clicked > RETRY_PERIOD:
             if not self._clicked:
-                tell(found=now)
+                emit(found=now)
             self._clicked = now
             self._clicks.publish(PointStamped(point=self._point))
 
@@ -64,12 +65,13 @@ class FirstMask(Node):
             return
         self._with_object += 1
         if self._with_object == 1:
-            tell(first=now)
+            emit(first=now)
         if self._with_object == self._masks:
-            tell(masks=self._masks)
+            emit(masks=self._masks)
 
 
 def main(x: str, y: str, masks: str) -> int:
+    """Run the client; return the exit code."""
     use_profile()
     tune_malloc()
     with ros([]):

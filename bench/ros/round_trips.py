@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames go out and masks come back, one at a time: how long each took, and which never came.
+"""Measure round trips of frames and masks, one at a time, and count frames without a mask.
 
-The clock starts just before ``publish`` is called with a message that is already filled, and stops when the
-callback gets the mask: so publish, transport, the segmenter's callback and its inference thread, what it does
-with image and mask, transport, and the executor here are in it; filling the message (a camera driver's work)
-and what a listener does with the mask are not. Both ends are read on one clock, in one process.
+The clock starts just before ``publish`` is called with a filled message, and stops when the callback
+receives the mask. So the time includes publish, transport, the segmenter's callback and inference thread,
+transport and the executor here. It excludes filling the message, which is a camera driver's work, and any use
+of the mask.
+Both ends are read on one clock, in one process.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rclpy
@@ -25,25 +25,28 @@ from sensor_msgs.msg import CompressedImage, Image
 from evitsam_ros.nodes.qos import newest_only, results
 from evitsam_ros.nodes.recent_images import stamp_ns
 
-#: Seconds after which a frame is given up, and between an answer and the next frame.
-GIVE_UP, PAUSE = 0.5, 0.03
-#: Seconds until nodes have found each other and answer.
-READY = 60.0
-#: Seconds between clicks while no object is in the answers.
-CLICK_AGAIN = 2.0
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: Seconds until a frame counts as lost, and between an answer and the next frame.
+TIMEOUT, PAUSE = 0.5, 0.03
+#: Seconds until nodes have discovered each other and answer.
+READY_TIMEOUT = 60.0
+#: Seconds between clicks while the answers have no object.
+CLICK_PERIOD = 2.0
 
 
 @dataclass
 class Target:
-    """Who answers.
+    """A node that answers.
 
     Attributes:
         name: of the node.
         send: publishes a message to it, or hands it over.
-        click: whether an object has to be pointed at first.
-        times_ms: of each frame sent; None: no answer.
-        stages: the node's own median latency by stage in ms, where it tells.
-        active: whether it says that it is.
+        click: whether an object has to be clicked first.
+        times_ms: time of each frame sent; None: no answer.
+        stages: the node's own median latency by stage in ms, if it reports it.
+        active: whether it reports that it is active.
     """
 
     name: str
@@ -57,11 +60,11 @@ class Target:
 
 
 class RoundTrips:
-    """Sends ``message`` to targets by turns.
+    """Send ``message`` to targets alternately.
 
     Args:
         message: Image or CompressedImage, filled; it gets a stamp for every frame.
-        nodes: of this process that have to be spun too.
+        nodes: nodes of this process that have to be spun too.
     """
 
     def __init__(self, message: Image | CompressedImage, nodes: tuple[Any, ...] = ()) -> None:
@@ -72,8 +75,15 @@ class RoundTrips:
             self._executor.add_node(node)
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
 
-    def add(self, name: str, topic: str | None, hand_over: Callable | None, click: bool) -> None:
-        """A node ``name`` that takes images on ``topic``, or from ``hand_over`` in this process."""
+    def add(self, name: str, topic: str | None, hand_over: Callable | None, *, click: bool) -> None:
+        """Add a node as a target.
+
+        Args:
+            name: of the node.
+            topic: image topic; None if ``hand_over`` takes the images in this process.
+            hand_over: image callback of a node in this process.
+            click: whether an object has to be clicked first.
+        """
         send = hand_over
         if topic is not None:
             kind = type(self.message)
@@ -87,15 +97,17 @@ class RoundTrips:
         if click:
             self._clicks = self.node.create_publisher(PointStamped, f"/{name}/point", 5)
 
-    def ready(self, x: float, y: float, answers: bool = True) -> None:
-        """Wait until all targets are there, and point at pixel (x, y).
+    def ready(self, x: float, y: float, *, answers: bool = True) -> None:
+        """Wait until all targets answer, and click a pixel.
 
         Args:
-            answers: send frames until every target answers, those to be clicked with an object. Without,
-                it is enough that a node says it is active: nearly all frames may be lost on their way.
+            x: of the pixel.
+            y: of the pixel.
+            answers: send frames until every target answers, the clicked ones with an object. If False, wait
+                only until a node reports that it is active: nearly all frames may be lost.
 
         Raises:
-            TimeoutError: one is not; it names it.
+            TimeoutError: a target did not answer; names it.
         """
         for target in self.targets:
             if answers:
@@ -112,7 +124,7 @@ class RoundTrips:
             nonlocal clicked
             if target.newest is None or not target.click:
                 return target.newest is not None
-            if time.monotonic() - clicked > CLICK_AGAIN:
+            if time.monotonic() - clicked > CLICK_PERIOD:
                 clicked = time.monotonic()
                 self._clicks.publish(PointStamped(point=Point(x=x, y=y)))
             return bool(np.frombuffer(target.newest.data, np.uint8).any())
@@ -120,19 +132,19 @@ class RoundTrips:
         self._until(target, answered)
 
     def _until(self, target: Target, done: Callable[[], bool]) -> None:
-        """Send frames until it is so."""
-        deadline = time.monotonic() + READY
+        """Send frames until ``done`` returns True."""
+        deadline = time.monotonic() + READY_TIMEOUT
         while not done():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{target.name} did not answer within {READY:.0f} s")
+                raise TimeoutError(f"{target.name} did not answer within {READY_TIMEOUT:.0f} s")
             self._round_trip(target)
 
     def measure(self, frames: int) -> None:
-        """So many frames to each target, by turns."""
+        """Send this many frames to each target, alternately."""
         for _ in range(frames):
             for target in self.targets:
                 self._round_trip(target)
-        self._spin(lambda: not any(target.pending for target in self.targets), 4 * GIVE_UP)
+        self._spin(lambda: not any(target.pending for target in self.targets), 4 * TIMEOUT)
 
     def _round_trip(self, target: Target) -> None:
         header = self.message.header
@@ -141,7 +153,7 @@ class RoundTrips:
         target.times_ms.append(None)
         target.pending[stamp] = number, time.monotonic()
         target.send(self.message)
-        self._spin(lambda: stamp not in target.pending, GIVE_UP)
+        self._spin(lambda: stamp not in target.pending, TIMEOUT)
         self._spin(lambda: False, PAUSE)
 
     def _spin(self, done: Callable[[], bool], seconds: float) -> None:
@@ -160,10 +172,11 @@ class RoundTrips:
         for target in self.targets:
             for status in message.status:
                 if status.name.startswith(f"/{target.name}: "):
-                    told = {entry.key: entry.value for entry in status.values}
-                    target.active = told.get("state") == "active"
-                    target.stages = {k[8:-3]: float(v) for k, v in told.items() if k.startswith("latency_")}
+                    values = {entry.key: entry.value for entry in status.values}
+                    target.active = values.get("state") == "active"
+                    target.stages = {k[8:-3]: float(v) for k, v in values.items() if k.startswith("latency_")}
 
     def close(self) -> None:
+        """Destroy the node."""
         self._executor.shutdown()
         self.node.destroy_node()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A node in the segmenter's place that answers every image with an empty label map of its size.
+"""Answer every image with an empty label map of its size, in place of the segmenter.
 
-At once: what the transport of image and mask costs alone, the floor of the segmenter's ROS cost. After a
-delay: an answer that is known beforehand, to check what measures it.
+Without a delay it measures the transport of image and mask alone, the lower bound of the segmenter's ROS
+cost. With a delay its answer is known beforehand, to check the measurement.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from evitsam_ros.nodes.runtime import ros
 
 
 class StandIn(Node):
-    """Topics as the segmenter's: ``image`` or ``image/compressed`` in, ``~/label_map`` out.
+    """Subscribe ``image`` or ``image/compressed``, publish ``~/label_map``, as the segmenter does.
 
     Parameters: ``delay_ms`` before every answer; ``compressed``; ``width`` and ``height`` of the answer to a
     compressed image, which is not decoded, or with ``own_size`` to every image.
     """
 
-    def __init__(self, subscribe: bool = True) -> None:
+    def __init__(self, *, subscribe: bool = True) -> None:
         super().__init__("stand_in")
         defaults = {"delay_ms": 0.0, "compressed": False, "width": 640, "height": 480, "own_size": False}
         given = {name: self.declare_parameter(name, value).value for name, value in defaults.items()}
@@ -43,13 +43,14 @@ class StandIn(Node):
             self.create_subscription(kind, topic, self.on_image, newest_only("best_effort"))
 
     def on_image(self, message: Image | CompressedImage) -> None:
-        """Answer it."""
+        """Answer an image."""
         time.sleep(self._delay)
         size = self._size if self._has_own_size else (message.height, message.width)
         self._labels.publish(label_map_message(message.header, np.zeros(size, np.uint16)))
 
 
 def main(args: list[str] | None = None) -> int:
+    """Run the node; return the exit code."""
     tune_malloc()
     use_profile()
     with ros(args):

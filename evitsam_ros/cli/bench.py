@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``evitsam bench``."""
+"""Run ``evitsam bench``."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from .options import add_everything, add_html, add_images, add_json, add_model, add_runs, add_threads
 
 if TYPE_CHECKING:
-    from ..profiler.measurements import Part
+    from ..profiler.measurements import Suite
 
 
 def add(commands) -> None:
+    """Add the command and its options."""
     parser = commands.add_parser("bench", help="compare the installed runtimes on this machine")
     add_model(parser)
     add_everything(parser, ": compare it with grids of prompts, and a box prompt with its lower bound")
@@ -26,9 +27,10 @@ def add(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from ..profiler.ceilings import cpus
+    """Measure the installed runtimes; return the exit code."""
     from ..profiler.collect import report_of
     from ..profiler.page import check_libraries, report_page, write_page
+    from ..profiler.peak_rates import cpus
     from ..profiler.schema import as_json
     from ..profiler.sensors import Watch
     from ..profiler.table import render
@@ -36,9 +38,9 @@ def run(options: argparse.Namespace) -> int:
     if options.html:  # before a measurement of minutes
         check_libraries()
     with Watch(cpus()) as watch:
-        name, part = _measure(options)
+        name, suite = _measure(options)
         watch.sample()
-    report = report_of(_repeating_command(options), watch, parts={name: part})
+    report = report_of(_repeating_command(options), watch, suites={name: suite})
     print(render(report))
     if options.json:
         options.json.write(as_json(report))
@@ -47,8 +49,8 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _measure(options: argparse.Namespace) -> tuple[str, Part]:
-    """Return the name and the figures of what was asked for."""
+def _measure(options: argparse.Namespace) -> tuple[str, Suite]:
+    """Return the name and the figures of the requested suite."""
     if not options.everything:
         from ..profiler.networks import measure_networks
 
@@ -56,12 +58,12 @@ def _measure(options: argparse.Namespace) -> tuple[str, Part]:
     import numpy as np
 
     from ..io.sources import open_source
-    from ..profiler.everything import everything_part
+    from ..profiler.everything import everything_suite
     from ..segment import Segmenter
 
     frame = next(open_source(options.images[0], loop=False))
     segmenter = Segmenter.open(options.model, threads=options.threads)
-    return "everything", everything_part(segmenter, np.ascontiguousarray(frame[..., ::-1]), options.runs)
+    return "everything", everything_suite(segmenter, np.ascontiguousarray(frame[..., ::-1]), options.runs)
 
 
 def _repeating_command(options: argparse.Namespace) -> str:

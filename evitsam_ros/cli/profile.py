@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``evitsam profile``."""
+"""Run ``evitsam profile``."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from .options import (
 
 
 def add(commands: argparse._SubParsersAction) -> None:
+    """Add the command and its options."""
     parser = commands.add_parser(
         "profile", help="measure the latency of every stage, beside what this machine can reach"
     )
@@ -76,7 +77,7 @@ def ends(ranges: Ranges) -> tuple[int, ...]:
 
 
 def repeating_command(options: argparse.Namespace) -> str:
-    """The command that measures the same again, with every default written out."""
+    """Return the command of the same measurement, with every default written out."""
     words = ["evitsam", "profile", "--model", options.model, "--backend", options.backend]
     words += ["--precision", options.precision] if options.precision else []
     words += ["--threads", str(options.threads)]
@@ -89,6 +90,7 @@ def repeating_command(options: argparse.Namespace) -> str:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Measure a profile, or compare two reports; return the exit code."""
     if options.compare:
         return _compare(options)
     from ..profiler.offline import Options, profile
@@ -108,7 +110,7 @@ def run(options: argparse.Namespace) -> int:
             threads=options.threads,
             size=options.size,
             prompts=ends(options.prompts),
-            top_n=options.max_prompts,
+            max_prompts=options.max_prompts,
             images=tuple(options.images),
             runs=options.runs,
             warmup=options.warmup,
@@ -143,6 +145,6 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _show_progress(done: int, of: int) -> None:
-    """A line that counts, for people at a terminal only."""
+    """Show a counting line, for terminals only."""
     if sys.stderr.isatty():
         print(f"\rrun {done} of {of}", end="\n" if done == of else "", file=sys.stderr, flush=True)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Latency by stage, on the machine that runs it."""
+"""Measure the latency of each stage beside its lower bound: offline, live, and as benchmarks."""

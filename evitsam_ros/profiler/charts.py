@@ -1,24 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The charts of the pages, drawn by matplotlib: waterfall, percentiles, runs, ratios."""
+"""Draw the charts of the pages by matplotlib: waterfall, percentiles, runs, ratios."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from functools import wraps
 from math import log10
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from .compare import Row
-from .inline_svg import INK, LINE, PLACEHOLDERS, SOFT, STYLE, WIDTH, inline_svg, set_tip
-from .report import Report, Stage
-from .stages import FRAME, STAGES
+from .inline_svg import INK, LINE, MUTED, PLACEHOLDERS, STYLE, WIDTH, inline_svg, set_tip
+from .stages import STAGES, TOTAL
 from .table import milliseconds, percent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from matplotlib.axes import Axes
     from matplotlib.ticker import MaxNLocator
+
+    from .compare import Row
+    from .report import Report, Stage
 
 #: Stages with less than this share of a frame are drawn together.
 SMALL = 0.01
@@ -31,7 +33,7 @@ ROW, HEIGHT = 0.31, 3.4
 MAX_BARS = 4_000
 #: Ratios beyond this are drawn at the edge.
 MAX_RATIO = 4.0
-VERDICT_COLOURS = {"faster": PLACEHOLDERS["faster"], "slower": PLACEHOLDERS["slower"], "cannot tell": SOFT}
+VERDICT_COLOURS = {"faster": PLACEHOLDERS["faster"], "slower": PLACEHOLDERS["slower"], "cannot tell": MUTED}
 
 
 def _chart(label: str) -> Callable[[Callable[..., float]], Callable[..., str]]:
@@ -60,19 +62,19 @@ def frame_stages(report: Report) -> list[Stage]:
     return [stage for name in STAGES if (stage := report.stage(name))]
 
 
-@_chart("Median time of each stage of a frame, with its floor")
+@_chart("Median time of each stage of a frame, with its lower bound")
 def waterfall(axes: Axes, report: Report) -> float:
-    """Medians of the stages of a frame one after the other, and within each its floor."""
+    """Draw the medians of the stages of a frame one after the other, each with its lower bound."""
     stages = frame_stages(report)
     total = sum(stage.p50 for stage in stages)
     begin = 0.0
     for row, stage in enumerate(stages):
         (bar,) = axes.barh(row, stage.p50, 0.55, begin, color=PLACEHOLDERS["pale"])
         set_tip(bar, f"{stage.name}: median {milliseconds(stage.p50)} ms")
-        if stage.floor_ms is not None:
-            reached = min(stage.floor_ms, stage.p50)
-            (floor,) = axes.barh(row, reached, 0.55, begin, color=PLACEHOLDERS["accent"])
-            set_tip(floor, f"floor {milliseconds(stage.floor_ms)} ms")
+        if stage.lower_bound_ms is not None:
+            reached = min(stage.lower_bound_ms, stage.p50)
+            (lower_bound,) = axes.barh(row, reached, 0.55, begin, color=PLACEHOLDERS["accent"])
+            set_tip(lower_bound, f"lower bound {milliseconds(stage.lower_bound_ms)} ms")
         begin += stage.p50
         axes.annotate(_value(stage, total), (begin, row), (6, 0), textcoords="offset points", va="center")
     axes.set_yticks(range(len(stages)), [stage.name for stage in stages])
@@ -85,14 +87,14 @@ def waterfall(axes: Axes, report: Report) -> float:
 
 def _value(stage: Stage, total: float) -> str:
     text = f"{milliseconds(stage.p50)} ms"
-    if stage.floor_ms is None or stage.of_floor is None or stage.p50 < SMALL * total:
+    if stage.lower_bound_ms is None or stage.lower_bound_ratio is None or stage.p50 < SMALL * total:
         return text
-    return f"{text}, floor {milliseconds(stage.floor_ms)}, {percent(stage.of_floor)}"
+    return f"{text}, lower bound {milliseconds(stage.lower_bound_ms)}, {percent(stage.lower_bound_ratio)}"
 
 
 @_chart("Percentiles of times")
 def percentiles(axes: Axes, rows: Sequence[tuple[str, Sequence[float], str]]) -> float:
-    """Times against percentiles, with a stretched tail; both axes are logarithmic.
+    """Draw times against percentiles, with a stretched tail; both axes are logarithmic.
 
     Args:
         axes: to draw on.
@@ -110,8 +112,8 @@ def percentiles(axes: Axes, rows: Sequence[tuple[str, Sequence[float], str]]) ->
     low = min(float(np.median(values)) for _, values, _ in shown) / 20
     axes.set_yscale("log")
     axes.set_ylim(bottom=max(low, min(float(values[0]) for _, values, _ in shown) * 0.9))
-    most = -log10(0.5 / max(len(values) for _, values, _ in shown))
-    ticks = [share for share in (0, 50, 90, 95, 99, 99.9, 99.99) if -log10(1 - share / 100) <= most]
+    last = -log10(0.5 / max(len(values) for _, values, _ in shown))
+    ticks = [share for share in (0, 50, 90, 95, 99, 99.9, 99.99) if -log10(1 - share / 100) <= last]
     axes.set_xticks([-log10(1 - t / 100) for t in ticks], [f"p{t:g}" if t else "min" for t in ticks])
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
@@ -125,7 +127,7 @@ def percentiles(axes: Axes, rows: Sequence[tuple[str, Sequence[float], str]]) ->
 def stage_percentiles(report: Report) -> str:
     """Return the percentiles of a frame and of its large stages."""
     coloured = colours(report)
-    rows = [(FRAME, _frame(report).samples_ms, INK)]
+    rows = [(TOTAL, _frame(report).samples_ms, INK)]
     for stage in frame_stages(report):
         if _is_large(stage, report):
             rows.append((stage.name, stage.samples_ms, PLACEHOLDERS[coloured[stage.name]]))
@@ -134,7 +136,7 @@ def stage_percentiles(report: Report) -> str:
 
 def _frame(report: Report) -> Stage:
     """Return the whole frame, which every report of a profile has."""
-    return cast("Stage", report.stage(FRAME))
+    return cast("Stage", report.stage(TOTAL))
 
 
 def _is_large(stage: Stage, report: Report) -> bool:
@@ -142,7 +144,7 @@ def _is_large(stage: Stage, report: Report) -> bool:
 
 
 def colours(report: Report) -> dict[str, str]:
-    """Return the colour of each stage of a frame; the largest have one of their own."""
+    """Return the colour of each stage of a frame; the largest stages have their own."""
     stages = [s for s in frame_stages(report) if max(s.samples_ms) > 0]
     large = sorted((s for s in stages if _is_large(s, report)), key=lambda s: -s.p50)[: COLOURS - 1]
     own = [stage.name for stage in stages if stage in large]
@@ -158,7 +160,7 @@ def legend(report: Report) -> list[tuple[str, str]]:
 
 @_chart("Time of every run by stage")
 def timeline(axes: Axes, report: Report) -> float:
-    """Every run as a bar of its stages, with p50 and p99 of the whole frame."""
+    """Draw every run as a bar of its stages, with p50 and p99 of the whole frame."""
     frame, coloured = _frame(report), colours(report)
     stages = [stage for stage in frame_stages(report) if stage.name in coloured]
     numbers = np.arange(1, len(report.runs) + 1)
@@ -189,10 +191,10 @@ def timeline(axes: Axes, report: Report) -> float:
 
 @_chart("Ratio of medians of each stage with its confidence interval")
 def ratios(axes: Axes, rows: Sequence[Row]) -> float:
-    """A row for each stage: B / A with its 95 % interval, on a logarithmic axis around 1."""
+    """Draw a row for each stage: B / A with its 95 % interval, on a logarithmic axis around 1."""
     ends = [v for row in rows if row.ratio for v in (row.ratio.low, row.ratio.high)]
     reach = min(max([1.1, *(max(v, 1 / max(v, 1e-9)) for v in ends)]) * 1.04, MAX_RATIO)
-    axes.axvline(1, color=SOFT, linewidth=1.2)
+    axes.axvline(1, color=MUTED, linewidth=1.2)
     for number, row in enumerate(rows):
         text = f"{milliseconds(row.a_ms)} -> {milliseconds(row.b_ms)} ms, {row.verdict}"
         if ratio := row.ratio:

@@ -1,22 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Collect what was recorded into a report."""
+"""Collect the recordings of a run into a report."""
 
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..backends.base import CPU
 from ..bundle import DESCRIPTION, sha256
-from .ceilings import Ceilings
-from .floors import floor_ms
+from .lower_bounds import lower_bound_ms
 from .machine import machine_facts, made_by
 from .macs import Work
-from .report import Ceiling, Report, Stage
-from .sensors import Watch
+from .report import PeakRate, Report, Stage
 from .spans import DEVICE, HOST, Span, samples_of
-from .stages import DECODER, ENCODER, FRAME, RESIZE, REST, STAGES, RecordingSegmenter
+from .stages import DECODER, ENCODER, RESIZE, STAGES, TOTAL, UNATTRIBUTED, RecordingSegmenter
 from .statistics import best
+
+if TYPE_CHECKING:
+    from .peak_rates import PeakRates
+    from .sensors import Watch
 
 #: Networks that the stages of these names wait for; a stage that waits for none runs on the host.
 NETWORKS_OF = {"encoder": {"encoder"}, "proposals": {"proposals"}, "decoder": {"decoder", "foveal_decoder"}}
@@ -35,44 +37,48 @@ def report_of(command: str, watch: Watch, **content: Any) -> Report:
 
 
 def stages_of(
-    spans: list[Span], work: dict[str, Work], ceilings: Ceilings, on_device: set[str]
+    spans: list[Span], work: dict[str, Work], peak_rates: PeakRates, on_device: set[str]
 ) -> list[Stage]:
-    """The stages in order: parts of a frame, the frame, boxes, then what a device told.
+    """Return the stages in order: those of a frame, the frame, boxes, and the device's.
 
     Args:
-        spans: of the timed runs.
-        work: of each stage, where it is counted.
-        ceilings: for the floors; they are the CPU's and say nothing about a GPU.
-        on_device: names of stages that wait for a GPU.
+        spans: of all runs.
+        work: of each stage.
+        peak_rates: of the machine.
+        on_device: stages without a lower bound, because a GPU does their work.
     """
     runs = 1 + max(span.run for span in spans)
     own = samples_of(spans, runs)
-    # What is the frame's own lies between its stages.
-    own[REST, HOST] = own.pop((FRAME, HOST))
-    own[FRAME, HOST] = samples_of(spans, runs, own=False)[FRAME, HOST]
-    order = list(dict.fromkeys([*STAGES, FRAME, *(name for name, _ in own)]))
-    floors = _floors(work, ceilings, on_device)
+    # The frame's own time lies between its stages.
+    own[UNATTRIBUTED, HOST] = own.pop((TOTAL, HOST))
+    own[TOTAL, HOST] = samples_of(spans, runs, own=False)[TOTAL, HOST]
+    order = list(dict.fromkeys([*STAGES, TOTAL, *(name for name, _ in own)]))
+    lower_bounds = _lower_bounds(work, peak_rates, on_device)
     stages = []
     for name, clock in sorted(own, key=lambda key: (key[1] == DEVICE, order.index(key[0]))):
         done = work.get(name, Work()) if clock == HOST else Work()
         stages.append(
-            Stage(name, clock, own[name, clock], done.macs or None, done.bytes or None, floors.get(name))
+            Stage(
+                name, clock, own[name, clock], done.macs or None, done.bytes or None, lower_bounds.get(name)
+            )
         )
     return stages
 
 
-def _floors(work: dict[str, Work], ceilings: Ceilings, on_device: set[str]) -> dict[str, float]:
-    """Milliseconds by stage, and of the whole frame where its networks are all counted."""
-    rates = best(ceilings.macs_per_s), best(ceilings.bytes_per_s)
-    floors = {name: floor_ms(done, *rates) for name, done in work.items() if name not in on_device}
-    if {ENCODER, DECODER} <= set(floors):
-        floors[FRAME] = sum(floors.get(name, 0.0) for name in STAGES)
-    return floors
+def _lower_bounds(work: dict[str, Work], peak_rates: PeakRates, on_device: set[str]) -> dict[str, float]:
+    """Return milliseconds by stage, and of the whole frame if all its networks are counted."""
+    rates = best(peak_rates.macs_per_s), best(peak_rates.bytes_per_s)
+    lower_bounds = {
+        name: lower_bound_ms(done, *rates) for name, done in work.items() if name not in on_device
+    }
+    if {ENCODER, DECODER} <= set(lower_bounds):
+        lower_bounds[TOTAL] = sum(lower_bounds.get(name, 0.0) for name in STAGES)
+    return lower_bounds
 
 
 def stages_on_device(segmenter: RecordingSegmenter, names: set[str]) -> set[str]:
-    """Those of the names of stages that wait for a GPU."""
-    away = {name for name, told in segmenter.runtime.info().items() if told["device"] != CPU}
+    """Return the stages, out of ``names``, that wait for a GPU."""
+    away = {name for name, facts in segmenter.runtime.info().items() if facts["device"] != CPU}
     found = {
         name
         for name in names
@@ -82,27 +88,28 @@ def stages_on_device(segmenter: RecordingSegmenter, names: set[str]) -> set[str]
     return found | ({RESIZE} if segmenter.runtime.preprocess is not None else set())
 
 
-def ceilings_of(ceilings: Ceilings) -> list[Ceiling]:
-    """What the machine can do at most, as it is reported."""
-    threads = f"{ceilings.threads} thread{'s' if ceilings.threads > 1 else ''}"
+def peak_rates_of(peak_rates: PeakRates) -> list[PeakRate]:
+    """Return the peak rates of the machine for a report."""
+    threads = f"{peak_rates.threads} thread{'s' if peak_rates.threads > 1 else ''}"
+    side = peak_rates.side
     return [
-        Ceiling(
+        PeakRate(
             "matrix product",
             "GMAC/s",
-            f"float32, {ceilings.side} x {ceilings.side}, {ceilings.library}, the fastest here, {threads}",
-            [value / 1e9 for value in ceilings.macs_per_s],
+            f"float32, {side} x {side}, {peak_rates.library}, the fastest here, {threads}",
+            [value / 1e9 for value in peak_rates.macs_per_s],
         ),
-        Ceiling(
+        PeakRate(
             "copy",
             "GB/s",
             f"64 MiB, read and written bytes, {threads}",
-            [value / 1e9 for value in ceilings.bytes_per_s],
+            [value / 1e9 for value in peak_rates.bytes_per_s],
         ),
     ]
 
 
 def model_facts(segmenter: RecordingSegmenter) -> dict[str, Any]:
-    """The bundle, and how each of its networks ran."""
+    """Return the bundle, and the runtime of each of its networks."""
     bundle = segmenter.bundle
     facts = segmenter.runtime.info()
     hashes = bundle.description["networks"]

@@ -1,37 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fastest float32 matrix product that is to be had on this CPU: what a multiply-add costs at least.
+"""Find the fastest float32 matrix product on this CPU: the lower bound of a multiply-add.
 
-One library's product is no ceiling where that library does not know the CPU: NumPy's BLAS reaches half of
-what OpenVINO's does on an AMD EPYC with AVX-512.
+One library alone is no bound if it does not know the CPU: NumPy's BLAS reaches half of OpenVINO's rate on an
+AMD EPYC with AVX-512.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..backends.openvino_backend import import_openvino
 
-#: Sides of the square matrices: what fits into a core's cache, and what does not.
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+#: Sides of the square matrices: smaller and larger than a core's cache.
 SIDES = (512, 1024, 2048)
-#: A measurement takes so long at least: shorter ones are of cores and caches that are still asleep.
+#: Min duration of a measurement: shorter ones include waking the cores and filling the caches.
 LONG_ENOUGH_S = 0.05
 TRIALS = 3
 
 
 @dataclass(frozen=True)
 class Product:
-    """A product of two ``side`` x ``side`` float32 matrices by a library; ``multiply`` does it once."""
+    """A product of two ``side`` x ``side`` float32 matrices by a library; ``multiply`` computes it once."""
 
     library: str
     side: int
     multiply: Callable[[], object]
 
     def macs_per_s(self) -> float:
-        """Multiply-adds a second, once the first product has woken the cores, for long enough."""
+        """Return the multiply-adds per second, after a first product has woken the cores."""
         self.multiply()
         begun, times = time.perf_counter(), 0
         while (taken := time.perf_counter() - begun) < LONG_ENOUGH_S:
@@ -41,9 +44,9 @@ class Product:
 
 
 def fastest(threads: int) -> Product:
-    """The best of every library and size by its best trial, on so many threads.
+    """Return the library and size with the best trial, on this number of threads.
 
-    NumPy's BLAS takes its number of threads from the environment, before it is imported.
+    NumPy's BLAS reads its number of threads from the environment when it is imported.
     """
     candidates = [product for side in SIDES for product in _products(side, threads)]
     return max(candidates, key=lambda product: max(product.macs_per_s() for _ in range(TRIALS)))
@@ -59,7 +62,7 @@ def _products(side: int, threads: int) -> Iterator[Product]:
 
 
 def _openvino(matrix: np.ndarray, threads: int) -> Callable[[], object]:
-    """A network that is one product, the second factor its weights as in the networks that are profiled."""
+    """Compile a network of one product; the second factor is a weight, as in the profiled networks."""
     openvino = import_openvino()
     operations = openvino.opset13
     left = operations.parameter(matrix.shape, np.float32)

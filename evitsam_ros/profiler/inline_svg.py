@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A matplotlib figure as SVG inside a page: coloured by the page's style, with tooltips, loading nothing."""
+"""Turn a matplotlib figure into self-contained SVG, coloured by the page's style, with tooltips."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ PLACEHOLDERS = {
         [*(f"c{n}" for n in range(8)), "ink", "soft", "line", "pale", "accent", "faster", "slower"]
     )
 }
-INK, SOFT, LINE = (PLACEHOLDERS[name] for name in ("ink", "soft", "line"))
+INK, MUTED, LINE = (PLACEHOLDERS[name] for name in ("ink", "soft", "line"))
 STYLE = {
     "svg.fonttype": "none",  # text stays text
     "font.family": "sans-serif",
     "font.size": 9.5,
     "axes.edgecolor": LINE,
-    "axes.labelcolor": SOFT,
+    "axes.labelcolor": MUTED,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
     "text.color": INK,
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
-    "xtick.labelcolor": SOFT,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": MUTED,
     "ytick.labelcolor": INK,
     "grid.color": LINE,
     "figure.facecolor": "none",
@@ -56,7 +56,7 @@ def inline_svg(figure: Figure, name: str, label: str) -> str:
     Args:
         figure: drawn with the colours of :data:`PLACEHOLDERS` and within ``rc_context(STYLE)``.
         name: unique in the page; it begins every id.
-        label: what the chart shows, for those who cannot see it.
+        label: description of the chart for screen readers.
     """
     written = StringIO()
     figure.savefig(written, format="svg", metadata=_NO_METADATA, transparent=True)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measure contenders in turns, each in a process of its own.
+"""Measure contenders alternately, each in a process of its own.
 
-All see the same machine and none the threads of another. With several runtimes in one process the threads of
-one keep spinning while the next one is timed.
+All see the same state of the machine, and none the threads of another. With several runtimes in one process
+the threads of one keep spinning while the next one is timed.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import IO, TextIO, cast
 
-from .ceilings import Ceilings, cpus
-from .clock import seconds
+from .peak_rates import PeakRates, cpus
+from .statistics import seconds
 
 Variants = dict[str, Callable[[], object]]
 
@@ -25,14 +25,14 @@ class Contender:
 
     Args:
         module: run as ``python -m``; it calls :func:`serve`.
-        arguments: of it.
+        arguments: of the module.
 
     Attributes:
-        variants: their names.
-        facts: what the process reported about itself.
+        variants: names of the variants.
+        facts: facts that the process reported about itself.
 
     Raises:
-        RuntimeError: it ended before it was ready; what it said is on stderr.
+        RuntimeError: the process exited before it was ready; its errors are on stderr.
     """
 
     def __init__(self, module: str, *arguments: str) -> None:
@@ -59,6 +59,7 @@ class Contender:
         return json.loads(line)
 
     def close(self) -> None:
+        """Stop the process."""
         cast("IO[str]", self._process.stdin).close()
         self._process.wait(timeout=60)
         cast("IO[str]", self._process.stdout).close()
@@ -71,7 +72,7 @@ class Contender:
 
 
 def own_stdout() -> TextIO:
-    """Return the real stdout for answers, and send what libraries print to stderr from now on."""
+    """Return the real stdout for answers, and redirect the output of libraries to stderr."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     return answers
@@ -85,20 +86,20 @@ def serve(variants: Variants, answers: TextIO, facts: dict | None = None) -> Non
 
 
 def interleave(
-    contenders: Sequence[Contender], variants: Sequence[str], turns: int, warmup: int = 2
+    contenders: Sequence[Contender], variants: Sequence[str], rounds: int, warmup: int = 2
 ) -> tuple[dict[tuple[int, str], list[float]], list[float]]:
-    """Run every variant of every contender once a turn, and a matrix product after each turn.
+    """Run every variant of every contender once a round, and a matrix product after each round.
 
     Returns:
-        Seconds by (number of the contender, variant), a value for each turn, and the multiply-adds per second
-        of the product in each turn. The warm-up turns are left out.
+        Seconds by (number of the contender, variant), a value for each round; and the multiply-adds per
+        second of the product in each round. The warm-up rounds are left out.
     """
     times: dict[tuple[int, str], list[float]] = {}
-    with Ceilings(cpus()) as ceilings:
-        for _ in range(turns + warmup):
+    with PeakRates(cpus()) as peak_rates:
+        for _ in range(rounds + warmup):
             for variant in variants:
                 for number, contender in enumerate(contenders):
                     if variant in contender.variants:
                         times.setdefault((number, variant), []).append(contender.seconds(variant))
-            ceilings.measure()
-    return {key: taken[warmup:] for key, taken in times.items()}, ceilings.macs_per_s[warmup:]
+            peak_rates.measure()
+    return {key: taken[warmup:] for key, taken in times.items()}, peak_rates.macs_per_s[warmup:]

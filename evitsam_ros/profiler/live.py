@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a running segmenter costs, seen from outside: stamps of images against stamps and arrivals of masks.
+"""Measure the latency of a running segmenter from outside: stamps of images against arrivals of masks.
 
-The black box of REP 2014: nothing of the watched nodes is changed, started anew or known.
+This is the black-box method of REP 2014: it needs no change, restart or knowledge of the watched nodes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class LiveLatency:
     """Images and masks of one camera.
 
     Args:
-        late: seconds from an image's stamp to its mask above which the mask is late.
+        late: seconds from an image's stamp to its mask, above which the mask is late.
     """
 
     def __init__(self, late: float) -> None:
@@ -33,14 +33,14 @@ class LiveLatency:
         self._early: OrderedDict[int, float] = OrderedDict()
 
     def image(self, stamp_ns: int, now: float) -> None:
-        """An image was seen; ``now`` in seconds of any steady clock."""
+        """Record an image; ``now`` is in seconds of any steady clock."""
         self.images += 1
         if self._early.pop(stamp_ns, None) is None:
             self._waiting[stamp_ns] = now
         self._give_up(now)
 
     def mask(self, stamp_ns: int, age: float, now: float) -> None:
-        """A mask came, ``age`` seconds after the stamp it carries."""
+        """Record a mask that arrived ``age`` seconds after the stamp that it carries."""
         self.masks += 1
         self.late_masks += age > self.late
         self._ages.append(age)
@@ -54,10 +54,10 @@ class LiveLatency:
         self.unseen += _drop_before(self._early, now - GRACE)
 
     def summary(self) -> dict[str, float]:
-        """Counts; percentiles of the age in milliseconds; jitter: the standard deviation of the age.
+        """Return counts, percentiles of the age in milliseconds, and its standard deviation as jitter.
 
-        ``rate_hz`` is that of the masks; ``masks_without_image`` counts those whose image was lost on its way
-        here. Values that nothing is known of are left out.
+        ``rate_hz`` is that of the masks. ``masks_without_image`` counts masks of images that were lost on the
+        way to this node. Unknown values are left out.
         """
         found: dict[str, float] = {"masks": self.masks, "late_masks": self.late_masks}
         if self.images:
@@ -76,7 +76,7 @@ class LiveLatency:
 
 
 def _drop_before(times: OrderedDict[int, float], limit: float) -> int:
-    """Drop the entries older than ``limit`` from the front; how many they were."""
+    """Drop the entries older than ``limit`` from the front; return their number."""
     before = len(times)
     while times and next(iter(times.values())) < limit:
         times.popitem(last=False)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What makes a number reproducible: the machine, its clocks and power mode, drivers, versions, the commit.
+"""Describe the machine of a figure, so that it can be reproduced: CPU, clocks, drivers, versions, commit.
 
-Whatever a machine does not tell is None; nothing here needs more than the standard library.
+A value that the machine does not report is None. Only the standard library is needed.
 """
 
 from __future__ import annotations
@@ -16,13 +16,19 @@ from pathlib import Path
 import numpy as np
 
 from .. import __version__
-from .ceilings import THREAD_VARIABLES, cpus
+from .peak_rates import THREAD_VARIABLES, cpus
 
 PACKAGES = (
     *("numpy", "opencv-python-headless", "opencv-python", "onnxruntime", "onnxruntime-gpu", "openvino"),
     *("torch", "tensorrt", "cuda-bindings", "pycuda"),
 )
-#: Environment variables that change what a runtime does.
+#: Instruction sets that decide the speed of networks, as /proc/cpuinfo names them; x86, then ARM.
+INSTRUCTION_SETS = {
+    *("avx", "avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16"),
+    *("amx_tile", "amx_bf16", "amx_int8"),
+    *("asimd", "asimdhp", "asimddp", "bf16", "i8mm", "sve", "sve2"),
+}
+#: Environment variables that affect a runtime.
 VARIABLES = (
     *(*THREAD_VARIABLES, "OMP_WAIT_POLICY", "KMP_AFFINITY", "EVITSAM_CUDA", "EVITSAM_GPU"),
     *("CUDA_VISIBLE_DEVICES", "MALLOC_TOP_PAD_", "LD_PRELOAD"),
@@ -30,15 +36,15 @@ VARIABLES = (
 
 
 def read(path: Path) -> str | None:
-    """The text of a small file, or None where it is missing or forbidden."""
+    """Return the text of a small file; None if it is missing or forbidden."""
     try:
         return path.read_text(errors="replace").strip("\0\n ")
     except OSError:
         return None
 
 
-def told(*command: str) -> str | None:
-    """What a tool prints, or None where it is missing or fails."""
+def command_output(*command: str) -> str | None:
+    """Return the output of a command; None if it is missing or fails."""
     if not shutil.which(command[0]):
         return None
     try:
@@ -49,10 +55,12 @@ def told(*command: str) -> str | None:
 
 
 def machine_facts(root: Path = Path("/")) -> dict[str, str | float | None]:
-    """The machine, for people; ``root``: where ``proc``, ``sys`` and ``etc`` lie."""
+    """Return the facts of the machine for people; ``root`` is the folder of ``proc``, ``sys`` and ``etc``."""
     frequency = root / "sys/devices/system/cpu/cpu0/cpufreq"
     return {
         "CPU": _cpu(root),
+        "CPU family": _cpu_family(root),
+        "instruction sets": _instruction_sets(root),
         "CPUs of this process": cpus(),
         "CPU quota": _quota(root),
         "memory, GiB": _memory(root),
@@ -61,7 +69,7 @@ def machine_facts(root: Path = Path("/")) -> dict[str, str | float | None]:
         "turbo": _turbo(root),
         "board": read(root / "proc/device-tree/model") or read(root / "sys/class/dmi/id/product_name"),
         "JetPack": (read(root / "etc/nv_tegra_release") or "").partition("\n")[0].lstrip("# ") or None,
-        "power mode": _one_line(told("nvpmodel", "-q")),
+        "power mode": _one_line(command_output("nvpmodel", "-q")),
         "GPU": _smi("name"),
         "GPU driver": _smi("driver_version"),
         "GPU power limit": _smi("power.limit"),
@@ -78,6 +86,32 @@ def _cpu(root: Path) -> str | None:
     return platform.processor() or None
 
 
+def _cpu_fields(root: Path) -> dict[str, str]:
+    """Return the fields of the first CPU in /proc/cpuinfo."""
+    fields: dict[str, str] = {}
+    for line in (read(root / "proc/cpuinfo") or "").splitlines():
+        name, _, value = line.partition(":")
+        fields.setdefault(name.strip(), value.strip())
+    return fields
+
+
+def _cpu_family(root: Path) -> str | None:
+    """Return the numbers that identify a processor model, which hypervisors leave as they are."""
+    fields = _cpu_fields(root)
+    if "cpu family" in fields:
+        vendor = fields.get("vendor_id", "unknown vendor")
+        return f"{vendor} family {fields['cpu family']} model {fields.get('model', '?')}"
+    if "CPU part" in fields:
+        return f"ARM implementer {fields.get('CPU implementer', '?')} part {fields['CPU part']}"
+    return None
+
+
+def _instruction_sets(root: Path) -> str | None:
+    fields = _cpu_fields(root)
+    flags = fields.get("flags", fields.get("Features"))
+    return None if flags is None else " ".join(sorted(INSTRUCTION_SETS & set(flags.split())))
+
+
 def _memory(root: Path) -> float | None:
     for line in (read(root / "proc/meminfo") or "").splitlines():
         if line.startswith("MemTotal:"):
@@ -86,7 +120,7 @@ def _memory(root: Path) -> float | None:
 
 
 def _quota(root: Path) -> str | None:
-    """CPUs that a container may use, where it is limited."""
+    """Return the CPUs that a container may use, if it is limited."""
     limit, _, period = (read(root / "sys/fs/cgroup/cpu.max") or "").partition(" ")
     return f"{int(limit) / int(period):g} CPUs" if limit.isdigit() and period.isdigit() else None
 
@@ -114,11 +148,11 @@ def _one_line(text: str | None) -> str | None:
 
 
 def _smi(field: str) -> str | None:
-    return _one_line(told("nvidia-smi", f"--query-gpu={field}", "--format=csv,noheader"))
+    return _one_line(command_output("nvidia-smi", f"--query-gpu={field}", "--format=csv,noheader"))
 
 
 def made_by() -> dict[str, object]:
-    """Versions of the package and of what it runs on, and the variables that change what they do."""
+    """Return the versions of the package and its libraries, and the variables that affect them."""
     return {
         "package": f"evitsam_ros {__version__}",
         "commit": commit(Path(__file__).resolve().parents[2]),
@@ -130,11 +164,11 @@ def made_by() -> dict[str, object]:
 
 
 def commit(folder: Path) -> str | None:
-    """The commit of a checkout, with ``+changes`` where files differ from it; None elsewhere."""
+    """Return the commit of a checkout, with ``+changes`` if files differ from it; None elsewhere."""
     if not (folder / ".git").exists():
         return None
-    found = told("git", "-C", str(folder), "rev-parse", "HEAD")
-    changed = told("git", "-C", str(folder), "status", "--porcelain", "--untracked-files=no")
+    found = command_output("git", "-C", str(folder), "rev-parse", "HEAD")
+    changed = command_output("git", "-C", str(folder), "status", "--porcelain", "--untracked-files=no")
     return f"{found}+changes" if found and changed else found
 
 

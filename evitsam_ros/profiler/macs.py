@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Multiply-adds and bytes of one call of an ONNX graph, counted from the shapes of a real run.
+"""Count the multiply-adds and bytes of one call of an ONNX graph, from the shapes of a real run.
 
 A robot has no ``onnx`` to infer shapes with. ONNX Runtime, which it has, writes the shapes of every node into
-its own trace: so the graph runs once, on the inputs in question, constants folded and nothing fused. What is
-counted is the file's, whatever runtime is profiled.
+its trace. So the graph runs once on the given inputs, with constants folded and no nodes fused. The count is
+that of the file, whichever runtime is profiled.
 """
 
 from __future__ import annotations
@@ -13,21 +13,22 @@ import tempfile
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 Shapes = list[tuple[int, ...]]
 
 
 @dataclass(frozen=True)
 class Work:
-    """What has to be done at least.
+    """The necessary work of a call.
 
     Attributes:
         macs: multiply-adds of convolutions and matrix products.
-        bytes: inputs, weights and outputs, each once; what lies between may stay in a cache.
-        uncounted: operators of the graph whose multiply-adds are not known here.
+        bytes: inputs, weights and outputs, each once; intermediate values may stay in a cache.
+        uncounted: operators of the graph with an unknown number of multiply-adds.
     """
 
     macs: float = 0
@@ -63,7 +64,7 @@ UNKNOWN |= {"ConvInteger", "MatMulInteger", "DeformConv"}
 
 
 def graph_work(path: Path, inputs: dict[str, np.ndarray]) -> Work | None:
-    """Run a graph once and count; None where ONNX Runtime is missing or was built without its trace."""
+    """Run a graph once and count; return None if ONNX Runtime is missing or was built without its trace."""
     try:
         import onnxruntime as ort
     except ImportError:
@@ -76,14 +77,14 @@ def graph_work(path: Path, inputs: dict[str, np.ndarray]) -> Work | None:
         # Prepacked weights would be missing from the shapes.
         options.add_session_config_entry("session.disable_prepacking", "1")
         session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        given = {entry.name: inputs[entry.name] for entry in session.get_inputs()}
-        outputs = session.run(None, given)
+        feed = {entry.name: inputs[entry.name] for entry in session.get_inputs()}
+        outputs = session.run(None, feed)
         trace = session.end_profiling()
         if not trace:
             return None
         nodes = [event["args"] for event in json.loads(Path(trace).read_text()) if _is_node(event)]
     work = count_nodes(nodes)
-    moved = sum(array.nbytes for array in (*given.values(), *outputs))
+    moved = sum(array.nbytes for array in (*feed.values(), *outputs))
     return Work(work.macs, work.bytes + moved, work.uncounted)
 
 
@@ -92,7 +93,7 @@ def _is_node(event: dict[str, Any]) -> bool:
 
 
 def count_nodes(nodes: list[dict[str, Any]]) -> Work:
-    """Multiply-adds, and bytes of the weights, of the nodes of a trace of ONNX Runtime."""
+    """Count the multiply-adds, and the bytes of the weights, of the nodes of an ONNX Runtime trace."""
     macs, uncounted = 0, set()
     for node in nodes:
         operator = node["op_name"]
@@ -105,5 +106,5 @@ def count_nodes(nodes: list[dict[str, Any]]) -> Work:
     return Work(macs, weights, tuple(sorted(uncounted)))
 
 
-def _shapes(told: list[dict[str, list[int]]]) -> Shapes:
-    return [tuple(shape) for entry in told for shape in entry.values()]
+def _shapes(entries: list[dict[str, list[int]]]) -> Shapes:
+    return [tuple(shape) for entry in entries for shape in entry.values()]

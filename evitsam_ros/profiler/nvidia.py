@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Memory, energy, clocks and throttling of an NVIDIA GPU: NVML (nvidia-ml-py), or tegrastats on a Jetson."""
+"""Read memory, energy, clocks and throttling of an NVIDIA GPU: by NVML (nvidia-ml-py), or tegrastats."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REASONS = {
 
 
 class Nvml:
-    """The GPU that CUDA uses, while it is watched."""
+    """Samples of the GPU that CUDA uses."""
 
     FACTS = (
         *("GPU, W", "GPU memory of all processes, MiB", "GPU clock, median MHz", "GPU clock, lowest MHz"),
@@ -42,7 +42,7 @@ class Nvml:
 
     @classmethod
     def open(cls) -> Nvml | None:
-        """None where nvidia-ml-py, the driver or a GPU is missing."""
+        """Open the GPU; return None if nvidia-ml-py, the driver or a GPU is missing."""
         try:
             import pynvml
         except ImportError:
@@ -55,14 +55,14 @@ class Nvml:
         return cls(pynvml, device)
 
     def _ask(self, name: str, *arguments: Any) -> Any:
-        """An answer of NVML, or None where this GPU does not give it."""
+        """Call NVML; return None if this GPU does not support the query."""
         try:
             return getattr(self.api, name)(self.device, *arguments)
         except (self.api.NVMLError, AttributeError):
             return None
 
     def sample(self) -> None:
-        """Look at what changes."""
+        """Read the values that change."""
         memory = self._ask("nvmlDeviceGetMemoryInfo")
         milliwatts = self._ask("nvmlDeviceGetPowerUsage")
         for values, now in (
@@ -79,12 +79,12 @@ class Nvml:
             self.reasons = (self.reasons or 0) | reasons
 
     def close(self) -> None:
-        """Read the energy counter for the last time."""
+        """Read the energy counter for the last time, and close NVML."""
         self.ended = time.monotonic(), self._ask("nvmlDeviceGetTotalEnergyConsumption")
         self.api.nvmlShutdown()
 
     def facts(self) -> dict[str, float | str | None]:
-        """What was seen, by the names of :attr:`FACTS`."""
+        """Return the observed values, by the names of :attr:`FACTS`."""
         values = (
             self._watts(),
             max(self.memory, default=None),
@@ -96,7 +96,7 @@ class Nvml:
         return dict(zip(self.FACTS, values, strict=True))
 
     def _watts(self) -> float | None:
-        """From the energy counter (millijoules), or the mean of what was sampled."""
+        """Return the power by the energy counter (millijoules), or the mean of the samples."""
         (start, before), (end, after) = self.began, self.ended
         if before is not None and after is not None and end > start:
             return (after - before) / 1e3 / (end - start)
@@ -104,17 +104,17 @@ class Nvml:
 
 
 def reason_names(bits: int | None) -> str | None:
-    """Why the clock was lowered, of NVML's bits; ``none`` where it was not, None where it is not told."""
+    """Return the reasons of a lowered clock in NVML's bits: ``none``, or None if unknown."""
     if bits is None:
         return None
     return ", ".join(name for bit, name in REASONS.items() if bits & bit) or "none"
 
 
 class Tegrastats:
-    """Power of a Jetson's board, twice a second."""
+    """Samples of the power of a Jetson's board, twice a second."""
 
     def __init__(self, command: str = "tegrastats") -> None:
-        # A pipe that nobody reads would fill up and stop it.
+        # A pipe without a reader would fill up and block the process.
         self._written = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by close)
         self._process = subprocess.Popen(
             [command, "--interval", "500"], stdout=self._written, stderr=subprocess.DEVNULL
@@ -123,11 +123,11 @@ class Tegrastats:
 
     @classmethod
     def open(cls) -> Tegrastats | None:
-        """None where there is no tegrastats."""
+        """Start tegrastats; return None if it is not installed."""
         return cls() if shutil.which("tegrastats") else None
 
     def close(self) -> None:
-        """Stop it and keep what it wrote."""
+        """Stop tegrastats and keep its output."""
         self._process.terminate()
         self._process.wait(timeout=10)
         with self._written as file:
@@ -135,13 +135,13 @@ class Tegrastats:
             self.lines = file.read().splitlines()
 
     def watts(self) -> float | None:
-        """Mean power of the whole board."""
+        """Return the mean power of the whole board."""
         found = [watts for line in self.lines if (watts := board_watts(line)) is not None]
         return statistics.fmean(found) if found else None
 
 
 def board_watts(line: str) -> float | None:
-    """What the board takes by a line of tegrastats, as ``VDD_IN 5080mW/5080mW``."""
+    """Return the power of the board in a line of tegrastats, as ``VDD_IN 5080mW/5080mW``."""
     if whole := re.search(r"\b(?:VDD_IN|POM_5V_IN) (\d+)(?:mW)?/\d+", line):
         return int(whole[1]) / 1e3
     # Orin and Xavier AGX have no rail of the whole board: their rails add up to it.

@@ -1,37 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``evitsam profile``: warm up, run, and gather everything that belongs to the numbers."""
+"""Run ``evitsam profile``: warm up, measure, and collect everything that belongs to the figures."""
 
 from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from ..backends import in_precision
 from ..bundle import DEFAULT_MODEL
 from ..segment.transform import preprocess
-from .ceilings import Ceilings, cpus
-from .collect import ceilings_of, model_facts, report_of, stages_of, stages_on_device
-from .floors import count_work
-from .inputs import Picture, open_pictures
-from .macs import Work
+from .collect import model_facts, peak_rates_of, report_of, stages_of, stages_on_device
+from .inputs import EncodedImage, open_images
+from .lower_bounds import count_work
+from .peak_rates import PeakRates, cpus
 from .report import Report, Run, Throughput
 from .sensors import Watch, resident_mib
-from .spans import Span
 from .stages import RecordingSegmenter, boxes, run_frame
 
-#: Images encoded for a throughput, as a share of the runs; and at least so many calls.
-IMAGES_SHARE, LEAST_CALLS = 0.2, 3
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .macs import Work
+    from .spans import Span
+
+#: Images encoded for a throughput as a share of the runs, and the min number of calls.
+IMAGES_SHARE, MIN_CALLS = 0.2, 3
 
 
 @dataclass(frozen=True)
 class Options:
-    """What to profile; see ``evitsam profile --help``."""
+    """The settings of a profile; see ``evitsam profile --help``."""
 
     command: str
     model: str = DEFAULT_MODEL
@@ -40,7 +43,7 @@ class Options:
     threads: int = 0
     size: tuple[int, int] | None = None
     prompts: tuple[int, ...] = (1, 16, 64, 256)
-    top_n: int = 64
+    max_prompts: int = 64
     images: tuple[str, ...] = ("example",)
     runs: int = 100
     warmup: int = 10
@@ -48,37 +51,37 @@ class Options:
 
 
 def profile(options: Options, progress: Callable[[int, int], None]) -> tuple[Report, list[Span]]:
-    """Measure; the report, and the spans of all runs for a trace.
+    """Measure; return the report, and the spans of all runs for a trace.
 
     Args:
-        options: what to profile.
-        progress: told how many runs are done, of how many.
+        options: the settings.
+        progress: called with the number of finished runs and of all runs.
 
     Raises:
-        ValueError: a picture, bundle or runtime is not there.
+        ValueError: an image, bundle or runtime is missing.
     """
     memory = {"before the model": resident_mib()["now"]}
-    pictures = open_pictures(options.images, options.size)
+    images = open_images(options.images, options.size)
     segmenter = _open(options)
     memory["model loaded"] = resident_mib()["now"]
     for number in range(options.warmup):
-        _run(segmenter, pictures[number % len(pictures)], options)
+        _run(segmenter, images[number % len(images)], options)
     memory["warmed up"] = resident_mib()["now"]
-    with Watch(cpus()) as watch, Ceilings(options.threads or cpus()) as ceilings:
-        runs = _measure(segmenter, pictures, options, watch, ceilings, progress)
-    # What is done from here on is recorded too, but belongs to no run.
+    with Watch(cpus()) as watch, PeakRates(options.threads or cpus()) as peak_rates:
+        runs = _measure(segmenter, images, options, watch, peak_rates, progress)
+    # Later work is recorded too, but belongs to no run.
     spans = list(segmenter.recorder.spans)
     memory["at most"] = resident_mib()["peak"]
-    throughput = [_throughput(segmenter, pictures, batch, options.runs) for batch in options.batches]
-    # Counting runs the graphs in another session: after everything that is measured.
-    work = count_work(segmenter, pictures, options.prompts, options.top_n)
+    throughput = [_throughput(segmenter, images, batch, options.runs) for batch in options.batches]
+    # Counting runs the graphs in another session, so it follows every measurement.
+    work = count_work(segmenter, images, options.prompts, options.max_prompts)
     return report_of(
         options.command,
         watch,
         model=model_facts(segmenter),
-        settings=_settings(options, pictures, work),
-        stages=stages_of(spans, work, ceilings, stages_on_device(segmenter, set(work))),
-        ceilings=ceilings_of(ceilings),
+        settings=_settings(options, images, work),
+        stages=stages_of(spans, work, peak_rates, stages_on_device(segmenter, set(work))),
+        peak_rates=peak_rates_of(peak_rates),
         throughput=throughput,
         memory=memory,
         runs=runs,
@@ -86,57 +89,57 @@ def profile(options: Options, progress: Callable[[int, int], None]) -> tuple[Rep
 
 
 def _open(options: Options) -> RecordingSegmenter:
-    """The segmenter, all of whose networks compute in the precision that was asked for."""
-    wanted, backend = options.precision, options.backend
+    """Open the segmenter, and check that all networks compute in the requested precision."""
+    precision, backend = options.precision, options.backend
     segmenter = RecordingSegmenter.open(
-        options.model, in_precision(backend, wanted) if wanted else backend, options.threads
+        options.model, in_precision(backend, precision) if precision else backend, options.threads
     )
-    for network, told in segmenter.runtime.info().items() if wanted else ():
-        if told["precision"] != wanted:
+    for network, facts in segmenter.runtime.info().items() if precision else ():
+        if facts["precision"] != precision:
             raise ValueError(
-                f"--precision {wanted}: {network} would run in {told['precision']} ({told['runtime']}). "
+                f"--precision {precision}: {network} would run in {facts['precision']} ({facts['runtime']}). "
                 "fp16 and int8 need a GPU (evitsam build --precision), bf16 that or OpenVINO on a CPU with "
                 "AMX or AVX512-BF16"
             )
     return cast("RecordingSegmenter", segmenter)
 
 
-def _run(segmenter: RecordingSegmenter, picture: Picture, options: Options) -> None:
-    embedding, _ = run_frame(segmenter, picture, options.top_n)
+def _run(segmenter: RecordingSegmenter, image: EncodedImage, options: Options) -> None:
+    embedding, _ = run_frame(segmenter, image, options.max_prompts)
     for count in options.prompts:
-        segmenter.decode_boxes(embedding, boxes(count, picture.size))
+        segmenter.decode_boxes(embedding, boxes(count, image.size))
 
 
 def _measure(
     segmenter: RecordingSegmenter,
-    pictures: Sequence[Picture],
+    images: Sequence[EncodedImage],
     options: Options,
     watch: Watch,
-    ceilings: Ceilings,
+    peak_rates: PeakRates,
     progress: Callable[[int, int], None],
 ) -> list[Run]:
-    """The runs, each followed by the ceilings: both see the same machine."""
+    """Measure the runs, each followed by the peak rates, so that both see the same state of the machine."""
     gc.collect()
     segmenter.recorder.spans.clear()
     began, runs = time.perf_counter(), []
     for number in range(options.runs):
         segmenter.recorder.run = number
-        runs.append(Run((time.perf_counter() - began) * 1e3, number % len(pictures)))
-        _run(segmenter, pictures[number % len(pictures)], options)
-        ceilings.measure()
+        runs.append(Run((time.perf_counter() - began) * 1e3, number % len(images)))
+        _run(segmenter, images[number % len(images)], options)
+        peak_rates.measure()
         watch.sample()
         progress(number + 1, options.runs)
     return runs
 
 
 def _throughput(
-    segmenter: RecordingSegmenter, pictures: Sequence[Picture], batch: int, runs: int
+    segmenter: RecordingSegmenter, images: Sequence[EncodedImage], batch: int, runs: int
 ) -> Throughput:
-    """The encoder on several pictures a call, input and embedding of which come from and go to the host."""
-    frames = [pictures[number % len(pictures)].decode() for number in range(batch)]
+    """Measure the encoder on several images per call; input and embedding are on the host."""
+    frames = [images[number % len(images)].decode() for number in range(batch)]
     bundle = segmenter.bundle
     blob = np.concatenate([preprocess(f.image, bundle.image_size, bundle.mean, bundle.std) for f in frames])
-    calls = max(LEAST_CALLS, round(runs * IMAGES_SHARE / batch))
+    calls = max(MIN_CALLS, round(runs * IMAGES_SHARE / batch))
     times = []
     try:
         for _ in range(calls + 1):
@@ -144,12 +147,12 @@ def _throughput(
             segmenter.runtime.encode(blob)
             segmenter.runtime.synchronize()
             times.append(time.perf_counter() - start)
-    except Exception as error:  # every runtime refuses a shape in a way of its own
-        return Throughput(batch, None, 0, f"refused by the runtime: {str(error).strip().splitlines()[-1]}")
+    except Exception as error:  # each runtime has its own exception for a shape
+        return Throughput(batch, None, 0, f"rejected by the runtime: {str(error).strip().splitlines()[-1]}")
     return Throughput(batch, batch / median(times[1:]), calls)
 
 
-def _settings(options: Options, pictures: Sequence[Picture], work: dict[str, Work]) -> dict:
+def _settings(options: Options, images: Sequence[EncodedImage], work: dict[str, Work]) -> dict:
     return {
         "runs": options.runs,
         "warmup": options.warmup,
@@ -157,8 +160,8 @@ def _settings(options: Options, pictures: Sequence[Picture], work: dict[str, Wor
         "backend": options.backend,
         "precision": options.precision,
         "prompts": list(options.prompts),
-        "everything": options.top_n,
+        "everything": options.max_prompts,
         "batches": list(options.batches),
-        "pictures": [{"name": p.name, "sha256": p.sha256, "size": list(p.size)} for p in pictures],
+        "pictures": [{"name": p.name, "sha256": p.sha256, "size": list(p.size)} for p in images],
         "uncounted": sorted({name for done in work.values() for name in done.uncounted}),
     }

@@ -1,21 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reports and comparisons as pages: self-contained HTML, laid out by Jinja, with charts by matplotlib.
+"""Make pages of reports and comparisons: self-contained HTML by Jinja, with charts by matplotlib.
 
 Both libraries are extras that a robot does not need; they are imported when a page is made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from .compare import Comparison, Row, side
-from .report import NOT_TOLD, Report, Stage
-from .stages import FRAME
+from .report import NOT_REPORTED, Report, Stage
+from .stages import TOTAL
 from .statistics import best
 from .table import COLUMNS, JITTER, figure_cells, milliseconds, percent, show_value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 TEMPLATES = Path(__file__).with_name("templates")
 LIBRARIES = ("jinja2", "matplotlib")
@@ -59,7 +61,7 @@ def report_page(report: Report) -> str:
         ImportError: jinja2 or matplotlib is missing.
     """
     check_libraries()
-    cpu = report.machine.get("GPU") or report.machine.get("CPU") or NOT_TOLD
+    cpu = report.machine.get("GPU") or report.machine.get("CPU") or NOT_REPORTED
     values: dict[str, Any] = {"title": "benchmark", "heading": "Benchmark", "charts": {}}
     about = [cpu, report.date]
     if report.stages:
@@ -75,17 +77,17 @@ def report_page(report: Report) -> str:
             "timeline": charts.timeline(report),
         }
         values |= {"stage_colours": charts.legend(report), "cards": _cards(report)}
-        values |= {"stage_rows": _stage_rows(report), "ceilings": _ceilings(report)}
+        values |= {"stage_rows": _stage_rows(report), "peak_rates": _peak_rates(report)}
         values |= {"throughput": _throughput(report), "columns": list(COLUMNS), "jitter": JITTER}
-    parts = [
+    suites = [
         (
             name,
-            [figure_cells(figure) for figure in part.figures],
-            [[ratio.title, f"{ratio.value:.3g}", ratio.better] for ratio in part.ratios],
+            [figure_cells(figure) for figure in suite.figures],
+            [[ratio.title, f"{ratio.value:.3g}", ratio.better] for ratio in suite.ratios],
         )
-        for name, part in report.parts.items()
+        for name, suite in report.suites.items()
     ]
-    values |= {"report": report, "subtitle": ", ".join(about), "parts": parts}
+    values |= {"report": report, "subtitle": ", ".join(about), "suites": suites}
     return _render("report.html", fact_groups=_fact_groups(report), **values)
 
 
@@ -99,7 +101,7 @@ def comparison_page(result: Comparison, a: Report, b: Report, names: tuple[str, 
     from . import charts
     from .inline_svg import PLACEHOLDERS
 
-    frames = [("A", a.stage(FRAME), PLACEHOLDERS["c0"]), ("B", b.stage(FRAME), PLACEHOLDERS["c1"])]
+    frames = [("A", a.stage(TOTAL), PLACEHOLDERS["c0"]), ("B", b.stage(TOTAL), PLACEHOLDERS["c1"])]
     curves = [(letter, stage.samples_ms, colour) for letter, stage, colour in frames if stage]
     drawn = {
         "ratios": charts.ratios(result.rows, name="ratios"),
@@ -115,26 +117,26 @@ def comparison_page(result: Comparison, a: Report, b: Report, names: tuple[str, 
         result=result,
         how="paired: the same images in the same order" if result.paired else "not paired",
         charts=drawn,
-        not_told=NOT_TOLD,
+        not_reported=NOT_REPORTED,
         rows=[(row, _row_cells(row)) for row in result.rows],
         changed=[[name, side(one), side(other)] for name, one, other in result.differences],
     )
 
 
 def _sizes(report: Report) -> str:
-    pictures = report.settings["pictures"]
-    sizes = sorted({f"{w} x {h}" for w, h in (picture["size"] for picture in pictures)})
-    return f"{len(pictures)} image{'s' if len(pictures) > 1 else ''} of {', '.join(sizes)}"
+    images = report.settings["pictures"]
+    sizes = sorted({f"{w} x {h}" for w, h in (image["size"] for image in images)})
+    return f"{len(images)} image{'s' if len(images) > 1 else ''} of {', '.join(sizes)}"
 
 
 def _cards(report: Report) -> list[tuple[str, str]]:
-    encoder, frame = (cast("Stage", report.stage(name)) for name in ("encoder", FRAME))
+    encoder, frame = (cast("Stage", report.stage(name)) for name in ("encoder", TOTAL))
     figures = report.figures(frame)
     return [
         (f"{milliseconds(figures['p50'])} ms", "whole frame, median"),
         (f"{milliseconds(figures['p99'])} ms", "whole frame, p99"),
         (f"{1e3 / figures['mean']:.2f} /s", "frames, one after the other"),
-        (percent(encoder.of_floor) or "-", "floor / median of the encoder"),
+        (percent(encoder.lower_bound_ratio) or "-", "lower bound / median of the encoder"),
     ]
 
 
@@ -142,17 +144,17 @@ def _stage_rows(report: Report) -> list[list[str]]:
     rows = []
     for stage in report.stages:
         figures = report.figures(stage)
-        floor = "" if stage.floor_ms is None else milliseconds(stage.floor_ms)
+        lower_bound = "" if stage.lower_bound_ms is None else milliseconds(stage.lower_bound_ms)
         macs = f"{stage.macs / 1e9:.3g}" if stage.macs else ""
         moved = f"{stage.bytes / 1e6:.3g}" if stage.bytes else ""
         times = [milliseconds(figures[column]) for column in COLUMNS]
-        rows.append([stage.key, *times, floor, percent(stage.of_floor), macs, moved])
+        rows.append([stage.key, *times, lower_bound, percent(stage.lower_bound_ratio), macs, moved])
     return rows
 
 
-def _ceilings(report: Report) -> str:
-    values = "; ".join(f"{c.name} {best(c.samples):.1f} {c.unit} ({c.how})" for c in report.ceilings)
-    return f"Ceilings, best tenth: {values}. More than 100 %: it came from a cache, or in less than float32."
+def _peak_rates(report: Report) -> str:
+    values = "; ".join(f"{c.name} {best(c.samples):.1f} {c.unit} ({c.how})" for c in report.peak_rates)
+    return f"Peak rates, best tenth: {values}. Above 100 %: from a cache, or computed in less than float32."
 
 
 def _throughput(report: Report) -> list[str]:
@@ -177,10 +179,10 @@ def _fact_groups(report: Report) -> list[tuple[str, Mapping[str, object]]]:
 
 
 def _fact_rows(facts: Mapping[str, object]) -> list[list[str]]:
-    """Return what is known, and in one row the names of what is not."""
+    """Return the known facts, and the names of the unknown ones in one row."""
     known = [[name, show_value(value)] for name, value in facts.items() if value not in (None, "", {})]
     missing = [name for name, value in facts.items() if value is None]
-    return known + ([[NOT_TOLD, "; ".join(missing)]] if missing else [])
+    return known + ([[NOT_REPORTED, "; ".join(missing)]] if missing else [])
 
 
 def _row_cells(row: Row) -> list[str]:

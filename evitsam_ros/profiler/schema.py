@@ -1,29 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reports as JSON, ``evitsam-report/1``: written with their figures, read back and checked.
+"""Write reports as JSON, ``evitsam-report/1``, and read and check them.
 
-The one format of ``evitsam profile``, ``evitsam bench`` and the project's own benchmark.
+This is the one format of ``evitsam profile``, ``evitsam bench`` and the project's own benchmark.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields
-from pathlib import Path
-from typing import Any
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any
 
 import jsonschema
 
-from .measurements import LESS, MORE, Figure, Part, Ratio
-from .report import Ceiling, Report, Run, Stage, Throughput
+from .measurements import LESS, MORE, Figure, Ratio, Suite
+from .report import PeakRate, Report, Run, Stage, Throughput
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 #: Name and version; the version changes when an old reader would go wrong.
 ID = "evitsam-report/1"
 #: The format of profiles before; it lacks the parts of benchmarks.
 OLD_PROFILE = "evitsam-profile/1"
+#: Keys of the format that differ from the names of the fields.
+JSON_KEYS = {
+    "suites": "parts",
+    "peak_rates": "ceilings",
+    "lower_bound": "floor",
+    "lower_bound_name": "floor_is",
+    "lower_bound_ms": "floor_ms",
+    "image": "picture",
+}
 
 
 class ReportError(ValueError):
-    """A file that is no report, or one of another version."""
+    """A file is no report, or one of another version."""
 
 
 _SAMPLES = {"type": "array", "items": {"type": "number"}, "minItems": 1}
@@ -35,8 +46,8 @@ def _object(required: dict[str, Any], **optional: Any) -> dict[str, Any]:
     return {"type": "object", "required": list(required), "properties": required | optional}
 
 
-def _list(items: dict[str, Any], least: int = 0) -> dict[str, Any]:
-    return {"type": "array", "items": items, "minItems": least}
+def _list(items: dict[str, Any], min_items: int = 0) -> dict[str, Any]:
+    return {"type": "array", "items": items, "minItems": min_items}
 
 
 _TEXT, _MAPPING = {"type": "string"}, {"type": "object"}
@@ -44,10 +55,10 @@ _STAGE = _object(
     {"name": _TEXT, "clock": {"enum": ["host", "device"]}, "samples_ms": _SAMPLES},
     macs=_COUNT,
     bytes=_COUNT,
-    floor_ms=_COUNT,
+    lower_bound_ms=_COUNT,
     figures=_MAPPING,
 )
-_PICTURE = _object({"name": _TEXT, "sha256": _TEXT, "size": _list({"type": "integer"}, 2)})
+_IMAGE = _object({"name": _TEXT, "sha256": _TEXT, "size": _list({"type": "integer"}, 2)})
 _NUMBERS = {"type": "array", "items": {"type": "number"}}
 _FIGURE = _object(
     {
@@ -56,7 +67,7 @@ _FIGURE = _object(
     }
 )
 _RATIO = _object({"key": _TEXT, "title": _TEXT, "samples": _SAMPLES, "better": {"enum": [LESS, MORE]}})
-_PART = _object({"figures": _list(_FIGURE), "ratios": _list(_RATIO), "notes": _list(_TEXT)})
+_SUITE = _object({"figures": _list(_FIGURE), "ratios": _list(_RATIO), "notes": _list(_TEXT)})
 _RUN = _object({"start_ms": {"type": "number"}, "picture": {"type": "integer", "minimum": 0}})
 SCHEMA: dict[str, Any] = _object(
     {
@@ -75,7 +86,7 @@ SCHEMA: dict[str, Any] = _object(
         ),
         "memory": _MAPPING,
         "runs": _list(_RUN),
-        "parts": {"type": "object", "additionalProperties": _PART},
+        "parts": {"type": "object", "additionalProperties": _SUITE},
         "failed": {"type": "object", "additionalProperties": _TEXT},
     }
 )
@@ -85,25 +96,45 @@ PROFILE: dict[str, Any] = _object(
         "stages": {"minItems": 1},
         "runs": {"minItems": 1},
         "model": _object({"name": _TEXT, "networks": _MAPPING}),
-        "settings": _object({"runs": {"type": "integer", "minimum": 1}, "pictures": _list(_PICTURE, 1)}),
+        "settings": _object({"runs": {"type": "integer", "minimum": 1}, "pictures": _list(_IMAGE, 1)}),
     }
 )
 
 
 def as_json(report: Report) -> dict[str, Any]:
     """Return the report with the percentiles of each stage and the median of each figure and ratio."""
-    content = {"schema": ID, **asdict(report)}
+    content = {"schema": ID, **_encoded(report)}
     for entry, stage in zip(content["stages"], report.stages, strict=True):
         entry["figures"] = report.figures(stage)
-    for name, part in report.parts.items():
-        for kind in ("figures", "ratios"):
-            for entry, found in zip(content["parts"][name][kind], getattr(part, kind), strict=True):
-                entry["value"] = found.value
+    content["parts"] = {name: suite_as_json(suite) for name, suite in report.suites.items()}
     return content
 
 
+def suite_as_json(suite: Suite) -> dict[str, Any]:
+    """Return the suite with the median of each figure and ratio."""
+    content = _encoded(suite)
+    for kind in ("figures", "ratios"):
+        for entry, found in zip(content[kind], getattr(suite, kind), strict=True):
+            entry["value"] = found.value
+    return content
+
+
+def _encoded(value: Any) -> Any:
+    """Return dataclasses as dictionaries with the keys of the format; everything else as it is."""
+    if is_dataclass(value):
+        content = {field.name: getattr(value, field.name) for field in fields(value)}
+        return {JSON_KEYS.get(name, name): _encoded(entry) for name, entry in content.items()}
+    if isinstance(value, list):
+        return [_encoded(entry) for entry in value]
+    return {key: _encoded(entry) for key, entry in value.items()} if isinstance(value, dict) else value
+
+
 def write_report(report: Report, path: Path) -> None:
-    """Raises ``ReportError`` where the file cannot be written."""
+    """Write a report.
+
+    Raises:
+        ReportError: the file cannot be written.
+    """
     try:
         path.write_text(json.dumps(as_json(report), indent=1))
     except OSError as error:
@@ -114,7 +145,7 @@ def read_report(path: Path) -> Report:
     """Read a report and check it.
 
     Raises:
-        ReportError: naming the file, the entry and what was expected.
+        ReportError: the file is no valid report; names the file, the entry and the expectation.
     """
     try:
         content = json.loads(path.read_text())
@@ -131,7 +162,7 @@ def read_report(path: Path) -> Report:
         if content["stages"] or not (content["parts"] or content["failed"]):
             jsonschema.validate(content, PROFILE)
     except jsonschema.ValidationError as error:
-        where = ".".join(str(part) for part in error.absolute_path) or "the file"
+        where = ".".join(str(step) for step in error.absolute_path) or "the file"
         raise ReportError(f"{path}: {where}: {error.message}") from error
     report = _from_json(content)
     runs = len(report.runs)
@@ -144,21 +175,21 @@ def read_report(path: Path) -> Report:
 
 
 def _from_json(content: dict[str, Any]) -> Report:
-    kinds = {"stages": Stage, "ceilings": Ceiling, "throughput": Throughput, "runs": Run}
-    values = {entry.name: content[entry.name] for entry in fields(Report)}
+    kinds = {"stages": Stage, "peak_rates": PeakRate, "throughput": Throughput, "runs": Run}
+    values = {entry.name: content[JSON_KEYS.get(entry.name, entry.name)] for entry in fields(Report)}
     for name, kind in kinds.items():
-        values[name] = [_known(kind, entry) for entry in content[name]]
-    values["parts"] = {name: part_from_json(part) for name, part in content["parts"].items()}
+        values[name] = [_known(kind, entry) for entry in values[name]]
+    values["suites"] = {name: suite_from_json(suite) for name, suite in content["parts"].items()}
     return Report(**values)
 
 
-def part_from_json(content: dict[str, Any]) -> Part:
-    """Return the part that ``dataclasses.asdict`` or :func:`as_json` made a dictionary of."""
+def suite_from_json(content: dict[str, Any]) -> Suite:
+    """Return the suite that :func:`as_json` or :func:`suite_as_json` wrote."""
     figures = [_known(Figure, entry) for entry in content["figures"]]
-    return Part(figures, [_known(Ratio, entry) for entry in content["ratios"]], content["notes"])
+    return Suite(figures, [_known(Ratio, entry) for entry in content["ratios"]], content["notes"])
 
 
 def _known(kind: type, entry: dict[str, Any]) -> Any:
-    """Return a dataclass of an entry, without what was added for readers of the JSON."""
-    names = {field.name for field in fields(kind)}
-    return kind(**{key: value for key, value in entry.items() if key in names})
+    """Return a dataclass of an entry, without keys that were added for readers of the JSON."""
+    names = {JSON_KEYS.get(field.name, field.name): field.name for field in fields(kind)}
+    return kind(**{names[key]: value for key, value in entry.items() if key in names})

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the machine did meanwhile: memory, energy, clocks, heat, throttling, and who else was at work.
+"""Observe the machine during a measurement: memory, energy, clocks, heat, throttling, other work.
 
-A :class:`Watch` is started, asked once a run, and stopped. What a machine does not tell is None.
+A :class:`Watch` is started, sampled once a run, and stopped. Values that are not reported are None.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MIB = 2**20
 
 
 def resident_mib(root: Path = Path("/"), pid: int | None = None) -> dict[str, float | None]:
-    """``now`` and ``peak`` resident memory in MiB, of this process or of ``pid``."""
+    """Return ``now`` and ``peak`` resident memory in MiB, of this process or of ``pid``."""
     status = read(root / f"proc/{pid or os.getpid()}/status") or ""
     found = dict(re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB", status, re.M))
     return {
@@ -30,7 +30,7 @@ def resident_mib(root: Path = Path("/"), pid: int | None = None) -> dict[str, fl
 
 
 def rapl_microjoules(root: Path = Path("/")) -> dict[str, tuple[int, int]]:
-    """Counter and its range by package; empty where there is none or only root may read it."""
+    """Return energy counter and range by package; empty without any, or if only root may read them."""
     found = {}
     for domain in sorted((root / "sys/class/powercap").glob("intel-rapl:[0-9]*")):
         name, energy = read(domain / "name"), read(domain / "energy_uj")
@@ -41,7 +41,7 @@ def rapl_microjoules(root: Path = Path("/")) -> dict[str, tuple[int, int]]:
 
 
 def joules_between(before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]]) -> float | None:
-    """Energy of all packages; a counter that went back has wrapped once."""
+    """Return the energy of all packages; a counter that decreased has wrapped once."""
     if not after or set(before) != set(after):
         return None
     total = 0
@@ -52,7 +52,7 @@ def joules_between(before: dict[str, tuple[int, int]], after: dict[str, tuple[in
 
 
 def throttle_events(root: Path = Path("/")) -> int | None:
-    """How often cores and packages were throttled since the machine started."""
+    """Return how often cores and packages were throttled since boot."""
     counts = [
         int(text)
         for kind in ("core", "package")
@@ -65,7 +65,7 @@ def throttle_events(root: Path = Path("/")) -> int | None:
 
 
 def clock_mhz(root: Path = Path("/")) -> float | None:
-    """Mean clock of the CPUs now."""
+    """Return the current mean clock of the CPUs."""
     files = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_cur_freq")
     clocks = [int(text) / 1e3 for file in files if (text := read(file)) and text.isdigit()]
     if not clocks:
@@ -76,14 +76,14 @@ def clock_mhz(root: Path = Path("/")) -> float | None:
 
 
 def hottest_celsius(root: Path = Path("/")) -> float | None:
-    """The warmest thermal zone."""
+    """Return the temperature of the warmest thermal zone."""
     zones = [read(file) for file in (root / "sys/class/thermal").glob("thermal_zone*/temp")]
     values = [int(text) / 1e3 for text in zones if text and text.lstrip("-").isdigit()]
     return max(values) if values else None
 
 
 def cpu_seconds(root: Path = Path("/")) -> tuple[float, float] | None:
-    """Seconds of all CPUs since the start: at work for anybody here, and stolen by the hypervisor."""
+    """Return the seconds of all CPUs since boot: busy here, and stolen by the hypervisor."""
     fields = (read(root / "proc/stat") or "").partition("\n")[0].split()[1:]
     if len(fields) < 8:
         return None
@@ -93,11 +93,11 @@ def cpu_seconds(root: Path = Path("/")) -> tuple[float, float] | None:
 
 @dataclass
 class Watch:
-    """Watches a stretch of time.
+    """An observation of a period of time.
 
     Attributes:
-        cpus: that there are, for shares of their time.
-        root: where ``proc`` and ``sys`` lie.
+        cpus: number of CPUs, for shares of their time.
+        root: folder of ``proc`` and ``sys``.
     """
 
     cpus: int
@@ -112,7 +112,7 @@ class Watch:
         return self
 
     def sample(self) -> None:
-        """Look at what changes."""
+        """Read the values that change."""
         for values, now in ((self.clocks, clock_mhz(self.root)), (self.heat, hottest_celsius(self.root))):
             if now is not None:
                 values.append(now)
@@ -130,7 +130,7 @@ class Watch:
             self.tegrastats.close()
 
     def facts(self) -> dict[str, float | str | None]:
-        """What was seen."""
+        """Return the observed values."""
         joules = joules_between(self.before[0], self.after[0])
         gpu = self.nvml.facts() if self.nvml else dict.fromkeys(Nvml.FACTS)
         board = self.tegrastats.watts() if self.tegrastats else None
@@ -151,7 +151,7 @@ class Watch:
         return None if before is None or after is None else after - before
 
     def _others(self) -> dict[str, float | None]:
-        """Shares of the CPUs' time that went to other work here, and to other machines on the same host.
+        """Return the shares of CPU time of other work here, and of other machines on the same host.
 
         Processes that the profile started and that have ended count as its own.
         """

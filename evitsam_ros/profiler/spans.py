@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was done when: nested spans of the host's monotonic clock, and spans of a device's own clock."""
+"""Record spans of work: nested ones of the host's monotonic clock, and those of a device's own clock."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 HOST, DEVICE = "host", "device"
 
@@ -17,10 +20,11 @@ class Span:
 
     Attributes:
         name: of the stage.
-        start, end: nanoseconds of the monotonic clock.
-        inner: nanoseconds of this span that belong to spans within it.
-        clock: ``host``, or ``device`` for what a device's events tell.
-        run: number of the run that it belongs to.
+        start: nanoseconds of the monotonic clock.
+        end: nanoseconds of the monotonic clock.
+        inner: nanoseconds of this span that belong to nested spans.
+        clock: ``host``, or ``device`` for a device's events.
+        run: number of its run.
     """
 
     name: str
@@ -32,17 +36,17 @@ class Span:
 
     @property
     def own(self) -> int:
-        """Nanoseconds without those of the spans within."""
+        """Return the nanoseconds without those of nested spans."""
         return self.end - self.start - self.inner
 
 
 @dataclass
 class Recorder:
-    """Keeps the spans of a run in the order in which they end.
+    """Keep the spans of a run in the order in which they end.
 
     Attributes:
-        spans: all that have ended.
-        run: number that new spans get.
+        spans: all finished spans.
+        run: number for new spans.
         clock: monotonic, in nanoseconds.
     """
 
@@ -53,7 +57,7 @@ class Recorder:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Record the block as a span; blocks within it are spans of their own."""
+        """Record the block as a span; nested blocks are spans of their own."""
         span = Span(name, self.clock(), run=self.run)
         self._open.append(span)
         try:
@@ -67,21 +71,21 @@ class Recorder:
 
     @property
     def stage_now(self) -> str:
-        """The innermost open span's name; empty outside of any."""
+        """Return the name of the innermost open span; empty without one."""
         return self._open[-1].name if self._open else ""
 
     def on_device(self, name: str, start: int, end: int) -> None:
-        """Record what a device's clock told, in nanoseconds of the monotonic clock."""
+        """Record a span of a device's clock, in nanoseconds of the monotonic clock."""
         self.spans.append(Span(name, start, end, clock=DEVICE, run=self.run))
 
 
-def samples_of(spans: list[Span], runs: int, own: bool = True) -> dict[tuple[str, str], list[float]]:
-    """Milliseconds of each (name, clock) in each run, summed over its spans; 0 in runs without any.
+def samples_of(spans: list[Span], runs: int, *, own: bool = True) -> dict[tuple[str, str], list[float]]:
+    """Return the milliseconds of each (name, clock) in each run, summed over its spans; 0 without any.
 
     Args:
         spans: of all runs.
-        runs: how many there were, numbered from 0.
-        own: without what lies within them.
+        runs: number of runs, numbered from 0.
+        own: exclude nested spans.
     """
     samples: dict[tuple[str, str], list[float]] = {}
     for span in sorted(spans, key=lambda span: span.start):

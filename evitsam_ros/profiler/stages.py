@@ -1,31 +1,47 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One picture through the real path, stage by stage: JPEG bytes to the bytes of the label map's message."""
+"""Run one image through the real path, stage by stage: JPEG bytes to the bytes of the label map's message."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from ..backends import Runtime
-from ..bundle import Bundle
 from ..io.encodings import byte_array
 from ..segment import Embedding, Masks, Prompt, Segmenter
 from ..segment.timing import StageTimer
-from .inputs import Picture
 from .spans import Recorder
 
-FRAME, REST = "whole frame", "in between"
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ..backends import Runtime
+    from ..bundle import Bundle
+    from .inputs import EncodedImage
+
+TOTAL, UNATTRIBUTED = "whole frame", "in between"
 DECODE, RESIZE, ENCODER, PROPOSALS = "decode image", "resize, normalise", "encoder", "proposals"
 DECODER, FILTER, UPSAMPLE = "decoder, everything", "low-res filter", "upsample"
-LABEL_MAP, FILL, AGAIN = "label map", "message fill", "decoder, second look"
+LABEL_MAP, FILL, REFINE = "label map", "message fill", "decoder, second look"
 CLEAN = "small regions"
 #: In the order of the work.
 STAGES = (
-    *(DECODE, RESIZE, ENCODER, PROPOSALS, DECODER, FILTER, AGAIN, CLEAN, UPSAMPLE, LABEL_MAP, FILL, REST),
+    *(
+        DECODE,
+        RESIZE,
+        ENCODER,
+        PROPOSALS,
+        DECODER,
+        FILTER,
+        REFINE,
+        CLEAN,
+        UPSAMPLE,
+        LABEL_MAP,
+        FILL,
+        UNATTRIBUTED,
+    ),
 )
 #: The segmenter's own names of its stages.
 NAMES = {
@@ -34,18 +50,18 @@ NAMES = {
     "propose": PROPOSALS,
     "decode": DECODER,
     "filter": FILTER,
-    "look again": AGAIN,
+    "look again": REFINE,
     "clean": CLEAN,
 }
 
 
 def boxes_stage(count: int) -> str:
-    """The name of a decoder call with so many boxes."""
+    """Return the stage name of a decoder call with ``count`` boxes."""
     return f"decoder, {count} box{'es' if count > 1 else ''}"
 
 
 class RecordingTimer(StageTimer):
-    """A timer whose stages are recorded as spans, those on a device by its own clock as well."""
+    """A timer that records stages as spans, those on a device by its own clock as well."""
 
     def __init__(self, segmenter: RecordingSegmenter) -> None:
         super().__init__()
@@ -53,6 +69,7 @@ class RecordingTimer(StageTimer):
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
+        """Record a stage."""
         recording, span_name = self.segmenter, self.segmenter.names[name]
         with super().stage(name), recording.recorder.stage(span_name):
             yield
@@ -64,7 +81,7 @@ class RecordingTimer(StageTimer):
 
 
 class RecordingSegmenter(Segmenter):
-    """A segmenter whose stages are recorded; see :class:`RecordingTimer`."""
+    """A segmenter with recorded stages; see :class:`RecordingTimer`."""
 
     def __init__(self, bundle: Bundle, runtime: Runtime) -> None:
         super().__init__(bundle, runtime)
@@ -73,10 +90,11 @@ class RecordingSegmenter(Segmenter):
         self.names = dict(NAMES)
 
     def new_timer(self) -> StageTimer:
+        """Return a timer that records."""
         return RecordingTimer(self)
 
     def decode_boxes(self, embedding: Embedding, boxes: Sequence[Prompt]) -> Masks:
-        """Decode boxes of whoever points at something, each on the whole image."""
+        """Decode box prompts, each on the whole image."""
         self.names["decode"] = self.names["clean"] = boxes_stage(len(boxes))
         try:
             return self.decode(embedding, boxes)
@@ -86,23 +104,26 @@ class RecordingSegmenter(Segmenter):
 
 @dataclass(frozen=True)
 class RecordedMasks(Masks):
-    """Masks whose upsampling is recorded apart from what is made of it."""
+    """Masks that record their upsampling as a stage of its own."""
 
     recorder: Recorder | None = None
 
     def crop(self, index: int) -> tuple[np.ndarray, tuple[int, int]]:
+        """Upsample a mask inside its box."""
         with cast("Recorder", self.recorder).stage(UPSAMPLE):
             return super().crop(index)
 
 
-def run_frame(segmenter: RecordingSegmenter, picture: Picture, top_n: int) -> tuple[Embedding, Masks]:
-    """Everything mode, as a node does it for a compressed image."""
+def run_frame(
+    segmenter: RecordingSegmenter, image: EncodedImage, max_prompts: int
+) -> tuple[Embedding, Masks]:
+    """Run everything mode as a node does for a compressed image."""
     stage = segmenter.recorder.stage
-    with stage(FRAME):
+    with stage(TOTAL):
         with stage(DECODE):
-            frame = picture.decode()
+            frame = image.decode()
         embedding = segmenter.embed(frame)
-        found = segmenter.everything(embedding, top_n)
+        found = segmenter.everything(embedding, max_prompts)
         given = {field.name: getattr(found, field.name) for field in fields(found)}
         masks = RecordedMasks(**given, recorder=segmenter.recorder)
         with stage(LABEL_MAP):
@@ -113,7 +134,7 @@ def run_frame(segmenter: RecordingSegmenter, picture: Picture, top_n: int) -> tu
 
 
 def boxes(count: int, size: tuple[int, int], seed: int = 0) -> list[Prompt]:
-    """``count`` boxes of all sizes within (W, H) pixels, the same ones every time."""
+    """Return ``count`` boxes of all sizes within (W, H) pixels, the same ones every time."""
     rng = np.random.default_rng(seed)
     sides = rng.uniform(0.1, 0.7, (count, 2))
     corners = rng.uniform(0, 1, (count, 2)) * (1 - sides)

@@ -1,20 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A report on a terminal: aligned text, nothing else."""
+"""Format a report for a terminal as aligned text."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from .measurements import Figure, Part
-from .report import NOT_TOLD, Report, Stage
+from .report import NOT_REPORTED, Report, Stage
 from .statistics import best
 
-JITTER = "Jitter: mean absolute difference between a run and the one before it of the same picture."
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .measurements import Figure, Suite
+
+JITTER = "Jitter: mean absolute difference between a run and the one before it of the same image."
 COLUMNS = ("p50", "p90", "p95", "p99", "max", "jitter")
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of a table as lines: the first column to the left, the others to the right."""
+    """Return the rows of a table as lines: the first column left-aligned, the others right-aligned."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     return [
         "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
@@ -23,41 +27,46 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def milliseconds(value: float) -> str:
-    """Three digits that mean something."""
+    """Format with three significant digits."""
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def against_floor(stage: Stage) -> str:
-    """``encoder 113 ms, floor 71 ms, 63 %``."""
-    said = f"{stage.key} {milliseconds(stage.p50)} ms"
-    if stage.floor_ms is None or stage.of_floor is None:
-        return said
-    return f"{said}, floor {milliseconds(stage.floor_ms)} ms, {percent(stage.of_floor)}"
+def with_lower_bound(stage: Stage) -> str:
+    """Return ``encoder 113 ms, lower bound 71 ms, 63 %``."""
+    text = f"{stage.key} {milliseconds(stage.p50)} ms"
+    if stage.lower_bound_ms is None or stage.lower_bound_ratio is None:
+        return text
+    return f"{text}, lower bound {milliseconds(stage.lower_bound_ms)} ms, {percent(stage.lower_bound_ratio)}"
 
 
 def percent(share: float | None) -> str:
-    """A share for people; nothing where there is none."""
+    """Format a share in per cent; empty for None."""
     if share is None:
         return ""
     return f"{100 * share:.0f} %" if share >= 0.01 else "< 1 %"
 
 
 def show_value(value: object) -> str:
-    """A fact for people."""
+    """Format a fact for people."""
     if value is None:
-        return NOT_TOLD
+        return NOT_REPORTED
     if isinstance(value, dict):
-        return ", ".join(f"{name} {told}" for name, told in value.items())
+        return ", ".join(f"{name} {entry}" for name, entry in value.items())
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _stage_lines(report: Report) -> list[str]:
-    rows = [["stage, ms", *COLUMNS, "floor", "of it"]]
+    rows = [["stage, ms", *COLUMNS, "lower bound", "share"]]
     for stage in report.stages:
         figures = report.figures(stage)
-        floor = "" if stage.floor_ms is None else milliseconds(stage.floor_ms)
+        lower_bound = "" if stage.lower_bound_ms is None else milliseconds(stage.lower_bound_ms)
         rows.append(
-            [stage.key, *(milliseconds(figures[name]) for name in COLUMNS), floor, percent(stage.of_floor)]
+            [
+                stage.key,
+                *(milliseconds(figures[name]) for name in COLUMNS),
+                lower_bound,
+                percent(stage.lower_bound_ratio),
+            ]
         )
     return aligned(rows)
 
@@ -71,85 +80,98 @@ def _throughput_lines(report: Report) -> list[str]:
 
 
 def _facts(title: str, facts: Mapping[str, object]) -> list[str]:
-    """Facts that are told, a line each, and in one line those that are not."""
+    """Return the known facts, one per line, and the names of the unknown ones in one line."""
     known = {name: value for name, value in facts.items() if value not in (None, {}, "")}
     missing = [name for name, value in facts.items() if value is None]
     lines = [title, *(f"  {name}: {show_value(value)}" for name, value in known.items())]
-    return [*lines, *([f"  {NOT_TOLD}: {'; '.join(missing)}"] if missing else [])]
+    return [*lines, *([f"  {NOT_REPORTED}: {'; '.join(missing)}"] if missing else [])]
 
 
 def show(value: float | None, unit: str) -> str:
-    """A value with its unit; empty where there is none."""
+    """Format a value with its unit; empty for None."""
     if value is None:
         return ""
     digits = milliseconds(value) if unit == "ms" else f"{value:.4g}"
     return f"{digits} {unit}".rstrip()
 
 
-def _part_lines(name: str, part: Part) -> list[str]:
-    rows = [[name, "median", "p95", "floor", "", "lost"], *(figure_cells(f) for f in part.figures)]
+def _suite_lines(name: str, suite: Suite) -> list[str]:
+    rows = [[name, "median", "p95", "lower bound", "", "lost"], *(figure_cells(f) for f in suite.figures)]
     lines = [*aligned(rows), ""]
-    if part.ratios:
+    if suite.ratios:
         ratios = [["ratio", "median", "better"]]
-        ratios += [[ratio.title, f"{ratio.value:.3g}", ratio.better] for ratio in part.ratios]
+        ratios += [[ratio.title, f"{ratio.value:.3g}", ratio.better] for ratio in suite.ratios]
         lines += [*aligned(ratios), ""]
     return lines
 
 
 def figure_cells(figure: Figure) -> list[str]:
-    """Return title, median, p95, floor, multiple of the floor and lost samples of a figure."""
-    floor, details = figure.floor_value, figure.details
+    """Return title, median, p95, lower bound, multiple of it and lost samples of a figure."""
+    lower_bound, details = figure.lower_bound_value, figure.details
     lost = f"{details['lost']} of {details['sent']}" if "lost" in details else ""
-    times = f"x {figure.value / floor:.2f}" if floor else ""
+    times = f"x {figure.value / lower_bound:.2f}" if lower_bound else ""
     several = show(figure.p95, figure.unit) if len(figure.samples) > 1 else ""
-    return [figure.title, show(figure.value, figure.unit), several, show(floor, figure.unit), times, lost]
+    return [
+        figure.title,
+        show(figure.value, figure.unit),
+        several,
+        show(lower_bound, figure.unit),
+        times,
+        lost,
+    ]
 
 
-def render(report: Report, more: Sequence[str] = ()) -> str:
-    """The whole report as text; ``more`` lines stand before the warnings."""
-    floors = dict.fromkeys(figure.floor_is for figure in report.all_figures if figure.floor)
+def render(report: Report, extra: Sequence[str] = ()) -> str:
+    """Return the whole report as text; ``extra`` lines precede the warnings."""
+    lower_bounds = dict.fromkeys(
+        figure.lower_bound_name for figure in report.all_figures if figure.lower_bound
+    )
     lines = [
         *(_profile_lines(report) if report.stages else []),
-        *(line for name, part in report.parts.items() for line in _part_lines(name, part)),
-        *(f"Floor of the figures: {name}." for name in floors),
+        *(line for name, suite in report.suites.items() for line in _suite_lines(name, suite)),
+        *(f"Lower bound of the figures: {name}." for name in lower_bounds),
         *report.notes,
         *(f"FAILED {name}: {reason}" for name, reason in report.failed.items()),
-        *more,
+        *extra,
         *_facts("During the runs", report.watched),
         *_facts("Machine", report.machine),
         *_facts("Made by", report.made_by),
         "",
         *(f"Warning: {warning}" for warning in report.warnings),
-        f"{report.date}; repeat it with:",
+        f"{report.date}; command:",
         f"  {report.command}",
     ]
     return "\n".join(lines)
 
 
 def _profile_lines(report: Report) -> list[str]:
-    """What belongs to a profile alone."""
+    """Return the lines of a profile's own values."""
     settings, model = report.settings, report.model
-    pictures = settings["pictures"]
-    sizes = sorted({f"{w}x{h}" for w, h in (picture["size"] for picture in pictures)})
+    images = settings["pictures"]
+    sizes = sorted({f"{w}x{h}" for w, h in (image["size"] for image in images)})
     return [
         f"{model['name']}: {len(report.runs)} runs after {settings['warmup']} to warm up, "
-        f"{len(pictures)} picture{'s' if len(pictures) > 1 else ''} of {', '.join(sizes)}",
+        f"{len(images)} image{'s' if len(images) > 1 else ''} of {', '.join(sizes)}",
         model.get("runtimes", ""),
         "",
         *_stage_lines(report),
         "",
-        *(against_floor(stage) for stage in report.stages if stage.of_floor is not None and stage.macs),
-        "The floor: multiply-adds and bytes at this machine's ceilings (best tenth, in turns with the runs):",
-        *(f"  {c.name} {best(c.samples):.1f} {c.unit} ({c.how})" for c in report.ceilings),
-        "  More than 100 %: it came out of a cache, or was computed in less than float32.",
+        *(
+            with_lower_bound(stage)
+            for stage in report.stages
+            if stage.lower_bound_ratio is not None and stage.macs
+        ),
+        "Lower bound: multiply-adds and bytes at this machine's peak rates (best tenth, between the runs):",
+        *(f"  {c.name} {best(c.samples):.1f} {c.unit} ({c.how})" for c in report.peak_rates),
+        "  Above 100 %: from a cache, or computed in less than float32.",
         JITTER,
         "",
         *(["Encoder, throughput", *_throughput_lines(report), ""] if report.throughput else []),
         *_facts("Resident memory, MiB", report.memory),
-        *_facts("Networks", {name: _one_network(told) for name, told in model["networks"].items()}),
+        *_facts("Networks", {name: _one_network(value) for name, value in model["networks"].items()}),
     ]
 
 
-def _one_network(told: dict[str, str]) -> str:
-    rest = ", ".join(f"{name} {value}" for name, value in told.items() if name != "sha256")
-    return f"{told['sha256'][:16]}…, {rest}"
+def _one_network(value: dict[str, str]) -> str:
+    rest = ", ".join(f"{name} {value}" for name, value in value.items() if name != "sha256")
+    return f"{value['sha256'][:16]}…, {rest}"

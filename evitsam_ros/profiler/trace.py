@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Spans as a trace for ui.perfetto.dev and chrome://tracing (the trace event format, complete events)."""
+"""Write spans as a trace for ui.perfetto.dev and chrome://tracing (trace event format, complete events)."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .report import Report
 from .spans import DEVICE, HOST, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from .report import Report
 
 PROCESS = 1
 #: Rows of the trace by clock.
@@ -17,11 +20,11 @@ THREADS = {HOST: 1, DEVICE: 2}
 
 
 def trace_events(spans: Sequence[Span], report: Report) -> dict[str, Any]:
-    """The trace; times in microseconds from the first span on, rows named, runs and pictures as arguments."""
+    """Return the trace; times in microseconds from the first span on, with runs and images as arguments."""
     first = min((span.start for span in spans), default=0)
     names = {span.clock for span in spans}
-    events = [_named("process_name", 0, f"evitsam profile, {report.model['name']}")]
-    events += [_named("thread_name", THREADS[clock], clock) for clock in THREADS if clock in names]
+    events = [_metadata("process_name", 0, f"evitsam profile, {report.model['name']}")]
+    events += [_metadata("thread_name", THREADS[clock], clock) for clock in THREADS if clock in names]
     for span in sorted(spans, key=lambda span: (span.start, -span.end)):
         events.append(
             {
@@ -32,19 +35,23 @@ def trace_events(spans: Sequence[Span], report: Report) -> dict[str, Any]:
                 "dur": (span.end - span.start) / 1e3,
                 "pid": PROCESS,
                 "tid": THREADS[span.clock],
-                "args": {"run": span.run, "picture": report.runs[span.run].picture},
+                "args": {"run": span.run, "picture": report.runs[span.run].image},
             }
         )
     about = {"command": report.command, "date": report.date}
     return {"traceEvents": events, "displayTimeUnit": "ms", "otherData": about}
 
 
-def _named(what: str, thread: int, name: str) -> dict[str, Any]:
-    return {"name": what, "ph": "M", "pid": PROCESS, "tid": thread, "args": {"name": name}}
+def _metadata(kind: str, thread: int, name: str) -> dict[str, Any]:
+    return {"name": kind, "ph": "M", "pid": PROCESS, "tid": thread, "args": {"name": name}}
 
 
 def write_trace(spans: Sequence[Span], report: Report, path: Path) -> None:
-    """Raises ``ValueError`` where the file cannot be written."""
+    """Write a trace.
+
+    Raises:
+        ValueError: the file cannot be written.
+    """
     try:
         path.write_text(json.dumps(trace_events(spans, report)))
     except OSError as error:

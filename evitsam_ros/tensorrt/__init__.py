@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a bundle to verified TensorRT engines: precision in the graph, build, proof, cache."""
+"""Build TensorRT engines: precision in the graph, validation of the masks, build, cache."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bundle -> engines: precision into the graph, proof of the masks, build, cache.
+"""Build the engines of a bundle: precision into the graph, proof of the masks, build, cache.
 
-The graphs are proved before a build, with every rounding emulated; on the GPU that they are built for the
-engines are run and proved as well. Without one, TensorRT-RTX builds for a named target, and the engine is
-marked as built, not run.
+The graphs are proved before the build, with every rounding emulated. On the target GPU the engines also run
+and are proved. Without that GPU, TensorRT-RTX builds for a named target, and the engine is marked as built
+but not run.
 """
 
 from __future__ import annotations
@@ -11,12 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-from onnx import ModelProto
-
-from ..backends.gpu import Gpu
 from ..backends.tensorrt.api import TensorRt, TensorRtError
 from ..backends.tensorrt.engine_cache import EngineCache, EngineKey
 from ..bundle import NETWORKS, Bundle, sha256
@@ -31,13 +27,21 @@ from .rewrites import rewrite
 from .rounding import NodeError, emulate, node_errors
 from .validate import Proof, ValidationError, feeds_for, graphs_runtime, prove
 
-#: Told (phase, done, total) as a build goes on.
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from onnx import ModelProto
+
+    from ..backends.gpu import Gpu
+
+#: Called with (phase, done, total) during a build.
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class NetworkPlan:
-    """One engine to be: its ONNX file, optimisation profiles (input -> least, best, most), and key."""
+    """A planned engine: its ONNX file, optimisation profiles (input -> min, opt, max), and key."""
 
     network: str
     onnx: Path
@@ -47,17 +51,17 @@ class NetworkPlan:
 
 @dataclass(frozen=True)
 class Options:
-    """What is asked of a build.
+    """The options of a build.
 
     Attributes:
-        precision: ``fp32``, ``fp16``, ``bf16``, or ``int8`` (convolutions of encoder and AutoPPN,
-            but for depthwise ones; the rest is fp16).
+        precision: ``fp32``, ``fp16``, ``bf16``, or ``int8`` (convolutions of encoder and AutoPPN except
+            depthwise ones; the rest is fp16).
         target: a compute capability (``sm86``), or ``auto``: the GPU of this machine.
-        prompts: ranges of prompts a decoder call, one profile each.
-        points: most points a prompt, its corners or padding not counted.
-        batch: most images an encoder call; tuned for one.
-        rewrite: scale what leaves the range of half precision, see
-            :mod:`~evitsam_ros.tensorrt.rewrites`; islands are left for what breaks nevertheless.
+        prompts: ranges of prompts per decoder call, one profile each.
+        points: max points per prompt, not counting corners or padding.
+        batch: max images per encoder call; the engine is tuned for one.
+        rewrite: scale values that leave the range of half precision, see
+            :mod:`~evitsam_ros.tensorrt.rewrites`; islands remain for values that still break.
     """
 
     precision: str = "fp16"
@@ -69,13 +73,13 @@ class Options:
 
     @property
     def half(self) -> str:
-        """The precision of what is not int8."""
+        """Return the precision of the nodes that are not int8."""
         return "fp16" if self.precision == "int8" else self.precision
 
 
 @dataclass
 class Report:
-    """What a build did: engines by network, the proof, and the errors and islands by network."""
+    """The result of a build: engines by network, the proof, and errors and islands by network."""
 
     engines: dict[str, Path]
     proof: Proof
@@ -93,7 +97,7 @@ def resolve_target(target: str, tensorrt: TensorRt, gpu: Gpu | None) -> tuple[st
         if gpu is None:
             known = ", ".join(tensorrt.targets())
             raise TensorRtError(
-                "no GPU found on this machine: name the one to build for, "
+                "no GPU found on this machine: name the target GPU, "
                 + (f"--target {{{known}}}" if known else f"which {tensorrt.name} cannot; TensorRT-RTX can")
             )
         return f"{gpu.name} {gpu.target}", True
@@ -134,11 +138,11 @@ def build(
     cache: EngineCache,
     progress: Progress = lambda phase, done, total: None,
 ) -> Report:
-    """Make, prove and keep the engines of a bundle.
+    """Build, prove and store the engines of a bundle.
 
     Raises:
         TensorRtError: the target or the precision cannot be built.
-        ValidationError: the masks differ; nothing is kept.
+        ValidationError: the masks differ; no engine is stored.
     """
     plans = plan(bundle, options, tensorrt, gpu)
     report = Report({}, Proof(options.precision, 0, 0.0, 0.0))
@@ -169,11 +173,18 @@ def graphs_in_precision(
     progress: Progress = lambda phase, done, total: None,
     networks: Collection[str] | None = None,
 ) -> dict[str, ModelProto]:
-    """Make the graphs of a bundle by network, measured on images, rewritten or quantised as the options ask.
+    """Make the graphs of a bundle, measured on images, and rewritten or quantised by the options.
 
-    ``networks``: those that are wanted, or all.
+    Args:
+        bundle: the bundle.
+        options: the options of the build.
+        images: ``(H, W, 3)`` uint8 RGB, to measure on.
+        report: receives errors and islands, for :func:`~evitsam_ros.tensorrt.precision.convert`.
+        progress: called with phase, done and total.
+        networks: the networks to convert; None: all.
 
-    Errors and islands go into ``report``; they are for :func:`~evitsam_ros.tensorrt.precision.convert`.
+    Returns:
+        The graphs by network.
     """
     graphs = {network: load_graph(path) for network, path in bundle.networks.items()}
     wanted = [name for name in graphs if networks is None or name in networks]
@@ -203,7 +214,11 @@ def _prove_on_device(
     engines: dict[str, memoryview],
     images: Sequence[np.ndarray],
 ) -> Proof:
-    """Run the engines on this machine's GPU; ``ValidationError`` names the first layer that differs."""
+    """Run the engines on this machine's GPU, and prove them.
+
+    Raises:
+        ValidationError: the masks differ; names the first layer that differs.
+    """
     from .engine_validation import engines_runtime, first_difference
 
     with closing(engines_runtime(tensorrt, engines)) as runtime:
@@ -219,8 +234,8 @@ def _prove_on_device(
 
     float32 = {name: load_graph(path) for name, path in bundle.networks.items()}
     feed = feeds_for(bundle, float32, images[:1])[worst][0]
-    said = first_difference(worst, float32[worst], converted[worst], feed, open_engine)
-    raise ValidationError(f"{bundle.name} in {options.precision} on this GPU: {problem}; {said}")
+    difference = first_difference(worst, float32[worst], converted[worst], feed, open_engine)
+    raise ValidationError(f"{bundle.name} in {options.precision} on this GPU: {problem}; {difference}")
 
 
 def prove_emulated(
@@ -230,7 +245,7 @@ def prove_emulated(
     islands: dict[str, frozenset[str]],
     images: Sequence[np.ndarray],
 ) -> Proof:
-    """Prove the graphs that the engines are built from, with every rounding emulated on the CPU."""
+    """Prove the graphs of the engines, with every rounding emulated on the CPU."""
     if options.half != "fp32":
         graphs = {n: emulate(graph, options.half, islands[n]) for n, graph in graphs.items()}
     runtime = graphs_runtime(graphs, f"emulated {options.precision}")
@@ -254,7 +269,7 @@ def _first_difference(report: Report) -> str:
     if not left:
         return "every node is float32"
     network, worst = max(left, key=lambda entry: entry[1].error)
-    return f"most of it comes from {worst.name} ({worst.operator}, {worst.error:.1e}) of the {network}"
+    return f"the largest error is of {worst.name} ({worst.operator}, {worst.error:.1e}) of the {network}"
 
 
 def _target_or_none(options: Options, gpu: Gpu | None) -> str | None:

@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``evitsam build | verify | engines``: the work; :mod:`evitsam_ros.cli.build` has the arguments."""
+"""Run ``evitsam build | verify | engines``; :mod:`evitsam_ros.cli.build` defines their options."""
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Callable
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,15 +13,20 @@ from ..bundle import Bundle, open_bundle, sha256
 from ..io.sources import open_source, spread
 
 if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+    from pathlib import Path
+
     from .build import Report
 
 
-def _pictures(options: argparse.Namespace) -> list[np.ndarray]:
+def _images(options: argparse.Namespace) -> list[np.ndarray]:
     frames = chain.from_iterable(open_source(source, loop=False) for source in options.images)
     return [np.ascontiguousarray(frame[..., ::-1]) for frame in spread(frames, options.count)]
 
 
 def run_build(options: argparse.Namespace) -> int:
+    """Run ``evitsam build``; return the exit code."""
     from ..backends.gpu import find_gpu
     from ..backends.tensorrt.api import find_tensorrt
     from ..backends.tensorrt.engine_cache import EngineCache
@@ -32,7 +34,7 @@ def run_build(options: argparse.Namespace) -> int:
 
     bundle = open_bundle(options.model)
     tensorrt, gpu = find_tensorrt(options.tensorrt), find_gpu()
-    wanted = Options(
+    build_options = Options(
         options.precision,
         options.target,
         options.prompts,
@@ -40,19 +42,19 @@ def run_build(options: argparse.Namespace) -> int:
         batch=max(options.batch),
         rewrite=options.rewrite,
     )
-    target, runs = resolve_target(wanted.target, tensorrt, gpu)
-    print(f"{bundle.name}, {wanted.precision}, {tensorrt.name}, for {target}")
+    target, runs = resolve_target(build_options.target, tensorrt, gpu)
+    print(f"{bundle.name}, {build_options.precision}, {tensorrt.name}, for {target}")
     cache = EngineCache()
-    plans = plan(bundle, wanted, tensorrt, gpu)
+    plans = plan(bundle, build_options, tensorrt, gpu)
     if options.dry_run:
         for p in plans:
-            there, reason = cache.find(p.key)
-            print(f"{p.network:14} {'is in the cache' if there else f'would be built: {reason}'}")
+            found, reason = cache.find(p.key)
+            print(f"{p.network:14} {'is in the cache' if found else f'would be built: {reason}'}")
             for shapes in p.profiles:
-                what = "prompts" if "point_labels" in shapes else "images"
-                least, _, most = shapes.get("point_labels") or shapes["image"]
-                tokens = f" of {least[1]}..{most[1]} tokens" if what == "prompts" else ""
-                print(f"{'':14} {what} {least[0]}..{most[0]}{tokens}")
+                kind = "prompts" if "point_labels" in shapes else "images"
+                low, _, high = shapes.get("point_labels") or shapes["image"]
+                tokens = f" of {low[1]}..{high[1]} tokens" if kind == "prompts" else ""
+                print(f"{'':14} {kind} {low[0]}..{high[0]}{tokens}")
         return 0
     make: Callable[..., Report] = build
     if options.via == "torch2trt":
@@ -60,8 +62,8 @@ def run_build(options: argparse.Namespace) -> int:
 
         find_torch2trt(tensorrt, gpu)
         make = build_with_torch2trt
-    with _Bar() as bar:
-        report = make(bundle, wanted, tensorrt, gpu, _pictures(options), cache, bar.show)
+    with _ProgressBar() as bar:
+        report = make(bundle, build_options, tensorrt, gpu, _images(options), cache, bar.show)
     if options.layers:
         _print_layers(report)
     proof = report.proof
@@ -74,10 +76,10 @@ def run_build(options: argparse.Namespace) -> int:
     return 0
 
 
-class _Bar:
-    """A progress bar with the phase, where tqdm is installed; lines elsewhere."""
+class _ProgressBar:
+    """A progress bar with the phase; lines on stderr without tqdm."""
 
-    def __enter__(self) -> _Bar:
+    def __enter__(self) -> _ProgressBar:
         try:
             from tqdm import tqdm
 
@@ -90,6 +92,7 @@ class _Bar:
         return self
 
     def show(self, phase: str, done: int, total: int) -> None:
+        """Show the progress of a phase."""
         if self.bar is not None:
             self.bar.set_description_str(phase, refresh=False)
             self.bar.total, self.bar.n = total, done
@@ -113,13 +116,18 @@ def _print_layers(report) -> None:
 
 
 def run_verify(options: argparse.Namespace) -> int:
+    """Run ``evitsam verify``; return the exit code.
+
+    Raises:
+        ValueError: the masks differ from those in float32.
+    """
     from ..backends import open_runtime
     from .validate import prove
 
     bundle: Bundle = open_bundle(options.model)
     runtime = open_runtime(bundle, options.backend)
     print(runtime.description)
-    proof = prove(bundle, runtime, _pictures(options), options.precision, ran=True)
+    proof = prove(bundle, runtime, _images(options), options.precision, ran=True)
     print(f"{'network':12} {'cosine':>12} {'largest error':>14} {'not finite':>11}")
     for name, network in proof.networks.items():
         print(f"{name:12} {network.cosine:12.8f} {network.largest_error:14.2e} {network.broken:11d}")
@@ -132,7 +140,11 @@ def run_verify(options: argparse.Namespace) -> int:
 
 
 def trust(options: argparse.Namespace, cache) -> Path:
-    """Keep a foreign engine as if it had been built here; its sidecar says that nobody proved it."""
+    """Store a foreign engine as if it had been built here; its sidecar marks it as unproved.
+
+    Raises:
+        ValueError: the model or the network is missing or unknown.
+    """
     from ..backends.gpu import find_gpu
     from ..backends.tensorrt.api import find_tensorrt
     from ..backends.tensorrt.engine_cache import TRUSTED, EngineKey
@@ -152,6 +164,7 @@ def trust(options: argparse.Namespace, cache) -> Path:
 
 
 def run_engines(options: argparse.Namespace) -> int:
+    """Run ``evitsam engines``; return the exit code."""
     from ..backends.tensorrt.engine_cache import EngineCache
 
     cache = EngineCache()
@@ -167,7 +180,7 @@ def run_engines(options: argparse.Namespace) -> int:
             return 0
     for entry in entries:
         key = entry.key
-        what = f"{key['runtime']}, {key['target']}" if key else ""
-        print(f"{entry.engine.name:56} {entry.size / 1e6:7.1f} MB  {entry.problem or what}")
+        runtime = f"{key['runtime']}, {key['target']}" if key else ""
+        print(f"{entry.engine.name:56} {entry.size / 1e6:7.1f} MB  {entry.problem or runtime}")
     print(f"{len(entries)} engines in {cache.folder}")
     return 0

@@ -1,28 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A graph -> an engine, by TensorRT's parser and builder."""
+"""Build an engine of a graph, by TensorRT's parser and builder."""
 
 from __future__ import annotations
 
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from onnx import ModelProto
-
 from ..backends.tensorrt.api import TensorRt, TensorRtError
 from ..backends.tensorrt.cuda_memory import open_cuda
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
+
     from .build import NetworkPlan, Progress
 
 
 def build_engine(
     tensorrt: TensorRt, model: ModelProto, network: NetworkPlan, target: str | None, progress: Progress
 ) -> memoryview:
-    """Parse a graph and build its engine, for ``target`` or for the GPU of this machine that is used.
+    """Parse a graph and build its engine for ``target``, or for the GPU of this machine if it is None.
 
     Raises:
-        BackendError: this machine's GPU is meant, and there are no CUDA bindings.
-        TensorRtError: the parser or the builder refuses; with its own words.
+        BackendError: the engine is for this machine, and CUDA bindings are missing.
+        TensorRtError: the parser or the builder fails; has its error messages.
     """
     with open_cuda().active() if target is None else nullcontext():
         return _build(tensorrt, model, network, target, progress)
@@ -41,40 +41,40 @@ def _build(
         raise TensorRtError(f"{tensorrt.name} cannot parse {network.onnx.name}: {reasons}")
     config = builder.create_builder_config()
     if hasattr(trt.BuilderFlag, "TF32"):
-        # On by default: float32 layers would multiply with 10 bits of mantissa, islands too.
+        # TF32 is on by default; it would multiply in float32 layers and islands with 10 bits of mantissa.
         config.clear_flag(trt.BuilderFlag.TF32)
     if target is not None:
         config.num_compute_capabilities = 1
         config.set_compute_capability(getattr(trt.ComputeCapability, target.upper()), 0)
     for shapes in network.profiles:
         profile = builder.create_optimization_profile()
-        for name, (least, best, most) in shapes.items():
-            profile.set_shape(name, least, best, most)
+        for name, (low, best, high) in shapes.items():
+            profile.set_shape(name, low, best, high)
         config.add_optimization_profile(profile)
     if tensorrt.has_monitor:
         config.progress_monitor = _monitor(trt, network.network, progress)
     engine = builder.build_serialized_network(definition, config)
     if engine is None:
-        said = " ".join(logger.said[-3:]) or "no reason given"
+        errors = " ".join(logger.errors[-3:]) or "no reason given"
         raise TensorRtError(
-            f"{tensorrt.name} cannot build the {network.network} for {target or 'this GPU'}: {said}"
+            f"{tensorrt.name} cannot build the {network.network} for {target or 'this GPU'}: {errors}"
         )
     return memoryview(engine)
 
 
 class _Logger:
-    """Collects what TensorRT says, to be told when something fails."""
+    """Collect TensorRT's error messages for the exception of a failed build."""
 
     @staticmethod
     def of(trt):
         class Logger(trt.ILogger):
             def __init__(self) -> None:
                 trt.ILogger.__init__(self)
-                self.said: list[str] = []
+                self.errors: list[str] = []
 
             def log(self, severity, message: str) -> None:
                 if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
-                    self.said.append(message)
+                    self.errors.append(message)
 
         return Logger()
 

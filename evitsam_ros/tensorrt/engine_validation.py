@@ -1,25 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Engines that this machine can run: run them, and where their masks differ find the layer that began it."""
+"""Run engines on this machine, and find the first layer of an engine that differs from the float32 graph."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from onnx import ModelProto, TensorProto, helper
 
 from ..backends import Network, Runtime
-from ..backends.tensorrt.api import TensorRt
 from ..backends.tensorrt.cuda_memory import Pool, open_cuda
 from ..backends.tensorrt.engine_network import EngineNetwork
 from .onnx_types import element_types
 from .rounding import run_as_written
 
-#: Operators whose outputs are compared: layers, and what leaves the range of half precision.
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ..backends.tensorrt.api import TensorRt
+
+#: Operators with compared outputs: layers, and operators that may leave the range of half precision.
 COMPARED = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Softmax", "Pow", "ReduceMean", "Div", "Gelu")
-#: A layer differs whose output has less cosine than this with the reference's, or values that are not finite.
-LEAST_COSINE = 0.98
+#: A layer differs if its output has a smaller cosine with the reference's, or non-finite values.
+MIN_COSINE = 0.98
 
 
 def engines_runtime(tensorrt: TensorRt, engines: Mapping[str, bytes | memoryview]) -> Runtime:
@@ -48,12 +51,12 @@ def first_difference(
     feed: dict[str, np.ndarray],
     open_engine: Callable[[ModelProto], Network],
 ) -> str:
-    """Name the first layer whose output differs.
+    """Name the first layer with a different output.
 
     Args:
-        network: for the message.
+        network: its name, for the message.
         reference: the float32 graph.
-        candidate: the graph that the engine is built from; its nodes have the reference's output names.
+        candidate: the graph of the engine; its nodes have the reference's output names.
         feed: inputs of the network.
         open_engine: builds and opens an engine of a graph.
     """
@@ -65,19 +68,19 @@ def first_difference(
         if node.op_type in COMPARED and node.output[0] in known and node.output[0] not in outputs
     ]
     names = [node.output[0] for node in nodes]
-    wanted = run_as_written(_with_outputs(reference, names)).run(names, feed)
+    expected = run_as_written(_with_outputs(reference, names)).run(names, feed)
     exposed = _with_outputs(candidate, names)
     order = [value.name for value in exposed.graph.output]
     found = dict(zip(order, open_engine(exposed)(feed), strict=True))
-    for node, right in zip(nodes, wanted, strict=True):
-        said = _difference(right, np.asarray(found[node.output[0]]))
-        if said:
-            return f"the first layer to differ is {node.name} ({node.op_type}) of the {network}: {said}"
+    for node, right in zip(nodes, expected, strict=True):
+        difference = _difference(right, np.asarray(found[node.output[0]]))
+        if difference:
+            return f"the first layer to differ is {node.name} ({node.op_type}) of the {network}: {difference}"
     return f"every layer of the {network} agrees"
 
 
 def _with_outputs(model: ModelProto, names: Sequence[str]) -> ModelProto:
-    """Copy a graph with further values as outputs, float32 whatever they are inside."""
+    """Copy a graph with more values as outputs, all in float32."""
     types = element_types(model, strict=False)
     changed = ModelProto()
     changed.CopyFrom(model)
@@ -86,7 +89,7 @@ def _with_outputs(model: ModelProto, names: Sequence[str]) -> ModelProto:
         if types.get(name) == TensorProto.FLOAT:
             graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
             continue
-        # An output keeps its name, so it is the value inside that gets another one.
+        # An output keeps its name, so the inner value is renamed.
         inside = f"{name}.inside"
         for node in graph.node:
             node.input[:] = [inside if n == name else n for n in node.input]
@@ -96,11 +99,11 @@ def _with_outputs(model: ModelProto, names: Sequence[str]) -> ModelProto:
     return changed
 
 
-def _difference(wanted: Any, found: np.ndarray) -> str:
+def _difference(expected: Any, found: np.ndarray) -> str:
     broken = int((~np.isfinite(found)).sum())
     if broken:
         return f"{broken} values are not finite"
-    a, b = np.asarray(wanted, np.float64).ravel(), found.astype(np.float64).ravel()
+    a, b = np.asarray(expected, np.float64).ravel(), found.astype(np.float64).ravel()
     norms = np.linalg.norm(a) * np.linalg.norm(b)
     cosine = float(a @ b / norms) if norms else float(not a.any() and not b.any())
-    return "" if cosine >= LEAST_COSINE else f"cosine {cosine:.4f} with float32"
+    return "" if cosine >= MIN_COSINE else f"cosine {cosine:.4f} with float32"

@@ -1,32 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which nodes have to stay in float32: those that measurement says break, and what leads up to them."""
+"""Choose the nodes that stay in float32: those that break in half precision, and the nodes before them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import ModelProto, NodeProto
 
 from .onnx_types import element_types
 from .precision import is_arithmetic
-from .rounding import NodeError
 
-#: A node that errs by more than this by itself (relative L2) is left in float32. Rounding alone makes 2e-4 to
-#: 5e-4 in fp16 and eight times as much in bf16.
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from onnx import ModelProto, NodeProto
+
+    from .rounding import NodeError
+
+#: A node with a larger error by itself (relative L2) stays in float32. Rounding alone causes 2e-4 to 5e-4 in
+#: fp16, and eight times as much in bf16.
 LIMITS = {"fp16": 2e-3, "bf16": 8e-3}
-#: Operators that TensorRT's builder has in float32 and float16 only.
+#: Operators that TensorRT's builder does not have in a precision.
 NOT_BUILT = {"fp16": (), "bf16": ("ConvTranspose",)}
-#: A weight with more elements than this makes a layer: an island does not grow beyond it.
+#: A node with a larger weight is a layer: an island does not grow beyond it.
 LAYER = 4096
 
 
 def choose_islands(model: ModelProto, errors: Iterable[NodeError], precision: str) -> frozenset[str]:
-    """Names of the nodes that compute in float32.
+    """Return the names of the nodes that compute in float32.
 
-    A node that breaks or errs is the core of an island. What leads up to it, as far as the last layer with
-    weights, belongs to it: a sine of coordinates is right only if they are, and a sum that overflows has to
-    be float32 from its first factor on. Single half-precision nodes within an island join it.
+    A node that breaks or errs is the core of an island. The nodes before it join, back to the last layer with
+    weights: the sine of a coordinate is right only if the coordinate is, and a sum that overflows has to be
+    float32 from its first factor on. Single half-precision nodes within an island join it.
     """
     limit = LIMITS[precision]
     cores = {e.name for e in errors if e.broken or not np.isfinite(e.error) or e.error > limit}

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""int8 for convolutions: symmetric signed quantisation of inputs and weights, calibrated on real frames.
+"""Quantise convolutions to int8: symmetric signed inputs and weights, calibrated on real frames.
 
-TensorRT takes precision from the graph: QuantizeLinear and DequantizeLinear stand before a convolution, and
-it fuses the three into one int8 kernel. The rest of the network is made half precision as ever.
+TensorRT takes precision from the graph: QuantizeLinear and DequantizeLinear precede a convolution, and it
+fuses the three into one int8 kernel. The rest of the network becomes half precision.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
@@ -15,14 +15,17 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from .onnx_types import element_types
 from .rounding import run_as_written
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 #: int8 without -128, so that the scale is the same on both sides (TensorRT's S8).
 STEPS = 127
 #: The smallest positive float16.
 SMALLEST_SCALE = np.float16(2.0**-24)
 #: Share of the values of a frame that may be clipped at the ends of a tensor's range.
 CLIPPED = 1e-4
-#: Tensors that leave a session together while calibrating: at 1024 pixels one may have 400 MB.
-AT_ONCE = 8
+#: Max number of tensors that leave a session together: at 1024 pixels one may have 400 MB.
+MAX_OUTPUTS_PER_RUN = 8
 
 
 def quantizable(model: ModelProto) -> list[NodeProto]:
@@ -43,10 +46,10 @@ def _groups(node: NodeProto) -> int:
 
 def calibrate(model: ModelProto, feeds: Iterable[dict[str, np.ndarray]]) -> dict[str, float]:
     """Measure the range of every convolution's input: the largest upper quantile of its magnitude."""
-    wanted = list(dict.fromkeys(node.input[0] for node in quantizable(model)))
-    feeds, ranges = list(feeds), dict.fromkeys(wanted, 0.0)
-    for start in range(0, len(wanted), AT_ONCE):
-        names = wanted[start : start + AT_ONCE]
+    names_to_measure = list(dict.fromkeys(node.input[0] for node in quantizable(model)))
+    feeds, ranges = list(feeds), dict.fromkeys(names_to_measure, 0.0)
+    for start in range(0, len(names_to_measure), MAX_OUTPUTS_PER_RUN):
+        names = names_to_measure[start : start + MAX_OUTPUTS_PER_RUN]
         session = run_as_written(_with_outputs(model, names))
         for feed in feeds:
             for name, value in zip(names, session.run(names, feed), strict=True):
@@ -66,7 +69,7 @@ def _with_outputs(model: ModelProto, names: list[str]) -> ModelProto:
 
 
 def quantize(model: ModelProto, ranges: dict[str, float]) -> ModelProto:
-    """Put Q/DQ before every convolution: one scale an input, one scale an output channel of the weights.
+    """Insert Q/DQ before every convolution: one scale per input, one per output channel of the weights.
 
     Args:
         model: float32.
@@ -105,15 +108,15 @@ def quantize(model: ModelProto, ranges: dict[str, float]) -> ModelProto:
 
 
 def _scales(largest: np.ndarray) -> np.ndarray:
-    """Scales (float32) for values up to ``largest``, rounded up to positive values of float16.
+    """Return float32 scales for values up to ``largest``, rounded up to positive values of float16.
 
-    The network around is made float16, its scales with it. TensorRT's builder rejects a scale of zero, and
-    one that were rounded after quantising would scale a whole channel wrongly.
+    The network becomes float16, and its scales with it. TensorRT's builder rejects a scale of zero, and
+    rounding a scale after the quantisation would scale a whole channel wrongly.
     """
-    wanted = largest / STEPS
-    half = np.maximum(wanted.astype(np.float16), SMALLEST_SCALE)
+    scale = largest / STEPS
+    half = np.maximum(scale.astype(np.float16), SMALLEST_SCALE)
     above = np.nextafter(half, np.float16(np.inf))
-    return np.where(half.astype(np.float64) < wanted, above, half).astype(np.float32)
+    return np.where(half.astype(np.float64) < scale, above, half).astype(np.float32)
 
 
 def _pair(graph, source: str, result: str, scale: np.ndarray) -> list[NodeProto]:

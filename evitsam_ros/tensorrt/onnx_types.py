@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a graph's values are: constants folded into initializers, and the element type of every value."""
+"""Fold constants of a graph into initializers, and infer the element type of every value."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 def load_graph(path: Path) -> ModelProto:
-    """Load a network; constants are float32 initializers, however they are stored.
+    """Load a network; constants become float32 initializers, however they are stored.
 
     Raises:
         ValueError: the file is not an ONNX graph.
@@ -24,7 +27,7 @@ def load_graph(path: Path) -> ModelProto:
 
 
 def fold_constants(model: ModelProto) -> ModelProto:
-    """Make initializers of Constant nodes, and of stored constants behind a Cast or a Transpose."""
+    """Turn Constant nodes, and stored constants behind a Cast or a Transpose, into initializers."""
     graph = model.graph
     known = {tensor.name: tensor for tensor in graph.initializer}
     kept = []
@@ -52,8 +55,11 @@ def fold_constants(model: ModelProto) -> ModelProto:
     return model
 
 
-def element_types(model: ModelProto, strict: bool = True) -> dict[str, int]:
-    """Element type (``TensorProto.DataType``) of every value that has a name; not strict: as far as known."""
+def element_types(model: ModelProto, *, strict: bool = True) -> dict[str, int]:
+    """Return the element type (``TensorProto.DataType``) of every named value.
+
+    If not strict, values of unknown type are left out.
+    """
     graph = onnx.shape_inference.infer_shapes(model, strict_mode=strict).graph
     types = {tensor.name: tensor.data_type for tensor in graph.initializer}
     for value in (*graph.input, *graph.value_info, *graph.output):

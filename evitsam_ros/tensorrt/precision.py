@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Precision lives in the graph: a float32 network becomes half precision with float32 islands.
+"""Convert a float32 network to half precision with float32 islands.
 
-TensorRT is told nothing but "strongly typed". Every node is half or float, casts stand where a value crosses,
-and neighbouring float nodes have none between them: an island is contiguous, so nothing overflows on its way
-from one of its nodes to the next.
+The precision lives in the graph; TensorRT only gets the flag "strongly typed". Every node is half or float,
+and a cast stands where a value crosses. Neighbouring float nodes have no cast between them: an island is
+contiguous, so no value overflows between two of its nodes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -16,15 +16,18 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from .onnx_types import element_types
 
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 HALF = {"fp16": TensorProto.FLOAT16, "bf16": TensorProto.BFLOAT16}
 #: Inputs that the ONNX specification fixes to float32, by operator.
 FIXED_INPUTS = {"Resize": (1, 2)}
-#: Nodes whose output type is their own attribute; they stay as they are.
+#: Nodes with their output type as an attribute; they are not converted.
 TYPED_BY_ATTRIBUTE = ("Cast", "ConstantOfShape", "EyeLike", "RandomNormal", "Range")
 
 
 def is_arithmetic(node: NodeProto, types: dict[str, int]) -> bool:
-    """Whether a node computes floats, so that it has a precision."""
+    """Return whether a node computes floats, so that it has a precision."""
     if node.op_type in TYPED_BY_ATTRIBUTE:
         return False
     return any(types.get(name) == TensorProto.FLOAT for name in node.output)
@@ -34,8 +37,8 @@ def convert(model: ModelProto, precision: str, islands: Collection[str]) -> Mode
     """Convert a graph to half precision except for ``islands``; inputs and outputs stay float32.
 
     Args:
-        model: float32, as :func:`~evitsam_ros.tensorrt.onnx_types.load_graph` gives it.
-        precision: ``fp16`` or ``bf16``; ``fp32`` gives the graph back.
+        model: float32, as :func:`~evitsam_ros.tensorrt.onnx_types.load_graph` returns it.
+        precision: ``fp16`` or ``bf16``; ``fp32`` returns the graph unchanged.
         islands: names of nodes that compute in float32.
 
     Raises:
@@ -46,8 +49,8 @@ def convert(model: ModelProto, precision: str, islands: Collection[str]) -> Mode
     if precision not in HALF:
         raise ValueError(f"precision {precision!r} is unknown; expected fp32, fp16 or bf16")
     converted = _Converter(model, HALF[precision], frozenset(islands)).run()
-    # ONNX has bfloat16 convolutions from opset 22 on, which TensorRT 10.3 does not read; its own parser takes
-    # them at any opset, so their types go unchecked here.
+    # ONNX has bfloat16 convolutions from opset 22 on, which TensorRT 10.3 does not read. Its own parser
+    # accepts them at any opset, so their types are not checked here.
     onnx.checker.check_model(converted, full_check=precision != "bf16")
     return converted
 
@@ -63,6 +66,7 @@ class _Converter:
         self.initializers: dict[str, TensorProto] = {}
 
     def run(self) -> ModelProto:
+        """Return the converted graph."""
         outputs = {value.name for value in self.model.graph.output}
         for source in self.model.graph.node:
             node = NodeProto()

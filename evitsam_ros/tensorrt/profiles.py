@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Optimisation profiles: the shapes that an engine takes, and those that it is fast for."""
+"""Define optimisation profiles: the shapes that an engine accepts, and those that it is tuned for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,15 +13,18 @@ from ..segment.prompt import MAX_POINTS
 from ..segment.quadtree_view import Views
 from ..segment.transform import Transform
 
-#: Points a prompt that any number of prompts may have: memory grows with prompts times points.
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: Max points of a prompt in calls of any number of prompts: memory grows with prompts times points.
 USUAL_POINTS = 10
-#: Most prompts a call of those that have more points.
-FEW_PROMPTS = 16
+#: Max number of prompts of a call if they have more points.
+MAX_PROMPTS_OF_MANY_POINTS = 16
 #: Tokens of a prompt beside its points: one padding point, or the two corners of its box.
 PADDING, CORNERS = 1, 2
-#: A network's inputs by name: their least, best and largest shapes.
+#: A network's inputs by name: their min, opt and max shapes.
 Shapes = dict[str, tuple[tuple[int, ...], ...]]
-#: Least, best and most of a number.
+#: Min, opt and max of a number.
 Range = tuple[int, int, int]
 
 
@@ -32,15 +35,15 @@ def profiles_for(
     points: int = MAX_POINTS,
     batch: int = 1,
 ) -> tuple[Shapes, ...]:
-    """Optimisation profiles of a network; none where every shape is fixed.
+    """Return the optimisation profiles of a network; none if every shape is fixed.
 
     Args:
-        bundle: whose network it is.
+        bundle: the bundle of the network.
         network: its name in the bundle.
-        prompts: ranges of prompts a decoder call, one profile each.
-        points: most points a prompt, its corners or padding not counted. What is more than
-            ``USUAL_POINTS`` has a profile of its own, of few prompts.
-        batch: most images an encoder call; tuned for one.
+        prompts: ranges of prompts per decoder call, one profile each.
+        points: max points per prompt, not counting corners or padding. More than ``USUAL_POINTS`` get a
+            profile of their own, of few prompts.
+        batch: max images per encoder call; the engine is tuned for one.
     """
     if network == "decoder":
         return _decoder_profiles(bundle, prompts, points)
@@ -57,9 +60,9 @@ def _decoder_profiles(bundle: Bundle, prompts: Sequence[tuple[int, int]], points
 
     A prompt is its points and two corners, or a padding point; without points it has a box or a mask.
     """
-    most_usual = min(points, USUAL_POINTS) + CORNERS
-    usual = (PADDING, min(most_usual, 1 + CORNERS), most_usual)
-    ranges = [((least, most, most), usual) for least, most in prompts]
+    max_usual = min(points, USUAL_POINTS) + CORNERS
+    usual = (PADDING, min(max_usual, 1 + CORNERS), max_usual)
+    ranges = [((low, high, high), usual) for low, high in prompts]
     ranges += _many_points(points)
     return tuple(
         {
@@ -73,16 +76,16 @@ def _decoder_profiles(bundle: Bundle, prompts: Sequence[tuple[int, int]], points
 
 
 def _many_points(points: int) -> list[tuple[Range, Range]]:
-    """Least, best and most prompts and tokens where a prompt has more than the usual points, if any has."""
+    """Return min, opt and max of prompts and tokens for prompts with more than the usual points, if any."""
     if points <= USUAL_POINTS:
         return []
-    # Tokens that no other profile has, so that few points never run in a profile that is not tuned for them.
-    least = USUAL_POINTS + CORNERS + 1
-    return [((1, 1, FEW_PROMPTS), (least, least, points + CORNERS))]
+    # No other profile has these tokens, so that few points never run in a profile tuned for many.
+    low = USUAL_POINTS + CORNERS + 1
+    return [((1, 1, MAX_PROMPTS_OF_MANY_POINTS), (low, low, points + CORNERS))]
 
 
 def _prompt_inputs(counts: Range, tokens: Range) -> Shapes:
-    """Return the shapes that both decoders read of prompts."""
+    """Return the shapes of the prompt inputs that both decoders have."""
     return {
         "point_coords": tuple((b, n, 2) for b, n in zip(counts, tokens, strict=True)),
         "point_labels": tuple(zip(counts, tokens, strict=True)),
@@ -90,20 +93,23 @@ def _prompt_inputs(counts: Range, tokens: Range) -> Shapes:
 
 
 def _image_inputs(bundle: Bundle) -> Shapes:
-    """Return the shapes that a decoder reads of the image; they are fixed."""
+    """Return the shapes of the image inputs of a decoder; they are fixed."""
     shapes = {"image_embeddings": (1, *bundle.embedding)}
     shapes |= {name: (1, *shape) for name, shape in zip(HIGH_RES, bundle.high_res_feats, strict=False)}
     return {name: (shape,) * 3 for name, shape in shapes.items()}
 
 
 def _foveal_profiles(bundle: Bundle, points: int) -> tuple[Shapes, ...]:
-    """Make profiles of what the segmenter sends: any number of prompts, points and a box, any image.
+    """Return profiles of the segmenter's calls: any number of prompts, points and a box, any image.
 
-    Views along outlines have more cells than those around points, at any size.
+    Views along outlines have more cells than views around points, at any image size.
     """
-    most_usual = min(points, USUAL_POINTS) + CORNERS
-    told = CORNERS if bundle.proposals_as == "boxes" else PADDING
-    ranges = [((1, FOVEAL_CHUNK, FOVEAL_CHUNK), (1 + PADDING, 1 + told, most_usual)), *_many_points(points)]
+    max_usual = min(points, USUAL_POINTS) + CORNERS
+    box_tokens = CORNERS if bundle.proposals_as == "boxes" else PADDING
+    ranges = [
+        ((1, FOVEAL_CHUNK, FOVEAL_CHUNK), (1 + PADDING, 1 + box_tokens, max_usual)),
+        *_many_points(points),
+    ]
     side = bundle.prompt_size
     sizes = ((1, side), (side * 3 // 4, side), (side, side))
     small, picture, large = (Transform.of(bundle, size) for size in sizes)

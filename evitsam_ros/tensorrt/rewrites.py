@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Without islands: the same functions, scaled so that half precision can hold what is in between.
+"""Rewrite a graph without islands: the same functions, scaled into the range of half precision.
 
-Layer normalisation does not change when its input is scaled, and ReLU linear attention does not when its keys
-are: both divide by what the scale multiplies. A power of two costs no precision. Float32 outputs agree to
-rounding; whether half precision does as well is measured, as ever.
+Layer normalisation does not change if its input is scaled, nor does ReLU linear attention if its keys are:
+both divide by the scaled value. A power of two costs no precision. Float32 outputs agree up to rounding;
+half-precision outputs are measured as for any other graph.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
-#: What a normalisation's input is scaled to at most: its squares then stay far from 65504 and from 0.
+#: Max absolute value of a scaled normalisation input: its squares stay far from 65504 and from 0.
 ROOM = 16.0
-#: Added to the attention's normaliser in place of 1e-15, which is 0 in half precision.
+#: Replaces the epsilon 1e-15 of the attention's normaliser, which is 0 in half precision.
 EPSILON = 1e-6
 
 
@@ -22,7 +22,7 @@ def rewrite(model: ModelProto, largest: dict[str, float]) -> ModelProto:
     """Scale the inputs of layer normalisations and the keys of linear attention.
 
     Args:
-        model: float32, as :func:`~evitsam_ros.tensorrt.onnx_types.load_graph` gives it.
+        model: float32, as :func:`~evitsam_ros.tensorrt.onnx_types.load_graph` returns it.
         largest: largest absolute output by node name, as measured.
     """
     changed = ModelProto()
@@ -50,19 +50,22 @@ class _Graph:
         self.constants = {tensor.name: tensor for tensor in model.graph.initializer}
 
     def users(self, name: str) -> list[NodeProto]:
+        """Return the nodes that read a value."""
         return [node for node in self.graph.node if name in node.input]
 
     def value(self, name: str) -> np.ndarray | None:
+        """Return a constant; None if the value is not constant."""
         return numpy_helper.to_array(self.constants[name]) if name in self.constants else None
 
     def constant(self, name: str, value: float) -> str:
+        """Add a scalar constant; return its name."""
         tensor = numpy_helper.from_array(np.array(value, np.float32), name)
         self.graph.initializer.append(tensor)
         self.constants[name] = tensor
         return name
 
     def scaled(self, name: str, factor: float) -> str:
-        """Insert a node that multiplies a value, before all its consumers."""
+        """Insert a node that multiplies a value, before all its consumers; return the name of the product."""
         output = f"{name}.scaled"
         users = self.users(name)
         node = helper.make_node(
@@ -74,7 +77,7 @@ class _Graph:
         return output
 
     def sort(self) -> None:
-        """Put every node that was added behind the one that makes its input."""
+        """Put every inserted node directly behind the node that makes its input."""
         ordered: list[NodeProto] = []
         added = {node.input[0]: node for node in self.graph.node if node.name.endswith("/scale")}
         for node in self.graph.node:
@@ -87,7 +90,7 @@ class _Graph:
 
 
 def _scale_norm(graph: _Graph, power: NodeProto, largest: dict[str, float]) -> None:
-    """``x - mean(x)``, squared, averaged, plus epsilon: scale x and, by the square, epsilon."""
+    """Scale x in ``x - mean(x)``, squared, averaged, plus epsilon; and epsilon by the square."""
     centred = graph.made_by.get(power.input[0])
     if centred is None or centred.op_type != "Sub":
         return
@@ -96,19 +99,19 @@ def _scale_norm(graph: _Graph, power: NodeProto, largest: dict[str, float]) -> N
     added = variance and next((n for n in graph.users(variance.output[0]) if n.op_type == "Add"), None)
     if mean is None or mean.op_type != "ReduceMean" or not added:
         return
-    most = largest.get(graph.made_by[source].name, 0.0) if source in graph.made_by else 0.0
+    max_output = largest.get(graph.made_by[source].name, 0.0) if source in graph.made_by else 0.0
     epsilon = next((n for n in added.input if graph.value(n) is not None), None)
     value = None if epsilon is None else graph.value(epsilon)
-    if most <= ROOM or epsilon is None or value is None or value.size != 1:
+    if max_output <= ROOM or epsilon is None or value is None or value.size != 1:
         return
-    factor = 2.0 ** -np.ceil(np.log2(most / ROOM))
+    factor = 2.0 ** -np.ceil(np.log2(max_output / ROOM))
     small = graph.constant(f"{added.name}.epsilon", float(value.item()) * factor**2)
     added.input[:] = [small if n == epsilon else n for n in added.input]
     graph.scaled(source, float(factor))
 
 
 def _scale_keys(graph: _Graph, total: NodeProto) -> None:
-    """Keys after their ReLU, summed over the N positions for the normaliser: divide them by N."""
+    """Divide the keys after their ReLU by N, as they are summed over N positions for the normaliser."""
     keys = graph.made_by.get(total.input[0])
     if keys is None or keys.op_type != "Relu" or not graph.shapes.get(keys.output[0]):
         return

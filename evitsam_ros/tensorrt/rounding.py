@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What half precision would do to a network, measured on a CPU: every value truly rounded.
+"""Measure on a CPU the effect of half precision on a network, with every value truly rounded.
 
-Runtimes without half-precision arithmetic compute in float32 and drop the casts between, which hides what
-overflows. Here a value is cast down and up again, with graph optimisation off, so that nothing is dropped.
+Runtimes without half-precision arithmetic compute in float32 and drop the casts between, which hides
+overflows. Here each value is cast down and up again with graph optimisation off, so that no cast is dropped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
@@ -17,16 +17,20 @@ from onnx import ModelProto, NodeProto, TensorProto, helper
 from .onnx_types import element_types
 from .precision import FIXED_INPUTS, HALF, is_arithmetic
 
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
 
 @dataclass(frozen=True)
 class NodeError:
-    """What rounding does to one node, given inputs that are right.
+    """The effect of rounding on one node with exact inputs.
 
     Attributes:
-        name, operator: of the node.
-        error: L2 norm of the error over that of the output, of the feed where that is largest.
+        name: of the node.
+        operator: of the node.
+        error: L2 norm of the error over that of the output, of the feed with the largest quotient.
         largest: largest absolute value of the output.
-        broken: cells that are not finite any more.
+        broken: cells that become non-finite.
     """
 
     name: str
@@ -37,7 +41,7 @@ class NodeError:
 
 
 class _Rounder:
-    """Adds nodes that round values to a half precision and back to float32."""
+    """Add nodes that round values to a half precision and back to float32."""
 
     def __init__(self, half: int) -> None:
         self.half = half
@@ -56,7 +60,7 @@ class _Rounder:
 
 
 def emulate(model: ModelProto, precision: str, islands: Collection[str]) -> ModelProto:
-    """Make a float32 graph that computes what :func:`~evitsam_ros.tensorrt.precision.convert`'s would.
+    """Make a float32 graph with the results of :func:`~evitsam_ros.tensorrt.precision.convert`'s.
 
     Inside an operator sums are float32, as in TensorRT's and ONNX Runtime's kernels; its inputs, weights and
     outputs are rounded.
@@ -87,10 +91,10 @@ def emulate(model: ModelProto, precision: str, islands: Collection[str]) -> Mode
 
 
 def node_errors(model: ModelProto, precision: str, feeds: Iterable[dict[str, np.ndarray]]) -> list[NodeError]:
-    """Measure the error that each node makes by itself, the worst over the feeds, in the graph's order.
+    """Measure the error of each node by itself, the worst over the feeds, in the graph's order.
 
-    Beside every node stands a copy whose inputs and outputs are rounded; the network itself runs on in
-    float32. Four numbers a node leave the graph, whatever the size of its values.
+    Each node gets a copy with rounded inputs and outputs, while the network itself continues in float32. Four
+    numbers per node leave the graph, whatever the size of its values.
     """
     types = element_types(model)
     rounder, names = _Rounder(HALF[precision]), []
@@ -110,15 +114,15 @@ def node_errors(model: ModelProto, precision: str, feeds: Iterable[dict[str, np.
         rounder.nodes += _measures(source.output[0], rounder(copy.output[0]))
         names.append(source)
     measured = _with_nodes(model, rounder.nodes)
-    wanted = [f"{node.output[0]}.{part}" for node in names for part in PARTS]
-    for name in wanted:
+    outputs = [f"{node.output[0]}.{measure}" for node in names for measure in MEASURES]
+    for name in outputs:
         measured.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, []))
     session = run_as_written(measured)
     worst = np.zeros((len(names), 3))
     for feed in feeds:
-        found = np.array(session.run(wanted, feed), np.float64).reshape(len(names), len(PARTS))
+        found = np.array(session.run(outputs, feed), np.float64).reshape(len(names), len(MEASURES))
         difference, reference, *rest = np.nan_to_num(found, nan=np.inf).T
-        # By the feed's own reference: beside a bright picture's, a dark one's error would be nothing.
+        # Relative to the feed's own reference: relative to a bright image, a dark one's error would vanish.
         with np.errstate(invalid="ignore"):
             error = np.sqrt(difference / np.maximum(reference, 1e-30))
         worst = np.maximum(worst, np.nan_to_num(np.stack([error, *rest], axis=1), nan=np.inf, posinf=np.inf))
@@ -128,7 +132,7 @@ def node_errors(model: ModelProto, precision: str, feeds: Iterable[dict[str, np.
     ]
 
 
-PARTS = ("difference", "reference", "largest", "broken")
+MEASURES = ("difference", "reference", "largest", "broken")
 
 
 def _measures(reference: str, rounded: str) -> list[NodeProto]:

@@ -1,24 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``evitsam build --via torch2trt``: encoder and AutoPPN straight from the checkpoint, without ONNX.
+"""Run ``evitsam build --via torch2trt``: encoder and AutoPPN directly from the checkpoint, without ONNX.
 
-torch2trt converts modules of fixed shapes layer by layer; the decoder, whose prompts are dynamic, goes
-through ONNX as ever, with its islands. torch2trt knows none: an encoder that needs them fails its proof in
-fp16.
+torch2trt converts modules of fixed shapes layer by layer. The decoder has dynamic prompts, so it goes through
+ONNX with its islands. torch2trt has no islands: an encoder that needs them fails its proof in fp16.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from onnx import ModelProto
-
-from ..backends.gpu import Gpu
 from ..backends.tensorrt.api import TensorRt, TensorRtError
-from ..backends.tensorrt.engine_cache import EngineCache
 from ..bundle import HIGH_RES, Bundle
 from .build import Options, Progress, Report, graphs_in_precision, plan
 from .engine_builder import build_engine
@@ -26,10 +19,19 @@ from .engine_validation import engines_runtime
 from .precision import convert
 from .validate import Proof, ValidationError, prove
 
-INSTEAD = "build through ONNX instead: leave --via out"
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from onnx import ModelProto
+
+    from ..backends.gpu import Gpu
+    from ..backends.tensorrt.engine_cache import EngineCache
+
+INSTEAD = "build through ONNX instead: omit --via"
 
 ENCODER_OUTPUTS = ["image_embeddings", *HIGH_RES]
-#: Networks that torch2trt's tracing does not carry: their ONNX goes to the same builder.
+#: Networks that torch2trt cannot trace: their ONNX goes to the same builder.
 DECODERS = {"decoder", "foveal_decoder"}
 
 
@@ -37,11 +39,11 @@ def find_torch2trt(tensorrt: TensorRt, gpu: Gpu | None) -> Any:
     """Import the function ``torch2trt``.
 
     Raises:
-        TensorRtError: it cannot work here; with the reason, and the way that does.
+        TensorRtError: it cannot be used here; has the reason and the alternative.
     """
     major = int(tensorrt.version.split(".")[0])
     if tensorrt.kind != "tensorrt" or major > 10:
-        raise TensorRtError(f"torch2trt works with TensorRT up to 10, here is {tensorrt.name}; {INSTEAD}")
+        raise TensorRtError(f"torch2trt works with TensorRT up to 10, found {tensorrt.name}; {INSTEAD}")
     if gpu is None:
         raise TensorRtError(f"torch2trt builds on the GPU that runs the engine, and there is none; {INSTEAD}")
     try:
@@ -62,11 +64,11 @@ def build_with_torch2trt(
     cache: EngineCache,
     progress: Progress,
 ) -> Report:
-    """Convert, run and compare the masks on this GPU, and keep the engines if they agree.
+    """Convert the networks, prove the masks on this GPU, and store the engines if they agree.
 
     Raises:
-        TensorRtError: torch2trt cannot work here, or the bundle has no ``model.safetensors``.
-        ValidationError: the masks differ; nothing is kept.
+        TensorRtError: torch2trt cannot be used here, or the bundle has no ``model.safetensors``.
+        ValidationError: the masks differ; no engine is stored.
     """
     to_trt = find_torch2trt(tensorrt, gpu)
     if options.precision not in ("fp32", "fp16"):
@@ -104,7 +106,7 @@ def decoder_graphs(
 
 
 def _modules(bundle: Bundle) -> dict[str, tuple[Any, Any, list[str], list[str]]]:
-    """Modules on the GPU with an example input and the names of inputs and outputs."""
+    """Return modules on the GPU, each with an example input and the names of inputs and outputs."""
     import torch
 
     from ..models import create_model

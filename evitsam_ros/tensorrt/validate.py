@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from onnx import ModelProto
 
 from ..backends import Encoded, FunctionNetwork, Network, Runtime
 from ..bundle import NETWORKS, Bundle
@@ -19,6 +17,11 @@ from ..segment.mask_filter import stability
 from ..segment.quadtree_view import Views, focus_point
 from ..segment.transform import Transform, preprocess
 from .rounding import run_as_written
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from onnx import ModelProto
 
 #: Least mean and least single IoU between masks of candidate and reference, by precision.
 LIMITS = {"fp32": (0.999, 0.98), "fp16": (0.99, 0.95), "bf16": (0.97, 0.85), "int8": (0.95, 0.80)}
@@ -68,6 +71,7 @@ class Proof:
         return ""
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the proof for JSON."""
         return asdict(self)
 
 
@@ -130,7 +134,7 @@ def _read(
 
 
 def prove(
-    bundle: Bundle, candidate: Runtime, images: Iterable[np.ndarray], precision: str, ran: bool
+    bundle: Bundle, candidate: Runtime, images: Iterable[np.ndarray], precision: str, *, ran: bool
 ) -> Proof:
     """Compare network outputs and masks of a candidate with float32 ONNX Runtime's."""
     from ..backends import open_runtime

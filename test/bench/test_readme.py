@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The README's tables, on a copy."""
+"""Write the README's tables into a copy."""
 
 import pytest
 
-from bench.gate import BenchError
-from bench.readme import BEGIN, END, main, write_readme
+from bench.ratio_table import BenchError, RatioTable, entry_of
+from bench.readme import BEGIN, END, main, processor_range, write_readme
 from evitsam_ros.profiler.schema import write_report
 
 from ..conftest import ROOT
 from .conftest import made_up
 
 
-def test_what_is_between_the_markers_is_replaced_and_nothing_else(tmp_path):
+def test_only_the_text_between_the_markers_is_replaced(tmp_path):
     copy, run = tmp_path / "README.md", tmp_path / "bench.json"
     text = (ROOT / "README.md").read_text()
     if BEGIN not in text:
@@ -28,21 +28,31 @@ def test_what_is_between_the_markers_is_replaced_and_nothing_else(tmp_path):
     assert "| encoder | 100 ms | 50.0 ms |" in between
     assert "| 720p raw | 5.00 ms | 8.60 ms | 4.00 ms | 2.00 ms |  |" in between
     assert "| at most 5 ms | 4 ms | met |" in between
+    assert "`make bench` on a CPU (AuthenticAMD family 25 model 17, 2 cores, avx2 avx512f)" in between
+
+
+def test_a_speed_up_has_its_range_over_processors_lower_end_first():
+    key = "networks/encoder/openvino: speed"
+    run, faster = made_up(), made_up(networks=4.5, machine=made_up().machine | {"CPU": "another CPU"})
+    table = RatioTable((entry_of([faster]), entry_of([made_up(networks=9.0)])))
+    assert processor_range(run, table, key) == "2 to 4.5 (2 entries)"
+    assert processor_range(run, RatioTable(), key) == "2 (1 entry)"
+    assert processor_range(run, table, "missing") == ""
 
 
 def test_every_row_of_a_table_has_as_many_cells_as_its_header(tmp_path):
     copy = tmp_path / "README.md"
     copy.write_text(f"{BEGIN}\n{END}\n")
-    write_readme(made_up(), copy)
+    write_readme(made_up(), copy, RatioTable())
     for block in copy.read_text().split("\n\n"):
         rows = [line for line in block.splitlines() if line.startswith("|")]
         assert len({line.count("|") for line in rows}) <= 1, rows
 
 
 @pytest.mark.parametrize("text", ["nothing", f"{END}\n{BEGIN}\n", f"{BEGIN}\n{BEGIN}\n{END}\n"])
-def test_a_file_without_its_markers_is_left_alone(tmp_path, text):
+def test_a_file_without_markers_is_rejected_and_unchanged(tmp_path, text):
     copy = tmp_path / "README.md"
     copy.write_text(text)
     with pytest.raises(BenchError, match="bench:begin"):
-        write_readme(made_up(), copy)
+        write_readme(made_up(), copy, RatioTable())
     assert copy.read_text() == text

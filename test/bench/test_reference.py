@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The reference's way gives the masks that ours gives: what is compared is one result, made in two ways."""
+"""Test that the reference and our path give the same mask: the comparison is of equal results."""
 
 import numpy as np
 
@@ -9,12 +9,12 @@ from evitsam_ros.segment import Prompt, Segmenter
 from ..conftest import ROOT
 
 
-def test_both_ways_draw_one_mask(photograph):
+def test_reference_and_ours_give_the_same_mask(photograph):
     bundle = ROOT / "engines" / "lite_sam"
-    picture = np.ascontiguousarray(photograph[:360])
+    image = np.ascontiguousarray(photograph[:360])
     box = (95.0, 0.0, 330.0, 350.0)
     segmenter = Segmenter.open(bundle, "onnxruntime")
-    ours = segmenter.decode(segmenter.embed(picture), [Prompt(box=box)]).full()[0]
-    theirs = Reference("lite_sam", bundle / "model.safetensors").mask(picture, box)
+    ours = segmenter.decode(segmenter.embed(image), [Prompt(box=box)]).full()[0]
+    theirs = Reference("lite_sam", bundle / "model.safetensors").mask(image, box)
     assert theirs.shape == ours.shape == (360, 512) and 0.05 < ours.mean() < 0.6
     assert (ours & theirs).sum() / (ours | theirs).sum() > 0.97

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What measures the ROS cost, against nodes whose delay or losses are known."""
+"""Test the measurement of the ROS cost with nodes of known delay and losses."""
 
 import time
 
@@ -13,7 +13,7 @@ from std_msgs.msg import Header  # noqa: E402
 
 from bench.ros import round_trips as measuring  # noqa: E402
 from bench.ros.camera import SEGMENTER, STAND_IN, Options  # noqa: E402
-from bench.ros.cost import FLOOR, _add, round_trips  # noqa: E402
+from bench.ros.cost import LOWER_BOUND, add_figures, round_trips  # noqa: E402
 from evitsam_ros.nodes.messages import image_message, label_map_message  # noqa: E402
 from evitsam_ros.nodes.qos import results  # noqa: E402
 
@@ -22,8 +22,8 @@ DELAY_MS = 200.0
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-def test_a_delay_that_is_known_is_what_is_measured(domain, compressed):
-    """The quickest trip: what else runs on the machine makes others longer."""
+def test_a_known_delay_is_measured(domain, compressed):
+    """Check the quickest trip only: other work on the machine makes others longer."""
     options = Options("VGA", 8, compressed, segmenter=False, delay_ms=DELAY_MS)
     found = round_trips(options)[STAND_IN]["ms"]
     answered = [ms for ms in found if ms is not None]
@@ -32,14 +32,14 @@ def test_a_delay_that_is_known_is_what_is_measured(domain, compressed):
 
 
 @pytest.mark.parametrize("one", [False, True])
-def test_segmenter_and_floor_take_turns(domain, known_bundle, one):
-    """It answers with an object (or the camera would not begin), and tells its stages."""
+def test_segmenter_and_lower_bound_alternate(domain, known_bundle, one):
+    """The segmenter answers with an object, else the camera would not start, and reports its stages."""
     options = Options("VGA", 6, one=one, bundle=str(known_bundle))
     found = round_trips(options)
     part = measuring_part(options, found)
     figure, cost, lost = part.figures
-    assert figure.key == f"ros/VGA/raw/{'one' if one else 'two'}" and figure.floor_is == FLOOR
-    assert len(figure.samples) == len(figure.floor) and figure.details["sent"] == 6
+    assert figure.key == f"ros/VGA/raw/{'one' if one else 'two'}" and figure.lower_bound_name == LOWER_BOUND
+    assert len(figure.samples) == len(figure.lower_bound) and figure.details["sent"] == 6
     assert lost.value == pytest.approx(100 * figure.details["lost"] / 6)
     stages = found[SEGMENTER]["stages"]
     assert {"convert", "encode", "decode", "publish", "total"} <= set(stages) and "track" not in stages
@@ -56,24 +56,24 @@ def test_maps_at_the_networks_resolution_are_compared_with_maps_as_small(domain,
     name = "ros/720p/raw/two/network"
     assert not part.ratios and set(figures) == {
         name,
-        *(f"{name}: {x}" for x in ("cost", "above floor", "lost")),
+        *(f"{name}: {x}" for x in ("cost", "above lower bound", "lost")),
     }
-    pairs = zip(figures[f"{name}: cost"].samples, figures[name].floor, strict=True)
-    assert figures[f"{name}: above floor"].samples == [cost - floor for cost, floor in pairs]
+    pairs = zip(figures[f"{name}: cost"].samples, figures[name].lower_bound, strict=True)
+    assert figures[f"{name}: above lower bound"].samples == [cost - bound for cost, bound in pairs]
 
 
 def measuring_part(options, found):
-    from evitsam_ros.profiler.measurements import Part
+    from evitsam_ros.profiler.measurements import Suite
 
-    part = Part()
-    _add(part, options, found)
+    part = Suite()
+    add_figures(part, options, found)
     return part
 
 
 @pytest.fixture
 def answering(domain, monkeypatch):
-    """A camera in this process, and a node that answers those frames that a function picks."""
-    monkeypatch.setattr(measuring, "GIVE_UP", 0.2)
+    """Return a camera in this process, and a function with which a node answers a frame."""
+    monkeypatch.setattr(measuring, "TIMEOUT", 0.2)
     rclpy.init()
     node = rclpy.create_node("fake")
     labels = node.create_publisher(Image, "/fake/label_map", results())
@@ -85,25 +85,25 @@ def answering(domain, monkeypatch):
     rclpy.try_shutdown()
 
 
-def test_frames_that_get_no_mask_are_lost_in_their_places(answering):
+def test_frames_without_a_mask_are_lost_in_their_places(answering):
     trips, answer = answering
-    heard = []
+    received = []
 
     def node(message) -> None:
-        heard.append(message.header.stamp)
-        if len(heard) % 3:
+        received.append(message.header.stamp)
+        if len(received) % 3:
             answer(message)
 
     trips.add("fake", None, node, click=False)
     trips.ready(1, 1)
-    heard.clear()
+    received.clear()
     trips.measure(7)
     (target,) = trips.targets
     assert [ms is None for ms in target.times_ms] == [False, False, True] * 2 + [False]
-    assert len({(stamp.sec, stamp.nanosec) for stamp in heard}) == 7
+    assert len({(stamp.sec, stamp.nanosec) for stamp in received}) == 7
 
 
-def test_a_mask_that_comes_late_counts_with_its_own_time(answering):
+def test_a_late_mask_counts_with_its_own_time(answering):
     trips, answer = answering
 
     def node(message) -> None:
@@ -118,7 +118,7 @@ def test_a_mask_that_comes_late_counts_with_its_own_time(answering):
 
 def test_a_node_that_never_answers_is_named(answering, monkeypatch):
     trips, _ = answering
-    monkeypatch.setattr(measuring, "READY", 0.5)
+    monkeypatch.setattr(measuring, "READY_TIMEOUT", 0.5)
     trips.add("fake", None, lambda message: None, click=False)
     with pytest.raises(TimeoutError, match="fake did not answer"):
         trips.ready(1, 1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parts in processes of their own: what they find, how they fail, and that nothing of them is left."""
+"""Test suites in processes of their own: their figures, failures, and that no process remains."""
 
 import os
 import signal
@@ -10,29 +10,29 @@ import time
 
 import pytest
 
-import bench.run as running
-from bench.part import PARTS, expected_seconds
+import bench.suites as running
+from bench.suites import SUITES, expected_seconds
 
 
-def test_a_part_is_measured_and_another_fails_with_its_reason():
-    told = []
-    report = running.run(["timers", "no_such_part"], quick=True, progress=told.append)
-    assert told == ["timers", "no_such_part"] and set(report.parts) == {"timers"}
-    assert "KeyError: 'no_such_part'" in report.failed["no_such_part"]
+def test_one_suite_is_measured_and_another_fails_with_its_reason():
+    started = []
+    report = running.run(["timers", "no_such_suite"], started.append, quick=True)
+    assert started == ["timers", "no_such_suite"] and set(report.suites) == {"timers"}
+    assert "KeyError: 'no_such_suite'" in report.failed["no_such_suite"]
     ratio = report.ratio("timers/share")
     assert 0 < ratio.value < 1 and len(ratio.samples) == 3
     assert report.machine["CPUs of this process"] and report.made_by["python"]
-    assert report.command == "python -m bench --quick --parts timers no_such_part"
+    assert report.command == "python -m bench --quick --suites timers no_such_suite"
 
 
-def test_a_run_that_is_ended_takes_everything_with_it(tmp_path):
-    """SIGTERM, as `timeout` sends it, while a part has a process of its own running."""
-    (tmp_path / "long_part.py").write_text(
+def test_a_terminated_run_stops_its_processes(tmp_path):
+    """Send SIGTERM, as `timeout` does, while a suite runs a child process."""
+    (tmp_path / "long_suite.py").write_text(
         textwrap.dedent("""
         import subprocess, sys, time
         from pathlib import Path
 
-        def long_part(settings):
+        def long_suite(settings):
             child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
             Path(sys.argv[2]).with_name("child").write_text(str(child.pid))
             time.sleep(300)
@@ -42,16 +42,16 @@ def test_a_run_that_is_ended_takes_everything_with_it(tmp_path):
         import sys, tempfile
         sys.path.insert(0, {str(tmp_path)!r})
         tempfile.tempdir = {str(tmp_path)!r}
-        import bench.__main__ as command, bench.run as running
-        code = "import sys, bench.part as p, long_part; p.measure = lambda *_: long_part.long_part(None);"
-        code += " p.main(*sys.argv[1:])"
+        import bench.__main__ as command, bench.suites as running
+        code = "import sys, bench.suites as s, long_suite;"
+        code += "s.measure = lambda *_, **__: long_suite.long_suite(None); s.main(*sys.argv[1:])"
         popen = running.subprocess.Popen
 
-        def part(line, **rest):
+        def start_suite(line, **rest):
             return popen([line[0], "-c", code, *line[3:]], **rest)
 
-        running.subprocess.Popen = part
-        command.main(["--parts", "timers"])
+        running.subprocess.Popen = start_suite
+        command.main(["--suites", "timers"])
     """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])}
     process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], env=environment)
@@ -64,7 +64,7 @@ def test_a_run_that_is_ended_takes_everything_with_it(tmp_path):
         assert process.wait(timeout=30) != 0
         gone = int(child.read_text())
         while _alive(gone):
-            assert time.monotonic() < deadline, "the part's process goes on"
+            assert time.monotonic() < deadline, "the suite's process still runs"
             time.sleep(0.05)
     finally:
         process.kill()
@@ -72,7 +72,7 @@ def test_a_run_that_is_ended_takes_everything_with_it(tmp_path):
 
 
 def _alive(pid: int) -> bool:
-    """Whether a process runs; a zombie does not."""
+    """Return whether a process runs; a zombie does not."""
     try:
         with open(f"/proc/{pid}/stat") as file:
             return file.read().rpartition(")")[2].split()[0] != "Z"
@@ -80,6 +80,6 @@ def _alive(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize(("quick", "least", "most"), [(False, 800, 1000), (True, 45, 120)])
-def test_how_long_it_says_that_it_takes(quick, least, most):
-    assert least <= expected_seconds(list(PARTS), quick) <= most
+@pytest.mark.parametrize(("quick", "low", "high"), [(False, 800, 1000), (True, 45, 120)])
+def test_the_expected_duration_is_that_of_all_suites(quick, low, high):
+    assert low <= expected_seconds(list(SUITES), quick=quick) <= high

@@ -69,7 +69,7 @@ def test_bench_measures_every_installed_runtime(bundle_folder, tmp_path, capsys)
     }
     assert all(len(f.samples) == 1 and min(f.samples) > 0 for f in report.all_figures)
     assert report.ratio("networks/encoder/onnxruntime: speed").value > 0
-    assert "repeat it with:\n  evitsam bench --model" in capsys.readouterr().out
+    assert "command:\n  evitsam bench --model" in capsys.readouterr().out
 
 
 def test_bench_everything_compares_ways_of_one_result(
@@ -81,17 +81,17 @@ def test_bench_everything_compares_ways_of_one_result(
     segmenter = Segmenter.open(ROOT / "engines" / "lite_sam")
     embedding = segmenter.embed(photograph)
     loose = segmenter.thresholds().replace(pred_iou_thresh=0.2, stability_score_thresh=0.3)
-    theirs = everything.segment_anythings_way(segmenter, embedding, 6, loose)
+    theirs = everything.segment_anything_grid(segmenter, embedding, 6, loose)
     ours = len(segmenter.everything(embedding, thresholds=loose, points_per_side=6))
     assert theirs > 2 and abs(theirs - ours) <= max(2, 0.2 * ours)
-    monkeypatch.setattr(everything, "segment_anythings_way", lambda *_: 0)
+    monkeypatch.setattr(everything, "segment_anything_grid", lambda *_: 0)
     picture, out = tmp_path / "p.png", tmp_path / "bench.json"
     cv2.imwrite(str(picture), photograph[:64, :64])
     arguments = ["--everything", "--images", str(picture), "--runs", "1", "--json", str(out)]
     assert main(["bench", "--model", str(bundle_folder), *arguments]) == 0
     assert "grid 32x32, ours / AutoPPN, 256 prompts" in capsys.readouterr().out
     report = read_report(out)
-    for name in ("AutoPPN, 64 prompts", everything.FLOOR):
+    for name in ("AutoPPN, 64 prompts", everything.LOWER_BOUND):
         (taken,) = report.figure(f"everything/{name}").samples
         assert taken > 0
 

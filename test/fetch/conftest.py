@@ -13,11 +13,25 @@ import torch
 
 from evitsam_ros.catalogue import APACHE, CATALOGUE, RemoteFile
 from evitsam_ros.fetch.download import Patience
+from evitsam_ros.fetch.fetch import FetchOptions
 
 from .server import FileServer
 
 #: Retries that take no time worth waiting for; the limits are guards.
 QUICK = Patience(connect_s=60, read_s=60, tries=4, unreachable_tries=2, pause_s=0.01, longest_pause_s=1.0)
+OPTIONS = FetchOptions(patience=QUICK)
+DOWNLOAD = replace(OPTIONS, download_only=True)
+#: Path of ``small_sam`` on the server.
+PATH = "/official/small_sam.pt"
+#: A process that fetches ``small_sam`` from the server of argv[1], with the entry of argv[2] (JSON).
+FETCH = """
+import json, sys
+from evitsam_ros.cli import main
+from evitsam_ros.catalogue import APACHE, CATALOGUE, RemoteFile
+values = json.loads(sys.argv[1])
+CATALOGUE["small_sam"] = RemoteFile(name="small_sam", path="small_sam.pt", licence=APACHE, **values)
+sys.exit(main(["fetch", "small_sam", *sys.argv[2:]]))
+"""
 
 
 @pytest.fixture
@@ -78,3 +92,15 @@ def offered(server, checkpoint, monkeypatch) -> RemoteFile:
     server.files["/official/small_sam.pt"] = checkpoint
     monkeypatch.setitem(CATALOGUE, file.name, file)
     return file
+
+
+@pytest.fixture
+def lines() -> list[str]:
+    """Return a list for the messages of a fetch."""
+    return []
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Return the content of every file below a folder except the lock."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "fetch.lock")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}

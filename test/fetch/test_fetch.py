@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a name to a bundle that everything finds; after a failure everything is as it was."""
+"""Test a fetch from a name to an installed bundle; after a failure everything is unchanged."""
 
 import hashlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,30 +17,11 @@ import yaml
 from evitsam_ros.bundle import installed_bundles, open_bundle
 from evitsam_ros.catalogue import CATALOGUE, HUGGING_FACE, S_LAB
 from evitsam_ros.fetch.errors import FetchError
-from evitsam_ros.fetch.fetch import FetchOptions, fetch, fetch_named, install_brought, url_of
-from evitsam_ros.fetch.pack import pack_bundle
+from evitsam_ros.fetch.fetch import fetch, fetch_named, install_brought, url_of
 from evitsam_ros.segment import Prompt, Segmenter
 
-from .conftest import QUICK, entry
-from .server import chunked, cut, held, html, slow, status, wrong_bytes
-
-PATH = "/official/small_sam.pt"
-OPTIONS = FetchOptions(patience=QUICK)
-DOWNLOAD = replace(OPTIONS, download_only=True)
-#: A process that fetches ``small_sam`` from the server of argv[1], with the entry of argv[2] (JSON).
-FETCH = """
-import json, sys
-from evitsam_ros.cli import main
-from evitsam_ros.catalogue import APACHE, CATALOGUE, RemoteFile
-values = json.loads(sys.argv[1])
-CATALOGUE["small_sam"] = RemoteFile(name="small_sam", path="small_sam.pt", licence=APACHE, **values)
-sys.exit(main(["fetch", "small_sam", *sys.argv[2:]]))
-"""
-
-
-@pytest.fixture
-def lines() -> list[str]:
-    return []
+from .conftest import DOWNLOAD, FETCH, OPTIONS, PATH, QUICK, entry, tree
+from .server import cut, html, status, wrong_bytes
 
 
 @pytest.fixture
@@ -57,29 +35,6 @@ def installed(offered, data, bundle_folder) -> Path:
     }
     (place / "model.yaml").write_text(yaml.safe_dump(description))
     return place
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder but the lock."""
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "fetch.lock")
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
-
-
-def process(file, *options: str, **settings) -> subprocess.Popen:
-    """Fetch in a process of its own."""
-    values = {key: getattr(file, key) for key in ("base", "sha256", "size", "model")}
-    command = [sys.executable, "-c", FETCH, json.dumps(values), *options]
-    environment = {k: v for k, v in os.environ.items() if k != "_ROS_WHEELS_BOOTSTRAP_COMPLETE"}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, env=environment, **pipes, **settings)
-
-
-def until(condition, seconds: float = 300.0) -> None:
-    """Wait for a condition; the limit is a guard."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_a_fetched_model_works_by_its_name(offered, server, data, lines, bundle_folder, photograph):
@@ -243,54 +198,6 @@ def test_mirrors_take_the_place_of_the_official_address(server, small, lines, mo
             url_of(file)
 
 
-@pytest.mark.parametrize("layout", ["file", "folder", "repository", "by hash", "other file of the name"])
-def test_a_checkpoint_can_be_brought_by_hand(offered, server, checkpoint, tmp_path, lines, layout):
-    stick = tmp_path / "stick"
-    stick.mkdir()
-    path = {
-        "file": stick / "renamed.pt",
-        "folder": stick / "small_sam.pt",
-        "repository": stick / "a" / "b" / "small_sam.pt",
-        "by hash": stick / "blobs" / offered.sha256,
-        "other file of the name": stick / "z" / "small_sam.pt",
-    }[layout]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(checkpoint)
-    if layout == "other file of the name":
-        (stick / "distilled").mkdir()
-        (stick / "distilled" / "small_sam.pt").write_bytes(b"another")
-    place = path if layout == "file" else stick
-    options = replace(OPTIONS, brought=place, download_only=True)
-    assert fetch_named("small_sam", options, lines.append) == path
-    assert not server.requests and path.read_bytes() == checkpoint
-
-
-def test_a_checkpoint_is_recognised_without_its_name(offered, server, checkpoint, tmp_path, lines):
-    path = tmp_path / "weights.pt"
-    path.write_bytes(checkpoint)
-    assert install_brought(path, replace(DOWNLOAD, brought=path), lines.append) == path
-    assert any(line.startswith("small_sam: licence") for line in lines)
-    path.write_bytes(checkpoint[:-1])
-    with pytest.raises(FetchError, match=r"weights\.pt is no file of the catalogue"):
-        install_brought(path, replace(OPTIONS, brought=path), lines.append)
-    with pytest.raises(FetchError, match="does not exist"):
-        install_brought(tmp_path / "no.pt", OPTIONS, lines.append)
-
-
-def test_a_wrong_file_that_was_brought_is_named_and_kept(offered, small, tmp_path, lines, monkeypatch):
-    path = tmp_path / "small_sam.pt"
-    path.write_bytes(small)
-    with pytest.raises(FetchError, match=rf"is not small_sam\.pt: it is {len(small)} bytes with SHA-256"):
-        fetch_named("small_sam", replace(OPTIONS, brought=path), lines.append)
-    monkeypatch.setitem(CATALOGUE, "other", entry("http://x", small, name="other", path="other.pt"))
-    with pytest.raises(FetchError, match=r"it is other\.pt, the file of 'other'"):
-        fetch_named("small_sam", replace(OPTIONS, brought=path), lines.append)
-    with pytest.raises(FetchError, match=r"holds no small_sam\.pt or [0-9a-f]{64}"):
-        (tmp_path / "empty").mkdir()
-        fetch_named("small_sam", replace(OPTIONS, brought=tmp_path / "empty"), lines.append)
-    assert path.read_bytes() == small
-
-
 def test_missing_torch_is_named_before_anything_is_downloaded(offered, server):
     code = "import sys\nfor name in ('torch', 'onnx'):\n    sys.modules[name] = None\n" + FETCH
     values = {key: getattr(offered, key) for key in ("base", "sha256", "size", "model")}
@@ -314,97 +221,3 @@ def test_what_cannot_become_a_bundle_is_named(offered, server, lines):
         fetch_named("sam9", OPTIONS, lines.append)
     with pytest.raises(FetchError, match=r"lite_sam is installed already.*no official file"):
         fetch_named("lite_sam", OPTIONS, lines.append)
-
-
-def test_a_killed_download_is_resumed(offered, server, checkpoint, data, lines):
-    server.faults[PATH] = [slow(100, 0.2)]
-    part = data / "downloads" / "small_sam.pt.part"
-    running = process(offered, "--download-only")
-    until(lambda: part.is_file() and part.stat().st_size > 500_000)
-    running.kill()
-    running.communicate()
-    kept = part.stat().st_size
-    assert 500_000 < kept < len(checkpoint)
-    assert fetch_named("small_sam", DOWNLOAD, lines.append).read_bytes() == checkpoint
-    assert server.requests[-1] == (PATH, f"bytes={kept}-")
-
-
-def test_an_interrupted_download_says_so_in_a_line(offered, server, data):
-    server.faults[PATH] = [slow(100, 0.2)]
-    running = process(offered)
-    part = data / "downloads" / "small_sam.pt.part"
-    until(lambda: part.is_file() and part.stat().st_size > 200_000)
-    running.send_signal(signal.SIGINT)
-    _, errors = running.communicate(timeout=300)
-    assert running.returncode == 1 and errors.splitlines()[-1] == "evitsam fetch: interrupted"
-
-
-def test_a_killed_export_leaves_nothing_that_is_found(offered, data, lines, bundle_folder, tmp_path):
-    running = process(offered)
-    models = data / "models"
-    until(
-        lambda: (
-            (models.is_dir() and any(models.glob(".small_sam-*/encoder.onnx"))) or running.poll() is not None
-        )
-    )
-    running.kill()
-    running.communicate()
-    assert "small_sam" not in installed_bundles()
-    assert not any(name.startswith(".") for name in installed_bundles())
-    assert len(list(models.iterdir())) == 1
-    packed = pack_bundle(shutil.copytree(bundle_folder, tmp_path / "small_sam"), tmp_path / "small_sam.tar")
-    install_brought(packed, OPTIONS, lines.append)
-    assert [path.name for path in models.iterdir()] == ["small_sam"]
-
-
-def test_two_fetches_at_once_download_one_file(offered, server, data):
-    waiting = threading.Event()
-    server.faults[PATH] = [held(waiting)]
-    first = process(offered, "--download-only")
-    until(lambda: server.requests)
-    second = process(offered, "--download-only")
-    try:
-        lines = [second.stderr.readline() for _ in range(2)]
-    finally:
-        waiting.set()
-    answers = [running.communicate(timeout=600) for running in (first, second)]
-    assert "waiting until it has ended" in lines[1]
-    assert [first.returncode, second.returncode] == [0, 0], answers
-    assert len(server.requests) == 1 and answers[0][0] == answers[1][0]
-
-
-@pytest.fixture
-def small_disk(tmp_path, monkeypatch):
-    """A file system of 2 MB as data folder."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)], capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip("file systems cannot be mounted here")
-    monkeypatch.setenv("XDG_DATA_HOME", str(place))
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
-
-
-def test_a_disk_that_is_too_small_is_named_before_the_download(offered, server, small_disk, lines):
-    with pytest.raises(FetchError, match=r"MB are needed and \d MB are free.*XDG_DATA_HOME"):
-        fetch_named("small_sam", OPTIONS, lines.append)
-    assert not server.requests
-
-
-def test_a_disk_that_becomes_full_is_named_and_keeps_nothing(server, checkpoint, small_disk, lines):
-    server.files[PATH] = checkpoint
-    server.faults[PATH] = [chunked]
-    file = entry(server.url, checkpoint, size=None, sha256=None)
-    with pytest.raises(FetchError, match="the disk is full"):
-        fetch(file, DOWNLOAD, lines.append)
-    assert not tree(small_disk / "evitsam")
-
-
-def test_a_bundle_that_hides_the_fetched_one_is_named(bundle_folder, tmp_path, lines, monkeypatch):
-    shutil.copytree(bundle_folder, tmp_path / "mine" / "small_sam")
-    monkeypatch.setenv("EVITSAM_ENGINES", str(tmp_path / "mine"))
-    install_brought(tmp_path / "mine" / "small_sam", OPTIONS, lines.append)
-    assert "warning" in lines[-1] and str(tmp_path / "mine" / "small_sam") in lines[-1]

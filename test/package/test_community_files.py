@@ -36,6 +36,15 @@ def test_code_that_the_recipes_name_exists():
         assert re.search(rf"^{name}\b", (ROOT / file).read_text(), re.MULTILINE), f"{name} in {file}"
 
 
+def test_names_of_the_architecture_table_are_defined_in_their_files():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    rows = re.findall(r"^\| [^|]+ \| `([\w/]+\.py)` \| `(\w+)` \|$", text, re.MULTILINE)
+    assert len(rows) == text.count("\n| ") - 1 >= 20
+    for file, name in rows:
+        defined = rf"^\s*(def|class) {name}\b"
+        assert re.search(defined, (ROOT / file).read_text(), re.MULTILINE), f"{name} in {file}"
+
+
 @pytest.mark.parametrize("path", FORMS, ids=lambda path: path.stem)
 def test_issue_form_is_one_that_github_accepts(path):
     form = yaml.safe_load(path.read_text())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reports that are made up, and a real one that several tests look at."""
+"""Provide made-up reports, and a real one that several tests share."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from types import SimpleNamespace
 import pytest
 
 from evitsam_ros.cli import main
-from evitsam_ros.profiler.report import Ceiling, Report, Run, Stage, Throughput
+from evitsam_ros.profiler.report import PeakRate, Report, Run, Stage, Throughput
 
 
 @pytest.fixture(scope="session")
 def made_up():
-    """A function that makes a report of samples by stage, one picture or several in turns."""
+    """Return a function that makes a report of samples by stage, of one image or several alternating ones."""
 
-    def make(samples: dict[str, list[float]], pictures: int = 1, **changes) -> Report:
+    def make(samples: dict[str, list[float]], images: int = 1, **changes) -> Report:
         runs = len(next(iter(samples.values())))
-        entries = [{"name": f"p{n}", "sha256": f"{n:064x}", "size": [640, 480]} for n in range(pictures)]
+        entries = [{"name": f"p{n}", "sha256": f"{n:064x}", "size": [640, 480]} for n in range(images)]
         values = {
             "command": "evitsam profile --model made_up",
             "date": "2026-01-02T03:04:05+00:00",
@@ -26,11 +26,11 @@ def made_up():
             "model": {"name": "made_up", "networks": {"encoder": {"sha256": "0" * 64, "runtime": "none 1"}}},
             "settings": {"runs": runs, "warmup": 1, "pictures": entries},
             "stages": [Stage(name, "host", list(values), 1e9, 1e6, 5.0) for name, values in samples.items()],
-            "ceilings": [Ceiling("matrix product", "GMAC/s", "float32", [50.0] * runs)],
+            "peak_rates": [PeakRate("matrix product", "GMAC/s", "float32", [50.0] * runs)],
             "throughput": [Throughput(1, 3.5, 3), Throughput(2, None, 0, "refused by the runtime: no")],
             "memory": {"at most": 100.0, "now": None},
             "watched": {"seconds": 1.0, "GPU throttling": None},
-            "runs": [Run(10.0 * n, n % pictures) for n in range(runs)],
+            "runs": [Run(10.0 * n, n % images) for n in range(runs)],
         }
         return Report(**(values | changes))
 
@@ -39,7 +39,7 @@ def made_up():
 
 @pytest.fixture(scope="session")
 def profiled(tmp_path_factory):
-    """What ``evitsam profile`` writes for the shipped bundle, three runs: json, html and trace."""
+    """Profile the shipped bundle, three runs, and return the files: json, html and trace."""
     folder = tmp_path_factory.mktemp("profile")
     files = {kind: folder / f"profile.{kind}" for kind in ("json", "html", "trace")}
     words = [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bootstrap on samples whose answer is known."""
+"""Test the bootstrap on samples with known results."""
 
 import numpy as np
 import pytest
@@ -18,18 +18,18 @@ def test_clearly_faster_and_slower():
     assert ratio_of_medians(fast, slow, paired=False).verdict == "slower"
 
 
-def test_identical_samples_cannot_be_told_apart():
+def test_identical_samples_have_no_verdict():
     values = 100 * noise(3)
     ratio = ratio_of_medians(values, values, paired=True)
     assert (ratio.value, ratio.low, ratio.high, ratio.verdict) == (1.0, 1.0, 1.0, "cannot tell")
     assert ratio_of_medians(values, values, paired=False).verdict == "cannot tell"
 
 
-def test_noise_hides_a_small_difference_and_pairs_reveal_it():
-    pictures = np.tile([50.0, 80, 120, 200, 310], 20) * noise(4, spread=0.3)
-    faster = pictures * 0.97 * noise(5, spread=0.005)
-    assert ratio_of_medians(pictures, faster, paired=False).verdict == "cannot tell"
-    assert ratio_of_medians(pictures, faster, paired=True).verdict == "faster"
+def test_a_small_difference_in_noise_is_found_by_pairs_only():
+    images = np.tile([50.0, 80, 120, 200, 310], 20) * noise(4, spread=0.3)
+    faster = images * 0.97 * noise(5, spread=0.005)
+    assert ratio_of_medians(images, faster, paired=False).verdict == "cannot tell"
+    assert ratio_of_medians(images, faster, paired=True).verdict == "faster"
 
 
 def test_the_same_samples_give_the_same_interval():
@@ -45,7 +45,7 @@ def test_of_equal_programs_about_one_in_twenty_is_called_different():
     assert wrong <= 12  # 95 % of 100 are within; 12 wrong ones have a chance of 0.4 %
 
 
-def test_neighbours_that_are_alike_widen_the_interval():
+def test_correlated_neighbours_widen_the_interval():
     alone = noise(8, 120)
     slow_waves = np.repeat(noise(9, 12), 10)
     width = {}
@@ -64,6 +64,6 @@ def test_neighbours_that_are_alike_widen_the_interval():
         ([0.0], [1.0], False, "not positive"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(a, b, paired, text):
+def test_samples_that_cannot_be_compared_are_rejected(a, b, paired, text):
     with pytest.raises(ValueError, match=text):
-        ratio_of_medians(a, b, paired)
+        ratio_of_medians(a, b, paired=paired)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Comparisons of reports that are made up."""
+"""Test comparisons of made-up reports."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from evitsam_ros.profiler.compare import compare, render_comparison
-from evitsam_ros.profiler.measurements import Figure, Part
+from evitsam_ros.profiler.measurements import Figure, Suite
 from evitsam_ros.profiler.report import Report
 
 
@@ -30,34 +30,34 @@ def test_each_stage_gets_its_verdict(reports):
     assert ("machine, CPU", "<made & up>", "another") in result.differences
 
 
-def test_runs_are_paired_by_several_pictures_in_the_same_order(made_up):
+def test_runs_are_paired_by_several_images_in_the_same_order(made_up):
     samples = {"encoder": around(100, 1)}
-    assert compare(made_up(samples, pictures=3), made_up(samples, pictures=3)).paired
+    assert compare(made_up(samples, images=3), made_up(samples, images=3)).paired
     assert not compare(made_up(samples), made_up(samples)).paired
-    assert not compare(made_up(samples, pictures=3), made_up(samples, pictures=2)).paired
+    assert not compare(made_up(samples, images=3), made_up(samples, images=2)).paired
 
 
-def test_few_runs_tell_nothing(made_up):
+def test_few_runs_have_no_verdict(made_up):
     result = compare(made_up({"encoder": around(100, 1, 9)}), made_up({"encoder": around(10, 2, 9)}))
     assert not result.enough and result.rows[0].verdict == "cannot tell"
-    assert "Fewer than 20 runs: nothing can be told." in render_comparison(result, ("a", "b"))
+    assert "Fewer than 20 runs: too few to compare." in render_comparison(result, ("a", "b"))
 
 
 def test_a_slower_machine_is_shown_as_such(made_up):
     samples = {"encoder": around(100, 1)}
     a, b = made_up(samples), made_up(samples)
-    b.ceilings[0].samples[:] = [25.0] * 60
+    b.peak_rates[0].samples[:] = [25.0] * 60
     (row,) = compare(a, b).machine
     assert row.verdict == "slower" and row.ratio.value == pytest.approx(2)
 
 
-def test_ceilings_measured_in_another_way_are_said_to_be(made_up):
+def test_peak_rates_measured_differently_are_listed_as_a_difference(made_up):
     a, b = made_up({"encoder": around(100, 1)}), made_up({"encoder": around(100, 1)})
-    b.ceilings[0] = replace(b.ceilings[0], how="float32, larger")
-    assert compare(a, b).differences == [("ceiling, matrix product", "float32", "float32, larger")]
+    b.peak_rates[0] = replace(b.peak_rates[0], how="float32, larger")
+    assert compare(a, b).differences == [("peak rate, matrix product", "float32", "float32, larger")]
 
 
-def test_the_text_has_ratios_intervals_and_how(reports):
+def test_the_text_has_ratios_intervals_and_pairing(reports):
     text = render_comparison(compare(*reports), ("a.json", "b.json"))
     line = next(line for line in text.splitlines() if line.startswith("encoder"))
     assert line.endswith("faster") and " to " in line and "0.8" in line
@@ -66,13 +66,13 @@ def test_the_text_has_ratios_intervals_and_how(reports):
 
 
 def test_benchmarks_are_compared_figure_by_figure():
-    """Times alone, in milliseconds; sizes are no faster or slower."""
+    """Only times are compared, in milliseconds: a size is neither faster nor slower."""
 
     def bench(scale: float) -> Report:
         rng = np.random.default_rng(round(scale * 100))
         times = list(scale * rng.normal(2.0, 0.02, 40))
         figures = [Figure("start/first mask", "first mask", "s", times), Figure("a", "A", "MB", [1.0] * 40)]
-        return Report("bench", "2026", {}, {}, parts={"start": Part(figures)})
+        return Report("bench", "2026", {}, {}, suites={"start": Suite(figures)})
 
     result = compare(bench(1.0), bench(0.5))
     (row,) = result.rows

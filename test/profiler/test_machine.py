@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Facts about machines that the test makes up, and commits of a checkout that it makes."""
+"""Test facts of made-up machines, and commits of a made-up checkout."""
 
 import subprocess
 
@@ -8,7 +8,7 @@ from evitsam_ros.profiler.machine import commit, machine_facts, made_by
 from .test_sensors import write
 
 
-def test_a_machine_that_tells(tmp_path):
+def test_facts_are_read_from_files_of_the_machine(tmp_path):
     write(
         tmp_path,
         {
@@ -28,13 +28,13 @@ def test_a_machine_that_tells(tmp_path):
     assert facts["JetPack"] == "R36 (release), REVISION: 4.3"
 
 
-def test_a_machine_that_does_not(tmp_path):
+def test_facts_without_files_are_none(tmp_path):
     facts = machine_facts(tmp_path)
     untold = ("memory, GiB", "governor", "highest clock, MHz", "turbo", "CPU quota", "JetPack", "board")
     assert all(facts[name] is None for name in (*untold, "virtual machine"))
 
 
-def test_the_commit_and_whether_files_differ_from_it(tmp_path):
+def test_the_commit_is_marked_if_files_differ(tmp_path):
     assert commit(tmp_path) is None
 
     def git(*words):
@@ -51,7 +51,7 @@ def test_the_commit_and_whether_files_differ_from_it(tmp_path):
     assert commit(tmp_path) == f"{clean}+changes"
 
 
-def test_versions_are_of_what_is_installed():
+def test_versions_are_those_of_installed_packages():
     import numpy
 
     found = made_by()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Multiply-adds of graphs made by hand, and of the shipped encoder as torch counts them."""
+"""Test multiply-adds of graphs made by hand, and of the shipped networks against torch's count."""
 
 import numpy as np
 import onnx
@@ -7,7 +7,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from evitsam_ros.bundle import open_bundle
-from evitsam_ros.profiler import floors
+from evitsam_ros.profiler import lower_bounds
 from evitsam_ros.profiler.macs import Work, graph_work
 
 from ..conftest import ROOT
@@ -18,7 +18,7 @@ def weights(name: str, *shape: int) -> onnx.TensorProto:
 
 
 def save(path, nodes, inputs, output, initializers=()):
-    """A graph of float32 inputs by shape, with one output."""
+    """Write a graph of float32 inputs by shape, with one output."""
     values = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in inputs.items()]
     result = helper.make_tensor_value_info(output, TensorProto.FLOAT, None)
     graph = helper.make_graph(nodes, "made", values, [result], list(initializers))
@@ -61,13 +61,13 @@ def test_bytes_are_inputs_weights_and_outputs_once(tmp_path):
     assert found.bytes == 4 * (6 * 10 + 10 * 7 + 6 * 7)
 
 
-def test_what_can_be_worked_out_beforehand_is_no_work(tmp_path):
+def test_constant_subgraphs_are_not_counted(tmp_path):
     nodes = [helper.make_node("MatMul", ["a", "b"], ["ab"]), helper.make_node("MatMul", ["x", "ab"], ["out"])]
     found = work(tmp_path, nodes, {"x": [6, 10]}, "out", [weights("a", 10, 9), weights("b", 9, 7)])
     assert found.macs == 6 * 10 * 7
 
 
-def test_an_operator_that_is_not_counted_is_named(tmp_path):
+def test_an_uncounted_operator_is_named(tmp_path):
     node = helper.make_node("Einsum", ["x", "w"], ["out"], equation="ij,jk->ik")
     assert work(tmp_path, [node], {"x": [6, 10]}, "out", [weights("w", 10, 7)]).uncounted == ("Einsum",)
 
@@ -81,7 +81,7 @@ def as_torch_counts(module, *inputs) -> int:
     return counter.get_total_flops() // 2
 
 
-def test_shipped_encoder_as_torch_counts_it(random_lite_sam):
+def test_the_shipped_encoder_has_the_count_of_torch(random_lite_sam):
     import torch
 
     image = torch.zeros(1, 3, 640, 640)
@@ -91,7 +91,7 @@ def test_shipped_encoder_as_torch_counts_it(random_lite_sam):
     assert found.uncounted == ()
 
 
-def test_shipped_decoder_as_torch_counts_it(random_lite_sam):
+def test_the_shipped_decoder_has_the_count_of_torch(random_lite_sam):
     import torch
 
     from evitsam_ros.models.decoder_rewrites import DeployedDecoder
@@ -109,7 +109,7 @@ def test_shipped_decoder_as_torch_counts_it(random_lite_sam):
     assert found.macs == pytest.approx(as_torch_counts(decoder, *inputs.values()), rel=0.01)
 
 
-def test_the_floor_is_the_longer_of_the_two():
-    assert floors.floor_ms(Work(2e9, 1e6), 1e10, 1e9) == pytest.approx(200)
-    assert floors.floor_ms(Work(2e9, 5e8), 1e10, 1e9) == pytest.approx(500)
+def test_the_lower_bound_is_the_longer_of_both_times():
+    assert lower_bounds.lower_bound_ms(Work(2e9, 1e6), 1e10, 1e9) == pytest.approx(200)
+    assert lower_bounds.lower_bound_ms(Work(2e9, 5e8), 1e10, 1e9) == pytest.approx(500)
     assert Work(1, 2, ("B",)) + Work(3, 4, ("A", "B")) == Work(4, 6, ("A", "B"))

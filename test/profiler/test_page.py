@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pages: well formed, complete in themselves, and drawn by a real browser."""
+"""Test that the pages are well formed and self-contained, and that a real browser draws them."""
 
 import re
 import shutil
@@ -12,11 +12,11 @@ import pytest
 
 from evitsam_ros.cli import main
 from evitsam_ros.profiler.compare import compare
-from evitsam_ros.profiler.measurements import MORE, Figure, Part, Ratio
+from evitsam_ros.profiler.measurements import MORE, Figure, Ratio, Suite
 from evitsam_ros.profiler.page import comparison_page, report_page
 from evitsam_ros.profiler.report import Report
 from evitsam_ros.profiler.schema import read_report
-from evitsam_ros.profiler.stages import FRAME, STAGES
+from evitsam_ros.profiler.stages import STAGES, TOTAL
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 OPTIONS = (
@@ -26,7 +26,7 @@ OPTIONS = (
 
 
 class Balanced(HTMLParser):
-    """Checks that every element is closed in turn; keeps addresses that would be loaded."""
+    """Check that every element is closed in order, and collect the addresses of loaded files."""
 
     def __init__(self):
         super().__init__()
@@ -48,7 +48,7 @@ def around(middle: float, seed: int, runs: int = 60) -> list[float]:
 
 @pytest.fixture(scope="module")
 def pages(made_up):
-    """A profile whose encoder has an outlier in run 8, and its comparison with a faster one."""
+    """Make a profile with an outlier of the encoder in run 8, and its comparison with a faster one."""
     sizes = (2, 3, 100, 20, 150, 5, 30, 2, 6, 1, 0.1, 2)
     reports = []
     for shift in (0, 50):
@@ -57,13 +57,13 @@ def pages(made_up):
         }
         samples["encoder"] = [value * (0.7 if shift else 1) for value in samples["encoder"]]
         samples["encoder"][7] = 400.0
-        samples[FRAME] = [float(sum(run)) for run in zip(*samples.values(), strict=True)]
+        samples[TOTAL] = [float(sum(run)) for run in zip(*samples.values(), strict=True)]
         reports.append(made_up(samples))
     a, b = reports
     return report_page(a), comparison_page(compare(a, b), a, b, ("a.json", "b.json"))
 
 
-def test_pages_are_balanced_and_load_nothing(pages):
+def test_pages_are_well_formed_and_load_no_files(pages):
     for page in pages:
         parser = Balanced()
         parser.feed(page)
@@ -75,7 +75,7 @@ def test_pages_are_balanced_and_load_nothing(pages):
         assert not re.search(r'\b(?:x|y|width|height|d)="[^"]*nan', page)
 
 
-def test_ids_are_unique_and_references_lead_somewhere(pages):
+def test_ids_are_unique_and_references_resolve(pages):
     """Several charts in one document must not share clip paths or markers."""
     for page in pages:
         ids = re.findall(r'\bid="([^"]*)"', page)
@@ -84,7 +84,7 @@ def test_ids_are_unique_and_references_lead_somewhere(pages):
 
 
 def test_the_colours_are_those_of_the_style(pages):
-    """So charts are dark where the page is dark; no placeholder is left."""
+    """Charts are dark on a dark page, and no placeholder remains."""
     for page in pages:
         assert "#fe01" not in page
         defined = set(re.findall(r"(--[\w-]+):", page))
@@ -92,7 +92,7 @@ def test_the_colours_are_those_of_the_style(pages):
         assert {"--ink", "--soft", "--line"} <= used <= defined
 
 
-def test_what_a_machine_calls_itself_is_text(pages):
+def test_the_name_of_a_machine_is_escaped(pages):
     assert "&lt;made &amp; up&gt;" in pages[0] and "<made" not in pages[0]
 
 
@@ -105,7 +105,7 @@ def test_the_drawn_bars_have_the_lengths_of_the_medians(made_up):
     """The waterfall is read back from the SVG: widths are proportional to the medians."""
     sizes = {"encoder": 100.0, "proposals": 50.0, "upsample": 25.0}
     samples = {name: [size] * 3 for name, size in sizes.items()}
-    page = report_page(made_up(samples | {FRAME: [175.0] * 3}))
+    page = report_page(made_up(samples | {TOTAL: [175.0] * 3}))
     widths = {}
     for name, path in re.findall(r"<title>(\w+): median [^<]*</title>\s*<path d=\"([^\"]*)\"", page):
         xs = [float(x) for x in re.findall(r"[ML] ([\d.]+) ", path)]
@@ -117,16 +117,16 @@ def test_the_drawn_bars_have_the_lengths_of_the_medians(made_up):
 
 def test_many_runs_are_drawn_as_areas(made_up):
     runs = 5_000
-    page = report_page(made_up({"encoder": [1.0, 2.0] * (runs // 2), FRAME: [2.0, 3.0] * (runs // 2)}))
+    page = report_page(made_up({"encoder": [1.0, 2.0] * (runs // 2), TOTAL: [2.0, 3.0] * (runs // 2)}))
     assert "<title>run " not in page and len(page) < 5_000_000
 
 
 def test_a_benchmark_has_a_page_too():
     figure = Figure("a", "first <mask>", "s", [2.0, 3.0, 4.0], [1.0] * 3, "floor")
-    part = Part([figure], [Ratio("r", "torch / openvino", [2.5], MORE)], ["how it was done"])
+    part = Suite([figure], [Ratio("r", "torch / openvino", [2.5], MORE)], ["how it was done"])
     page = report_page(
         Report(
-            "evitsam bench", "2026", {}, {"CPU": "a CPU"}, parts={"networks": part}, failed={"l0": "ended"}
+            "evitsam bench", "2026", {}, {"CPU": "a CPU"}, suites={"networks": part}, failed={"l0": "ended"}
         )
     )
     for text in ("<h2>networks</h2>", "<td>first &lt;mask&gt;</td><td>3 s</td>", "<td>2.5</td>", "l0: ended"):
@@ -135,7 +135,7 @@ def test_a_benchmark_has_a_page_too():
 
 
 @pytest.mark.parametrize("missing", ["jinja2", "matplotlib"])
-def test_a_missing_library_is_named_before_anything_is_measured(missing, tmp_path, monkeypatch, capsys):
+def test_a_missing_library_is_named_before_a_measurement(missing, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, missing, None)
     monkeypatch.setattr("evitsam_ros.profiler.offline.profile", lambda *_: pytest.fail("measured"))
     assert main(["profile", "--html", str(tmp_path / "page.html")]) == 1
@@ -144,7 +144,7 @@ def test_a_missing_library_is_named_before_anything_is_measured(missing, tmp_pat
 
 
 def dump(path, folder) -> str:
-    """The document after the browser has read it."""
+    """Return the document after the browser has read it."""
     words = [CHROMIUM, *OPTIONS, f"--user-data-dir={folder}", "--dump-dom", path.as_uri()]
     done = subprocess.run(words, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]

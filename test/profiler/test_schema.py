@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reports there and back, and files that are none."""
+"""Test written and read reports, and files that are none."""
 
 import json
 
@@ -8,7 +8,7 @@ import pytest
 from evitsam_ros.profiler.schema import ReportError, as_json, read_report, write_report
 
 
-def test_there_and_back(made_up, tmp_path):
+def test_a_written_report_is_read_back_equal(made_up, tmp_path):
     report = made_up({"encoder": [3.0, 1.0, 2.0], "whole frame": [4.0, 5.0, 6.0]})
     path = tmp_path / "report.json"
     write_report(report, path)
@@ -33,7 +33,7 @@ def test_there_and_back(made_up, tmp_path):
         ({"ceilings": [{"name": "a", "unit": "b", "how": "c", "samples": [0]}]}, "ceilings.0.samples.0: 0"),
     ],
 )
-def test_another_file_is_refused_by_name(made_up, tmp_path, change, text):
+def test_an_invalid_report_is_rejected_with_its_name(made_up, tmp_path, change, text):
     path = tmp_path / "other.json"
     path.write_text(json.dumps(as_json(made_up({"encoder": [1.0, 2.0]})) | change))
     with pytest.raises(ReportError) as caught:
@@ -42,14 +42,14 @@ def test_another_file_is_refused_by_name(made_up, tmp_path, change, text):
 
 
 @pytest.mark.parametrize("content", ["", "[1, 2]", "no json", '{"schema": 1}'])
-def test_what_is_no_report_is_refused(tmp_path, content):
+def test_a_file_that_is_no_report_is_rejected(tmp_path, content):
     path = tmp_path / "other.json"
     path.write_text(content)
     with pytest.raises(ReportError, match=r"other\.json"):
         read_report(path)
 
 
-def test_what_cannot_be_written_is_named(made_up, tmp_path):
+def test_a_file_that_cannot_be_written_is_named(made_up, tmp_path):
     with pytest.raises(ReportError, match="nowhere"):
         write_report(made_up({"encoder": [1.0]}), tmp_path / "nowhere" / "report.json")
 

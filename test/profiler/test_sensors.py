@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sensors read from trees of files that the test writes, and from a stand-in of NVML."""
+"""Test sensors on files that the test writes, and on a stand-in of NVML."""
 
 import os
 from types import SimpleNamespace
@@ -41,7 +41,7 @@ def test_energy_of_packages_whose_counters_wrap(tmp_path):
     )
 
 
-def test_a_machine_that_tells_nothing(tmp_path):
+def test_a_machine_without_sensors_has_no_values(tmp_path):
     assert sensors.rapl_microjoules(tmp_path) == {} and sensors.joules_between({}, {}) is None
     assert sensors.throttle_events(tmp_path) is None and sensors.clock_mhz(tmp_path) is None
     assert sensors.hottest_celsius(tmp_path) is None and sensors.cpu_seconds(tmp_path) is None
@@ -57,7 +57,7 @@ def test_resident_memory_of_this_process():
     assert 1 < found["now"] <= found["peak"]
 
 
-def test_what_happened_between_start_and_end(tmp_path, monkeypatch):
+def test_values_are_those_between_start_and_end(tmp_path, monkeypatch):
     tick = os.sysconf("SC_CLK_TCK")
     throttle = "sys/devices/system/cpu/cpu{}/thermal_throttle/{}_throttle_count"
     clock = "sys/devices/system/cpu/cpu{}/cpufreq/scaling_cur_freq"
@@ -121,7 +121,7 @@ def test_tegrastats_is_read_while_it_runs_and_stopped(tmp_path):
 
 
 class FakeNvml:
-    """A GPU that got hot, of a driver that has no energy counter unless told."""
+    """A hot GPU; its driver has an energy counter only if requested."""
 
     NVMLError = type("NVMLError", (Exception,), {})
     NVML_CLOCK_SM, NVML_TEMPERATURE_GPU = 1, 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nested spans by a clock that the test turns."""
+"""Test nested spans by a clock that the test sets."""
 
 import pytest
 
@@ -14,7 +14,7 @@ class Clock:
         return self.now
 
 
-def test_what_lies_within_is_taken_from_what_is_around_it():
+def test_nested_spans_are_subtracted_from_outer_ones():
     clock = Clock()
     recorder = Recorder(clock=clock)
     for run in range(2):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Percentiles and jitter against what one can work out by hand."""
+"""Test percentiles and jitter against values computed by hand."""
 
 import pytest
 
@@ -24,11 +24,11 @@ def test_jitter_is_the_mean_step():
     assert jitter([1.0, 4.0, 2.0]) == pytest.approx((3 + 2) / 2)
 
 
-def test_jitter_leaves_out_what_differs_by_picture():
+def test_jitter_excludes_differences_between_images():
     in_turns = [1.0, 100.0, 2.0, 101.0, 1.0, 100.0]
     assert jitter(in_turns, [0, 1, 0, 1, 0, 1]) == pytest.approx(1.0)
     assert jitter(in_turns) > 98
 
 
-def test_a_ceiling_is_what_the_best_tenth_reaches():
+def test_a_peak_rate_is_the_90th_percentile():
     assert best([1.0] * 50 + [float(n) for n in range(50)] + [99.0]) == pytest.approx(40.0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TensorRT-RTX, which builds without a GPU, and a cache of the test's own."""
+"""Provide TensorRT-RTX, which builds without a GPU, and a cache of the test's own."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from evitsam_ros.backends.tensorrt.api import find_tensorrt
 
 @pytest.fixture(scope="session")
 def rtx():
-    """TensorRT-RTX, from requirements/dev.txt."""
+    """Return TensorRT-RTX, of requirements/dev.txt."""
     return find_tensorrt("tensorrt_rtx")
 
 

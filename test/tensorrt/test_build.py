@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real engines by the real builder, for named targets, on a machine that need not have a GPU."""
+"""Test real engines by the real builder, for named targets, on a machine without a GPU."""
 
 import json
 import shutil
@@ -47,13 +47,13 @@ from ..conftest import ROOT, lively
     [("lite_sam", "fp16"), ("lite_sam", "bf16"), ("lite_sam", "int8"), ("efficientnet_sam_lite2", "fp16")],
 )
 def test_one_command_builds_proves_and_keeps_the_engines(rtx, cache_home, model, precision, capsys):
-    """The last one has high-resolution features: further outputs of the encoder, inputs of the decoders."""
+    """The last bundle has high-resolution features: more outputs of the encoder, inputs of the decoders."""
     bundle = ROOT / "engines" / model
     arguments = ["build", "--model", str(bundle), "--precision", precision, "--target", "sm86"]
     assert main([*arguments, "--tensorrt", "tensorrt_rtx", "--count", "1", "--layers"]) == 0
-    said = capsys.readouterr().out
-    assert "Built, not run: there is no sm86 here" in said and "IoU 0.9" in said
-    assert "float32" in said and "decoder" in said
+    output = capsys.readouterr().out
+    assert "Built, not run: there is no sm86 here" in output and "IoU 0.9" in output
+    assert "float32" in output and "decoder" in output
     entries = EngineCache().entries()
     assert [e.key["network"] for e in entries] == sorted(open_bundle(bundle).networks)
     for entry in entries:
@@ -69,9 +69,9 @@ def test_one_command_builds_proves_and_keeps_the_engines(rtx, cache_home, model,
 
 @pytest.fixture
 def overflowing_bundle(tmp_path):
-    """The shipped model with the layer before the final norm 400 times as large.
+    """Scale the layer before the final norm of the shipped model by 400.
 
-    The same function in float32; in float16 the norm's squares overflow.
+    The function is the same in float32; in float16 the norm's squares overflow.
     """
     folder = tmp_path / "overflowing"
     shutil.copytree(ROOT / "engines" / "lite_sam", folder)
@@ -89,7 +89,7 @@ def overflowing_bundle(tmp_path):
     return folder
 
 
-def test_what_overflows_gets_an_island_or_fails_its_proof(
+def test_an_overflow_gets_an_island_or_fails_the_proof(
     rtx, cache_home, overflowing_bundle, monkeypatch, capsys
 ):
     arguments = ["build", "--model", str(overflowing_bundle), "--target", "sm86", "--count", "1"]
@@ -105,9 +105,9 @@ def test_what_overflows_gets_an_island_or_fails_its_proof(
         entry.engine.unlink()
     monkeypatch.setattr("evitsam_ros.tensorrt.build.choose_islands", lambda *_: frozenset())
     assert main([*arguments, "--tensorrt", "tensorrt_rtx"]) == 1
-    said = capsys.readouterr().err
-    assert "masks agree by IoU 0." in said and "fp16 needs 0.99 and 0.95" in said
-    assert "the first to break is /neck/norm/Pow (Pow) of the encoder" in said
+    output = capsys.readouterr().err
+    assert "masks agree by IoU 0." in output and "fp16 needs 0.99 and 0.95" in output
+    assert "the first to break is /neck/norm/Pow (Pow) of the encoder" in output
     assert not EngineCache().entries()
 
 
@@ -129,7 +129,7 @@ class _Flags:
     ("version", "flags", "typed"), [("10.3.0", _Flags, 2), ("10.13.2", _Flags, 2), ("11.4.0", object, 0)]
 )
 def test_versions_differ_in_a_small_record(version, flags, typed):
-    """A recording stand-in: these versions cannot be installed here."""
+    """Use a recording stand-in: these versions cannot be installed here."""
     module = type("trt", (), {"__version__": version, "NetworkDefinitionCreationFlag": flags})
     found = describe(module, "tensorrt")
     assert (found.name, found.strongly_typed) == (f"tensorrt {version}", typed)
@@ -145,22 +145,22 @@ def test_no_tensorrt_is_an_error_with_the_remedy(monkeypatch):
         find_tensorrt()
 
 
-def test_torch2trt_says_why_it_cannot_work_here_and_names_the_other_way(rtx, cache_home, capsys):
+def test_a_missing_torch2trt_is_an_error_with_reason_and_alternative(rtx, cache_home, capsys):
     arguments = ["build", "--model", str(ROOT / "engines" / "lite_sam"), "--target", "sm86"]
     arguments += ["--via", "torch2trt"]
     assert main([*arguments, "--tensorrt", "tensorrt_rtx"]) == 1
-    said = capsys.readouterr().err
-    assert "works with TensorRT up to 10, here is tensorrt_rtx 1.7" in said and "leave --via out" in said
+    output = capsys.readouterr().err
+    assert "works with TensorRT up to 10, found tensorrt_rtx 1.7" in output and "omit --via" in output
     ten = replace(rtx, kind="tensorrt", version="10.3.0")
     with pytest.raises(TensorRtError, match="there is none"):
         find_torch2trt(ten, None)
     with pytest.raises(TensorRtError, match=r"torch2trt cannot be imported .* on GitHub only"):
         find_torch2trt(ten, Gpu("Orin", "sm87"))
-    with pytest.raises(TensorRtError, match="up to 10, here is tensorrt 11"):
+    with pytest.raises(TensorRtError, match="up to 10, found tensorrt 11"):
         find_torch2trt(replace(ten, version="11.4.0"), Gpu("Orin", "sm87"))
 
 
-def test_profiles_cover_what_the_segmenter_sends():
+def test_profiles_cover_the_calls_of_the_segmenter():
     bundle = open_bundle(ROOT / "engines" / "lite_sam")
     prompts = Options().prompts
     small, large, many = profiles_for(bundle, "decoder", prompts)
@@ -191,7 +191,7 @@ def test_profiles_cover_what_the_segmenter_sends():
 
 @pytest.mark.parametrize("points", [1, 9, 10, 11, 64])
 def test_every_prompt_that_the_check_allows_fits_one_profile_of_both_decoders(points):
-    """All numbers of points up to the most, with a box, a mask or neither, as the decoder is sent them."""
+    """Check all numbers of points up to the max, with a box, a mask or neither."""
     bundle = open_bundle(ROOT / "engines" / "lite_sam")
     transform = Transform((480, 640), 640, 640, (160, 160))
     mask = np.zeros((160, 160), np.float32)
@@ -220,8 +220,8 @@ def test_points_of_a_build_are_an_option(rtx, cache_home, capsys):
         assert f"'{wrong}': expected a number from 1 to 64" in capsys.readouterr().err
 
 
-def test_builders_are_told_to_leave_float32_alone(rtx, tmp_path, monkeypatch):
-    """TF32 is on in the real builder's configuration, and off when it builds."""
+def test_builders_disable_tf32(rtx, tmp_path, monkeypatch):
+    """TF32 is on in the real builder's default configuration, and off when it builds."""
     real, seen = rtx.module.Builder, []
     flag = rtx.module.BuilderFlag.TF32
 
@@ -242,7 +242,7 @@ def test_builders_are_told_to_leave_float32_alone(rtx, tmp_path, monkeypatch):
 
 
 def test_decoders_beside_torch2trt_are_built_in_the_precision_of_their_key(photograph):
-    """Their graphs compute in float16 outside of the islands, and give float32's masks."""
+    """Their graphs compute in float16 outside of islands, and give the masks of float32."""
     bundle = open_bundle(ROOT / "engines" / "lite_sam")
     report = Report({}, Proof("fp16", 0, 0.0, 0.0))
     graphs = decoder_graphs(bundle, Options("fp16"), [photograph], report, lambda *_: None)
@@ -256,7 +256,7 @@ def test_decoders_beside_torch2trt_are_built_in_the_precision_of_their_key(photo
     assert onnx.TensorProto.FLOAT16 not in element_types(plain["decoder"]).values()
 
 
-def test_keys_differ_in_everything_that_matters(rtx):
+def test_keys_differ_in_every_input_of_a_build(rtx):
     bundle = open_bundle(ROOT / "engines" / "lite_sam")
     base = plan(bundle, Options("fp16", "sm86"), rtx, None)[1].key
     others = [
@@ -270,7 +270,7 @@ def test_keys_differ_in_everything_that_matters(rtx):
     assert single.network == "encoder" and single.digest != batched.digest
 
 
-def test_a_graph_that_cannot_be_parsed_is_refused_with_the_parsers_words(rtx, tmp_path):
+def test_a_graph_that_cannot_be_parsed_is_rejected_with_the_parsers_message(rtx, tmp_path):
     model = load_graph(ROOT / "engines" / "lite_sam" / "proposals.onnx")
     model.graph.node[0].op_type = "Unheard"
     network = NetworkPlan("proposals", tmp_path / "proposals.onnx", (), None)
@@ -292,7 +292,7 @@ QUICK = (("l0", "fp32"), ("l0", "fp16"))
     ],
 )
 def test_every_efficientvit_sam_builds_in_every_precision(rtx, tmp_path, photograph, size, precision):
-    """Random weights: what breaks them in half precision is not what breaks the official ones."""
+    """The weights are random; other nodes break in half precision than with official weights."""
     folder = export_bundle(lively(create_model(f"efficientvit_sam_{size}")), tmp_path / size)
     bundle, options = open_bundle(folder), Options(precision, "sm86")
     report = Report({}, Proof(precision, 0, 0.0, 0.0))

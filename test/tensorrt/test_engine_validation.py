@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which layer began it: found in graphs that are damaged in a known place; ONNX Runtime is the engine."""
+"""Test that the damaged layer of a graph is found; ONNX Runtime runs the graph as the engine."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def open_engine(model: ModelProto):
 
 
 def damage(model: ModelProto, layer: int, factor: float) -> tuple[ModelProto, str]:
-    """A copy whose ``layer``-th convolution has half of its weights turned round; and that node's name."""
+    """Copy a graph with half of the weights of its ``layer``-th convolution inverted; return its name too."""
     changed = ModelProto()
     changed.CopyFrom(model)
     node = [n for n in changed.graph.node if n.op_type == "Conv"][layer]
@@ -47,7 +47,7 @@ def test_the_damaged_layer_is_named(graph, feed, layer):
     assert said.startswith(f"the first layer to differ is {name} (Conv) of the proposals: cosine ")
 
 
-def test_what_is_not_finite_is_counted(graph, feed):
+def test_non_finite_values_are_counted(graph, feed):
     broken, name = damage(graph, 1, np.inf)
     said = first_difference("proposals", graph, broken, feed, open_engine)
     assert name in said and "values are not finite" in said

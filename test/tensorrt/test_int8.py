@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Quantised convolutions against whole numbers worked out by hand."""
+"""Test quantised convolutions against integers computed by hand."""
 
 import numpy as np
 import onnx
@@ -15,7 +15,7 @@ from evitsam_ros.tensorrt.rounding import run_as_written
 
 @pytest.fixture
 def network() -> onnx.ModelProto:
-    """Two 1x1 convolutions of two channels; the first one stays float."""
+    """Make two 1x1 convolutions of two channels; the first one stays float."""
     first = np.eye(2, dtype=np.float32).reshape(2, 2, 1, 1)
     second = np.float32([[1.0, 0.5], [-0.25, 0.1]]).reshape(2, 2, 1, 1)
     nodes = [
@@ -28,7 +28,7 @@ def network() -> onnx.ModelProto:
     return helper.make_model(body, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
 
 
-def test_ranges_are_the_upper_quantiles_of_what_was_seen(network):
+def test_ranges_are_upper_quantiles_of_the_inputs(network):
     x = np.random.default_rng(0).uniform(-3, 3, (1, 2, 4, 4)).astype(np.float32)
     x[0, 0, 0, 0] = 5.0
     assert [node.name for node in quantizable(network)] == ["b"]
@@ -38,12 +38,12 @@ def test_ranges_are_the_upper_quantiles_of_what_was_seen(network):
 
 
 def above_in_float16(values) -> np.ndarray:
-    """The smallest float16 numbers that are not less, found among all of them."""
+    """Return the smallest float16 numbers that are not smaller, by a search of all of them."""
     numbers = np.arange(1, 0x7C00, dtype=np.uint16).view(np.float16).astype(np.float64)
     return numbers[np.searchsorted(numbers, values)]
 
 
-def test_quantised_convolution_is_that_of_whole_numbers(network):
+def test_a_quantised_convolution_equals_integer_arithmetic(network):
     x = np.random.default_rng(0).uniform(-2, 2, (1, 2, 4, 4)).astype(np.float32)
     changed = quantize(network, {"between": 1.5})
     found = run_as_written(changed).run(None, {"x": x})[0]
@@ -57,7 +57,7 @@ def test_quantised_convolution_is_that_of_whole_numbers(network):
 
 
 def test_small_channels_keep_a_positive_scale_and_their_values_in_half_precision(network):
-    """Channels of zeros, of float16's subnormal numbers, and of others: to the steps of their scale."""
+    """Check channels of zeros, of float16's subnormal numbers, and of others, to the steps of their scale."""
     sizes = [0.0, 1e-9, 1e-6, 3.8e-6, 1e-5, 1e-3, 1.0, 300.0]
     weights = np.float32([[size, -size / 2] for size in sizes]).reshape(-1, 2, 1, 1)
     network.graph.initializer[1].CopyFrom(numpy_helper.from_array(weights, "second"))
@@ -81,7 +81,7 @@ def test_inputs_of_any_range_have_a_positive_scale_in_half_precision(network, re
     assert numpy_helper.to_array(scale) >= max(reach / STEPS, 2**-24)
 
 
-def test_the_builder_takes_channels_that_are_next_to_nothing(rtx, network, tmp_path):
+def test_the_builder_accepts_channels_near_zero(rtx, network, tmp_path):
     weights = np.float32([[1e-9, 0.0], [1.0, 0.5]]).reshape(2, 2, 1, 1)
     network.graph.initializer[1].CopyFrom(numpy_helper.from_array(weights, "second"))
     changed = convert(quantize(network, {"between": 1e-7}), "fp16", set())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The precision pass on small graphs whose half-precision values are known."""
+"""Test the precision pass on small graphs with known half-precision values."""
 
 import numpy as np
 import onnx
@@ -13,7 +13,7 @@ from evitsam_ros.tensorrt.rounding import emulate, node_errors, run_as_written
 
 
 def graph(nodes: list, shape: list[int], constants: dict[str, np.ndarray] | None = None) -> onnx.ModelProto:
-    """A model from ``x`` to ``y`` of one shape; nodes are (operator, inputs, output)."""
+    """Make a model from ``x`` to ``y`` of one shape; nodes are (operator, inputs, output)."""
     made = [helper.make_node(op, ins, [out], name=out, **more) for op, ins, out, more in nodes]
     value = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in "xy"}
     tensors = [numpy_helper.from_array(array, name) for name, array in (constants or {}).items()]
@@ -54,8 +54,8 @@ def test_an_island_of_neighbours_has_no_cast_inside():
     assert casts(convert(graph(CHAIN, [4], ONE), "fp16", set())) == 2
 
 
-def test_an_island_saves_what_would_overflow():
-    """300 squared is beyond 65504, the largest float16. (ONNX Runtime hides it in a converted graph.)"""
+def test_an_island_prevents_an_overflow():
+    """300 squared exceeds 65504, the largest float16. (ONNX Runtime hides it in a converted graph.)"""
     x, model = np.float32([300.0, 1.0, 2.0, 3.0]), graph(CHAIN, [4], ONE)
     np.testing.assert_array_equal(run(emulate(model, "fp16", set()), x), [np.inf, 2, 3, 4])
     for form in (emulate, convert):
@@ -82,7 +82,7 @@ def test_emulation_and_the_converted_graph_agree(islands):
     )
 
 
-def test_measuring_finds_the_node_that_breaks_and_the_one_that_errs():
+def test_measuring_finds_broken_and_inexact_nodes():
     nodes = [
         ("Mul", ["x", "x"], "square", {}),
         ("Mul", ["square", "small"], "scaled", {}),
@@ -102,8 +102,8 @@ def test_measuring_finds_the_node_that_breaks_and_the_one_that_errs():
     assert choose_islands(model, [], "fp16") == frozenset()
 
 
-def test_a_bright_image_does_not_hide_what_a_dark_one_loses():
-    """The error beside the image's own values: values that float16 cannot hold are lost, by all of them."""
+def test_a_bright_image_does_not_hide_the_error_of_a_dark_one():
+    """Errors are relative to the image's own values: values below float16's range are lost entirely."""
     model = graph([("Mul", ["x", "one"], "y", {})], [4], ONE)
     dark, bright = np.float32([1e-8, 2e-8, 1e-8, 2e-8]), np.float32([1, 2, 3, 4])
     alone = node_errors(model, "fp16", [{"x": dark}])[0]
@@ -118,7 +118,7 @@ def test_a_bright_image_does_not_hide_what_a_dark_one_loses():
 
 @pytest.mark.parametrize("seed", range(4))
 def test_errors_are_those_of_numpys_half_precision_at_any_size(seed):
-    """A chain of operators on random shapes and scales; each by itself, on inputs that are right."""
+    """Check a chain of operators on random shapes and scales, each by itself on exact inputs."""
     rng = np.random.default_rng(seed)
     shape = rng.integers(1, 40, rng.integers(1, 4)).tolist()
     scale = np.float32([10.0 ** rng.uniform(-3, 1)])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scaled norms and keys: the same function in float32, and in range in float16."""
+"""Test scaled norms and keys: the same function in float32, and in range in float16."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def cosine(a: np.ndarray, b: np.ndarray) -> float:
 
 @pytest.fixture(scope="module")
 def l0(tmp_path_factory) -> ModelProto:
-    """An encoder whose attention and last norm leave float16's range, as the official weights' do."""
+    """Make an encoder whose attention and last norm leave float16's range, as with the official weights."""
     torch.manual_seed(0)
     model = lively(create_model("efficientvit_sam_l0"))
     with torch.no_grad():
@@ -53,7 +53,7 @@ def test_attention_and_norm_without_islands(l0):
     assert np.isfinite(after).all() and cosine(after, wanted) > 0.99
 
 
-def test_what_is_in_range_is_left_alone():
+def test_values_in_range_are_not_scaled():
     graph = load_graph(ROOT / "engines" / "lite_sam" / "encoder.onnx")
     changed = rewrite(graph, {node.name: 1.0 for node in graph.graph.node})
     assert [n.name for n in changed.graph.node] == [n.name for n in graph.graph.node]

@@ -1,88 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Annotation files as strangers write them: what does not hold together is left out, with the reason."""
+"""Test annotation files with inconsistent entries: they are left out, with the reason."""
 
-import copy
 import json
 import math
 
-import cv2
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from pycocotools import mask as codec
 
 from training.annotations import read_annotations, read_folder, read_info
-from training.records import DataError, Skipped
-from training.sa1b import record_from_json
+from training.records import DataError
 
-HEIGHT, WIDTH = 40, 60
+from .annotation_files import HEIGHT, WIDTH, check, compressed, content, make_folder, read, runs, squares
+
 NAN, INF = math.nan, math.inf
-
-
-def squares() -> list[np.ndarray]:
-    masks = [np.zeros((HEIGHT, WIDTH), np.uint8) for _ in range(3)]
-    masks[0][5:15, 10:30] = 1
-    masks[1][20:30, 30:50] = 1
-    masks[2][2:6, 40:58] = 1
-    return masks
-
-
-def compressed(mask: np.ndarray) -> dict:
-    rle = codec.encode(np.asfortranarray(mask))
-    return {"size": list(mask.shape), "counts": rle["counts"].decode()}
-
-
-def runs(mask: np.ndarray) -> dict:
-    flat = mask.flatten(order="F")
-    ends = np.flatnonzero(np.diff(flat, prepend=0, append=2))
-    return {"size": list(mask.shape), "counts": np.diff(ends, prepend=0).tolist()}
-
-
-def content() -> dict:
-    """Three images; on each a mask as compressed RLE, one as runs and one as a polygon."""
-    first, second, _ = squares()
-    images, annotations = [], []
-    for number in (1, 2, 3):
-        images.append({"id": number, "file_name": f"some/{number}.png", "height": HEIGHT, "width": WIDTH})
-        polygon = [[40, 2, 58, 2, 58, 6, 40, 6]]
-        for mask, box in (
-            (compressed(first), [10, 5, 20, 10]),
-            (runs(second), [30, 20, 20, 10]),
-            (polygon, [40, 2, 18, 4]),
-        ):
-            annotation = {"id": len(annotations) + 1, "image_id": number, "category_id": 1, "iscrowd": 0}
-            annotations.append({**annotation, "segmentation": mask, "bbox": box, "area": 200})
-    return {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "thing"}]}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    root = tmp_path_factory.mktemp("hostile")
-    (root / "images" / "some").mkdir(parents=True)
-    (root / "annotations").mkdir()
-    for number in (1, 2, 3):
-        cv2.imwrite(str(root / "images" / "some" / f"{number}.png"), np.zeros((HEIGHT, WIDTH, 3), np.uint8))
-    return root
-
-
-def read(folder, data, name: str = "mine_train"):
-    file = folder / "annotations" / f"{name}.json"
-    file.write_text(data if isinstance(data, str) else json.dumps(data))
-    skipped = Skipped()
-    return read_annotations(file, folder / "images", skipped), skipped
-
-
-def check(records) -> None:
-    for record in records:
-        assert len(record.rles) == len(record.boxes) == len(record.annotators) > 0
-        assert np.isfinite(record.boxes).all() and (record.boxes >= 0).all()
-        assert (record.boxes[:, 2:] > record.boxes[:, :2]).all()
-        assert (record.boxes[:, [0, 2]] <= record.width).all()
-        assert (record.boxes[:, [1, 3]] <= record.height).all()
-        for index in range(len(record.rles)):
-            mask = record.read_mask(index)
-            assert mask.shape == (record.height, record.width) and mask.any() and mask.max() == 1
+    return make_folder(tmp_path_factory.mktemp("annotations"))
 
 
 def test_the_three_forms_of_a_mask_are_read_alike(folder):
@@ -351,102 +286,3 @@ def test_a_folder_without_a_usable_mask_is_an_error_with_the_reasons(folder):
     wanted = r"no image with a usable mask.*9 annotations of no image \(texts_train\.json annotation 1: .*'1'"
     with pytest.raises(DataError, match=wanted):
         read_folder(folder, ["texts_train"])
-
-
-HOSTILE = st.one_of(
-    st.sampled_from([None, True, "", "1", "../x", "\ud800", [], {}, [[]], [{}], [None], NAN, INF, -INF, 0]),
-    st.sampled_from([-1, 1e9, -1e9, 1e308, 2**31, 2**63, 10**30, 10**400, [NAN] * 6, [1, 2, 3, 4], "0" * 50]),
-    st.integers(-100, 3000),
-    st.floats(-200, 200),
-    st.lists(st.integers(-5, 3000), max_size=8),
-    st.text(st.characters(min_codepoint=48, max_codepoint=112), max_size=30),
-)
-
-
-def places(value, path=()) -> list[tuple]:
-    """The paths of all entries of nested lists and objects."""
-    found = [path] if path else []
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, entry in inner:
-        found += places(entry, (*path, key))
-    return found
-
-
-@st.composite
-def mutated(draw, whole: dict) -> dict:
-    """A copy of ``whole`` with one to five entries replaced, taken out, or put twice."""
-    result = copy.deepcopy(whole)
-    for _ in range(draw(st.integers(1, 5))):
-        paths = places(result)
-        if not paths:
-            break
-        *way, last = draw(st.sampled_from(paths))
-        holder = result
-        for key in way:
-            holder = holder[key]
-        action = draw(st.sampled_from(["replace", "replace", "remove", "repeat"]))
-        if action == "replace":
-            holder[last] = copy.deepcopy(draw(HOSTILE))  # the next change may be inside
-        elif action == "remove":
-            del holder[last]
-        elif isinstance(holder, list):
-            holder.insert(0, copy.deepcopy(holder[last]))
-    return result
-
-
-EXAMPLES = settings(
-    max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
-)
-
-
-@EXAMPLES
-@given(data=mutated(content()))
-def test_reading_mutated_files_gives_valid_records_or_an_error_that_names_the_file(folder, data):
-    try:
-        records, _ = read(folder, data, "mutated_train")
-    except ValueError as error:
-        assert "mutated_train.json" in str(error)
-    else:
-        check(records)
-
-
-@EXAMPLES
-@given(place=st.floats(0, 1), extra=st.binary(max_size=4), cut=st.booleans())
-def test_reading_damaged_bytes_gives_valid_records_or_an_error_that_names_the_file(folder, place, extra, cut):
-    at = int(place * len(WHOLE))
-    file = folder / "annotations" / "damaged_train.json"
-    file.write_bytes(WHOLE.encode()[:at] + extra + (b"" if cut else WHOLE.encode()[at + len(extra) :]))
-    try:
-        check(read_annotations(file, folder / "images"))
-    except ValueError as error:
-        assert "damaged_train.json" in str(error)
-
-
-def published() -> dict:
-    """One image in SA-1B's layout."""
-    mask, other, _ = squares()
-    annotations = [
-        {"id": 1, "bbox": [10, 5, 20, 10], "area": 200, "segmentation": compressed(mask)},
-        {"id": 2, "bbox": [30, 20, 20, 10], "area": 200, "segmentation": compressed(other)},
-    ]
-    return {"image": {"image_id": 7, "height": HEIGHT, "width": WIDTH}, "annotations": annotations}
-
-
-@EXAMPLES
-@given(data=mutated(published()))
-def test_mutated_records_of_sa1b_are_valid_or_an_error_that_names_them(data):
-    try:
-        record = record_from_json(json.dumps(data).encode(), b"", "sa_7")
-    except ValueError as error:
-        assert "sa_7" in str(error)
-    else:
-        check([record])
-
-
-def test_a_bad_mask_of_sa1b_leaves_the_others(caplog):
-    data = published()
-    data["annotations"][0]["segmentation"]["counts"] = "PPP"
-    record = record_from_json(json.dumps(data).encode(), b"", "sa_7")
-    np.testing.assert_array_equal(record.read_mask(0), squares()[1])
-    [line] = record.left_out
-    assert line.startswith("damaged RLE masks: sa_7 annotation 1: ")

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run TensorRT engines: the backend, the cache that it takes them from, and the memory of the GPU."""
+"""Run TensorRT engines: the backend, the engine cache, CUDA calls and memory."""

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One code path for TensorRT 10.3 to 11 and TensorRT-RTX: what is installed, and how it differs."""
+"""Find the installed TensorRT, and describe how its version differs: 10.3 to 11, or TensorRT-RTX."""
 
 from __future__ import annotations
 
 import importlib
 import re
 from dataclasses import dataclass
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 #: Import name and kind, in the order of preference.
 MODULES = (
@@ -29,9 +31,9 @@ class TensorRt:
         module: the Python module.
         kind: ``tensorrt`` or ``tensorrt_rtx``.
         version: of the library.
-        names_targets: builds for a named compute capability on a machine without that GPU.
-        strongly_typed: flag of ``create_network``; 0 where every network is strongly typed.
-        has_monitor: reports its progress.
+        names_targets: whether it builds for a named compute capability on a machine without that GPU.
+        strongly_typed: flag of ``create_network``; 0 if every network is strongly typed.
+        has_monitor: whether it reports its progress.
     """
 
     module: ModuleType
@@ -43,10 +45,11 @@ class TensorRt:
 
     @property
     def name(self) -> str:
+        """Return kind and version."""
         return f"{self.kind} {self.version}"
 
     def targets(self) -> list[str]:
-        """Compute capabilities that can be named, as ``sm86``."""
+        """Return the compute capabilities that can be named, as ``sm86``."""
         if not self.names_targets:
             return []
         names = [name for name in dir(self.module.ComputeCapability) if re.fullmatch(r"SM\d+", name)]
@@ -54,13 +57,13 @@ class TensorRt:
 
 
 def find_tensorrt(kind: str | None = None) -> TensorRt:
-    """Import the best TensorRT there is.
+    """Import the preferred TensorRT.
 
     Args:
-        kind: ``tensorrt`` or ``tensorrt_rtx``, or the first that imports.
+        kind: ``tensorrt`` or ``tensorrt_rtx``; None: the first that can be imported.
 
     Raises:
-        TensorRtError: none imports; the message names the way to each.
+        TensorRtError: none can be imported; has the installation of each.
     """
     reasons = []
     for name, found in MODULES:
@@ -78,7 +81,11 @@ def find_tensorrt(kind: str | None = None) -> TensorRt:
 
 
 def describe(module: Any, kind: str) -> TensorRt:
-    """Describe the capabilities of a TensorRT module."""
+    """Describe the capabilities of a TensorRT module.
+
+    Raises:
+        TensorRtError: the version is too old.
+    """
     flags = getattr(module, "NetworkDefinitionCreationFlag", None)
     typed = getattr(flags, "STRONGLY_TYPED", None)
     major = int(module.__version__.split(".")[0])

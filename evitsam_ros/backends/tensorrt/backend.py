@@ -1,24 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TensorRT engines from the cache. Embeddings stay on the GPU between encoder and decoder."""
+"""Run TensorRT engines of the cache. Embeddings stay on the GPU between encoder and decoder."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
-from typing import ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from ...bundle import Bundle, BundleFiles, sha256
 from ..base import GPU, Backend, BackendError, Network, Requirement
 from ..device_clock import DeviceClock
 from ..gpu import Gpu, find_gpu
 from ..registry import register_backend
-from ..runtime import Runtime
 from .api import TensorRtError, find_tensorrt
 from .cuda_memory import Pool, open_cuda
 from .device_preprocess import DevicePreprocess, compile_kernel
 from .engine_cache import EngineCache, EngineKey, check_entry
-from .engine_network import EngineNetwork
-from .rtx_runtime_cache import SUFFIX
+from .engine_network import RUNTIME_CACHE_SUFFIX, EngineNetwork
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..runtime import Runtime
 
 #: The order in which engines of one network are preferred.
 PRECISIONS = ("fp16", "bf16", "fp32", "int8")
@@ -29,7 +31,7 @@ class TensorRtBackend(Backend):
     """TensorRT on the GPU of this machine.
 
     Attributes:
-        precisions: those whose engines are taken, the preferred first.
+        precisions: precisions of the engines to use, in the order of preference.
     """
 
     name = "tensorrt"
@@ -59,6 +61,7 @@ class TensorRtBackend(Backend):
         self._loaded: dict[str, Path] = {}
 
     def version(self) -> str | None:
+        """Return the version of TensorRT; None if TensorRT or a GPU is missing."""
         try:
             found = find_tensorrt().version
         except TensorRtError:
@@ -66,9 +69,11 @@ class TensorRtBackend(Backend):
         return found if find_gpu() else None
 
     def auto_reason(self, bundle: BundleFiles) -> str:
+        """Return the reason for a choice by ``auto``; empty if this backend cannot run."""
         return "" if self.version() is None else "engine in the cache"
 
     def gpu_name(self) -> str | None:
+        """Return the name of the GPU."""
         gpu = find_gpu()
         return gpu.name if gpu else None
 
@@ -76,7 +81,7 @@ class TensorRtBackend(Backend):
         """Find the engine of a network for this GPU and this TensorRT.
 
         Raises:
-            BackendError: there is none; with the reason and the command that makes it.
+            BackendError: there is no such engine; has the reason and the command that builds it.
         """
         try:
             tensorrt = find_tensorrt()
@@ -84,7 +89,7 @@ class TensorRtBackend(Backend):
             raise BackendError(str(error)) from error
         gpu = find_gpu()
         if gpu is None:
-            raise BackendError("no NVIDIA GPU, or no driver for it (nvidia-smi tells)")
+            raise BackendError("no NVIDIA GPU, or its driver is missing (check with nvidia-smi)")
         path, reason = EngineCache().best(
             EngineKey(
                 model=bundle.name,
@@ -102,17 +107,23 @@ class TensorRtBackend(Backend):
         return path
 
     def load(self, bundle: BundleFiles, network: str, threads: int) -> Network:
+        """Load the engine of a network.
+
+        Raises:
+            BackendError: there is no engine, or it cannot be loaded.
+        """
         path = self._loaded[network] = self.engine(bundle, network)
         if self._pool is None:
             self._pool = Pool(open_cuda())
         tensorrt = find_tensorrt()
-        kernels = path.with_suffix(SUFFIX) if tensorrt.kind == "tensorrt_rtx" else None
+        kernels = path.with_suffix(RUNTIME_CACHE_SUFFIX) if tensorrt.kind == "tensorrt_rtx" else None
         opened = EngineNetwork(tensorrt, path.read_bytes(), path.name, self._pool, kernels)
         self._opened.append(opened)
         return opened
 
     def info(self, bundle: BundleFiles, network: str, threads: int) -> dict[str, str]:
-        # A build may have stored a newer one since.
+        """Return device, precision and engine of a network."""
+        # A build may have stored a newer one meanwhile.
         path = self._loaded.get(network) or self.engine(bundle, network)
         key = check_entry(path).key
         return {
@@ -125,7 +136,7 @@ class TensorRtBackend(Backend):
         }
 
     def device_clock(self) -> DeviceClock:
-        """Time copies and engines by CUDA events from now on."""
+        """Return a clock that times copies and engines by CUDA events from now on."""
         pool = cast("Pool", self._pool)  # of the networks, which are loaded first
         if pool.clock is not None:
             pool.clock.close()
@@ -133,7 +144,7 @@ class TensorRtBackend(Backend):
         return pool.clock
 
     def preprocess(self, bundle: Bundle) -> DevicePreprocess | None:
-        """Make the encoder's input on the GPU; None where NVRTC is missing, and the host makes it."""
+        """Return the GPU's preprocessing; None if NVRTC is missing, so that the host preprocesses."""
         try:
             cubin = compile_kernel(cast("Gpu", find_gpu()).target)
         except BackendError:
@@ -146,7 +157,7 @@ class TensorRtBackend(Backend):
     def close(self) -> None:
         """Free the engines and the GPU's memory; networks raise ``BackendError`` from then on."""
         for opened in self._opened:
-            with suppress(Exception):  # of a GPU that has failed; what remains goes with the process
+            with suppress(Exception):  # a failed GPU; the rest is freed when the process exits
                 opened.close()
         self._opened.clear()
         if self._pool is not None:
@@ -154,7 +165,7 @@ class TensorRtBackend(Backend):
 
 
 def of_precision(precision: str) -> type[TensorRtBackend]:
-    """Make a variant, as ``tensorrt_int8``, that takes engines of one precision only."""
+    """Make a variant, as ``tensorrt_int8``, that uses engines of one precision only."""
     members = {
         "name": f"tensorrt_{precision}",
         "title": f"TensorRT, {precision}",
@@ -171,7 +182,7 @@ for _precision in PRECISIONS:
 
 
 def engines_missing(runtime: Runtime) -> bool:
-    """Return whether this machine could run TensorRT engines, and ``runtime`` does not."""
+    """Return whether this machine could run TensorRT engines, but ``runtime`` does not."""
     return (
         not any(name.startswith("tensorrt") for name in runtime.backends)
         and TensorRtBackend().version() is not None

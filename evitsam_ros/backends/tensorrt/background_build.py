@@ -1,33 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Engines built beside a running node: it serves on what there is, and takes them when they are ready."""
+"""Build engines beside a running node, which uses another runtime until they are ready."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ...threads import join_os_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 Opened = TypeVar("Opened")
 
 
 def build_command(bundle: Path) -> list[str]:
-    """``evitsam build`` for the GPU of this machine, in a process of its own."""
+    """Return the ``evitsam build`` command for the GPU of this machine."""
     return [sys.executable, "-m", "evitsam_ros.cli", "build", "--model", str(bundle)]
 
 
 class EngineSwitch(Generic[Opened]):
-    """Runs a build, then opens what it made, both away from the inference thread.
+    """Run a build, then open its engines, both outside the inference thread.
 
     Args:
         command: the build.
-        open_: called when the build succeeded; what it returns is handed over by :meth:`take`.
-        failed: called with a line that says why there will be no engines.
-        drop: closes what was opened and not taken before :meth:`stop`.
+        open_: called after a successful build; :meth:`take` returns its result.
+        failed: called with the reason of a failure, in one line.
+        drop: closes a result that was not taken before :meth:`stop`.
     """
 
     def __init__(
@@ -60,12 +62,12 @@ class EngineSwitch(Generic[Opened]):
             self._drop_untaken()
 
     def take(self) -> Opened | None:
-        """Return what was opened, once; None before that and ever after."""
+        """Return the opened engines once; None before they are ready and after the first call."""
         ready, self._ready = self._ready, None
         return ready
 
     def stop(self) -> None:
-        """End the build, if it runs, and close what was not taken."""
+        """Stop a running build, and close engines that were not taken."""
         self._stopped = True
         if self._process.poll() is None:
             self._process.terminate()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls of CUDA on one GPU and in its primary context; here by cuda-bindings.
+"""Call CUDA on one GPU in its primary context, by cuda-bindings.
 
-The primary context is the one that torch and CuPy use too. Which GPU and which context a call is for belongs
-to the calling thread, so every call makes them current first: ROS callbacks come from any thread.
+torch and CuPy use the primary context too. The current GPU and context belong to the calling thread, so every
+call makes them current first: ROS callbacks come from any thread.
 """
 
 from __future__ import annotations
@@ -10,44 +10,56 @@ from __future__ import annotations
 import ctypes
 import functools
 import threading
-from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from ..base import BackendError
 from ..gpu import gpu_index
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
 
 class Cuda(Protocol):
-    """The few calls that the TensorRT runner makes; ``pointer`` and ``stream`` are addresses."""
+    """The CUDA calls of the TensorRT runner; ``pointer`` and ``stream`` are addresses."""
 
     def active(self) -> AbstractContextManager[None]:
-        """Make the GPU the calling thread's for a block, as TensorRT's own calls need it."""
+        """Make the GPU current in the calling thread for a block, as TensorRT's own calls need it."""
 
-    def stream(self) -> int: ...
+    def stream(self) -> int:
+        """Create a stream."""
 
-    def close_stream(self, stream: int) -> None: ...
+    def close_stream(self, stream: int) -> None:
+        """Destroy a stream."""
 
-    def allocate(self, size: int) -> int: ...
+    def allocate(self, size: int) -> int:
+        """Allocate device memory, in bytes; return its address."""
 
-    def free(self, pointer: int) -> None: ...
+    def free(self, pointer: int) -> None:
+        """Free device memory."""
 
-    def pinned(self, size: int) -> np.ndarray: ...
+    def pinned(self, size: int) -> np.ndarray:
+        """Allocate pinned host memory ``(size,)`` uint8."""
 
     def free_pinned(self, host: np.ndarray) -> None:
-        """Free what :meth:`pinned` returned; nothing may read the array any more."""
+        """Free an array of :meth:`pinned`, which must not be read any more."""
 
-    def copy_in(self, pointer: int, host: np.ndarray, stream: int) -> None: ...
+    def copy_in(self, pointer: int, host: np.ndarray, stream: int) -> None:
+        """Queue a copy to the device."""
 
-    def copy_out(self, host: np.ndarray, pointer: int, stream: int) -> None: ...
+    def copy_out(self, host: np.ndarray, pointer: int, stream: int) -> None:
+        """Queue a copy to the host."""
 
-    def wait(self, stream: int) -> None: ...
+    def wait(self, stream: int) -> None:
+        """Wait for all work on a stream."""
 
-    def kernel(self, cubin: bytes, name: str) -> Any: ...
+    def kernel(self, cubin: bytes, name: str) -> Any:
+        """Load a kernel of a cubin."""
 
-    def unload(self, kernel: Any) -> None: ...
+    def unload(self, kernel: Any) -> None:
+        """Unload a kernel."""
 
     def launch(
         self, kernel: Any, blocks: tuple[int, int], threads: tuple[int, int], arguments: list, stream: int
@@ -55,38 +67,44 @@ class Cuda(Protocol):
         """Queue a kernel; arguments are addresses (int) and NumPy scalars."""
 
     def record(self, work: Callable[[], None], stream: int) -> Any:
-        """Record what ``work`` queues as a CUDA graph; None where these bindings have none."""
+        """Record the calls of ``work`` as a CUDA graph; return None if these bindings have no graphs."""
 
-    def replay(self, graph: Any, stream: int) -> None: ...
+    def replay(self, graph: Any, stream: int) -> None:
+        """Queue a CUDA graph."""
 
-    def drop_graph(self, graph: Any) -> None: ...
+    def drop_graph(self, graph: Any) -> None:
+        """Destroy a CUDA graph."""
 
     def event(self) -> Any:
-        """Create an event that takes the time."""
+        """Create an event with a time stamp."""
 
-    def drop_event(self, event: Any) -> None: ...
+    def drop_event(self, event: Any) -> None:
+        """Destroy an event."""
 
-    def mark(self, event: Any, stream: int) -> None: ...
+    def mark(self, event: Any, stream: int) -> None:
+        """Record an event on a stream."""
 
     def elapsed_ms(self, start: Any, end: Any) -> float:
-        """Between two events that are over."""
+        """Return the milliseconds between two finished events."""
 
 
 class OneGpu:
-    """A GPU that is made current in the calling thread, once however deep the blocks are nested."""
+    """A GPU that is made current in the calling thread, once for nested blocks."""
 
     def __init__(self) -> None:
         self._depth = threading.local()
 
     def enter(self) -> Any:
-        """Make it current; what was before."""
+        """Make it current; return the previous state."""
         raise NotImplementedError
 
     def leave(self, before: Any) -> None:
+        """Restore the previous state."""
         raise NotImplementedError
 
     @contextmanager
     def active(self) -> Iterator[None]:
+        """Make the GPU current for a block."""
         depth = getattr(self._depth, "value", 0)
         before = None if depth else self.enter()
         self._depth.value = depth + 1
@@ -118,15 +136,17 @@ class CudaBindings(OneGpu):
 
         self.api, self.index = runtime, gpu_index()
         with self.active():
-            self._call(runtime.cudaFree(0))  # makes the context, or says why there can be none
+            self._call(runtime.cudaFree(0))  # creates the context, or fails with the reason
 
     def enter(self) -> int:
+        """Set the current GPU; return the previous one."""
         before = int(self._call(self.api.cudaGetDevice()))
         if before != self.index:
             self._call(self.api.cudaSetDevice(self.index))
         return before
 
     def leave(self, before: int) -> None:
+        """Restore the previous GPU."""
         if before != self.index:
             self._call(self.api.cudaSetDevice(before))
 
@@ -134,53 +154,63 @@ class CudaBindings(OneGpu):
         error, *values = result
         if int(error):
             runtime = isinstance(error, self.api.cudaError_t)
-            said = self.api.cudaGetErrorString(error)[1].decode() if runtime else error.name
+            message = self.api.cudaGetErrorString(error)[1].decode() if runtime else error.name
             raise BackendError(
-                f"CUDA: {said} (error {int(error)}); is the NVIDIA driver there? nvidia-smi tells"
+                f"CUDA: {message} (error {int(error)}); check the NVIDIA driver with nvidia-smi"
             )
         return values[0] if values else None
 
     @makes_current
     def stream(self) -> int:
+        """Create a stream."""
         return int(self._call(self.api.cudaStreamCreate()))
 
     @makes_current
     def close_stream(self, stream: int) -> None:
+        """Destroy a stream."""
         self._call(self.api.cudaStreamDestroy(stream))
 
     @makes_current
     def allocate(self, size: int) -> int:
+        """Allocate device memory, in bytes; return its address."""
         return int(self._call(self.api.cudaMalloc(size)))
 
     @makes_current
     def free(self, pointer: int) -> None:
+        """Free device memory."""
         self._call(self.api.cudaFree(pointer))
 
     @makes_current
     def pinned(self, size: int) -> np.ndarray:
+        """Allocate pinned host memory ``(size,)`` uint8."""
         address = int(self._call(self.api.cudaMallocHost(size)))
         return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
 
     @makes_current
     def free_pinned(self, host: np.ndarray) -> None:
+        """Free pinned host memory."""
         self._call(self.api.cudaFreeHost(host.ctypes.data))
 
     @makes_current
     def copy_in(self, pointer: int, host: np.ndarray, stream: int) -> None:
+        """Queue a copy to the device."""
         kind = self.api.cudaMemcpyKind.cudaMemcpyHostToDevice
         self._call(self.api.cudaMemcpyAsync(pointer, host.ctypes.data, host.nbytes, kind, stream))
 
     @makes_current
     def copy_out(self, host: np.ndarray, pointer: int, stream: int) -> None:
+        """Queue a copy to the host."""
         kind = self.api.cudaMemcpyKind.cudaMemcpyDeviceToHost
         self._call(self.api.cudaMemcpyAsync(host.ctypes.data, pointer, host.nbytes, kind, stream))
 
     @makes_current
     def wait(self, stream: int) -> None:
+        """Wait for all work on a stream."""
         self._call(self.api.cudaStreamSynchronize(stream))
 
     @makes_current
     def kernel(self, cubin: bytes, name: str) -> Any:
+        """Load a kernel of a cubin."""
         from cuda.bindings import driver
 
         module = self._call(driver.cuModuleLoadData(cubin))
@@ -188,6 +218,7 @@ class CudaBindings(OneGpu):
 
     @makes_current
     def unload(self, kernel: Any) -> None:
+        """Unload a kernel."""
         from cuda.bindings import driver
 
         self._call(driver.cuModuleUnload(kernel[0]))
@@ -196,6 +227,7 @@ class CudaBindings(OneGpu):
     def launch(
         self, kernel: Any, blocks: tuple[int, int], threads: tuple[int, int], arguments: list, stream: int
     ) -> None:
+        """Queue a kernel."""
         from cuda.bindings import driver
 
         kinds = {int: ctypes.c_void_p, np.int32: ctypes.c_int, np.float32: ctypes.c_float}
@@ -205,6 +237,7 @@ class CudaBindings(OneGpu):
 
     @makes_current
     def record(self, work: Callable[[], None], stream: int) -> Any:
+        """Record the calls of ``work`` as a CUDA graph."""
         mode = self.api.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         self._call(self.api.cudaStreamBeginCapture(stream, mode))
         try:
@@ -218,24 +251,30 @@ class CudaBindings(OneGpu):
 
     @makes_current
     def replay(self, graph: Any, stream: int) -> None:
+        """Queue a CUDA graph."""
         self._call(self.api.cudaGraphLaunch(graph, stream))
 
     @makes_current
     def drop_graph(self, graph: Any) -> None:
+        """Destroy a CUDA graph."""
         self._call(self.api.cudaGraphExecDestroy(graph))
 
     @makes_current
     def event(self) -> Any:
+        """Create an event."""
         return self._call(self.api.cudaEventCreate())
 
     @makes_current
     def drop_event(self, event: Any) -> None:
+        """Destroy an event."""
         self._call(self.api.cudaEventDestroy(event))
 
     @makes_current
     def mark(self, event: Any, stream: int) -> None:
+        """Record an event on a stream."""
         self._call(self.api.cudaEventRecord(event, stream))
 
     @makes_current
     def elapsed_ms(self, start: Any, end: Any) -> float:
+        """Return the milliseconds between two finished events."""
         return float(self._call(self.api.cudaEventElapsedTime(start, end)))

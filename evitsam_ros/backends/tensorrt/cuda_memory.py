@@ -1,29 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Memory of a GPU: blocks and pinned buffers that are used again, and freed when a runtime is closed."""
+"""Manage GPU memory: reused blocks and pinned buffers, freed when a runtime is closed."""
 
 from __future__ import annotations
 
 import os
 import threading
 import weakref
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..base import BackendError
-from ..device_clock import DeviceClock
 from .cuda_calls import Cuda, CudaBindings
 from .pycuda_calls import PyCuda
 
-#: Bytes below which blocks are not told apart; CUDA's own allocations are no finer.
-SMALLEST = 512
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..device_clock import DeviceClock
+
+#: Min bytes of a size class, as of CUDA's own allocations.
+MIN_BLOCK = 512
 
 
 def open_cuda() -> Cuda:
-    """cuda-bindings, or pycuda where ``EVITSAM_CUDA=pycuda`` asks for it or it is what is installed.
+    """Open cuda-bindings, or pycuda if ``EVITSAM_CUDA=pycuda`` or if only pycuda is installed.
 
     Raises:
         BackendError: neither is installed, or there is no GPU.
@@ -44,9 +47,10 @@ def open_cuda() -> Cuda:
 
 @dataclass(eq=False)
 class DeviceArray:
-    """An array on the GPU; ``np.asarray`` copies it. Unheld, its memory goes back to the pool.
+    """An array on the GPU; ``np.asarray`` copies it.
 
-    ``needs``: what has to live as long, since the work that makes this array may not have been done yet.
+    Its memory returns to the pool after its last reference. ``needs`` is an object that has to live as long,
+    since the work that makes this array may be pending.
     """
 
     pointer: int
@@ -57,6 +61,7 @@ class DeviceArray:
 
     @property
     def nbytes(self) -> int:
+        """Return the size in bytes."""
         return int(np.prod(self.shape)) * self.dtype.itemsize
 
     def __getitem__(self, rows: slice) -> DeviceArray:
@@ -66,7 +71,7 @@ class DeviceArray:
         shape = (stop - start, *self.shape[1:])
         return DeviceArray(self.pointer + start * stride, shape, self.dtype, self.pool, needs=self)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: Any = None, *, copy: bool | None = None) -> np.ndarray:
         self.pool.check_open()
         host = np.empty(self.shape, self.dtype)
         self.pool.cuda.copy_out(host, self.pointer, self.pool.stream)
@@ -75,17 +80,17 @@ class DeviceArray:
 
 
 def block_size(size: int) -> int:
-    """Return the size class of ``size`` bytes: at most 1/8 larger, eight classes between powers of two."""
-    step = max(SMALLEST, 1 << max(0, (size - 1).bit_length() - 4))
+    """Return the size class of ``size`` bytes: up to 1/8 larger, eight classes between powers of two."""
+    step = max(MIN_BLOCK, 1 << max(0, (size - 1).bit_length() - 4))
     return max(1, -(-size // step)) * step
 
 
 class Pool:
-    """Device blocks by size class, handed out and taken back: nothing is allocated once every size was seen.
+    """Device blocks by size class, reused: no allocation happens once every size has occurred.
 
     Attributes:
-        free: addresses of the blocks that nobody holds, by size class in bytes.
-        clock: times what is queued on the stream, while somebody profiles.
+        free: addresses of unused blocks, by size class in bytes.
+        clock: times the work on the stream during a profile.
     """
 
     def __init__(self, cuda: Cuda) -> None:
@@ -95,11 +100,11 @@ class Pool:
         self.clock: DeviceClock | None = None
         self._pinned: dict[int, np.ndarray] = {}
         self._closed = False
-        # Re-entrant: taking a block back may happen while the garbage of this very thread is collected.
+        # Re-entrant: garbage collection in this thread may return a block while the lock is held.
         self._lock = threading.RLock()
 
     def timed(self, name: str) -> AbstractContextManager[None]:
-        """Open a span of the device's clock, where there is one."""
+        """Open a span of the device's clock, if there is one."""
         return nullcontext() if self.clock is None else self.clock.span(name)
 
     def array(self, shape: tuple[int, ...], dtype: np.dtype) -> DeviceArray:
@@ -116,7 +121,7 @@ class Pool:
         return made
 
     def _block(self, size: int) -> tuple[int, int]:
-        """Return the smallest free block of the size to less than twice that; else a new one."""
+        """Return the smallest free block of ``size`` to less than twice that, else a new one."""
         with self._lock:
             fitting = [taken for taken, blocks in self.free.items() if blocks and size <= taken < 2 * size]
             taken = min(fitting, default=block_size(size))
@@ -130,11 +135,16 @@ class Pool:
             if not self._closed:
                 self.free[size].append(pointer)
                 return
-        with suppress(Exception):  # of a GPU that has failed; there is nobody to report it to
+        with suppress(Exception):  # a failed GPU; a finalizer has no caller to report to
             self.cuda.free(pointer)
 
     def pinned(self, size: int, instead_of: np.ndarray | None = None) -> np.ndarray:
-        """Return a pinned buffer ``(>= size,)`` uint8; ``instead_of``: one to free, whose copies are done."""
+        """Return a pinned buffer ``(>= size,)`` uint8.
+
+        Args:
+            size: in bytes.
+            instead_of: a buffer to free, with finished copies.
+        """
         self.check_open()
         if instead_of is not None and self._pinned.pop(instead_of.ctypes.data, None) is not None:
             self.cuda.free_pinned(instead_of)
@@ -148,9 +158,9 @@ class Pool:
             raise BackendError("the runtime of this GPU memory is closed; open the model again")
 
     def close(self) -> None:
-        """Free all blocks and buffers; blocks that are still held follow when they are let go.
+        """Free all blocks and buffers; referenced blocks follow after their last reference.
 
-        A GPU that has failed refuses these calls; its memory goes with the process.
+        A failed GPU rejects these calls; its memory is freed when the process exits.
         """
         with self._lock:
             if self._closed:
@@ -171,6 +181,6 @@ class Pool:
 
 
 def _attempt(release: Callable[..., None], *arguments: Any) -> None:
-    """Release something, whatever state the GPU is in."""
+    """Release a resource, and ignore errors of a failed GPU."""
     with suppress(Exception):
         release(*arguments)

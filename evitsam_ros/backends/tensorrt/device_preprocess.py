@@ -1,26 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Resize, normalise and pad on the GPU: the camera's bytes travel, not the four times as many of the blob.
+"""Resize, normalise and pad on the GPU: the camera's bytes are copied, not the blob of four times the size.
 
-The kernel computes what :func:`~evitsam_ros.segment.transform.preprocess` does. NVRTC compiles it at start
-for the GPU that is there; where NVRTC is missing, the host goes on doing it.
+The kernel computes the same as :func:`~evitsam_ros.segment.transform.preprocess`. NVRTC compiles it at start
+for the present GPU; without NVRTC the host preprocesses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from ..base import BackendError
-from .cuda_calls import Cuda
-from .cuda_memory import DeviceArray, Pool
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .cuda_calls import Cuda
+    from .cuda_memory import DeviceArray, Pool
 
 NAME = "prepare"
 #: Threads of a block, x and y.
 BLOCK = (32, 8)
-#: A thread makes one pixel of the blob. Smaller pictures: the mean over the source pixels that it covers, by
-#: the share covered (INTER_AREA); larger ones: bilinear, pixel centres at +0.5. Rounded, as OpenCV does.
+#: A thread computes one pixel of the blob. Shrinking: the mean over the covered source pixels, weighted by
+#: the covered share (INTER_AREA). Enlarging: bilinear, pixel centres at +0.5. Rounded, as OpenCV does.
 SOURCE = r"""
 extern "C" __global__ void prepare(
     const unsigned char* image, float* blob, int height, int width, int rows, int columns, int side,
@@ -61,7 +64,7 @@ def compile_kernel(target: str) -> bytes:
     """Compile the kernel to a cubin for a compute capability (``sm87``).
 
     Raises:
-        BackendError: NVRTC is missing or refuses; with its own words.
+        BackendError: NVRTC is missing or fails; has its error messages.
     """
     try:
         from cuda.bindings import nvrtc
@@ -82,7 +85,7 @@ def compile_kernel(target: str) -> bytes:
 
 
 class DevicePreprocess:
-    """Images ``(H, W, 3)`` uint8 RGB on the host -> ``(N, 3, side, side)`` float32 on the GPU."""
+    """Convert images ``(H, W, 3)`` uint8 RGB on the host to ``(N, 3, side, side)`` float32 on the GPU."""
 
     def __init__(
         self, pool: Pool, cubin: bytes, side: int, mean: tuple[float, ...], std: tuple[float, ...]
@@ -94,11 +97,11 @@ class DevicePreprocess:
         self.pinned: np.ndarray | None = None
 
     def __call__(self, images: Sequence[np.ndarray], sizes: Sequence[tuple[int, int]]) -> DeviceArray:
-        """Copy and launch; ``sizes`` (h, w) are those of the pictures in the blob, the rest is padding.
+        """Copy and launch; ``sizes`` (h, w) are those of the images in the blob, the rest is padding.
 
-        Nothing waits for it but the encoder, which runs on the same stream.
+        Only the encoder waits for the result, since it runs on the same stream.
         """
-        # The last frames' copies are done: their encoder was waited for.
+        # The last frames' copies are done, since their encoder has finished.
         needed = sum(image.size for image in images)
         if self.pinned is None or self.pinned.size < needed:
             self.pinned = self.pool.pinned(needed, instead_of=self.pinned)
@@ -113,18 +116,18 @@ class DevicePreprocess:
             staged = pinned[start : start + image.size].reshape(image.shape)
             sources.append(self._prepare(image, staged, size, blob[index : index + 1].pointer))
             start += image.size
-        blob.needs = sources  # not back to the pool before the kernel has read them
+        blob.needs = sources  # keep the memory until the kernel has read it
         return blob
 
     def close(self) -> None:
-        """Unload the kernel; its buffer is the pool's to free."""
+        """Unload the kernel; the pool frees its buffer."""
         self.pool.cuda.unload(self.kernel)
         self.pinned = None
 
     def _prepare(
         self, image: np.ndarray, staged: np.ndarray, size: tuple[int, int], target: int
     ) -> DeviceArray:
-        """Queue one image; its bytes on the GPU."""
+        """Queue one image; return its bytes on the GPU."""
         cuda: Cuda = self.pool.cuda
         np.copyto(staged, image)
         source = self.pool.array(image.shape, np.dtype(np.uint8))

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Engines of this machine, under ``$XDG_CACHE_HOME/evitsam``: found by what they were made from, never half.
+"""Store the engines of this machine under ``$XDG_CACHE_HOME/evitsam``, by the inputs of their build.
 
-An engine is code for one GPU and one TensorRT. Beside every ``.engine`` lies a ``.json`` with the key that it
-was made for and its SHA-256; without it, or with another hash, it is not offered. Of engines
-that differ only in profiles and flags the newest proved one is taken; one that was trusted by hand only where
-none was proved.
+An engine is code for one GPU and one TensorRT. Each ``.engine`` has a ``.json`` beside it with its key and
+its SHA-256; without that, or with another hash, it is not used. Of engines that differ only in profiles and
+flags the newest proved one is used; one that was trusted by hand only if no other was proved.
 """
 
 from __future__ import annotations
@@ -15,32 +14,35 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...bundle import sha256
 
-#: Flag of an engine that nobody proved.
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Flag of an unproved engine.
 TRUSTED = "trusted"
-#: Beside the engines: locked (shared) by whoever writes, so that nobody prunes what is being written.
+#: Lock file beside the engines. Writers hold it shared, so that their files are not pruned meanwhile.
 LOCK = "lock"
 
 
 @dataclass(frozen=True)
 class EngineKey:
-    """Everything that an engine depends on.
+    """All inputs that an engine depends on.
 
     Attributes:
-        model, network: names, for people.
+        model: its name, for people.
+        network: its name, for people.
         onnx: SHA-256 of the network's file.
         runtime: ``tensorrt 10.3.0`` or ``tensorrt_rtx 1.7.1``.
         target: the GPU and its compute capability.
         precision: ``fp32``, ``fp16``, ``bf16`` or ``int8``.
         profiles: shapes that it was optimised for.
-        flags: whatever else was asked of the builder.
+        flags: further options of the build.
     """
 
     model: str
@@ -54,18 +56,26 @@ class EngineKey:
 
     @property
     def digest(self) -> str:
+        """Return the SHA-256 of the key."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
     @property
     def stem(self) -> str:
+        """Return the file name without extension."""
         return f"{self.model}-{self.network}-{self.precision}-{self.digest[:16]}"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What lies in the cache: ``problem`` says why it will not be offered, or is empty.
+    """An engine in the cache.
 
-    ``built``: when, in seconds since the epoch.
+    Attributes:
+        engine: its file.
+        key: the fields of its :class:`EngineKey`.
+        size: in bytes.
+        problem: reason not to use it; empty for a good one.
+        report: its proof.
+        built: seconds since the epoch.
     """
 
     engine: Path
@@ -77,11 +87,12 @@ class Entry:
 
     @property
     def trusted(self) -> bool:
-        """Whether somebody took it into the cache by hand, unproved."""
+        """Return whether it was stored by hand, unproved."""
         return TRUSTED in self.key.get("flags", ())
 
 
 def cache_folder() -> Path:
+    """Return ``$XDG_CACHE_HOME/evitsam``, by default ``~/.cache/evitsam``."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "evitsam"
 
@@ -93,7 +104,7 @@ class EngineCache:
         self.folder = folder or cache_folder()
 
     def store(self, key: EngineKey, engine: bytes | memoryview, report: dict[str, Any]) -> Path:
-        """Keep an engine; what a killed process leaves is never offered. ``report``: how it was proved."""
+        """Store an engine; leftovers of a killed process are never used. ``report`` has its proof."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{key.stem}.engine"
         sidecar = {
@@ -104,7 +115,7 @@ class EngineCache:
             "built": time.time(),
         }
         with _writing(self.folder):
-            # The old sidecar goes first: at no moment does one stand beside an engine that is not its own.
+            # Remove the old sidecar first, so that a sidecar is never beside an engine that is not its own.
             _sidecar(path).unlink(missing_ok=True)
             write_whole(path, engine)
             write_whole(_sidecar(path), json.dumps(sidecar, indent=2).encode())
@@ -152,9 +163,9 @@ class EngineCache:
         return [check_entry(path) for path in sorted(self.folder.glob("*.engine"))]
 
     def prune(self, keep: set[Path] | None = None) -> list[Path]:
-        """Remove what is not offered and what a killed build left; with ``keep``, everything else too.
+        """Remove unusable engines and leftovers of killed builds; with ``keep``, all others too.
 
-        While a build writes its engines nothing is removed: what is not complete is about to be.
+        While a build writes its engines, nothing is removed: incomplete engines are about to be completed.
         """
         if not self.folder.is_dir():
             return []
@@ -176,7 +187,7 @@ class EngineCache:
 
 @contextmanager
 def _writing(folder: Path) -> Iterator[None]:
-    """Keep :meth:`EngineCache.prune` away; a killed process lets go of it."""
+    """Block :meth:`EngineCache.prune` for a block; a killed process releases it."""
     with (folder / LOCK).open("a") as file:
         fcntl.flock(file, fcntl.LOCK_SH)
         yield
@@ -184,7 +195,7 @@ def _writing(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[bool]:
-    """Keep writers out of the folder for a block; False where there is one, who is not waited for."""
+    """Lock writers out of the folder for a block; yield False without waiting if one is active."""
     with (folder / LOCK).open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -198,16 +209,19 @@ def check_entry(engine: Path) -> Entry:
     """Read an engine's sidecar and compare its hash."""
     try:
         sidecar = json.loads(_sidecar(engine).read_text())
-        key, wanted = sidecar["key"], sidecar["sha256"]
+        key, expected = sidecar["key"], sidecar["sha256"]
     except FileNotFoundError:
         return Entry(
-            engine, {}, engine.stat().st_size, "has no sidecar: a build was cut, or it came from outside"
+            engine,
+            {},
+            engine.stat().st_size,
+            "has no sidecar: its build was interrupted, or it is a foreign engine",
         )
     except (ValueError, KeyError, TypeError):
         return Entry(engine, {}, engine.stat().st_size, "its sidecar cannot be read")
     size = engine.stat().st_size
-    if size != sidecar.get("size") or sha256(engine) != wanted:
-        return Entry(engine, key, size, "its content is not what was built")
+    if size != sidecar.get("size") or sha256(engine) != expected:
+        return Entry(engine, key, size, "its content differs from the built engine")
     built = sidecar.get("built", engine.stat().st_mtime)
     return Entry(engine, key, size, "", sidecar.get("report", {}), built)
 
@@ -231,7 +245,7 @@ def _sidecar(engine: Path) -> Path:
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Write to a temporary file, sync, rename: readers see the old file or the new one."""
+    """Write to a temporary file, sync, rename: readers see either the old or the new file."""
     with _writing(path.parent):
         _write_and_rename(path, content)
 
@@ -243,7 +257,7 @@ def _write_and_rename(path: Path, content: bytes | memoryview) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(name, path)
+        Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

@@ -1,33 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One TensorRT engine: profiles, copies, CUDA graphs.
+"""Run one TensorRT engine: profiles, copies, CUDA graphs.
 
-Only the interface by tensor names is used, which TensorRT 10.3 to 11 and TensorRT-RTX share.
+It uses only the interface by tensor names, which TensorRT 10.3 to 11 and TensorRT-RTX share.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...bundle import HIGH_RES
 from ..base import BackendError, Network
-from .api import TensorRt
 from .cuda_memory import DeviceArray, Pool
-from .rtx_runtime_cache import RuntimeCache
+from .engine_cache import write_whole
 
-#: Outputs that stay on the device: another network reads them.
-STAYS = ("image_embeddings", *HIGH_RES)
-#: CUDA graphs of a network that are kept.
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .api import TensorRt
+
+#: Outputs that stay on the device, because another network reads them.
+DEVICE_OUTPUTS = ("image_embeddings", *HIGH_RES)
+#: Max number of CUDA graphs of a network.
 MAX_GRAPHS = 16
 
 
-class EngineNetwork(Network):
-    """One engine with its context. Inputs are NumPy arrays or :class:`DeviceArray`; so are the outputs.
+#: File name suffix of a runtime cache beside its engine.
+RUNTIME_CACHE_SUFFIX = ".rtxcache"
 
-    ``kernels``: where TensorRT-RTX keeps what it compiles at the first run.
+
+class RuntimeCache:
+    """The kernels that TensorRT-RTX compiles when an engine first runs, stored for the next start.
+
+    TensorRT-RTX rejects a cache of another GPU, driver or version.
+    """
+
+    def __init__(self, engine: Any, path: Path) -> None:
+        self.path = path
+        self.config = engine.create_runtime_config()
+        self.cache = self.config.create_runtime_cache()
+        if path.is_file():
+            self.cache.deserialize(path.read_bytes())
+        self.config.set_runtime_cache(self.cache)
+        self.saved: set[int] = set()
+
+    def ran(self, profile: int) -> None:
+        """Save the kernels that the first execution of a profile compiled; call it after an execution."""
+        if profile in self.saved:
+            return
+        self.saved.add(profile)
+        # With a read-only or full disk the next start is slower.
+        with contextlib.suppress(OSError):
+            write_whole(self.path, bytes(self.cache.serialize()))
+
+
+class EngineNetwork(Network):
+    """One engine with its context. Inputs and outputs are NumPy arrays or :class:`DeviceArray`.
+
+    ``kernels``: file for the kernels that TensorRT-RTX compiles at the first run.
     """
 
     def __init__(
@@ -56,7 +89,7 @@ class EngineNetwork(Network):
         self.context = self.engine.create_execution_context(*configured)
         if self.context is None:
             raise BackendError(
-                f"{name}: no execution context; the GPU's memory may be full (nvidia-smi tells)"
+                f"{name}: no execution context; the GPU's memory may be full (check with nvidia-smi)"
             )
         names = [self.engine.get_tensor_name(i) for i in range(self.engine.num_io_tensors)]
         is_input = {n: self.engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT for n in names}
@@ -66,18 +99,18 @@ class EngineNetwork(Network):
         self.staging: dict[str, np.ndarray] = {}
         self.profile = 0
         self.fixed = all(self._is_fixed(name) for name in self.inputs)
-        self.batch = self._most_images()
-        #: CUDA graphs by the addresses of inputs and outputs; None: ran once, recorded when it comes again.
+        self.batch = self._max_images()
+        #: CUDA graphs by the addresses of inputs and outputs; None: ran once, recorded at the next run.
         self.graphs: OrderedDict[tuple[int, ...], Any] = OrderedDict()
 
     def __call__(self, inputs: dict[str, Any]) -> list[Any]:
-        """Run on named inputs; outputs in the order of the ONNX file."""
+        """Run on named inputs; return the outputs in the order of the ONNX file."""
         self.pool.check_open()
         with self.pool.cuda.active():
             return self._run(inputs)
 
     def close(self) -> None:
-        """Free graphs, context and engine; the pool has to be open and is closed after it."""
+        """Free graphs, context and engine; close the pool only after that."""
         for graph in self.graphs.values():
             self._drop(graph)
         self.graphs.clear()
@@ -95,7 +128,7 @@ class EngineNetwork(Network):
         with self.pool.timed("copy in"):
             for name in self.inputs:
                 array = self._on_device(name, inputs[name])
-                held.append(array)  # not back to the pool before the work is done
+                held.append(array)  # keep the memory until the work is done
                 self.context.set_input_shape(name, array.shape)
                 self.context.set_tensor_address(name, array.pointer)
         found = [
@@ -114,9 +147,9 @@ class EngineNetwork(Network):
         return [r if isinstance(r, DeviceArray) else r.copy() for r in results]
 
     def _enqueue(self, addresses: tuple[int, ...]) -> None:
-        """Queue the engine; with fixed shapes and known addresses by its CUDA graph, which costs one launch.
+        """Queue the engine; for fixed shapes and known addresses by its CUDA graph, a single launch.
 
-        The pool hands the same few blocks out again and again, so the graphs are few.
+        The pool reuses the same few blocks, so the graphs are few.
         """
         if not self.fixed or addresses not in self.graphs:
             self._execute()
@@ -127,7 +160,7 @@ class EngineNetwork(Network):
             return
         cuda, stream = self.pool.cuda, self.pool.stream
         if self.graphs[addresses] is None:
-            # Its first run has made what must not be made while recording.
+            # The first run has done the allocations, which are forbidden while recording.
             self.graphs[addresses] = cuda.record(self._execute, stream)
         self.graphs.move_to_end(addresses)
         if self.graphs[addresses] is None:  # these bindings have no graphs
@@ -137,9 +170,7 @@ class EngineNetwork(Network):
 
     def _execute(self) -> None:
         if not self.context.execute_async_v3(self.pool.stream):
-            raise BackendError(
-                f"{self.name}: the engine did not run; nvidia-smi and the kernel log may say why"
-            )
+            raise BackendError(f"{self.name}: the engine did not run; check nvidia-smi and the kernel log")
 
     def _choose_profile(self, shapes: dict[str, tuple[int, ...]]) -> None:
         """Choose the first profile that all shapes fit in, the one in use if it does."""
@@ -154,11 +185,11 @@ class EngineNetwork(Network):
             self.profile = profile
 
     def max_prompts_per_call(self, count: int, usual: int, tokens: int | None = None) -> int:
-        """Return the most of ``count`` prompts, of ``tokens`` tokens each, that a profile holds."""
+        """Return the max number of prompts, out of ``count``, that a profile accepts for ``tokens``."""
         fitting = [
-            min(most[0], count)
-            for least, most in self._prompt_shapes()
-            if least[0] <= count and (tokens is None or least[1] <= tokens <= most[1])
+            min(high[0], count)
+            for low, high in self._prompt_shapes()
+            if low[0] <= count and (tokens is None or low[1] <= tokens <= high[1])
         ]
         return max(fitting, default=count)
 
@@ -167,37 +198,37 @@ class EngineNetwork(Network):
         if "point_coords" not in self.inputs:
             return None
         shapes = self._prompt_shapes()
-        return min(least[1] for least, _ in shapes), max(most[1] for _, most in shapes)
+        return min(low[1] for low, _ in shapes), max(high[1] for _, high in shapes)
 
     def _prompt_shapes(self) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-        """Least and largest ``(prompts, tokens, 2)`` of every profile."""
+        """Return min and max ``(prompts, tokens, 2)`` of every profile."""
         fixed = tuple(self.engine.get_tensor_shape("point_coords"))
         if -1 not in fixed:
             return [(fixed, fixed)]
         profiles = range(self.engine.num_optimization_profiles)
         shapes = [self.engine.get_tensor_profile_shape("point_coords", p) for p in profiles]
-        return [(tuple(least), tuple(most)) for least, _, most in shapes]
+        return [(tuple(low), tuple(high)) for low, _, high in shapes]
 
-    def _most_images(self) -> int:
-        """Of an encoder that was built with ``--batch``; 1 of every other network."""
+    def _max_images(self) -> int:
+        """Return the max images of an encoder that was built with ``--batch``; 1 for other networks."""
         if self.inputs != ["image"] or -1 not in tuple(self.engine.get_tensor_shape("image")):
             return 1
         profiles = range(self.engine.num_optimization_profiles)
-        most = [tuple(self.engine.get_tensor_profile_shape("image", p)[2]) for p in profiles]
-        return max(shape[0] for shape in most)
+        high = [tuple(self.engine.get_tensor_profile_shape("image", p)[2]) for p in profiles]
+        return max(shape[0] for shape in high)
 
     def _is_fixed(self, name: str) -> bool:
-        """Whether an input has one shape only."""
+        """Return whether an input has one shape only."""
         if -1 not in tuple(self.engine.get_tensor_shape(name)):
             return True
-        least, _, most = (tuple(s) for s in self.engine.get_tensor_profile_shape(name, 0))
-        return least == most and self.engine.num_optimization_profiles == 1
+        low, _, high = (tuple(s) for s in self.engine.get_tensor_profile_shape(name, 0))
+        return low == high and self.engine.num_optimization_profiles == 1
 
     def _fits(self, name: str, profile: int, shape: tuple[int, ...]) -> bool:
         if -1 not in tuple(self.engine.get_tensor_shape(name)):
             return tuple(self.engine.get_tensor_shape(name)) == shape
-        least, _, most = (tuple(s) for s in self.engine.get_tensor_profile_shape(name, profile))
-        return all(a <= n <= b for a, n, b in zip(least, shape, most, strict=True))
+        low, _, high = (tuple(s) for s in self.engine.get_tensor_profile_shape(name, profile))
+        return all(a <= n <= b for a, n, b in zip(low, shape, high, strict=True))
 
     def _on_device(self, name: str, value: Any) -> DeviceArray:
         if isinstance(value, DeviceArray):
@@ -209,7 +240,7 @@ class EngineNetwork(Network):
         return array
 
     def _result(self, name: str, array: DeviceArray) -> DeviceArray | np.ndarray:
-        if name in STAYS:
+        if name in DEVICE_OUTPUTS:
             return array
         host = self._staged(f"out {name}", array.shape, array.dtype)
         self.pool.cuda.copy_out(host, array.pointer, self.pool.stream)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A GPU and a TensorRT made of arrays, which record what is asked of them."""
+"""Simulate a GPU and TensorRT with arrays, and record all calls."""
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,9 +13,9 @@ from evitsam_ros.backends.tensorrt.engine_network import EngineNetwork
 
 @dataclass
 class Memory:
-    """A GPU made of byte arrays, which keeps a record of what was asked of it.
+    """A GPU of byte arrays, with a record of all calls.
 
-    ``held``: what was made and not given back, each once.
+    ``held``: the resources that were created and not freed, each once.
     """
 
     blocks: dict[int, np.ndarray] = field(default_factory=dict)
@@ -103,10 +103,10 @@ class Memory:
 
 
 class Engine:
-    """Doubles its first input.
+    """An engine that doubles its first input.
 
-    ``profiles`` are (least, most) of a dynamic first axis, with (fewest, most) of the second if that is
-    dynamic too; or none.
+    ``profiles`` are (min, max) of a dynamic first axis, with (min, max) of the second if that is dynamic
+    too; or none.
     """
 
     def __init__(self, memory: Memory, inputs: list[str], output: str, profiles=(), refuses=False) -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The logic of the TensorRT runner against a recording stand-in of the CUDA and TensorRT calls.
+"""Test the logic of the TensorRT runner against a recording stand-in of the CUDA and TensorRT calls.
 
-No GPU could be had, so nothing here says that an engine runs; it says what would be asked of one: which
-copies are made, what stays on the device, which profile is taken, and what a refusal turns into.
+No GPU was available, so these tests do not show that an engine runs. They check the calls: copies, values
+that stay on the device, chosen profiles, and the handling of failed calls.
 """
 
 import gc
@@ -76,7 +76,7 @@ def test_fixed_shapes_are_recorded_once_for_their_addresses_and_dynamic_ones_nev
     assert "record" not in memory.calls
 
 
-def test_graphs_do_not_pile_up(memory):
+def test_the_number_of_graphs_is_bounded(memory):
     encoder, _ = network(memory, ["image"], "image_embeddings")
     held = [encoder({"image": np.ones((2, 4), np.float32)}) for _ in range(2 * MAX_GRAPHS)]
     assert len(held) > len(encoder.graphs) == MAX_GRAPHS
@@ -94,7 +94,7 @@ def test_preprocessing_sends_the_bytes_and_keeps_them_until_they_are_read(memory
     assert len(pool.free[block_size(480 * 640 * 3)]) == 1
 
 
-def test_pictures_of_several_cameras_share_a_blob_and_an_encoder_call(memory):
+def test_images_of_several_cameras_share_a_blob_and_an_encoder_call(memory):
     pool = Pool(memory)
     prepare = DevicePreprocess(pool, b"cubin", 640, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
     wide, high = np.zeros((360, 640, 3), np.uint8), np.zeros((640, 480, 3), np.uint8)
@@ -119,7 +119,7 @@ def test_as_many_prompts_go_into_a_call_as_a_profile_holds(memory):
 
 
 def test_prompts_of_many_points_go_to_the_profile_that_holds_them(memory):
-    """Seven prompts of 40 tokens fit the second profile alone, which takes at most three of them."""
+    """Seven prompts of 40 tokens fit the second profile only, which accepts up to three of them."""
     decoder, _ = network(memory, ["point_coords"], "masks", profiles=((1, 16, 1, 12), (1, 3, 13, 66)))
     runtime = Runtime({"decoder": decoder, "encoder": FunctionNetwork(lambda inputs: [])}, "")
     held = [runtime.max_prompts_per_call("decoder", 7, 16, tokens) for tokens in (1, 12, 13, 66)]
@@ -128,13 +128,13 @@ def test_prompts_of_many_points_go_to_the_profile_that_holds_them(memory):
 
 
 @pytest.mark.parametrize("size", [1, 512, 513, 4096, 4097, 921600, 10_000_001, 2**30 + 1])
-def test_size_classes_hold_what_is_asked_and_little_more(size):
+def test_size_classes_are_little_larger_than_requested(size):
     made = block_size(size)
     assert size <= made <= max(1024, size * 9 / 8) and block_size(made) == made
 
 
-def test_shapes_that_change_all_the_time_do_not_fill_the_memory(memory):
-    """A thousand shapes, some 600 of which differ: a few classes of blocks, and one buffer each way."""
+def test_changing_shapes_do_not_fill_the_memory(memory):
+    """A thousand shapes, some 600 different ones, need a few classes of blocks and one buffer each way."""
     decoder, _ = network(memory, ["x"], "masks", profiles=((1, 4096),))
     counts = np.random.default_rng(0).integers(1, 4097, 1000)
     for count in counts:
@@ -146,7 +146,7 @@ def test_shapes_that_change_all_the_time_do_not_fill_the_memory(memory):
     assert sum(name.startswith("pinned") for name in memory.held) == 2  # a buffer in, a buffer out
 
 
-def test_closing_gives_back_everything_that_was_made(memory):
+def test_closing_frees_all_memory(memory):
     pool = Pool(memory)
     prepare = DevicePreprocess(pool, b"cubin", 640, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
     prepare([np.zeros((48, 64, 3), np.uint8)], [(480, 640)])
@@ -235,7 +235,7 @@ def test_profile_is_changed_only_when_it_has_to_be(memory):
         decoder({"x": np.ones((40, 4), np.float32)})
 
 
-def test_refusals_say_what_to_do(memory):
+def test_errors_have_a_remedy(memory):
     broken, _ = network(memory, ["x"], "masks", refuses=True)
     with pytest.raises(BackendError, match="the engine did not run"):
         broken({"x": np.ones((2, 4), np.float32)})
@@ -247,7 +247,7 @@ def test_refusals_say_what_to_do(memory):
 
 @pytest.fixture
 def machine(monkeypatch, tmp_path, memory):
-    """A machine with a GPU and TensorRT, both made up, and an empty cache."""
+    """Simulate a machine with a GPU, TensorRT and an empty cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     trt = fake_tensorrt(Engine(memory, ["image"], "image_embeddings"))
     monkeypatch.setattr(backend, "find_gpu", lambda: Gpu("Orin", "sm87"))
@@ -256,7 +256,7 @@ def machine(monkeypatch, tmp_path, memory):
     return open_bundle(ROOT / "engines" / "lite_sam")
 
 
-def test_engines_are_used_when_all_are_there_and_named_when_not(machine, memory):
+def test_engines_are_used_if_all_exist_else_the_missing_one_is_named(machine, memory):
     without = open_runtime(machine)
     assert "encoder: openvino" in without.description or "encoder: onnxruntime" in without.description
     assert "TensorRT is not used: no engine of lite_sam encoder was built yet" in without.description
@@ -291,7 +291,7 @@ def test_engines_are_used_when_all_are_there_and_named_when_not(machine, memory)
         chosen.networks["encoder"]({})
 
 
-def test_what_was_opened_before_an_engine_was_missed_is_closed(machine, memory):
+def test_networks_opened_before_a_missing_engine_are_closed(machine, memory):
     key = EngineKey(
         "lite_sam", "encoder", sha256(machine.networks["encoder"]), "tensorrt 10.3.0", "Orin sm87", "fp16"
     )
@@ -300,7 +300,7 @@ def test_what_was_opened_before_an_engine_was_missed_is_closed(machine, memory):
     assert memory.made and not memory.held
 
 
-def test_a_precision_that_is_asked_for_is_kept_to(machine):
+def test_only_engines_of_the_requested_precision_are_used(machine):
     for name, file in machine.networks.items():
         for precision in ("fp32", "fp16"):
             key = EngineKey("lite_sam", name, sha256(file), "tensorrt 10.3.0", "Orin sm87", precision)
@@ -313,7 +313,7 @@ def test_a_precision_that_is_asked_for_is_kept_to(machine):
         open_runtime(machine, "tensorrt_int8")
 
 
-def test_an_engine_of_another_network_file_is_not_taken(machine):
+def test_an_engine_of_another_network_file_is_not_used(machine):
     for name in machine.networks:
         key = EngineKey("lite_sam", name, "0" * 64, "tensorrt 10.3.0", "Orin sm87", "fp16")
         EngineCache().store(key, b"plan", {})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A build beside a running node: handed over once, reported when it fails, ended with the node."""
+"""Test a build beside a running node: taken once, reported if it fails, stopped with the node."""
 
 import sys
 import threading
@@ -41,7 +41,7 @@ def test_engines_are_handed_over_once_when_they_are_ready(tmp_path):
         ("raise SystemExit(3)", "no output"),
     ],
 )
-def test_a_build_that_fails_says_why(program, said):
+def test_a_failed_build_reports_its_reason(program, said):
     building, failures = switch(program)
     assert until(lambda: failures)
     assert failures[0].startswith("the engine build failed: ") and failures[0].endswith(said)
@@ -59,7 +59,7 @@ def test_engines_that_cannot_be_opened_are_reported():
 
 
 @pytest.mark.parametrize("taken", [False, True])
-def test_what_nobody_took_is_closed_with_the_switch(taken):
+def test_untaken_engines_are_closed_with_the_switch(taken):
     opened, closed = threading.Event(), []
 
     def open_() -> str:
@@ -77,7 +77,7 @@ def test_what_nobody_took_is_closed_with_the_switch(taken):
 
 
 def test_engines_that_open_after_the_end_are_closed(monkeypatch):
-    """The node ends while they are being opened."""
+    """The node stops while the engines are being opened."""
     opening, go, closed = threading.Event(), threading.Event(), []
 
     def open_() -> str:
@@ -102,9 +102,9 @@ def test_a_build_ends_with_its_node():
     assert time.monotonic() - start < 5 and not failures and building.take() is None
 
 
-def test_the_build_is_the_command_that_people_type(tmp_path):
+def test_the_build_is_the_documented_command(tmp_path):
     assert build_command(tmp_path)[1:] == ["-m", "evitsam_ros.cli", "build", "--model", str(tmp_path)]
 
 
-def test_nothing_is_built_where_nothing_could_run():
+def test_no_engine_is_built_without_a_gpu():
     assert not engines_missing(Runtime({}, "", frozenset({"openvino"})))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""cuda-bindings 12 and 13: what the code calls is there, with the arguments that it is called with."""
+"""Test that cuda-bindings 12 and 13 have the functions that the code calls, with their arguments."""
 
 import ast
 from importlib.metadata import version
@@ -16,7 +16,7 @@ MODULES = {"self.api": runtime, "runtime": runtime, "nvrtc": nvrtc}
 
 
 def calls() -> dict[str, tuple[object, set[int]]]:
-    """Return every function of the bindings that the code calls: its module, and numbers of arguments."""
+    """Return the functions of the bindings that the code calls: module, and numbers of arguments."""
     found: dict[str, tuple[object, set[int]]] = {}
     for file in ("cuda_calls.py", "device_preprocess.py"):
         for node in ast.walk(ast.parse((FOLDER / file).read_text())):
@@ -38,7 +38,7 @@ def test_the_calls_are_found():
 
 @pytest.mark.parametrize("name", calls())
 def test_a_function_takes_the_arguments_that_it_is_called_with(name):
-    """The first line of a docstring is the signature: these functions are compiled."""
+    """The first line of a docstring is the signature, since these functions are compiled."""
     module, counts = calls()[name]
     signature = getattr(module, name).__doc__.strip().splitlines()[0]
     arguments = [each for each in signature[signature.index("(") + 1 : -1].split(",") if each.strip()]

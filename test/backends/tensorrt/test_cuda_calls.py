@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which GPU and which context a call is for, against stand-ins that keep both by thread, as CUDA does."""
+"""Test the GPU and the context of each call, against stand-ins that keep both by thread, as CUDA does."""
 
 import subprocess
 import sys
@@ -173,7 +173,7 @@ def test_the_chosen_gpu_is_set_in_every_thread_and_the_callers_one_put_back(bind
         ("-1", "EVITSAM_GPU is '-1'; expected the number of a GPU"),
     ],
 )
-def test_a_gpu_that_there_is_not_is_named(bindings, monkeypatch, value, message):
+def test_a_missing_gpu_is_named(bindings, monkeypatch, value, message):
     monkeypatch.setenv("EVITSAM_GPU", value)
     with pytest.raises(GpuError, match=message):
         find_gpu()

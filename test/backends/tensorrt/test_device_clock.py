@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Spans of a device by events, against a stand-in whose time the test knows; no GPU could be had."""
+"""Test spans of a device by events, against a stand-in with known times; no GPU was available."""
 
 import time
 
@@ -13,7 +13,7 @@ from .fake_gpu import Memory, network
 
 
 class TimedMemory(Memory):
-    """Copies take 2 ms of the device, everything else that is queued 5; the host sees none of it."""
+    """A device on which copies take 2 ms and all other queued work 5 ms; the host sees none of it."""
 
     def __init__(self):
         super().__init__()
@@ -68,7 +68,7 @@ def test_events_are_used_again():
     assert memory.events == 1 + 2  # where time begins, and one pair
 
 
-def test_a_network_tells_its_copies_and_its_run():
+def test_a_network_has_spans_of_its_copies_and_its_run():
     memory = TimedMemory()
     decoder, _ = network(memory, ["x"], "masks")
     inputs = {"x": np.ones((2, 4), np.float32)}
@@ -87,7 +87,7 @@ def test_a_network_tells_its_copies_and_its_run():
     assert taken == pytest.approx({"copy in": 2e6, "run": 7e6, "copy out": 2e6})
 
 
-def test_preprocessing_tells_its_copy_and_its_kernel():
+def test_preprocessing_has_spans_of_its_copy_and_its_kernel():
     memory = TimedMemory()
     decoder, _ = network(memory, ["x"], "masks")
     clock = decoder.pool.clock = DeviceClock(memory, decoder.pool.stream)

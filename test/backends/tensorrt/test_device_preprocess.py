@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The GPU's preprocessing: its source compiled for the CPU against OpenCV, and by NVRTC for real targets."""
+"""Test the GPU's preprocessing: its source compiled for the CPU against OpenCV, and by NVRTC."""
 
 import ctypes
 import shutil
@@ -63,8 +63,8 @@ def kernel(tmp_path_factory):
 
 
 @pytest.mark.parametrize("size", [(720, 1280), (1080, 1920), (480, 640), (333, 517), (640, 640), (1280, 640)])
-def test_kernel_makes_what_the_host_makes(kernel, photograph, size):
-    """Shrunk: the same. Enlarged: one step of 256 off here and there, as OpenCV weighs with 11 bits."""
+def test_the_kernel_equals_the_host(kernel, photograph, size):
+    """Shrunk images are equal. Enlarged ones differ by 1 of 256 in places, as OpenCV weighs with 11 bits."""
     image = np.ascontiguousarray(cv2.resize(photograph, size[::-1], interpolation=cv2.INTER_CUBIC))
     ours, host = kernel(image, 640), preprocess(image, 640, MEAN, STD)
     height, width = resized_shape(size, 640)
@@ -81,7 +81,7 @@ def test_nvrtc_compiles_it_for_every_target(target):
     assert cubin[:4] == b"\x7fELF" and b"prepare" in cubin
 
 
-def test_an_unknown_target_is_refused_in_nvrtcs_words():
+def test_an_unknown_target_is_rejected_with_nvrtcs_message():
     pytest.importorskip("cuda.bindings", reason="cuda-bindings is not installed")
     with pytest.raises(BackendError, match="NVRTC cannot compile the preprocessing for sm1"):
         compile_kernel("sm1")

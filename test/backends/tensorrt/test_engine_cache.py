@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cache offers whole engines of exactly the key, whatever happens to the process that fills it."""
+"""Test that the cache returns complete engines of the exact key, whatever happens to the writing process."""
 
 import os
 import random
@@ -28,7 +28,7 @@ def cache(tmp_path):
     return EngineCache(tmp_path / "cache")
 
 
-def test_an_engine_comes_back_for_its_key_alone(cache):
+def test_an_engine_is_found_by_its_exact_key_only(cache):
     path = cache.store(KEY, b"engine", {"proof": {"mean_iou": 1.0}})
     assert cache.find(KEY) == (path, "")
     assert path.read_bytes() == b"engine"
@@ -44,8 +44,8 @@ WANTED = replace(KEY, precision="", profiles=())
 PROVED = {"proof": {"mean_iou": 1.0}}
 
 
-def test_of_engines_that_differ_in_profiles_the_newest_is_taken(cache):
-    """Whatever order the names of the files happen to have."""
+def test_the_newest_of_engines_with_other_profiles_is_used(cache):
+    """The order of the file names does not matter."""
     for batch in random.Random(3).sample(range(1, 65), 12):
         key = replace(KEY, profiles=((("image", (batch, 3)),),), flags=("rewrite",) * (batch % 2))
         newest = cache.store(key, bytes([batch]), PROVED)
@@ -65,8 +65,8 @@ def test_an_engine_trusted_by_hand_comes_last(cache):
     assert cache.best(WANTED, ("fp16", "fp32"))[0] == proved
 
 
-def test_what_a_running_build_writes_is_not_pruned(cache, monkeypatch):
-    """Pruned at every step of the writing: before each rename, by another process and by this one."""
+def test_files_of_a_running_build_are_not_pruned(cache, monkeypatch):
+    """Prune at every step of the writing: before each rename, by another process and by this one."""
     script = (
         "import sys; from pathlib import Path;"
         "from evitsam_ros.backends.tensorrt.engine_cache import EngineCache;"
@@ -93,15 +93,15 @@ def test_what_a_running_build_writes_is_not_pruned(cache, monkeypatch):
     assert cache.entries()[0].engine == path
 
 
-def test_changed_cut_and_foreign_engines_are_refused_and_pruned(cache):
+def test_changed_truncated_and_foreign_engines_are_rejected_and_pruned(cache):
     path = cache.store(KEY, b"engine", {})
     path.write_bytes(b"Engine")
-    assert cache.find(KEY)[1].endswith("its content is not what was built")
+    assert cache.find(KEY)[1].endswith("its content differs from the built engine")
     path.write_bytes(b"eng")
-    assert check_entry(path).problem == "its content is not what was built"
+    assert check_entry(path).problem == "its content differs from the built engine"
     foreign = cache.folder / "from_elsewhere.engine"
     foreign.write_bytes(b"code")
-    assert "came from outside" in check_entry(foreign).problem
+    assert "it is a foreign engine" in check_entry(foreign).problem
     path.with_suffix(".json").write_text("{")
     assert check_entry(path).problem == "its sidecar cannot be read"
     (cache.folder / "left.tmp").write_bytes(b"")
@@ -123,7 +123,7 @@ while True:
 """
 
 
-def test_a_build_killed_at_any_moment_leaves_nothing_half(cache):
+def test_a_build_killed_at_any_moment_leaves_no_partial_engine(cache):
     chance = random.Random(7)
     for _ in range(6):
         command = [sys.executable, "-c", WRITER, str(cache.folder)]

@@ -1,22 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each stage has to do at least: multiply-adds of its networks, bytes that come in and go out."""
+"""Compute the lower bound of each stage: the multiply-adds of its networks, and the bytes that it moves."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..backends import FunctionNetwork, Network
-from ..bundle import Bundle
-from ..segment import Masks
 from . import stages
-from .inputs import Picture
 from .macs import Work, graph_work
 from .stages import RecordingSegmenter, boxes, run_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ..bundle import Bundle
+    from ..segment import Masks
+    from .inputs import EncodedImage
 
 
 @dataclass
@@ -27,7 +30,7 @@ class Calls:
 
     @contextmanager
     def listening(self, segmenter: RecordingSegmenter) -> Iterator[None]:
-        """Note every call of the segmenter's networks."""
+        """Record every call of the segmenter's networks."""
         runtime = segmenter.runtime
         tapped: dict[str, Network] = {name: self._tap(segmenter, name) for name in runtime.networks}
         segmenter.runtime = replace(runtime, networks=tapped)
@@ -40,15 +43,15 @@ class Calls:
         network, recorder = segmenter.runtime.networks[name], segmenter.recorder
 
         def call(inputs: dict[str, Any]) -> list[Any]:
-            given = {key: _on_host(value) for key, value in inputs.items()}
-            self.made.append((recorder.stage_now, name, given))
+            feed = {key: _on_host(value) for key, value in inputs.items()}
+            self.made.append((recorder.stage_now, name, feed))
             return network(inputs)
 
         return FunctionNetwork(call)
 
     def prompts(self, stage: str) -> int:
-        """How many prompts a stage decoded."""
-        return sum(len(given["point_labels"]) for at, _, given in self.made if at == stage)
+        """Return the number of prompts that a stage decoded."""
+        return sum(len(feed["point_labels"]) for at, _, feed in self.made if at == stage)
 
 
 def _on_host(value: Any) -> np.ndarray:
@@ -57,46 +60,46 @@ def _on_host(value: Any) -> np.ndarray:
 
 
 def count_work(
-    segmenter: RecordingSegmenter, pictures: Sequence[Picture], prompts: Sequence[int], top_n: int
+    segmenter: RecordingSegmenter, images: Sequence[EncodedImage], prompts: Sequence[int], max_prompts: int
 ) -> dict[str, Work]:
-    """The work of each stage, the mean over the pictures, without stages whose networks cannot be counted."""
+    """Return the work of each stage, as the mean over the images; omit stages that cannot be counted."""
     total: dict[str, Work] = {}
     counted: dict[Any, Work | None] = {}
-    for picture in pictures:
+    for image in images:
         calls = Calls()
         with calls.listening(segmenter):
-            embedding, masks = run_frame(segmenter, picture, top_n)
+            embedding, masks = run_frame(segmenter, image, max_prompts)
             for count in prompts:
-                segmenter.decode_boxes(embedding, boxes(count, picture.size))
-        parts: list[tuple[str, Work | None]] = [*_host_work(segmenter.bundle, picture, calls, masks)]
-        parts += [(at, _call_work(segmenter.bundle, name, given, counted)) for at, name, given in calls.made]
+                segmenter.decode_boxes(embedding, boxes(count, image.size))
+        parts: list[tuple[str, Work | None]] = [*_host_work(segmenter.bundle, image, calls, masks)]
+        parts += [(at, _call_work(segmenter.bundle, name, feed, counted)) for at, name, feed in calls.made]
         failed = {at for at, work in parts if work is None}
         for at, work in parts:
             if work is not None and at not in failed:
                 total[at] = total.get(at, Work()) + work
-    share = 1 / len(pictures)
+    share = 1 / len(images)
     return {at: Work(work.macs * share, work.bytes * share, work.uncounted) for at, work in total.items()}
 
 
 def _call_work(
-    bundle: Bundle, name: str, given: dict[str, np.ndarray], counted: dict[Any, Work | None]
+    bundle: Bundle, name: str, feed: dict[str, np.ndarray], counted: dict[Any, Work | None]
 ) -> Work | None:
-    key = (name, *((key, value.shape) for key, value in sorted(given.items())))
+    key = (name, *((key, value.shape) for key, value in sorted(feed.items())))
     if key not in counted:
-        counted[key] = graph_work(bundle.networks[name], given)
+        counted[key] = graph_work(bundle.networks[name], feed)
     return counted[key]
 
 
-def _host_work(bundle: Bundle, picture: Picture, calls: Calls, masks: Masks) -> list[tuple[str, Work]]:
-    """Bytes that the stages on the host read and write at least; a filter reads every logit once."""
-    pixels = picture.size[0] * picture.size[1]
+def _host_work(bundle: Bundle, image: EncodedImage, calls: Calls, masks: Masks) -> list[tuple[str, Work]]:
+    """Return the bytes that the stages on the host have to move; a filter reads every logit once."""
+    pixels = image.size[0] * image.size[1]
     parts = [masks.crop(index)[0] for index in range(len(masks))]
     drawn = sum(part.size for part in parts)
     cells = drawn / float(masks.transform.pixels_per_cell.prod())
     logits = calls.prompts(stages.DECODER) * float(np.prod(bundle.mask_size))
     labels = 2 * pixels
     moved = {
-        stages.DECODE: len(picture.jpeg) + 3 * pixels,
+        stages.DECODE: len(image.jpeg) + 3 * pixels,
         stages.RESIZE: 3 * pixels + 3 * 4 * bundle.image_size**2,
         stages.FILTER: 4 * logits,
         stages.UPSAMPLE: 4 * cells + drawn,
@@ -106,6 +109,6 @@ def _host_work(bundle: Bundle, picture: Picture, calls: Calls, masks: Masks) -> 
     return [(stage, Work(0, moved[stage])) for stage in moved]
 
 
-def floor_ms(work: Work, macs_per_s: float, bytes_per_s: float) -> float:
-    """The longer of what the multiply-adds and what the bytes take at the machine's ceilings."""
+def lower_bound_ms(work: Work, macs_per_s: float, bytes_per_s: float) -> float:
+    """Return the time of the multiply-adds or of the bytes at the peak rates, the longer one."""
     return max(work.macs / macs_per_s, work.bytes / bytes_per_s) * 1e3

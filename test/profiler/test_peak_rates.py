@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The measuring process: what it says is plausible, and it ends; its product is the fastest there is."""
+"""Test the measuring process: its rates are plausible, it exits, and its product is the fastest."""
 
 import time
 
@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from evitsam_ros.profiler import gemm_peak
-from evitsam_ros.profiler.ceilings import Ceilings
 from evitsam_ros.profiler.gemm_peak import Product, fastest
+from evitsam_ros.profiler.peak_rates import PeakRates
 
 
 def test_measures_in_a_process_that_ends():
-    with Ceilings(1) as found:
+    with PeakRates(1) as found:
         for _ in range(2):
             found.measure()
         process = found._process
@@ -24,7 +24,7 @@ def test_measures_in_a_process_that_ends():
 
 
 def test_a_process_that_died_is_an_error():
-    with pytest.raises((RuntimeError, BrokenPipeError)), Ceilings(1) as found:
+    with pytest.raises((RuntimeError, BrokenPipeError)), PeakRates(1) as found:
         found._process.terminate()
         found._process.wait()
         found.measure()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What this machine can do at most: multiply-adds of a float32 matrix product, bytes of a copy, a second.
+"""Measure the peak rates of this machine: multiply-adds per second of a float32 product, bytes of a copy.
 
-Both are measured in turns with what is profiled, so that they see the same machine, but in a process of their
-own: with the same number of threads, without its threads or its memory in the way of the profiled ones.
+Both are interleaved with the profiled work, so that they see the same state of the machine. They run in a
+process of their own with the same number of threads, so that its threads and memory do not disturb that work.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import IO, Any, cast
 
 import numpy as np
 
-from .clock import seconds
 from .gemm_peak import fastest
+from .statistics import seconds
 
 #: Bytes of the array that is copied: larger than caches.
 COPY = 64 << 20
@@ -27,18 +27,20 @@ THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"
 
 
 def cpus() -> int:
-    """CPUs that this process may run on."""
+    """Return the number of CPUs that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass
-class Ceilings:
+class PeakRates:
     """The measuring process; a context manager.
 
     Attributes:
-        threads: of the product and of the copy.
-        library, side: whose product it is, the fastest here, and of which matrices.
-        macs_per_s, bytes_per_s: a value for each measurement; a copied byte counts twice, read and written.
+        threads: threads of the product and of the copy.
+        library: library of the fastest product here.
+        side: size of its matrices.
+        macs_per_s: multiply-adds per second of each measurement.
+        bytes_per_s: bytes per second of each measurement; a copied byte counts twice, read and written.
     """
 
     threads: int
@@ -47,7 +49,7 @@ class Ceilings:
     macs_per_s: list[float] = field(default_factory=list)
     bytes_per_s: list[float] = field(default_factory=list)
 
-    def __enter__(self) -> Ceilings:
+    def __enter__(self) -> PeakRates:
         environment = dict(os.environ) | dict.fromkeys(THREAD_VARIABLES, str(self.threads))
         # OpenBLAS's threads would go on spinning into the stages that are timed next.
         environment["OPENBLAS_THREAD_TIMEOUT"] = "4"
@@ -60,21 +62,21 @@ class Ceilings:
             text=True,
             env=environment,
         )
-        told = self._answer()
-        self.library, self.side = told["library"], told["side"]
+        answer = self._answer()
+        self.library, self.side = answer["library"], answer["side"]
         return self
 
     def measure(self) -> None:
-        """The product and the copy, now."""
+        """Measure the product and the copy once."""
         print(file=self._process.stdin, flush=True)
-        told = self._answer()
-        self.macs_per_s.append(told["macs_per_s"])
-        self.bytes_per_s.append(2 * COPY / told["copy_s"])
+        answer = self._answer()
+        self.macs_per_s.append(answer["macs_per_s"])
+        self.bytes_per_s.append(2 * COPY / answer["copy_s"])
 
     def _answer(self) -> dict[str, Any]:
         line = cast("IO[str]", self._process.stdout).readline()
         if not line:
-            raise RuntimeError(f"the process that measures the ceilings ended ({self._process.wait()})")
+            raise RuntimeError(f"the process that measures the peak rates exited ({self._process.wait()})")
         return json.loads(line)
 
     def __exit__(self, *_: object) -> None:
@@ -84,7 +86,7 @@ class Ceilings:
 
 
 def main() -> None:
-    """Measure once for every line on stdin; a line of JSON for each."""
+    """Measure once for every line on stdin, and print a line of JSON for each."""
     threads = int(sys.argv[1])
     product = fastest(threads)
     source, target = np.ones(COPY, np.uint8), np.ones(COPY, np.uint8)
