@@ -53,7 +53,7 @@ def fix_baked_includes() -> None:
 
 
 def build(package: Path, folder: Path) -> None:
-    """Configure, build and install a package with CMake.
+    """Configure and build a package with CMake; what is installed stays as it is.
 
     Raises:
         CalledProcessError: a command failed; its output was printed.
@@ -67,16 +67,25 @@ def build(package: Path, folder: Path) -> None:
     }
     flags = [f"-D{name}={value}" for name, value in options.items()]
     jobs = str(os.cpu_count() or 1)
-    commands = (
-        ["cmake", "-S", package, "-B", folder, *flags],
-        ["cmake", "--build", folder, "-j", jobs],
-        ["cmake", "--install", folder],
-    )
-    for command in commands:
-        result = subprocess.run(command, capture_output=True, text=True)
-        if result.returncode:
-            print(result.stdout[-4000:], result.stderr[-4000:], file=sys.stderr)
-            raise subprocess.CalledProcessError(result.returncode, command)
+    _run(["cmake", "-S", package, "-B", folder, *flags])
+    _run(["cmake", "--build", folder, "-j", jobs])
+
+
+def install(name: str, folder: Path) -> None:
+    """Install a package that was built, in place of an earlier one.
+
+    Raises:
+        CalledProcessError: a command failed; its output was printed.
+    """
+    remove(name)
+    _run(["cmake", "--install", folder])
+
+
+def _run(command: list[str | Path]) -> None:
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode:
+        print(result.stdout[-4000:], result.stderr[-4000:], file=sys.stderr)
+        raise subprocess.CalledProcessError(result.returncode, command)
 
 
 def remove(name: str) -> None:
@@ -106,9 +115,8 @@ def main() -> int:
     fix_baked_includes()
     try:
         for package in changed:
-            known.pop(package.name, None)
-            remove(package.name)
-            build(package, folder / package.name)
+            build(package, folder / package.name)  # interrupted, it leaves the installed one
+            install(package.name, folder / package.name)
             known[package.name] = wanted[package.name]
             STAMP.write_text("".join(f"{name} {digest}\n" for name, digest in sorted(known.items())))
             print(f"{package.name}: built into {PREFIX}")
