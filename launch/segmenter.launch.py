@@ -8,6 +8,7 @@ The other launch files of this package include this one: its arguments are their
 
 import math
 import re
+import tempfile
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
@@ -36,6 +37,8 @@ OVERRIDES = {
     "image_transport": (str, ["raw", "compressed"], "how images come"),
     "depth_transport": (str, ["raw", "compressedDepth", "compressed"], "how depth comes"),
     "reliability": (str, ["best_effort", "reliable"], "QoS of the image subscription"),
+    "overlay_ids": (bool, BOOLEAN, "the objects' ids in the overlay, where there is room"),
+    "filled_boxes": (bool, BOOLEAN, "faces on the boxes in RViz, which catch clicks"),
     "enable_depth": (bool, BOOLEAN, "points and boxes in space, from depth and camera_info"),
     "enable_3d_clicks": (bool, BOOLEAN, "prompts from RViz's Publish Point, by camera_info and tf"),
     "autostart": (bool, BOOLEAN, "configure and activate at start; false: left to a lifecycle manager"),
@@ -66,6 +69,11 @@ ARGUMENTS = {
     "rate": ("", [], "frames a second of the desk camera; default: as in params_file"),
     "compose": ("false", BOOLEAN, "desk camera and segmenter in one process, without DDS between them"),
     "rviz": ("false", BOOLEAN, "start RViz"),
+    "rviz_transport": (
+        "raw",
+        ["raw", "compressed"],
+        "how masks and overlays come to RViz; compressed: for Wi-Fi, JPEG and PNG",
+    ),
     "rviz_config": ([CONFIG, "/segmenter.rviz"], [], "layout of RViz"),
     "frame": ("", [], "fixed frame of RViz; default: as in rviz_config"),
     "rqt": ("false", BOOLEAN, "start rqt, where a click on the image is a prompt"),
@@ -88,7 +96,10 @@ CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 #: Window -> the package that has it, and an executable of the same name.
 WINDOWS = {"rviz": "rviz2", "rqt": "rqt_gui"}
 #: Outputs that the layouts of RViz and rqt name, with the input for clicks.
-SHOWN = ("overlay", "mask", "points", "boxes_3d", "pixel")
+SHOWN = ("overlay", "mask", "label_map", "points", "boxes_3d", "pixel")
+#: Those that image_transport carries, and the lines of a layout that name them.
+IMAGES = ("overlay", "mask", "label_map")
+IMAGE_TOPIC = re.compile(rf"^(\s*Value: \S+/(?:{'|'.join(IMAGES)}))\s*$", re.MULTILINE)
 
 
 def create_nodes(context) -> list[Node]:
@@ -245,10 +256,11 @@ def gui_nodes(arguments: dict[str, str], cameras: list[str]) -> list[Node]:
     """Return RViz and rqt, remapped: their layouts name the topics without a namespace."""
     below = [f"{name}/" for name in cameras] or [""]
     topics = [f"segmenter/{each}{topic}" for each in below for topic in SHOWN]
+    topics += [f"{topic}/compressed" for topic in topics if topic.endswith(IMAGES)]
     remappings = [(f"/{topic}", topic) for topic in topics]
     inputs = input_remappings(arguments, cameras)
     remappings += [(f"/{a}", b) for a, b in inputs if a.endswith(("image", "depth"))]
-    layout = ["-d", arguments["rviz_config"], *(["-f", arguments["frame"]] if arguments["frame"] else [])]
+    layout = ["-d", rviz_layout(arguments), *(["-f", arguments["frame"]] if arguments["frame"] else [])]
     perspective = ["--perspective-file", [CONFIG, "/segmenter.perspective"]]
     options = {"rviz": layout, "rqt": perspective}
     clock = parameter_overrides(arguments, {"use_sim_time": bool})
@@ -264,6 +276,19 @@ def gui_nodes(arguments: dict[str, str], cameras: list[str]) -> list[Node]:
         for name, package in WINDOWS.items()
         if is_true(arguments[name]) and is_installed(name, package)
     ]
+
+
+def rviz_layout(arguments: dict[str, str]) -> str:
+    """Return the layout of RViz; for compressed images a copy of it with their topics, in a temporary folder.
+
+    RViz takes the transport from the topic's name.
+    """
+    layout = Path(arguments["rviz_config"])
+    if arguments["rviz_transport"] == "raw" or not is_true(arguments["rviz"]):
+        return str(layout)
+    copy = Path(tempfile.mkdtemp(prefix="evitsam_rviz_")) / layout.name
+    copy.write_text(IMAGE_TOPIC.sub(r"\1/compressed", layout.read_text()))
+    return str(copy)
 
 
 def is_installed(name: str, package: str) -> bool:

@@ -19,6 +19,7 @@ from .calibration import Calibration
 from .camera_context import CameraContext
 from .camera_info_output import CameraInfoOutput
 from .depth_output import DepthOutput
+from .empty_outputs import EmptyOutputs
 from .frame_processor import FrameProcessor
 from .frame_request import FrameRequest, PreparedFrame, RequestQueue
 from .frame_segmenter import FrameSegmenter
@@ -27,6 +28,7 @@ from .instances_output import InstancesOutput
 from .interfaces import HAS_INTERFACES
 from .managed_entities import ManagedEntities
 from .messages import MAX_SMALL_ID
+from .object_clicks import ObjectClicks, ShownObjects
 from .parameters import SegmenterParameters
 from .pending_prompts import PendingPrompts
 from .prompt_topics import PromptTopics
@@ -75,13 +77,15 @@ class CameraPipeline:
             instances = InstancesOutput(node, entities, context, grid, depth, parameters.target_frame)
         if parameters.output_scale != "image" and calibration is not None:
             camera_info = CameraInfoOutput(entities, context.outputs, calibration, grid)
-        self._publishers = Publishers(entities, context, parameters, depth, instances, camera_info)
+        self._publishers = Publishers(node, entities, context, parameters, depth, instances, camera_info)
+        shown = ShownObjects()
+        self._empty = EmptyOutputs(context, self._publishers, shown)
         max_id = MAX_SMALL_ID if parameters.label_encoding == "mono8" else LAST_ID
         self._segmenter = FrameSegmenter(segmenter, context, max_id)
         self._processor = FrameProcessor(
-            context, topic, self._pending, requests, self._segmenter, self._publishers
+            context, topic, self._pending, requests, self._segmenter, self._publishers, self._empty, shown
         )
-        prompts = PromptTopics(entities, context, self._images, self._pending)
+        prompts = PromptTopics(entities, context, self._images, self._pending, ObjectClicks(context, shown))
         locate = None if instances is None or depth is None else instances.locate
         self._services = RequestServices(entities, context, self._images, requests, self._pending, locate)
         entities.service(Trigger, context.outputs + "reset", self._on_reset)
@@ -110,14 +114,19 @@ class CameraPipeline:
         return response
 
     def tick(self) -> None:
-        """Forget old images, and prompts whose image did not arrive."""
+        """Forget old images, prompts whose image did not arrive, and answers that are no longer true."""
         self._images.forget_old()
         self._pending.expire()
         self._services.expire()
+        self._empty.tick()
 
     def pause(self, reason: str) -> None:
-        """Publish nothing from now on, not even the frame in work; drop what waits, with the reason."""
+        """Publish no masks from now on, not even of the frame in work; drop what waits, with the reason.
+
+        Empty outputs replace the last answer.
+        """
         self._requests.end_session()
+        self._empty.clear(reason)
         self._images.clear()
         self._pending.drop_all(reason)
         self._services.end_all(reason)
@@ -125,10 +134,12 @@ class CameraPipeline:
     def resume(self) -> None:
         """Prepare for the activation of the node."""
         self._publishers.resume()
+        self._empty.resume()
 
     def release(self) -> None:
         """Pause for good; stored prompts stay, except those that refer to one image."""
         self.pause("the node is cleaned up")
+        self._publishers.stop()
         self.context.prompts.forget_stamped()
 
     # Inference thread ------------------------------------------------------------------------------

@@ -60,6 +60,11 @@ class InstancesOutput:
         return bool(self._publisher.get_subscription_count() > 0)
 
     @property
+    def subscriptions(self) -> int:
+        """Return the number of subscriptions."""
+        return int(self._publisher.get_subscription_count())
+
+    @property
     def needs_labels(self) -> bool:
         """Return whether :meth:`publish` uses the label map of the image."""
         return self._depth is not None
@@ -77,6 +82,15 @@ class InstancesOutput:
         """
         space = Space() if labels is None else self.locate(header, masks, labels)
         self._publisher.publish(instances_message(header, masks, objects, self._grid, space))
+
+    def publish_empty(self, header: Header, no_masks: Masks | None) -> None:
+        """Publish that there are no objects; ``no_masks`` of the last image, None where there was none."""
+        from evitsam_interfaces.msg import InstanceArray
+
+        message = InstanceArray(header=header)
+        if no_masks is not None:
+            message = instances_message(header, no_masks, {}, self._grid)
+        self._publisher.publish(message)
 
     def locate(self, header: Header, masks: Masks, labels: np.ndarray | None = None) -> Space:
         """Return where the objects of an image are; nothing without depth, and what is missing is reported.

@@ -37,14 +37,14 @@ def label_map_message(header: Header, labels: np.ndarray) -> Image:
     return image_message(header, labels, "mono16")
 
 
-def small_label_map_message(header: Header, labels: np.ndarray) -> Image:
-    """Convert a label map ``(H, W)`` uint16 to mono8; ids above 255 become background."""
-    return image_message(header, np.where(labels > MAX_SMALL_ID, 0, labels).astype(np.uint8), "mono8")
+def small_labels(labels: np.ndarray) -> np.ndarray:
+    """Convert a label map ``(H, W)`` uint16 to uint8; ids above 255 become background."""
+    return np.where(labels > MAX_SMALL_ID, 0, labels).astype(np.uint8)
 
 
-def mask_message(header: Header, labels: np.ndarray) -> Image:
-    """Convert a label map to mono8, 255 inside any object."""
-    return image_message(header, (labels > 0).astype(np.uint8) * np.uint8(255), "mono8")
+def mask_pixels(labels: np.ndarray) -> np.ndarray:
+    """Convert a label map ``(H, W)`` to uint8, 255 inside any object."""
+    return (labels > 0).astype(np.uint8) * np.uint8(255)
 
 
 def detections_message(

@@ -7,17 +7,12 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
-from geometry_msgs.msg import Point, Quaternion, Vector3
 from sensor_msgs.msg import PointCloud2, PointField
-from std_msgs.msg import ColorRGBA, Header
-from visualization_msgs.msg import Marker
+from std_msgs.msg import Header
 
 from ..geometry3d import FIELDS, Box3D
-from ..segment.overlay import object_colours
 from .messages import byte_array
 
-#: Minimum side of a box in RViz, metres: a flat box would not be drawn.
-MIN_SIDE = 0.005
 _KINDS = {"f4": PointField.FLOAT32, "u2": PointField.UINT16}
 
 
@@ -34,17 +29,6 @@ def points_message(header: Header, cloud: np.ndarray) -> PointCloud2:
     message.is_dense = cloud.ndim == 1
     message.data = byte_array(cloud)
     return message
-
-
-def box_marker(header: Header, identity: int, box: Box3D) -> Marker:
-    """Make a transparent box in the colour that the object has in the overlay."""
-    marker = Marker(header=header, ns="objects", id=identity, type=Marker.CUBE, action=Marker.ADD)
-    marker.pose.position = Point(**dict(zip("xyz", box.centre.tolist(), strict=True)))
-    marker.pose.orientation = Quaternion(**dict(zip("xyzw", box.quaternion.tolist(), strict=True)))
-    marker.scale = Vector3(**dict(zip("xyz", np.maximum(box.size, MIN_SIDE).tolist(), strict=True)))
-    red, green, blue = (float(c) / 255 for c in object_colours(np.array([identity]))[0])
-    marker.color = ColorRGBA(r=red, g=green, b=blue, a=0.4)
-    return marker
 
 
 def detections_3d_message(

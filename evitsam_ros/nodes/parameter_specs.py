@@ -73,10 +73,17 @@ PARAMETERS: dict[str, Spec] = {
     "max_prompts": Spec(
         64, "Maximum number of prompts to decode in everything mode.", low=1, high=1024, live=True
     ),
+    "min_prompts": Spec(
+        32,
+        "Minimum number of prompts to decode in everything mode, whatever latency_budget_ms is.",
+        low=1,
+        high=1024,
+        live=True,
+    ),
     "latency_budget_ms": Spec(
         0.0,
-        "Everything mode decodes as many prompts as fit into this time, best first; 0: no limit but "
-        "max_prompts.",
+        "Everything mode decodes as many prompts as fit into this time, objects on show first, then the best "
+        "proposals; 0: no limit but max_prompts.",
         low=0.0,
         high=60000.0,
         live=True,
@@ -195,6 +202,19 @@ PARAMETERS: dict[str, Spec] = {
         0.0, "Maximum number of frames to process per second; 0: no limit.", low=0.0, high=1000.0, live=True
     ),
     "overlay_alpha": Spec(0.5, "Opacity of the overlay.", low=0.0, high=1.0, live=True),
+    "overlay_ids": Spec(False, "Draw the objects' ids in the overlay where there is room.", live=True),
+    "filled_boxes": Spec(
+        False, "~/boxes_3d has faces too, which catch clicks in RViz; otherwise edges and texts.", live=True
+    ),
+    "jpeg_quality": Spec(80, "JPEG quality of ~/overlay/compressed.", low=1, high=100, live=True),
+    "output_timeout_s": Spec(
+        2.0,
+        "Publish empty outputs when no image was answered for so long, and for four usual intervals; 0: "
+        "never.",
+        low=0.0,
+        high=3600.0,
+        live=True,
+    ),
     "diagnostics_period_s": Spec(1.0, "Period of the diagnostics, seconds.", low=0.1, high=60.0, fixed=True),
     "malloc_tuning": Spec(True, "Keep image-sized blocks in the heap (glibc): less time for each message."),
     "autostart": Spec(True, "Configure and activate at start, without a lifecycle manager.", fixed=True),

@@ -29,7 +29,7 @@ class SegmenterParameters:
         score_threshold, stability_threshold, nms_threshold, min_region: None for the bundle's own.
         use_nearest_image: from ``missing_image_policy``.
         history_bytes: from ``history_mb``.
-        max_latency_s, max_rate_hz: None for no limit.
+        max_latency_s, max_rate_hz, output_timeout_s: None for no limit.
         intensity_range: black and white; None for the percentiles of each image.
     """
 
@@ -40,6 +40,7 @@ class SegmenterParameters:
     cameras: tuple[str, ...]
     mode: str
     max_prompts: int
+    min_prompts: int
     latency_budget_s: float | None
     score_threshold: float | None
     stability_threshold: float | None
@@ -66,6 +67,10 @@ class SegmenterParameters:
     frame_policy: str
     max_rate_hz: float | None
     overlay_alpha: float
+    overlay_ids: bool
+    filled_boxes: bool
+    jpeg_quality: int
+    output_timeout_s: float | None
     diagnostics_period_s: float
     malloc_tuning: bool
     autostart: bool
@@ -94,6 +99,7 @@ class SegmenterParameters:
             max_latency_s=decoded["max_latency_s"] or None,
             intensity_range=(black, white) if black or white else None,
             max_rate_hz=decoded["max_rate_hz"] or None,
+            output_timeout_s=decoded["output_timeout_s"] or None,
         )
 
     def thresholds(self) -> dict[str, float | None]:
@@ -108,7 +114,8 @@ class SegmenterParameters:
 
 #: Fields that are ROS parameters of the same name and meaning; thresholds are decoded before.
 _AS_THEY_ARE = (
-    *("model", "backend", "build_engines", "threads", "mode", "max_prompts", "enable_tracking"),
+    *("model", "backend", "build_engines", "threads", "mode", "max_prompts", "min_prompts"),
+    *("enable_tracking", "overlay_ids", "filled_boxes", "jpeg_quality"),
     *("score_threshold", "stability_threshold", "nms_threshold", "min_region"),
     *("history_frames", "history_s", "depth_transport", "depth_slop_s", "image_rectified"),
     *("image_transport", "reliability", "frame_policy", "overlay_alpha", "diagnostics_period_s"),

@@ -53,6 +53,8 @@ class PendingPrompts:
         """
         stamp = stamp_ns(header) if header is not None else 0
         self._context.diagnostics.count("prompts_in")
+        if self._context.parameters().mode != "everything":
+            self._prompts.avoid(())  # ids of the last frame of everything mode are free now
         update = self._prompts.new_update(topic, objects, stamp, is_array=is_array)
         if update is None:
             self._context.report_error(
@@ -182,6 +184,8 @@ class PendingPrompts:
 
     def _apply(self, update: PromptUpdate) -> None:
         self._prompts.apply(update)
+        if not update.is_array and self._context.parameters().mode == "everything":
+            self._prompts.show_beside(update.objects)
         if update.is_array:
             self._detector_runs_until = 0.0
         self._withdraw_void()

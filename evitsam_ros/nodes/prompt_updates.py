@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -89,10 +89,12 @@ class ActivePrompts:
     Attributes:
         objects: all prompted objects of the image.
         update: the update that the image is processed for; None: only stored prompts apply.
+        born: by id, the number that tells an object from an earlier one that had its id.
     """
 
     objects: list[StoredPrompt]
     update: PromptUpdate | None = None
+    born: dict[int, int] = field(default_factory=dict)
 
     @property
     def ids(self) -> set[int]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from ..deprecation import warn_renamed
@@ -22,6 +22,9 @@ from ..segment.prompt import check_prompts
 from ..segment.timing import add_timings
 from .prompt_tracker import PromptTracker, PromptTrackOptions
 from .tracker import Tracker, TrackOptions
+
+#: Share of the prompts of a frame with a budget that objects on show may take; the rest finds new objects.
+SPARED = 7 / 8
 
 
 class TrackedCamera:
@@ -69,11 +72,13 @@ class TrackedCamera:
         thresholds: Thresholds | None = None,
         budget: LatencyBudget | None = None,
         embedding: Embedding | None = None,
+        reserved_ids: Collection[int] = (),
     ) -> Masks:
         """Generate masks as :class:`~evitsam_ros.segment.MaskGenerator` does, with ids that last.
 
         Up to half of the ``top_n`` prompts go to objects that are known already, so that what the proposals
-        miss for a frame is not lost.
+        miss for a frame is not lost. With a budget more of them (:data:`SPARED`) go to objects on show, which
+        come first: proposals may be left out.
 
         Args:
             frame: the camera's next one.
@@ -81,15 +86,23 @@ class TrackedCamera:
             thresholds: which masks to keep; None: the bundle's own.
             budget: decode no more than there is time for.
             embedding: of the frame, where it was encoded before; its timings are not added to the result's.
+            reserved_ids: ids of prompted objects, which no other object gets.
         """
+        self.tracker.reserve(reserved_ids)
         given, timer = embedding is not None, self.segmenter.new_timer()
         if embedding is None:
             embedding = self.segmenter.embed(frame)
         with timer.stage("track"):
             self.tracker.predict(frame.image, embedding)
-            known = self.tracker.propose_prompts(embedding)[: top_n // 2]
+            known = self.tracker.propose_prompts(embedding)
+            limit = top_n // 2
+            if budget is not None:
+                budget.on_show = min(self.tracker.on_show, int(SPARED * top_n))
+                limit = max(limit, budget.on_show)
         options = GeneratorOptions(max_prompts=top_n, thresholds=thresholds, budget=budget)
-        found = MaskGenerator(self.segmenter, options).generate(embedding, known, timer.seconds["track"])
+        found = MaskGenerator(self.segmenter, options).generate(
+            embedding, known[:limit], timer.seconds["track"]
+        )
         with timer.stage("track"):
             masks = self.tracker.update(embedding, found)
         return replace(

@@ -247,12 +247,13 @@ def change_state(robot: Robot, transition: int) -> bool:
     return robot.peer.call(ChangeState, robot.topic("change_state"), request).success
 
 
-def set_parameter(robot: Robot, name: str, value: str | int | bool):
+def set_parameter(robot: Robot, name: str, value: str | int | bool | float):
     """Set a parameter; return the node's result."""
     fields = {
         str: ("string_value", ParameterType.PARAMETER_STRING),
         int: ("integer_value", ParameterType.PARAMETER_INTEGER),
         bool: ("bool_value", ParameterType.PARAMETER_BOOL),
+        float: ("double_value", ParameterType.PARAMETER_DOUBLE),
     }
     field, kind = fields[type(value)]
     parameter = Parameter(name=name, value=ParameterValue(**{"type": kind, field: value}))

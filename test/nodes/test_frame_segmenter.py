@@ -27,10 +27,13 @@ def diagnostics(wired: OfflinePipeline) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("waited", "left_out"), [(0.0, False), (3600.0, True)])
-def test_a_latency_budget_includes_the_time_in_the_queue(known_bundle, waited, left_out, monkeypatch):
-    monkeypatch.setattr("evitsam_ros.segment.budget.FEWEST", 1)  # the bundle proposes a few only
+def test_a_latency_budget_includes_the_time_in_the_queue(known_bundle, waited, left_out):
     wired = OfflinePipeline(
-        known_bundle, mode="everything", latency_budget_ms=60_000.0, enable_tracking=False
+        known_bundle,
+        mode="everything",
+        latency_budget_ms=60_000.0,
+        min_prompts=1,  # the bundle proposes a few only
+        enable_tracking=False,
     )
     for second in range(1, 5):
         wired.give("image", picture(second))
