@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Instances, class names and ids over real DDS, with a camera whose geometry is known."""
 
+import cv2
 import numpy as np
 import pytest
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from evitsam_ros.nodes.messages import image_message
 
@@ -159,8 +160,12 @@ def test_maps_at_the_networks_resolution_have_a_calibration_that_fits(small):
         ("instances", interfaces.InstanceArray),
         ("detections", vision_msgs.Detection2DArray),
         ("overlay", Image),
+        ("label_map/compressed", CompressedImage),
     )
-    labels, mask, scaled, message, detections, overlay = answers(small, *topics)
+    labels, mask, scaled, message, detections, overlay, packed = answers(small, *topics)
+    assert packed.format.startswith("mono8; png")
+    unpacked = cv2.imdecode(np.frombuffer(packed.data, np.uint8), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(unpacked, pixels(labels))
     # 64 cells of 2.5 pixels; 120 pixels are 48 of them.
     assert (labels.height, labels.width, labels.encoding) == (48, 64, "mono8")
     assert (mask.height, mask.width) == (48, 64) == (message.height, message.width)
