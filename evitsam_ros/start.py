@@ -45,3 +45,8 @@ def detections_converter() -> int:
 def compose() -> int:
     """Run camera and segmenter in one process."""
     return _run("compose")
+
+
+def web() -> int:
+    """Run the node ``web``."""
+    return _run("web")

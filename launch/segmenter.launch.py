@@ -68,6 +68,7 @@ ARGUMENTS = {
     "source": ("/dev/video0", [], "what the desk camera shows: device, video, bag, image or folder"),
     "rate": ("", [], "frames a second of the desk camera; default: as in params_file"),
     "compose": ("false", BOOLEAN, "desk camera and segmenter in one process, without DDS between them"),
+    "web": ("false", BOOLEAN, "serve a page to watch and prompt the segmenter: http://127.0.0.1:8765/"),
     "rviz": ("false", BOOLEAN, "start RViz"),
     "rviz_transport": (
         "raw",
@@ -122,6 +123,9 @@ def create_nodes(context) -> list[Node]:
         started = [composed_node(arguments, cameras, overrides | desk, remappings)]
     else:
         started = [package_node("segmenter", arguments, overrides, remappings, name="segmenter")]
+        if is_true(arguments["web"]):
+            clock = parameter_overrides(arguments, {"use_sim_time": bool})
+            started.append(package_node("web", arguments, clock, [], name="web"))
         if is_true(arguments["camera"]):
             started += [camera_node(arguments, name, desk) for name in cameras or [""]]
     return [*started, *gui_nodes(arguments, cameras)]
@@ -201,7 +205,12 @@ def input_remappings(arguments: dict[str, str], cameras: list[str]) -> list[tupl
 
 
 def package_node(
-    executable: str, arguments: dict[str, str], parameters: dict, remappings: list, **more
+    executable: str,
+    arguments: dict[str, str],
+    parameters: dict,
+    remappings: list,
+    flags: tuple[str, ...] = (),
+    **more,
 ) -> Node:
     """Return a node of this package with the parameter file and the overrides."""
     return Node(
@@ -210,6 +219,7 @@ def package_node(
         output="screen",
         parameters=[arguments["params_file"], *([parameters] if parameters else [])],
         remappings=remappings,
+        arguments=flags,
         **{"namespace": arguments["namespace"] or None, **more},
     )
 
@@ -226,7 +236,8 @@ def composed_node(arguments: dict[str, str], cameras: list[str], parameters: dic
             f"{arguments['namespace']}"
         )
     images = camera_remappings(arguments, below=True) if cameras else []
-    return package_node("compose", arguments, parameters, remappings + images)
+    flags = ("--web",) if is_true(arguments["web"]) else ()
+    return package_node("compose", arguments, parameters, remappings + images, flags)
 
 
 def camera_node(arguments: dict[str, str], name: str, parameters: dict) -> Node:
@@ -248,8 +259,11 @@ def camera_remappings(arguments: dict[str, str], *, below: bool) -> list[tuple[s
         arguments: Launch arguments.
         below: The image topic is relative to the camera's name.
     """
-    image = arguments["image"].lstrip("/") if below else arguments["image"]
-    return [("image", image), ("image/compressed", f"{image}/compressed")]
+    names = {"image": "image", "depth": "depth_image", "camera_info": "camera_info"}
+    topics = {name: arguments[argument] for name, argument in names.items()}
+    if below:
+        topics = {name: topic.lstrip("/") for name, topic in topics.items()}
+    return [*topics.items(), ("image/compressed", f"{topics['image']}/compressed")]
 
 
 def gui_nodes(arguments: dict[str, str], cameras: list[str]) -> list[Node]:

@@ -41,7 +41,7 @@ ALLOWED = {
     "moved_modules": {"deprecation"},
     "nodes": {
         *("backends", "bundle", "dense", "geometry3d", "installed", "io", "malloc", "profiler", "segment"),
-        *("threads", "tracking"),
+        *("threads", "tracking", "web"),
     },
     "profiler": {"backends", "bundle", "io", "models", "segment"},
     "segment": {"backends", "bundle", "deprecation"},
@@ -51,6 +51,7 @@ ALLOWED = {
 }
 #: Import name -> rosdep key, where they differ.
 KEYS = {
+    "aiohttp": "python3-aiohttp",
     "numpy": "python3-numpy",
     "cv2": "python3-opencv",
     "yaml": "python3-yaml",
@@ -168,7 +169,7 @@ def test_robots_import_path_is_light():
     code = (
         "import sys, evitsam_ros.segment, evitsam_ros.cli, evitsam_ros.doctor\n"
         "heavy = {'torch', 'rclpy', 'onnx', 'pycocotools', 'skimage', 'requests', 'tqdm'}\n"
-        "heavy |= {'jinja2', 'matplotlib'}\n"
+        "heavy |= {'jinja2', 'matplotlib', 'aiohttp'}\n"
         "heavy &= set(sys.modules)\n"
         "assert not heavy, heavy"
     )

@@ -33,7 +33,7 @@ ABSENT = (
         "motmetrics",
         "lvis",
     ),
-    *("jinja2", "matplotlib", "argcomplete", *ROS),
+    *("aiohttp", "jinja2", "matplotlib", "argcomplete", *ROS),
 )
 #: What a command says when no inference runtime is installed.
 NO_RUNTIME = "is not installed; pip install onnxruntime", "no inference runtime is installed"

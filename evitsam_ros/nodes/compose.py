@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run camera, segmenter and (``--profiler``) profiler in one process: images do not go through DDS.
+"""Run camera, segmenter and, on request, profiler and page in one process: images do not go through DDS.
 
 Parameters go to the nodes by their names: ``-p camera:source:=/dev/video0 -p segmenter:mode:=everything``, or
 one file for both. With ``cameras: [front, rear]`` there is a camera in each namespace, ``/front/camera``.
@@ -24,11 +24,12 @@ from .runtime import ros, spin, started
 from .segmenter import SegmenterNode
 
 
-def compose(*, with_profiler: bool = False) -> tuple[SegmenterNode, list[Node]]:
+def compose(*, with_profiler: bool = False, with_web: bool = False) -> tuple[SegmenterNode, list[Node]]:
     """Make the nodes; return the segmenter, and all of them with it first.
 
     Args:
         with_profiler: the profiler node too.
+        with_web: the web node too; where it cannot be made, an error is logged.
 
     Raises:
         ValueError: a parameter cannot be used (SourceError: of a camera).
@@ -40,11 +41,24 @@ def compose(*, with_profiler: bool = False) -> tuple[SegmenterNode, list[Node]]:
             nodes.append(CameraNode(partial(segmenter.on_image, camera=index), namespace=camera.name))
         if with_profiler:
             nodes.append(ProfilerNode())
+        if with_web:
+            nodes += _web(segmenter)
     except Exception:
         for node in nodes:
             node.destroy_node()
         raise
     return segmenter, nodes
+
+
+def _web(segmenter: SegmenterNode) -> list[Node]:
+    """Make the web node; without it the others run on."""
+    from .web import WebNode  # aiohttp takes a while to import
+
+    try:
+        return [WebNode()]
+    except ValueError as error:
+        segmenter.get_logger().error(f"web: {error}")
+        return []
 
 
 def main(args: list[str] | None = None) -> int:
@@ -53,9 +67,12 @@ def main(args: list[str] | None = None) -> int:
     tune_malloc()
     parser = argparse.ArgumentParser("compose", description="Camera and segmenter in one process.")
     parser.add_argument("--profiler", action="store_true", help="the profiler node too")
+    parser.add_argument("--web", action="store_true", help="the web node too: a page to watch and prompt")
     options = parser.parse_args(remove_ros_args(args if args is not None else sys.argv)[1:])
     with ros(args):
-        segmenter, nodes = started("compose", lambda: compose(with_profiler=options.profiler))
+        segmenter, nodes = started(
+            "compose", lambda: compose(with_profiler=options.profiler, with_web=options.web)
+        )
         executor = SingleThreadedExecutor()
         for node in nodes:
             executor.add_node(node)

@@ -94,5 +94,21 @@ def live_segmenter(folder: Path, cameras: tuple[str, ...] = ()) -> Graph:
 
 def live_camera(folder: Path) -> Graph:
     """All that the desk camera ever has."""
-    raw = live_graph(folder, "camera", {"use_sim_time": True}, "/image")
+    raw = live_graph(folder, "camera", {"use_sim_time": True, "source": "scene:room"}, "/image")
     return raw | live_graph(folder, "camera", {"compressed": True}, "/image/compressed")
+
+
+def live_web(folder: Path) -> Graph:
+    """All that the page ever has: what it has while somebody looks."""
+    from ..nodes.web_process import WebProcess
+    from ..web.page_client import PageClient
+
+    domain = next_domain()
+    process = WebProcess(domain, folder, use_sim_time=True)
+    peer = Peer(domain)
+    try:
+        with PageClient(process.url):
+            return _settled(peer, "web", "/segmenter/prompts", process)
+    finally:
+        process.stop()
+        peer.close()

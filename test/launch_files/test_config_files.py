@@ -36,7 +36,7 @@ def test_the_perspective_starts_plugins_that_it_configures(share):
     assert eval(view["mouse_pub_topic"]["repr"], {}) == "/segmenter/pixel"
 
 
-@pytest.mark.parametrize("file", ["segmenter", "everything", "demo", "rgbd", "multi_camera"])
+@pytest.mark.parametrize("file", ["segmenter", "everything", "demo", "live", "rgbd", "multi_camera"])
 def test_parameter_files_name_parameters_of_the_right_type(share, file):
     content = yaml.safe_load((share / "config" / f"{file}.yaml").read_text())
     assert content

@@ -241,6 +241,24 @@ def test_the_drivers_topics_can_be_replaced_one_by_one(launched):
     assert node.remappings["image"] == "image"
 
 
+def test_the_page_is_a_node_of_its_own_or_composed(launched):
+    """In a namespace it finds the segmenter there: its parameter ``segmenter`` is relative."""
+    *_, page = ours(launched("segmenter", web="true", namespace="robot"))
+    assert (page.executable, page.name, page.namespace, page.arguments) == ("web", "web", "robot", [])
+    (composed,) = ours(launched("segmenter", web="true", compose="true"))
+    assert (composed.executable, composed.arguments) == ("compose", ["--web"])
+    assert "web" not in {node.executable for node in ours(launched("segmenter"))}
+
+
+def test_the_scene_of_live_is_that_of_the_layout(launched):
+    segmenter, page, desk, rviz = launched("live").started
+    assert (segmenter.executable, page.executable, desk.executable) == ("segmenter", "web", "camera")
+    assert desk.parameters[-1]["source"].startswith("scene:")
+    for topic in ("image", "depth", "camera_info"):
+        assert segmenter.remappings[topic] == desk.remappings[topic]
+    assert rviz.arguments[1].endswith("rgbd.rviz")
+
+
 def test_windows_follow_the_namespace(launched):
     """The layouts name absolute topics; remapped to relative ones they land where the nodes publish."""
     *_, rviz, rqt = launched("segmenter", namespace="robot", **ALL).started

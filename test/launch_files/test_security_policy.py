@@ -74,6 +74,7 @@ def difference(graph: Graph, profile: ElementTree.Element) -> list[str]:
         ("segmenter", "segmenter", "segmenter"),
         ("camera", "camera", "camera"),
         ("multi_camera", "segmenter", "cameras"),
+        ("web", "web", "web"),
     ],
 )
 def test_policy_lists_what_the_node_has(live, enclave, node, of):

@@ -32,7 +32,7 @@ def workspace(tmp_path_factory):
     return folder
 
 
-def run(workspace: Path, *command: str, timeout: float = 150, **extra: str) -> subprocess.CompletedProcess:
+def run(workspace: Path, *command: str, timeout: float = 1500, **extra: str) -> subprocess.CompletedProcess:
     environment = {k: v for k, v in os.environ.items() if k != "_ROS_WHEELS_BOOTSTRAP_COMPLETE"}
     # What the checkout's env.sh added would hide the installed package.
     parts = environment.get("PYTHONPATH", "").split(os.pathsep)
@@ -89,6 +89,7 @@ def test_executables_run_from_the_install_space(built):
         "profiler",
         "segmenter",
         "semantic",
+        "web",
     ]
     result = installed(workspace, base, str(scripts / "evitsam"), "doctor")
     assert result.returncode == 0, result.stdout + result.stderr
@@ -107,12 +108,13 @@ def test_installed_package_is_the_one_that_runs(built):
         "print(evitsam_ros.__file__)",
         "print(bundle.find_bundle('lite_sam'))",
         "print(bundle.Path(evitsam_ros.__file__).with_name('py.typed').is_file())",
+        "print((bundle.Path(evitsam_ros.__file__).parent / 'web' / 'page.html').is_file())",
     )
     (workspace / "where.py").write_text("\n".join(lines))
     result = installed(workspace, base, sys.executable, str(workspace / "where.py"))
-    package, bundle, typed = result.stdout.split()
+    package, bundle, typed, page = result.stdout.split()
     assert str(workspace) in package and str(workspace) in bundle, result.stdout + result.stderr
-    assert typed == "True"
+    assert typed == page == "True"
 
 
 def test_colcon_test_runs_tests(built):
