@@ -68,7 +68,9 @@ def replay(robot, first: int) -> dict[int, list[bool]]:
         frame += 1
         due = start + (frame - first) / RATE
         robot.peer.until(lambda due=due: time.monotonic() >= due, 10.0)
-    robot.peer.until(lambda: all(any(m.header.stamp.sec == s for m in heard) for s, _ in detected), 5.0)
+    robot.peer.until(
+        lambda: all(any(m.header.stamp.sec == s and any(m.data) for m in heard) for s, _ in detected), 5.0
+    )
     return {stamp: rightness(heard, stamp, frame) for stamp, frame in detected}
 
 
@@ -90,11 +92,15 @@ def detect(robot, stamp: int, frames: dict[int, int]) -> None:
 
 
 def rightness(heard: list, stamp: int, frame: int) -> list[bool]:
-    """Return for each object whether the last label map of the image has it, with the detector's id."""
-    of_image = [m for m in heard if m.header.stamp.sec == stamp]
-    if not of_image:
+    """Return for each object whether the last label map of the image has it, with the detector's id.
+
+    Label maps without objects are no answer: they come before the detections, and when answers stop.
+    """
+    of_image = [pixels(m, np.uint16) for m in heard if m.header.stamp.sec == stamp]
+    filled = [labels for labels in of_image if labels.any()]
+    if not filled:
         return []
-    labels = pixels(of_image[-1], np.uint16)
+    labels = filled[-1]
     right = []
     for name in COLOURS:
         mask, expected = labels == int(name), truth(frame, name)
