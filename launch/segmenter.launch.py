@@ -19,7 +19,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from evitsam_ros.backends import backend_choices
+from evitsam_ros.backends import PRECISION_CHOICES, backend_choices
 from launch import LaunchDescription
 
 CONFIG = PathJoinSubstitution([FindPackageShare("evitsam_ros"), "config"])
@@ -28,6 +28,7 @@ BOOLEAN = ["true", "false", "True", "False"]
 OVERRIDES = {
     "model": (str, [], "bundle: a name or a folder"),
     "backend": (str, list(backend_choices()), "runtime of the networks"),
+    "precision": (str, list(PRECISION_CHOICES), "what the networks compute in"),
     "mode": (
         str,
         ["prompt", "everything", "on_request"],

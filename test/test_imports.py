@@ -23,11 +23,24 @@ MAY_IMPORT_TORCH = (
 #: data flows from nodes and commands down to values, and what runs an engine knows nothing of what builds it.
 ALLOWED = {
     "__init__": {"moved_modules"},
-    "backends": {"bundle", "models", "threads"},
+    "autotune": {"backends", "bundle", "io", "segment"},
+    "backends": {"bundle", "bundle_forms", "models", "threads"},
     "bundle": {"catalogue", "installed", "user_folders"},
     "bundle_folder": {"bundle"},
+    "bundle_forms": {"bundle"},
     "cli": {
-        *("backends", "bundle", "catalogue", "dense", "dense_export", "doctor", "export", "fetch", "io"),
+        *(
+            "autotune",
+            "backends",
+            "bundle",
+            "catalogue",
+            "dense",
+            "dense_export",
+            "doctor",
+            "export",
+            "fetch",
+        ),
+        "io",
         *("models", "nodes", "profiler", "segment", "tensorrt", "tracking"),
     },
     "dense": {"backends", "bundle", "segment"},
@@ -40,13 +53,13 @@ ALLOWED = {
     "models": {"bundle"},
     "moved_modules": {"deprecation"},
     "nodes": {
-        *("backends", "bundle", "dense", "geometry3d", "installed", "io", "malloc", "profiler", "segment"),
-        *("threads", "tracking", "web"),
+        *("autotune", "backends", "bundle", "dense", "geometry3d", "installed", "io", "malloc", "profiler"),
+        *("segment", "threads", "tracking", "web"),
     },
     "profiler": {"backends", "bundle", "io", "models", "segment"},
     "segment": {"backends", "bundle", "deprecation"},
     "stored_weights": {"bundle", "models"},
-    "tensorrt": {"backends", "bundle", "io", "models", "segment"},
+    "tensorrt": {"autotune", "backends", "bundle", "io", "models", "segment"},
     "tracking": {"deprecation", "segment"},
 }
 #: Import name -> rosdep key, where they differ.

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import argparse
 
-from .options import add_backend, add_model, add_out, add_prompts, path, prompts_of
+from .measuring import frames_of_bag, measure_before
+from .options import add_backend, add_model, add_out, add_precision, add_prompts, path, prompts_of
 from .outputs import check_folder
 
 
@@ -19,6 +20,7 @@ def add(commands) -> None:
     add_prompts(parser)
     add_model(parser)
     add_backend(parser)
+    add_precision(parser)
     parser.set_defaults(run=run)
 
 
@@ -29,7 +31,8 @@ def run(options: argparse.Namespace) -> int:
     numbered = dict(enumerate(prompts_of(options), start=1)) or None
     check_bag_out(options.out)
     check_folder(options.out.parent, options.out)
-    segmenter = Segmenter.open(options.model, options.backend)
+    measure_before(options, frames_of_bag(options.bag, options.image_topic))
+    segmenter = Segmenter.open(options.model, options.backend, precision=options.precision)
     done = answer_bag(
         segmenter, options.bag, options.out, options.image_topic, prompts=numbered, top_n=options.max_prompts
     )

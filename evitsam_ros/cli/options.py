@@ -14,10 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from ..backends import backend_choices
+from ..backends import PRECISION_CHOICES, backend_choices
 from ..bundle import DEFAULT_MODEL, installed_bundles
 
-PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 #: Limits of a decoder call, of an encoder call, and of the repetitions of a measurement.
 MAX_PROMPTS, MAX_BATCH, MAX_RUNS = 1024, 64, 100_000
 STDOUT = Path("-")
@@ -139,13 +138,12 @@ def add_backend(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_precision(parser: argparse.ArgumentParser, default: str | None, details: str = "") -> None:
-    shown = f" (default: {default})" if default else ""
+def add_precision(parser: argparse.ArgumentParser, default: str = "auto", details: str = "") -> None:
     parser.add_argument(
         "--precision",
-        choices=PRECISIONS,
+        choices=PRECISION_CHOICES,
         default=default,
-        help=f"numeric precision of the networks{details}{shown}",
+        help=f"numeric precision of the networks{details} (default: {default})",
     )
 
 
@@ -246,7 +244,8 @@ def add_target(parser: argparse.ArgumentParser, details: str = "") -> None:
         "--target",
         default="auto",
         metavar="GPU",
-        help=f"GPU of the engine: auto for this machine's (default), sm80, sm86, sm89, …{details}",
+        help="GPU of the engine: auto for this machine's (default), sm80, sm86, sm89, …; cpu: measure this "
+        f"machine's CPU backends{details}",
     )
 
 

@@ -33,7 +33,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     add_model(parser)
     add_backend(parser)
-    add_precision(parser, None, "; profile fails if a network would run in another one")
+    add_precision(parser, "auto", "; profile fails if a network would run in another one")
     add_threads(parser)
     parser.add_argument(
         "--size", type=_size, metavar="WxH", help="resize the images to the size of your camera's"
@@ -79,7 +79,7 @@ def ends(ranges: Ranges) -> tuple[int, ...]:
 def repeating_command(options: argparse.Namespace) -> str:
     """Return the command of the same measurement, with every default written out."""
     words = ["evitsam", "profile", "--model", options.model, "--backend", options.backend]
-    words += ["--precision", options.precision] if options.precision else []
+    words += ["--precision", options.precision]
     words += ["--threads", str(options.threads)]
     words += ["--size", "{}x{}".format(*options.size)] if options.size else []
     for name, counts in (("--prompts", ends(options.prompts)), ("--batch", options.batch)):

@@ -7,7 +7,8 @@ import argparse
 from pathlib import Path
 
 from . import semantic
-from .options import add_backend, add_json, add_model, add_out, add_prompts, path, prompts_of
+from .measuring import measure_before
+from .options import add_backend, add_json, add_model, add_out, add_precision, add_prompts, path, prompts_of
 from .outputs import OutputError, check_file, check_folder
 
 
@@ -17,6 +18,7 @@ def add(commands) -> None:
     add_prompts(parser)
     add_model(parser)
     add_backend(parser)
+    add_precision(parser)
     semantic.add_options(parser)
     parser.add_argument(
         "--track",
@@ -58,7 +60,7 @@ def _segment_image(options: argparse.Namespace, prompts: list) -> int:
     out = options.out or beside(options.image, "_masks.png")
     check_file(out)
     check_image_ending(out)
-    segmenter = Segmenter.open(options.model, options.backend)
+    segmenter = Segmenter.open(options.model, options.backend, precision=options.precision)
     if options.everything:
         masks = segmenter.everything(image, options.max_prompts)
         timings = masks.timings
@@ -90,7 +92,8 @@ def _segment_sequence(options: argparse.Namespace, prompts: list) -> int:
     sequence = open_sequence(options.image)
     out = options.out or beside(options.image, "_masks.avi")
     check_sequence_out(out)
-    segmenter = Segmenter.open(options.model, options.backend)
+    measure_before(options, sequence.count)
+    segmenter = Segmenter.open(options.model, options.backend, precision=options.precision)
     numbered = {number: prompt for number, prompt in enumerate(prompts, start=1)} or None
     report = segment_sequence(
         segmenter, sequence, out, prompts=numbered, top_n=options.max_prompts, track=options.track

@@ -146,11 +146,14 @@ class SegmenterNode(LifecycleNode):
             )
         if not HAS_INTERFACES:
             self.get_logger().warning(WHAT_IS_OFF)
-        segmenter = Segmenter.open(parameters.model, parameters.backend, parameters.threads)
+        segmenter = Segmenter.open(
+            parameters.model, parameters.backend, parameters.threads, precision=parameters.precision
+        )
         give_back_memory()
         if parameters.malloc_tuning and not tune_malloc():
             self.get_logger().info("malloc_tuning has no effect: this C library has no mallopt")
-        self.get_logger().info(f"model {segmenter.bundle.name}; {segmenter.description}")
+        choice = f" {segmenter.runtime.choice}" if segmenter.runtime.choice else ""
+        self.get_logger().info(f"model {segmenter.bundle.name}; {segmenter.description}{choice}")
         scheduler: FrameScheduler[FrameRequest] = FrameScheduler(len(self.cameras), parameters.frame_policy)
         pipelines = tuple(
             CameraPipeline(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from ..backends import in_precision
 from ..bundle import DEFAULT_MODEL
 from ..segment.transform import preprocess
 from .collect import model_facts, peak_rates_of, report_of, stages_of, stages_on_device
@@ -39,7 +38,7 @@ class Options:
     command: str
     model: str = DEFAULT_MODEL
     backend: str = "auto"
-    precision: str | None = None
+    precision: str = "auto"
     threads: int = 0
     size: tuple[int, int] | None = None
     prompts: tuple[int, ...] = (1, 16, 64, 256)
@@ -89,18 +88,10 @@ def profile(options: Options, progress: Callable[[int, int], None]) -> tuple[Rep
 
 
 def _open(options: Options) -> RecordingSegmenter:
-    """Open the segmenter, and check that all networks compute in the requested precision."""
-    precision, backend = options.precision, options.backend
+    """Open the segmenter; all networks compute in the requested precision."""
     segmenter = RecordingSegmenter.open(
-        options.model, in_precision(backend, precision) if precision else backend, options.threads
+        options.model, options.backend, options.threads, precision=options.precision
     )
-    for network, facts in segmenter.runtime.info().items() if precision else ():
-        if facts["precision"] != precision:
-            raise ValueError(
-                f"--precision {precision}: {network} would run in {facts['precision']} ({facts['runtime']}). "
-                "fp16 and int8 need a GPU (evitsam build --precision), bf16 that or OpenVINO on a CPU with "
-                "AMX or AVX512-BF16"
-            )
     return cast("RecordingSegmenter", segmenter)
 
 

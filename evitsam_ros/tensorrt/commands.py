@@ -121,13 +121,16 @@ def run_verify(options: argparse.Namespace) -> int:
     Raises:
         ValueError: the masks differ from those in float32.
     """
-    from ..backends import open_runtime
+    from ..backends import PRECISIONS, open_runtime
     from .validate import prove
 
     bundle: Bundle = open_bundle(options.model)
     runtime = open_runtime(bundle, options.backend)
     print(runtime.description)
-    proof = prove(bundle, runtime, _images(options), options.precision, ran=True)
+    precision = options.precision
+    if precision == "auto":
+        precision = max((facts["precision"] for facts in runtime.info().values()), key=PRECISIONS.index)
+    proof = prove(bundle, runtime, _images(options), precision, ran=True)
     print(f"{'network':12} {'cosine':>12} {'largest error':>14} {'not finite':>11}")
     for name, network in proof.networks.items():
         print(f"{name:12} {network.cosine:12.8f} {network.largest_error:14.2e} {network.broken:11d}")

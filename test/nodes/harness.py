@@ -32,6 +32,8 @@ from evitsam_ros.nodes.messages import image_message  # noqa: E402
 
 #: Domains that no other test process uses at the same time (0 to 101 are safe everywhere).
 _DOMAINS = itertools.count(10 + os.getpid() % 80)
+#: Parameters of a robot that is given no others. In float32 nothing is measured beside the test.
+DEFAULTS = {"diagnostics_period_s": 0.2, "precision": "fp32"}
 
 
 def next_domain() -> int:
@@ -150,9 +152,7 @@ class Robot:
         self.name = node
         self.peer = Peer(self.domain)
         log = folder / f"segmenter_{self.domain}.log"
-        self.process = Process(
-            module, self.domain, log, {"model": bundle, "diagnostics_period_s": 0.2, **parameters}, extra
-        )
+        self.process = Process(module, self.domain, log, {**DEFAULTS, "model": bundle, **parameters}, extra)
         self.status = self.peer.listen(DiagnosticArray, "/diagnostics")
         self.stamp = 100
 
