@@ -61,6 +61,8 @@ GOALS = (
     Goal("everything/click on an embedded frame", "a click on an embedded frame", 20.0, LESS, "ms"),
     Goal("l0/box: speed", "L0, image to mask: times as fast as the reference", 2.0, MORE),
     Goal("l0/encoder: of product", "L0's encoder, share of a product's speed", 0.85, MORE, per_cent=True),
+    Goal("semantic/1024x512: speed", "semantic B0, 1024x512: times as fast as eager PyTorch", 2.0, MORE),
+    Goal("semantic/2048x1024: speed", "semantic B0, 2048x1024: times as fast as eager PyTorch", 2.0, MORE),
     Goal("ros/720p/raw/two: cost", "ROS, 720p, raw, two processes, minus inference", 5.0, LESS, "ms"),
     Goal(
         "ros/720p/raw/two/network: above lower bound",

@@ -24,7 +24,8 @@ class Settings:
     """Numbers of repetitions, after a warm-up.
 
     Attributes:
-        networks, l0: rounds of these suites.
+        networks, l0, semantic: rounds of these suites.
+        semantic_sizes: number of input sizes of the semantic networks.
         everything: rounds of everything mode.
         grids: whether to measure the 32 x 32 grids, which take most of the time.
         slow_every: the grids are measured in every n-th round.
@@ -40,6 +41,8 @@ class Settings:
     grids: bool = True
     slow_every: int = 1
     l0: int = 15
+    semantic: int = 7
+    semantic_sizes: int = 2
     frames: int = 60
     sizes: tuple[str, ...] = ("VGA", "720p", "1080p")
     compressed: bool = True
@@ -54,6 +57,8 @@ QUICK = Settings(
     grids=False,
     slow_every=3,
     l0=3,
+    semantic=3,
+    semantic_sizes=1,
     frames=25,
     sizes=("720p",),
     compressed=False,

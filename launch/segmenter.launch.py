@@ -27,6 +27,7 @@ BOOLEAN = ["true", "false", "True", "False"]
 #: Parameters that have an argument of their own: (type, choices, description). Left out, params_file decides.
 OVERRIDES = {
     "model": (str, [], "bundle: a name or a folder"),
+    "semantic_model": (str, [], "semantic bundle whose classes name the masks"),
     "backend": (str, list(backend_choices()), "runtime of the networks"),
     "precision": (str, list(PRECISION_CHOICES), "what the networks compute in"),
     "mode": (
@@ -152,7 +153,7 @@ def check(arguments: dict[str, str], cameras: list[str]) -> None:
     Raises:
         ValueError: One cannot be used; the message names the argument.
     """
-    shapes = {name: (TOPIC, "a topic, as /camera/image_raw") for name in TOPICS}
+    shapes = {name: (TOPIC, "a topic, as /camera/image_raw") for name in TOPICS if name in arguments}
     shapes |= (
         {"namespace": (NAMESPACE, "a namespace, as robot or /robot/arm")} if arguments["namespace"] else {}
     )

@@ -28,6 +28,8 @@ ALLOWED = {
     "bundle": {"catalogue", "installed", "user_folders"},
     "bundle_folder": {"bundle"},
     "bundle_forms": {"bundle"},
+    "catalogue": {"catalogue_networks", "remote_file"},
+    "catalogue_networks": {"remote_file"},
     "cli": {
         *(
             "autotune",
@@ -47,9 +49,9 @@ ALLOWED = {
     "dense_export": {"bundle", "dense", "export", "models", "stored_weights"},
     "doctor": {"backends", "bundle", "jetson"},
     "export": {"bundle", "bundle_folder", "models", "stored_weights", "tensorrt"},
-    "fetch": {"bundle", "bundle_folder", "catalogue", "dense", "export", "models", "user_folders"},
+    "fetch": {"bundle", "bundle_folder", "catalogue", "dense", "dense_export", "models", "user_folders"},
     "geometry3d": {"io"},
-    "io": {"installed", "segment", "tracking"},
+    "io": {"dense", "installed", "segment", "tracking"},
     "models": {"bundle"},
     "moved_modules": {"deprecation"},
     "nodes": {
@@ -59,7 +61,7 @@ ALLOWED = {
     "profiler": {"backends", "bundle", "io", "models", "segment"},
     "segment": {"backends", "bundle", "deprecation"},
     "stored_weights": {"bundle", "models"},
-    "tensorrt": {"autotune", "backends", "bundle", "io", "models", "segment"},
+    "tensorrt": {"autotune", "backends", "bundle", "dense", "io", "models", "segment"},
     "tracking": {"deprecation", "segment"},
 }
 #: Import name -> rosdep key, where they differ.

@@ -10,14 +10,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import logging
-import math
 import sys
 from pathlib import Path
 from typing import Any
 
 from evitsam_ros.cli.deprecated import rename_options
 from evitsam_ros.cli.options import add_backend, add_json, add_model
-from evitsam_ros.cli.outputs import text_beside_json
 from evitsam_ros.io.sources import open_source
 from evitsam_ros.segment import Segmenter
 
@@ -32,12 +30,12 @@ from .evaluation.ground_truth import checked_instances
 from .evaluation.number_of_clicks import score_clicks
 from .evaluation.prompted import score_prompts
 from .evaluation.recall import check_exhaustive, everything_recall
+from .evaluation.report import Table, count, run_evaluation
 from .evaluation.round_trips import score_round_trips
 from .evaluation.shown import score_shown
 from .evaluation.tracking import score_everything, score_followed
-from .records import DataError, Record, readable
+from .records import Record, readable
 
-Table = dict[str, dict[str, float]]
 #: Old and new name of options; the old ones work for one more release.
 RENAMED = {
     "--out": "--json",
@@ -161,41 +159,6 @@ def _records(options: argparse.Namespace) -> list[tuple[str, list[Record]]]:
     return [(name, list(readable(read_folder(options.data, [name])[: options.limit]))) for name in options.on]
 
 
-def print_table(title: str, table: Table) -> None:
-    """Print a table, each column as wide as its content."""
-    columns = list(dict.fromkeys(column for row in table.values() for column in row))
-    lines = [[title, *columns]]
-    lines += [[method, *(_cell(row.get(column)) for column in columns)] for method, row in table.items()]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for first, *cells in lines:
-        print(first.ljust(widths[0]) + "".join(f"  {c:>{w}}" for c, w in zip(cells, widths[1:], strict=True)))
-
-
-def _cell(value: float | None) -> str:
-    if value is None or math.isnan(value):
-        return "-"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
-
-
-def as_json(report: dict[str, Table]) -> dict[str, Any]:
-    """Return a report for JSON: NaN, which JSON does not have, is None."""
-    return {
-        title: {
-            method: {column: None if math.isnan(value) else value for column, value in row.items()}
-            for method, row in table.items()
-        }
-        for title, table in report.items()
-    }
-
-
-def count(text: str) -> int:
-    """A number of things from the command line, 1 or more."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value}; expected 1 or more")
-    return value
-
-
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all evaluation commands."""
     top = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -271,22 +234,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(words)
     if options.model_needed and not options.model:
         parser().error("the following arguments are required: --model")
-    with text_beside_json(options):
-        return _run(options)
+    return run_evaluation("evaluate", options, _evaluate)
 
 
-def _run(options: argparse.Namespace) -> int:
-    try:
-        segmenter = Segmenter.open(options.model, options.backend) if options.model else None
-        report = options.job(options, segmenter)
-    except ValueError as error:
-        print(f"evaluate: {error}", file=sys.stderr)
-        return 1 if isinstance(error, DataError) else 2
-    for title, table in report.items():
-        print_table(title, table)
-    if options.json:
-        options.json.write(as_json(report))
-    return 0
+def _evaluate(options: argparse.Namespace) -> dict[str, Table]:
+    segmenter = Segmenter.open(options.model, options.backend) if options.model else None
+    report: dict[str, Table] = options.job(options, segmenter)
+    return report
 
 
 if __name__ == "__main__":

@@ -48,6 +48,11 @@ class Proof:
     networks: dict[str, NetworkProof] = field(default_factory=dict)
     ran: bool = True
 
+    @property
+    def summary(self) -> str:
+        """Return the result in a line."""
+        return f"{self.masks} masks, IoU {self.mean_iou:.4f} on average, {self.worst_iou:.4f} at worst"
+
     def problem(self) -> str:
         """Why it fails, in a line; empty if it holds."""
         for name, proof in self.networks.items():
@@ -139,16 +144,18 @@ def compare(
         right, found = reference.embed(image), candidate.embed(image)
         if "encoder" in networks:
             pairs = zip(right.data.feed().values(), found.data.feed().values(), strict=True)
-            outputs.setdefault("encoder", []).extend(_compare(a, b) for a, b in pairs)
+            outputs.setdefault("encoder", []).extend(compare_outputs(a, b) for a, b in pairs)
         if "proposals" in networks and reference.bundle.has_proposals:
             maps = reference.runtime.propose(right.data), candidate.runtime.propose(found.data)
-            outputs.setdefault("proposals", []).extend(_compare(a, b) for a, b in zip(*maps, strict=True))
+            outputs.setdefault("proposals", []).extend(
+                compare_outputs(a, b) for a, b in zip(*maps, strict=True)
+            )
         for name, prompts in _prompts_by_decoder(image, reference, networks).items():
             wanted, drawn = (
                 segmenter.decode(embedding, prompts, multimask=True, foveal=name == "foveal_decoder")
                 for segmenter, embedding in ((reference, right), (candidate, found))
             )
-            outputs.setdefault(name, []).append(_compare(wanted.logits, drawn.logits))
+            outputs.setdefault(name, []).append(compare_outputs(wanted.logits, drawn.logits))
             ious += _mask_ious(wanted, drawn)
     proofs = {
         name: NetworkProof(
@@ -169,7 +176,8 @@ def _prompts_by_decoder(
     return found
 
 
-def _compare(wanted: Any, found: Any) -> NetworkProof:
+def compare_outputs(wanted: Any, found: Any) -> NetworkProof:
+    """Compare an output of a network with the reference's, arrays of the same shape."""
     wanted, found = np.asarray(wanted, np.float32), np.asarray(found, np.float32)
     finite = np.isfinite(found)
     broken = int(finite.size - np.count_nonzero(finite))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 
+from . import semantic
 from .measuring import frames_of_bag, measure_before
 from .options import add_backend, add_model, add_out, add_precision, add_prompts, path, prompts_of
 from .outputs import check_folder
@@ -21,20 +22,34 @@ def add(commands) -> None:
     add_model(parser)
     add_backend(parser)
     add_precision(parser)
+    semantic.add_options(parser, with_labels=False)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    from ..io.bags.answers import DETECTIONS, LABEL_MAP, OVERLAY, answer_bag, check_bag_out
+    from ..io.bags.answers import check_bag_out
+
+    alone = semantic.is_asked_alone(options)
+    check_bag_out(options.out)
+    check_folder(options.out.parent, options.out)
+    return _label(options) if alone else _segment(options)
+
+
+def _segment(options: argparse.Namespace) -> int:
+    from ..io.bags.answers import DETECTIONS, LABEL_MAP, OVERLAY, answer_bag
     from ..segment import Segmenter
 
     numbered = dict(enumerate(prompts_of(options), start=1)) or None
-    check_bag_out(options.out)
-    check_folder(options.out.parent, options.out)
     measure_before(options, frames_of_bag(options.bag, options.image_topic))
     segmenter = Segmenter.open(options.model, options.backend, precision=options.precision)
     done = answer_bag(
-        segmenter, options.bag, options.out, options.image_topic, prompts=numbered, top_n=options.max_prompts
+        segmenter,
+        options.bag,
+        options.out,
+        options.image_topic,
+        prompts=numbered,
+        top_n=options.max_prompts,
+        name_masks=semantic.mask_namer(options) if options.semantic else None,
     )
     print(segmenter.description)
     topics = [LABEL_MAP, OVERLAY, *([DETECTIONS] if done.detections else [])]
@@ -43,4 +58,23 @@ def run(options: argparse.Namespace) -> int:
     )
     if not done.detections:
         print("No detections: vision_msgs is not installed (apt install ros-$ROS_DISTRO-vision-msgs)")
+    return 0
+
+
+def _label(options: argparse.Namespace) -> int:
+    from ..io.bags.class_answers import LABEL_INFO, LABEL_MAP, OVERLAY, label_bag
+
+    segmenter = semantic.open_segmenter(options)
+    done = label_bag(
+        segmenter,
+        options.bag,
+        options.out,
+        options.image_topic,
+        score_threshold=options.score_threshold,
+    )
+    print(segmenter.description)
+    topics = [LABEL_MAP, OVERLAY, *([LABEL_INFO] if done.detections else [])]
+    print(f"{done.frames} frames -> {options.out}: {', '.join(topics)}")
+    if not done.detections:
+        print("No class names: vision_msgs is not installed (apt install ros-$ROS_DISTRO-vision-msgs)")
     return 0

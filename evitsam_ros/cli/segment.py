@@ -68,7 +68,7 @@ def _segment_image(options: argparse.Namespace, prompts: list) -> int:
         embedding = segmenter.embed(image)
         masks = segmenter.decode(embedding, prompts)
         timings = {**embedding.timings, **masks.timings}
-    names = semantic.names_of(options, image, masks) if options.semantic else {}
+    names = semantic.mask_namer(options)(image, masks) if options.semantic else {}
     overlay = draw_overlay(image, masks, prompts=prompts)
     write_image(out, cv2.cvtColor(overlay, cv2.COLOR_RGB2BGR))
     if options.json:
@@ -83,8 +83,6 @@ def _segment_image(options: argparse.Namespace, prompts: list) -> int:
 
 
 def _segment_sequence(options: argparse.Namespace, prompts: list) -> int:
-    if options.semantic:
-        raise ValueError("--semantic with prompts is for a single image; of a sequence give --semantic alone")
     from ..io.sources import open_sequence
     from ..segment import Segmenter
     from .sequence import segment_sequence
@@ -96,7 +94,13 @@ def _segment_sequence(options: argparse.Namespace, prompts: list) -> int:
     segmenter = Segmenter.open(options.model, options.backend, precision=options.precision)
     numbered = {number: prompt for number, prompt in enumerate(prompts, start=1)} or None
     report = segment_sequence(
-        segmenter, sequence, out, prompts=numbered, top_n=options.max_prompts, track=options.track
+        segmenter,
+        sequence,
+        out,
+        prompts=numbered,
+        top_n=options.max_prompts,
+        track=options.track,
+        name_masks=semantic.mask_namer(options) if options.semantic else None,
     )
     if options.json:
         options.json.write(report)

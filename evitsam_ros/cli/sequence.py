@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ def segment_sequence(
     prompts: dict[int, Prompt] | None = None,
     top_n: int = 64,
     track: bool = True,
+    name_masks: Callable[[np.ndarray, Masks], Mapping[int, str]] | None = None,
 ) -> dict[str, Any]:
     """Segment frames in their order.
 
@@ -70,6 +72,7 @@ def segment_sequence(
         prompts: by object id, on the first frame; everything if None.
         top_n: prompts a frame in everything mode.
         track: ids last; else every frame is numbered anew, and prompts stay at their pixels.
+        name_masks: returns the class names of the masks of an image ``(H, W, 3)`` uint8 RGB, by object id.
 
     Returns:
         COCO-style images and annotations; ``track_id`` is the object's id.
@@ -89,7 +92,8 @@ def segment_sequence(
             drawing.add(draw_overlay(image, masks))
             height, width = masks.image_size
             images.append({"id": number, "file_name": name, "width": width, "height": height})
-            annotations += _annotations(masks, number, len(annotations) + 1)
+            names = name_masks(image, masks) if name_masks is not None else {}
+            annotations += _annotations(masks, number, len(annotations) + 1, names)
         drawing.finish()
     finally:
         drawing.close()
@@ -121,7 +125,7 @@ def _answer(
         return segmenter.empty_result(frame)
 
 
-def _annotations(masks: Masks, image: int, first: int) -> list[dict]:
+def _annotations(masks: Masks, image: int, first: int, names: Mapping[int, str]) -> list[dict]:
     rows = zip(masks.object_ids, masks.scores, masks.boxes, masks.areas, masks.rle(), strict=True)
     return [
         {
@@ -134,6 +138,7 @@ def _annotations(masks: Masks, image: int, first: int) -> list[dict]:
             "iscrowd": 0,
             "score": float(score),
             "segmentation": rle,
+            **({"class": names[int(identity)]} if int(identity) in names else {}),
         }
         for index, (identity, score, box, area, rle) in enumerate(rows)
     ]

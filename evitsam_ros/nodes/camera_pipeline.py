@@ -12,6 +12,7 @@ from typing import Any
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
+from ..dense import SemanticSegmenter
 from ..segment import Frame, Segmenter
 from ..segment.mask_grid import GRIDS
 from ..tracking.tracker import LAST_ID
@@ -27,6 +28,7 @@ from .image_intake import ImageIntake
 from .instances_output import InstancesOutput
 from .interfaces import HAS_INTERFACES
 from .managed_entities import ManagedEntities
+from .mask_names import MaskNames
 from .messages import MAX_SMALL_ID
 from .object_clicks import ObjectClicks, ShownObjects
 from .parameters import SegmenterParameters
@@ -50,6 +52,7 @@ class CameraPipeline:
         requests: where the camera's frames are submitted.
         parameters: as configured.
         subscribe: to the images; otherwise they come through :meth:`on_image` only.
+        semantic: names the masks, shared by all cameras; None: nothing does.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class CameraPipeline:
         parameters: SegmenterParameters,
         *,
         subscribe: bool = True,
+        semantic: SemanticSegmenter | None = None,
     ) -> None:
         self.context, self._requests = context, requests
         topic = transport_topic(node, context.inputs + "image", parameters.image_transport)
@@ -81,7 +85,8 @@ class CameraPipeline:
         shown = ShownObjects()
         self._empty = EmptyOutputs(context, self._publishers, shown)
         max_id = MAX_SMALL_ID if parameters.label_encoding == "mono8" else LAST_ID
-        self._segmenter = FrameSegmenter(segmenter, context, max_id)
+        mask_names = MaskNames(semantic, context.report_error)
+        self._segmenter = FrameSegmenter(segmenter, context, mask_names, max_id)
         self._processor = FrameProcessor(
             context, topic, self._pending, requests, self._segmenter, self._publishers, self._empty, shown
         )

@@ -11,19 +11,11 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
-from ..geometry3d import (
-    CameraModel,
-    ObjectInSpace,
-    box_around,
-    check_aligned,
-    labelled_points,
-    no_points,
-    objects_in_space,
-)
+from ..geometry3d import ObjectInSpace, box_around, labelled_points, no_points, objects_in_space
 from ..segment import Masks
+from .aligned_depth import AlignedDepth
 from .calibration import Calibration
 from .camera_context import CameraContext
-from .depth_input import DepthInput, NoDepthError
 from .managed_entities import ManagedEntities
 from .markers import MarkerLifetime, object_markers
 from .messages_3d import detections_3d_message, points_message
@@ -55,9 +47,8 @@ class DepthOutput:
         calibration: Calibration,
         parameters: SegmenterParameters,
     ) -> None:
-        self._calibration, self._report_error = calibration, context.report_error
         self._organized = parameters.organized_cloud
-        self._depth = DepthInput(node, entities, context, parameters)
+        self._depth = AlignedDepth(node, entities, context, calibration, parameters)
         self._lifetime = MarkerLifetime()
         kinds = {"points": PointCloud2, "boxes_3d": MarkerArray}
         if Detection3DArray is not None:
@@ -101,7 +92,7 @@ class DepthOutput:
             return
         scores = dict(zip(masks.object_ids.tolist(), masks.scores.tolist(), strict=True))
         cloud, boxes = no_points(labels.shape, self._organized), {}
-        found = self._aligned(header, labels)
+        found = self._depth.find(header, labels)
         if found is not None:
             depths, camera = found
             if "points" in wanted:
@@ -154,24 +145,5 @@ class DepthOutput:
             ids: values of the label map.
             labels: ``(H, W)`` uint16 label map.
         """
-        found = self._aligned(header, labels)
+        found = self._depth.find(header, labels)
         return None if found is None else objects_in_space(labels, ids, *found)
-
-    def _aligned(self, header: Header, labels: np.ndarray) -> tuple[np.ndarray, CameraModel] | None:
-        """Return the image's depth and its camera; None, and a report, if one is missing or wrong."""
-        topics = f"{self._depth.topic}, {self._calibration.topic}"
-        try:
-            camera = self._calibration.model()
-            if camera is None:
-                raise NoDepthError(f"no {self._calibration.topic} has come yet")
-            depths = self._depth.aligned(header, camera)
-            check_aligned(depths, labels, camera)
-        except NoDepthError as error:
-            self._report_error(
-                "no_depth", f"{topics}: {error}; points and boxes in space are empty without it"
-            )
-        except ValueError as error:
-            self._report_error("bad_depth", f"{topics}: {error}")
-        else:
-            return depths, camera
-        return None

@@ -126,7 +126,7 @@ class FrameProcessor:
             if removed:
                 masks, names = _without(masks, names, removed)
             self._publishers.publish(
-                request.message.header, frame, masks, names, parameters, labels_of(active.objects)
+                request.message.header, frame, masks, names, parameters, labels_of(active.objects, names)
             )
             self._shown.update(masks, active.born)
             self._empty.answered(request.message.header, masks, parameters.mode)

@@ -16,6 +16,7 @@ from .budget_report import report_budget
 from .camera_context import CameraContext
 from .continuity import Continuity
 from .frame_request import FrameRequest
+from .mask_names import MaskNames
 from .parameters import SegmenterParameters
 from .prompt_updates import StoredPrompt
 
@@ -26,10 +27,14 @@ class FrameSegmenter:
     Args:
         segmenter: shared by all cameras.
         context: of the camera; prompts that do not fit their image are dropped from it and reported.
+        mask_names: names the masks by their class.
         max_id: largest id of everything mode.
     """
 
-    def __init__(self, segmenter: Segmenter, context: CameraContext, max_id: int = LAST_ID) -> None:
+    def __init__(
+        self, segmenter: Segmenter, context: CameraContext, mask_names: MaskNames, max_id: int = LAST_ID
+    ) -> None:
+        self._mask_names = mask_names
         self._camera = TrackedCamera(segmenter, TrackOptions(max_id=max_id))
         self._context, self._diagnostics = context, context.diagnostics
         self._continuity = Continuity()
@@ -83,7 +88,8 @@ class FrameSegmenter:
             masks, names = self._prompted(frame, embedding, prompts, track=parameters.enable_tracking)
         is_filled = masks.areas > 0
         self._diagnostics.count("empty_masks", int((~is_filled).sum()))
-        return masks if is_filled.all() else masks.select(is_filled), names
+        masks = masks if is_filled.all() else masks.select(is_filled)
+        return self._mask_names.add(frame, masks, names)
 
     def _reset_motion(self, parameters: SegmenterParameters, stamp: float, session: int) -> None:
         """Forget how objects moved where that is unknown: after a pause, and in another mode."""

@@ -88,8 +88,12 @@ class Inference:
         )
         self._switches.append(switch)
 
-    def stop(self) -> None:
-        """End the thread after its frame and close the networks; a thread that hangs keeps its own."""
+    def stop(self) -> bool:
+        """End the thread after its frame and close the networks; a thread that hangs keeps its own.
+
+        Returns:
+            Whether the thread has ended, so that nothing uses networks any more.
+        """
         has_ended = self._thread.stop()
         if not has_ended:
             self._report_error_for_all("inference_errors", "the inference thread hangs; it is abandoned")
@@ -98,6 +102,7 @@ class Inference:
         self._switches = []
         if has_ended:  # a hanging thread still uses the networks
             self.segmenter.close()
+        return has_ended
 
     # Inference thread ------------------------------------------------------------------------------
 

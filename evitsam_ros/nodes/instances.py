@@ -34,9 +34,18 @@ class ObjectLabel:
     score: float | None = None
 
 
-def labels_of(prompts: Iterable[StoredPrompt]) -> dict[int, ObjectLabel]:
-    """Return the labels of prompted objects by id."""
-    return {item.identity: ObjectLabel(item.name, item.sender_id, item.score) for item in prompts}
+def labels_of(prompts: Iterable[StoredPrompt], names: Mapping[int, str]) -> dict[int, ObjectLabel]:
+    """Return what is known of objects by id.
+
+    Args:
+        prompts: of the prompted ones.
+        names: classes of all objects by id, as they are published.
+    """
+    labels = {identity: ObjectLabel(name) for identity, name in names.items()}
+    for item in prompts:
+        name = names.get(item.identity) or item.name
+        labels[item.identity] = ObjectLabel(name, item.sender_id, item.score)
+    return labels
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,10 @@ class Spec:
 
 PARAMETERS: dict[str, Spec] = {
     "model": Spec(DEFAULT_MODEL, "Bundle: a name ('evitsam models' lists them) or a folder."),
+    "semantic_model": Spec(
+        "",
+        "Semantic bundle: masks without a name get the class that most of their pixels have; empty: none.",
+    ),
     "backend": Spec("auto", "Runtime of the networks.", backend_choices()),
     "precision": Spec(
         "auto",

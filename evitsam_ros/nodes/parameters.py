@@ -34,6 +34,7 @@ class SegmenterParameters:
     """
 
     model: str
+    semantic_model: str
     backend: str
     precision: str
     build_engines: bool
@@ -115,7 +116,7 @@ class SegmenterParameters:
 
 #: Fields that are ROS parameters of the same name and meaning; thresholds are decoded before.
 _AS_THEY_ARE = (
-    *("model", "backend", "precision", "build_engines", "threads", "mode"),
+    *("model", "semantic_model", "backend", "precision", "build_engines", "threads", "mode"),
     *("max_prompts", "min_prompts", "enable_tracking", "overlay_ids", "filled_boxes", "jpeg_quality"),
     *("score_threshold", "stability_threshold", "nms_threshold", "min_region"),
     *("history_frames", "history_s", "depth_transport", "depth_slop_s", "image_rectified"),

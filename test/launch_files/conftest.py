@@ -76,13 +76,14 @@ def launched(share, windows) -> Callable[..., Context]:
 
 @pytest.fixture(scope="session")
 def live(tmp_path_factory) -> Callable[[str], object]:
-    """The graph of a real node: ``segmenter``, ``camera``, ``web``, or ``cameras`` (segmenter of two)."""
-    from .live import live_camera, live_segmenter, live_web
+    """The graph of a node: ``segmenter``, ``camera``, ``semantic``, ``web``, or ``cameras`` (front, rear)."""
+    from .live import live_camera, live_segmenter, live_semantic, live_web
 
     folder = tmp_path_factory.mktemp("logs")
     makers = {
         "segmenter": lambda: live_segmenter(folder),
         "camera": lambda: live_camera(folder),
+        "semantic": lambda: live_semantic(folder),
         "web": lambda: live_web(folder),
         "cameras": lambda: live_segmenter(folder, ("front", "rear")),
     }

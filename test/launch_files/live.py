@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..nodes.colour_classes import write_colour_classes
 from ..nodes.harness import Peer, Process, next_domain
 
 #: A graph that has not changed for so long is complete, seconds.
@@ -89,6 +90,16 @@ def live_segmenter(folder: Path, cameras: tuple[str, ...] = ()) -> Graph:
     compressed = {"image_transport": "compressed", "enable_depth": True, "depth_transport": "compressed"}
     ways = [space, compressed, {"enable_depth": True, "depth_transport": "compressedDepth"}]
     graphs = [live_graph(folder, "segmenter", common | several | way, needs) for way in ways]
+    return graphs[0] | graphs[1] | graphs[2]
+
+
+def live_semantic(folder: Path) -> Graph:
+    """All that the semantic node ever has."""
+    common = {"backend": "onnxruntime", "diagnostics_period_s": 0.2, "enable_depth": True}
+    common["model"] = write_colour_classes(folder / "colours")
+    compressed = {"image_transport": "compressed", "depth_transport": "compressed"}
+    ways: list[dict] = [{"use_sim_time": True}, compressed, {"depth_transport": "compressedDepth"}]
+    graphs = [live_graph(folder, "semantic", common | way, "/semantic/label_map") for way in ways]
     return graphs[0] | graphs[1] | graphs[2]
 
 

@@ -27,6 +27,8 @@ OTHER = {
     "rate": "3",
     "frame": "map",
     "model": "/models/other",
+    "semantic_model": "/models/classes",
+    "score_threshold": "0.5",
     "max_prompts": "16",
     "top_n": "16",
 }
@@ -167,6 +169,8 @@ def test_a_choice_that_does_not_exist_is_refused(launched):
 )
 @pytest.mark.parametrize("name", NAMES)
 def test_an_argument_that_cannot_be_used_is_named_before_anything_starts(launched, name, arguments, text):
+    if not arguments.keys() <= launched(name).declared.keys():
+        pytest.skip(f"{name}.launch.py has no such argument")
     with pytest.raises(ValueError, match=text):
         launched(name, **arguments)
 
@@ -209,6 +213,13 @@ def test_choices_of_arguments_declared_again_are_the_same(launched):
         for argument, action in launched(name).declared.items():
             if argument in inner and inner[argument].choices:
                 assert set(action.choices) | {""} == set(inner[argument].choices) | {""}, (name, argument)
+
+
+def test_the_semantic_node_is_composed_without_a_segmenter(launched):
+    (node,) = ours(launched("semantic", compose="true", source="0", score_threshold="0.25", image="/front"))
+    assert (node.executable, node.arguments) == ("compose", ["--semantic", "--no-segmenter"])
+    assert node.parameters[-1] == {"source": "0", "score_threshold": 0.25}
+    assert node.remappings["image"] == "/front"
 
 
 def test_several_cameras_are_below_their_names(launched):

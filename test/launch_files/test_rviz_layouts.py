@@ -11,7 +11,12 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
 pytestmark = pytest.mark.ros
 
-LAYOUTS = {"segmenter.rviz": "segmenter", "rgbd.rviz": "segmenter", "multi_camera.rviz": "cameras"}
+LAYOUTS = {
+    "segmenter.rviz": "segmenter",
+    "rgbd.rviz": "segmenter",
+    "multi_camera.rviz": "cameras",
+    "semantic.rviz": "semantic",
+}
 #: Class of a display after ``rviz_default_plugins/`` -> the type of its messages.
 TYPES = {
     "Image": "sensor_msgs/msg/Image",

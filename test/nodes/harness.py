@@ -247,13 +247,14 @@ def change_state(robot: Robot, transition: int) -> bool:
     return robot.peer.call(ChangeState, robot.topic("change_state"), request).success
 
 
-def set_parameter(robot: Robot, name: str, value: str | int | bool | float):
+def set_parameter(robot: Robot, name: str, value: str | float | bool | list[str]):
     """Set a parameter; return the node's result."""
     fields = {
         str: ("string_value", ParameterType.PARAMETER_STRING),
         int: ("integer_value", ParameterType.PARAMETER_INTEGER),
-        bool: ("bool_value", ParameterType.PARAMETER_BOOL),
         float: ("double_value", ParameterType.PARAMETER_DOUBLE),
+        bool: ("bool_value", ParameterType.PARAMETER_BOOL),
+        list: ("string_array_value", ParameterType.PARAMETER_STRING_ARRAY),
     }
     field, kind = fields[type(value)]
     parameter = Parameter(name=name, value=ParameterValue(**{"type": kind, field: value}))
