@@ -74,6 +74,11 @@ GOALS = (
     Goal("start/first mask", "start to the first mask", 3.0, LESS, "s"),
     Goal("start/memory", "resident memory after 20 frames", 500.0, LESS, "MB"),
     Goal("start/torch", "torch's libraries in the robot's process", 0.0, LESS),
+    Goal("fleet/two workers: plain loop", "two workers beside a plain loop, after the start", 0.97, MORE),
+    Goal("fleet/start", "start of two workers to the first rows", 15.0, LESS, "s"),
+    Goal("fleet/memory: many inputs", "driver's memory, 100,000 inputs beside 1,000", 1.5, LESS),
+    Goal("fleet/nodes: linear", "32 pretended nodes beside 32 times one", 0.90, MORE),
+    Goal("fleet/churn: kept", "units that came once, with nodes lost and added", 1.0, MORE),
     Goal("timers/share", "the segmenter's own timers, share of a frame", 0.005, LESS, per_cent=True),
 )
 

@@ -56,6 +56,7 @@ SUITES = {
     "ros": SuiteSpec("ros.cost", "ros_cost", 150, 25),
     "start": SuiteSpec("start", "start", 90, 15),
     "timers": SuiteSpec("segmenter_suites", "timers", 10, 5),
+    "fleet": SuiteSpec("fleet", "fleet", 420, 45),
 }
 
 

@@ -34,6 +34,9 @@ class Settings:
         compressed: whether to send compressed images over ROS too.
         starts: starts of the segmenter.
         imports: imports of its modules.
+        fleet_rounds, fleet_images: rounds of labelling, and images of each.
+        fleet_few, fleet_many: inputs of which the driver's memory is compared; 0: it is not.
+        fleet_nodes, fleet_units: simulated nodes, 0 for none, and units of work for each.
     """
 
     networks: int = 15
@@ -48,6 +51,12 @@ class Settings:
     compressed: bool = True
     starts: int = 11
     imports: int = 7
+    fleet_rounds: int = 2
+    fleet_images: int = 60
+    fleet_few: int = 1000
+    fleet_many: int = 100_000
+    fleet_nodes: int = 32
+    fleet_units: int = 5
 
 
 FULL = Settings()
@@ -64,6 +73,10 @@ QUICK = Settings(
     compressed=False,
     starts=1,
     imports=3,
+    fleet_rounds=1,
+    fleet_images=16,
+    fleet_many=0,
+    fleet_nodes=0,
 )
 
 

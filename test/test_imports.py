@@ -43,7 +43,7 @@ ALLOWED = {
             "fetch",
         ),
         "io",
-        *("models", "nodes", "profiler", "segment", "tensorrt", "tracking"),
+        *("labelling", "models", "nodes", "profiler", "segment", "tensorrt", "tracking"),
     },
     "dense": {"backends", "bundle", "segment"},
     "dense_export": {"bundle", "dense", "export", "models", "stored_weights"},
@@ -52,6 +52,7 @@ ALLOWED = {
     "fetch": {"bundle", "bundle_folder", "catalogue", "dense", "dense_export", "models", "user_folders"},
     "geometry3d": {"io"},
     "io": {"dense", "installed", "segment", "tracking"},
+    "labelling": {"bundle", "dense", "io", "nodes", "segment", "tracking"},
     "models": {"bundle"},
     "moved_modules": {"deprecation"},
     "nodes": {
@@ -92,6 +93,7 @@ NO_KEY = {
     "rosbags",
     "jinja2",
     "matplotlib",
+    *("pyarrow", "ray"),  # the extras label and fleet
     *("backports", "compression", "lz4"),  # come with rosbags, and with Python
 }
 
@@ -184,7 +186,7 @@ def test_robots_import_path_is_light():
     code = (
         "import sys, evitsam_ros.segment, evitsam_ros.cli, evitsam_ros.doctor\n"
         "heavy = {'torch', 'rclpy', 'onnx', 'pycocotools', 'skimage', 'requests', 'tqdm'}\n"
-        "heavy |= {'jinja2', 'matplotlib', 'aiohttp'}\n"
+        "heavy |= {'jinja2', 'matplotlib', 'aiohttp', 'pyarrow', 'ray'}\n"
         "heavy &= set(sys.modules)\n"
         "assert not heavy, heavy"
     )

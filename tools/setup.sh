@@ -78,6 +78,8 @@ setup_all() {
   say "training and evaluation"
   $pip install -q -r requirements/train.txt
   $pip install -q --no-deps -r requirements/nodeps.txt
+  say "labelling over many machines"
+  $pip install -q -r requirements/fleet.txt
   if [ ! -x .venv-peer/bin/python ]; then
     say "another vendor's DDS for the tests"
     "$python" -m venv .venv-peer

@@ -11,12 +11,15 @@ import argparse
 import dataclasses
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from evitsam_ros.cli.deprecated import rename_options
 from evitsam_ros.cli.options import add_backend, add_json, add_model
 from evitsam_ros.io.sources import open_source
+from evitsam_ros.labelling.on_ray import connected
 from evitsam_ros.segment import Segmenter
 
 from .annotations import read_folder
@@ -33,6 +36,7 @@ from .evaluation.recall import check_exhaustive, everything_recall
 from .evaluation.report import Table, count, run_evaluation
 from .evaluation.round_trips import score_round_trips
 from .evaluation.shown import score_shown
+from .evaluation.spread import OverWorkers, Spread, one_by_one
 from .evaluation.tracking import score_everything, score_followed
 from .records import Record, readable
 
@@ -52,7 +56,7 @@ def boxes(options: argparse.Namespace, segmenter: Segmenter | None) -> dict[str,
     for name, records in _records(options):
         cases = Cases() if options.examples_dir else None
         report[name] = score_prompts(
-            segmenter, records, tuple(options.clicks), tuple(options.baselines), cases
+            segmenter, records, tuple(options.clicks), tuple(options.baselines), cases, options.spread
         )
         if cases is not None and cases.all:
             cases.write(options.examples_dir / f"{name}.jpg")
@@ -74,19 +78,20 @@ def everything(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, T
 
 
 def _everything(options: argparse.Namespace, segmenter: Segmenter, records: list[Record]) -> Table:
-    def row(of: Segmenter, *, foveal: bool = True) -> dict[str, float]:
-        recall = everything_recall(of, records, options.max_prompts, foveal=foveal)
-        return recall | score_shown(of, records, options.max_prompts, foveal=foveal)
+    def row(proposals_as: str = "", *, foveal: bool = True) -> dict[str, float]:
+        how = {"foveal": foveal, "proposals_as": proposals_as, "spread": options.spread}
+        recall = everything_recall(segmenter, records, options.max_prompts, **how)
+        return recall | score_shown(segmenter, records, options.max_prompts, **how)
 
     label = f"AutoPPN {options.max_prompts}"
-    table = {label: row(segmenter)}
+    table = {label: row()}
     for told in options.proposal_prompt:
-        other = Segmenter(dataclasses.replace(segmenter.bundle, proposals_as=told), segmenter.runtime)
-        table[f"{label}, {told}"] = row(other)
+        table[f"{label}, {told}"] = row(told)
     if options.no_foveal:
-        table[f"{label}, whole image"] = row(segmenter, foveal=False)
+        table[f"{label}, whole image"] = row(foveal=False)
     for side in options.grids:
-        table[f"grid {side}x{side}"] = everything_recall(segmenter, records, side * side, side)
+        recall = everything_recall(segmenter, records, side * side, side, spread=options.spread)
+        table[f"grid {side}x{side}"] = recall
     return table
 
 
@@ -173,6 +178,10 @@ def parser() -> argparse.ArgumentParser:
         add_json(added)
         return added
 
+    def over_workers(added: argparse.ArgumentParser) -> None:
+        added.add_argument("--workers", type=count, help="number of workers, by Ray on this machine")
+        added.add_argument("--ray", default="", metavar="ADDRESS", help="join a cluster of Ray")
+
     def on_data(added: argparse.ArgumentParser, default: str) -> None:
         added.add_argument("--data", type=Path, required=True, help="folder with images/ and annotations/")
         added.add_argument("--on", nargs="+", default=[default], help="annotation files, without .json")
@@ -183,6 +192,7 @@ def parser() -> argparse.ArgumentParser:
     on_data(added, "coco_val")
     added.add_argument("--clicks", type=count, nargs="*", default=[1, 3, 5])
     added.add_argument("--baselines", nargs="*", default=[], choices=sorted(BASELINES))
+    over_workers(added)
     added.add_argument(
         "--examples-dir", type=Path, metavar="PATH", help="folder for images of the best and worst masks"
     )
@@ -191,6 +201,7 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--objects", type=count, help="only the first so many objects")
     added = command(everything)
     on_data(added, "planar_ade_val")
+    over_workers(added)
     added.add_argument(
         "--grids", type=int, nargs="*", default=[], help="sides of point grids to compare with"
     )
@@ -237,9 +248,23 @@ def main(arguments: list[str] | None = None) -> int:
     return run_evaluation("evaluate", options, _evaluate)
 
 
+@contextmanager
+def _spread(options: argparse.Namespace) -> Iterator[Spread]:
+    """Provide what scores records: this process, or the workers that were asked for."""
+    workers, address = getattr(options, "workers", None), getattr(options, "ray", "")
+    if not workers and not address:
+        yield one_by_one
+        return
+    if getattr(options, "examples_dir", None):
+        raise ValueError("--examples-dir collects masks in one process; leave out --workers and --ray")
+    with connected(workers or 0, address, 1) as slots:
+        yield OverWorkers(slots, options.model or "", options.backend)
+
+
 def _evaluate(options: argparse.Namespace) -> dict[str, Table]:
     segmenter = Segmenter.open(options.model, options.backend) if options.model else None
-    report: dict[str, Table] = options.job(options, segmenter)
+    with _spread(options) as options.spread:
+        report: dict[str, Table] = options.job(options, segmenter)
     return report
 
 

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm import tqdm
 
 from evitsam_ros.segment import Embedding, Prompt, Segmenter
 
@@ -15,6 +15,7 @@ from .baselines import BASELINES
 from .cases import Case, Cases
 from .clicks import click_objects
 from .mask_metrics import GROUPS, boundary_iou, mask_iou, size_group
+from .spread import Spread, one_by_one
 
 if TYPE_CHECKING:
     from ..records import Record
@@ -35,6 +36,12 @@ class Score:
         for group in ("all", size_group(truth.sum())):
             self.values[method][group].append(iou)
             self.values[method][BOUNDARY_GROUPS[group]].append(boundary)
+
+    def extend(self, values: dict[str, dict[str, list[float]]]) -> None:
+        """Add what another score has collected, after what is there."""
+        for method, groups in values.items():
+            for group, found in groups.items():
+                self.values[method][group] += found
 
     def means(self) -> dict[str, dict[str, float]]:
         """Return the mean by method and size group; groups without objects are left out."""
@@ -57,24 +64,46 @@ def score_prompts(
     clicks: tuple[int, ...],
     baselines: tuple[str, ...],
     cases: Cases | None = None,
+    spread: Spread = one_by_one,
 ) -> dict[str, dict[str, float]]:
     """Mean IoU and boundary IoU by method and size group; without a segmenter, of the baselines only.
 
     The columns of boundary IoU start with ``BIoU``.
+
+    Args:
+        segmenter: scored beside the baselines; None for these alone.
+        records: images and their true masks.
+        clicks: numbers of clicks after which masks are scored.
+        baselines: names.
+        cases: collects masks to look at; in this process only.
+        spread: scores records, here or on many workers.
     """
     score = Score()
-    for record in tqdm(records, desc="boxes and clicks", unit="image", mininterval=2):
-        image, truths = record.read_image(), object_masks(record)
-        for name in baselines:
-            for index, truth in truths.items():
-                score.add(name, BASELINES[name](image, record.boxes[index]), truth)
-        if segmenter is None or not truths:
-            continue
+    job = partial(score_record, clicks=clicks, baselines=baselines, cases=cases)
+    for values in spread(job, segmenter, records, "boxes and clicks"):
+        score.extend(values)
+    return score.means()
+
+
+def score_record(
+    segmenter: Segmenter | None,
+    record: Record,
+    clicks: tuple[int, ...],
+    baselines: tuple[str, ...],
+    cases: Cases | None = None,
+) -> dict[str, dict[str, list[float]]]:
+    """Return the IoUs and boundary IoUs of an image's masks, by method and size group."""
+    score = Score()
+    image, truths = record.read_image(), object_masks(record)
+    for name in baselines:
+        for index, truth in truths.items():
+            score.add(name, BASELINES[name](image, record.boxes[index]), truth)
+    if segmenter is not None and truths:
         embedding = segmenter.embed(image)
         _score_boxes(segmenter, embedding, record, truths, score, cases)
         if clicks:
             _score_clicks(segmenter, embedding, list(truths.values()), clicks, score)
-    return score.means()
+    return {method: dict(groups) for method, groups in score.values.items()}
 
 
 def _score_boxes(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ...tracking import TrackedCamera
 from ..encodings import ImageError
@@ -59,6 +59,19 @@ class Summary:
     detections: bool = True
 
 
+class Observer(Protocol):
+    """What follows the images of a bag while it is answered; they are numbered from 0."""
+
+    def begins(self, number: int) -> None:
+        """Note that an image is decoded next."""
+
+    def answered(self, number: int, header: Any, frame: Frame, masks: Masks) -> None:
+        """Take the masks of an image, and the header of its message."""
+
+    def damaged(self, number: int, error: str) -> None:
+        """Note that an image cannot be decoded."""
+
+
 def check_bag_out(out: Path) -> None:
     """Check the name of a new bag, before any work is done.
 
@@ -82,6 +95,7 @@ def answer_bag(
     prompts: Mapping[int, Prompt] | None = None,
     top_n: int = 64,
     name_masks: Callable[[np.ndarray, Masks], Mapping[int, str]] | None = None,
+    observer: Observer | None = None,
 ) -> Summary:
     """Segment an image topic of a bag.
 
@@ -97,6 +111,7 @@ def answer_bag(
         top_n: Maximum number of prompts per frame in everything mode.
         name_masks: Returns the class names of the masks of an image ``(H, W, 3)`` uint8 RGB, by object id;
             None: they have none.
+        observer: Called for each image.
 
     Raises:
         BagError: The bag cannot be read, has no such topic, or none of its images can be decoded; or ``out``
@@ -113,13 +128,15 @@ def answer_bag(
 
         def write(time: int, header: Any, frame: Frame) -> None:
             masks = _answer(camera, frame, prompts, top_n)
+            if observer is not None:
+                observer.answered(summary.frames + summary.damaged, header, frame, masks)
             answers.write(time, header, frame, masks, name_masks(frame.image, masks) if name_masks else None)
             summary.masks += len(masks)
             summary.ids.update(masks.object_ids.tolist())
 
         return write
 
-    copy_with_answers(source, out, topic, TOPICS, open_answers, summary)
+    copy_with_answers(source, out, topic, TOPICS, open_answers, summary, observer)
     return summary
 
 
@@ -130,6 +147,7 @@ def copy_with_answers(
     answer_topics: Collection[str],
     open_answers: Callable[[BagWriter], WriteAnswer],
     summary: Summary,
+    observer: Observer | None = None,
 ) -> None:
     """Copy a bag and write the answers to an image topic beside it.
 
@@ -140,6 +158,7 @@ def copy_with_answers(
         answer_topics: Topics of the answers; what was recorded on them is left out.
         open_answers: Adds these topics to the new bag, and returns what writes the answer to a frame.
         summary: Frames and damaged images are counted in it.
+        observer: Called for each image.
 
     Raises:
         BagError: As of :func:`answer_bag`.
@@ -153,7 +172,7 @@ def copy_with_answers(
         folder = Path(tempfile.mkdtemp(prefix=".evitsam-", dir=out.parent))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         place = plain_name(folder, stack) / "bag"
-        _write(bag, chosen, place, out.suffix, answer_topics, open_answers, summary)
+        _write(bag, chosen, place, out.suffix, answer_topics, open_answers, summary, observer)
         if not summary.frames:
             raise BagError(f"bag {source} has no image on {chosen.topic} that can be decoded")
         _put(folder / "bag", out)
@@ -176,6 +195,7 @@ def _write(
     answer_topics: Collection[str],
     open_answers: Callable[[BagWriter], WriteAnswer],
     summary: Summary,
+    observer: Observer | None,
 ) -> None:
     from .writer import BagWriter
 
@@ -190,10 +210,15 @@ def _write(
                 writer.copy(channel, time, raw)
             if channel.key != chosen.key:
                 continue
+            number = summary.frames + summary.damaged
+            if observer is not None:
+                observer.begins(number)
             try:
                 frame, header = decode(raw, chosen)
             except ImageError as error:
                 _note_damaged(summary, bag, chosen, error)
+                if observer is not None:
+                    observer.damaged(number, str(error))
                 continue
             write_answer(time, header, frame)
             summary.frames += 1
