@@ -8,7 +8,7 @@ WEB_STAMP := .venv/.ready-web
 STAMP := .venv/.ready
 LINT_STAMP := .venv/.ready-lint
 DEMO_INPUTS := $(addprefix requirements/,ros.txt runtime.txt interfaces.txt cmake.txt) \
-	$(wildcard interfaces/*/*) $(wildcard interfaces/*/msg/*) tools/setup.sh tools/build_interfaces.py setup.py setup.cfg
+	$(wildcard interfaces/*/*) $(wildcard interfaces/*/msg/*) $(wildcard interfaces/*/srv/*) tools/setup.sh tools/build_interfaces.py setup.py setup.cfg
 INPUTS := $(filter-out $(DEMO_INPUTS) requirements/lint.txt,$(wildcard requirements/*.txt))
 
 .PHONY: help setup setup-demo setup-unit demo live test test-unit lint bench soak clean

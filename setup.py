@@ -54,6 +54,7 @@ setup(
             f"camera = {NAME}.start:camera",
             f"profiler = {NAME}.start:profiler",
             f"compose = {NAME}.start:compose",
+            f"detections_converter = {NAME}.start:detections_converter",
             f"web = {NAME}.start:web",
             f"evitsam = {NAME}.cli:main",
         ]

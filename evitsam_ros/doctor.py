@@ -94,6 +94,11 @@ def findings() -> list[Finding]:
         Finding(
             "vision_msgs", _package("vision_msgs"), f"apt install ros-{distro}-vision-msgs, or: make setup"
         ),
+        Finding(
+            "evitsam_interfaces",
+            _package("evitsam_interfaces"),
+            "colcon build --base-paths src src/evitsam_ros/interfaces, or: make setup (~/segment)",
+        ),
         Finding("numpy", _package("numpy"), "pip install numpy", needed=True),
         Finding(
             "OpenCV",
@@ -151,6 +156,6 @@ def as_text(found: list[Finding]) -> str:
     lines = []
     for item in found:
         mark = "ok  " if item.found else ("MISSING" if item.needed else "-   ")
-        lines.append(f"{mark:8}{item.name:15}{item.found or item.remedy}")
+        lines.append(f"{mark:8}{item.name:19}{item.found or item.remedy}")
     lines.append("ready: camera in, masks out" if is_ready(found) else "not ready: see MISSING above")
     return "\n".join(lines)

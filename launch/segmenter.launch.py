@@ -30,7 +30,11 @@ OVERRIDES = {
     "semantic_model": (str, [], "semantic bundle whose classes name the masks"),
     "backend": (str, list(backend_choices()), "runtime of the networks"),
     "precision": (str, list(PRECISION_CHOICES), "what the networks compute in"),
-    "mode": (str, ["prompt", "everything"], "segment what is prompted, or everything"),
+    "mode": (
+        str,
+        ["prompt", "everything", "on_request"],
+        "segment what is prompted, everything, or on request",
+    ),
     "max_prompts": (int, [], "maximum number of prompts to decode in everything mode"),
     "image_transport": (str, ["raw", "compressed"], "how images come"),
     "depth_transport": (str, ["raw", "compressedDepth", "compressed"], "how depth comes"),

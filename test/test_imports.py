@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "evitsam_ros"
 ROS = {
     *("rclpy", "sensor_msgs", "std_msgs", "std_srvs", "geometry_msgs", "vision_msgs", "diagnostic_msgs"),
-    *("visualization_msgs", "rcl_interfaces", "lifecycle_msgs", "launch", "launch_ros"),
+    *("evitsam_interfaces", "visualization_msgs", "rcl_interfaces", "lifecycle_msgs", "launch", "launch_ros"),
 }
 MAY_IMPORT_TORCH = (
     *("models/", "export.py", "dense_export.py", "stored_weights.py", "tensorrt/", "backends/torch_"),
@@ -43,7 +43,7 @@ ALLOWED = {
             "fetch",
         ),
         "io",
-        *("labelling", "models", "profiler", "segment", "tensorrt", "tracking"),
+        *("labelling", "models", "nodes", "profiler", "segment", "tensorrt", "tracking"),
     },
     "dense": {"backends", "bundle", "bundle_schema", "segment"},
     "dense_export": {"bundle", "bundle_folder", "dense", "export", "models", "stored_weights"},
@@ -81,6 +81,7 @@ KEYS = {
 }
 #: Without a rosdep key (README: pip), or needed off the robot only.
 NO_KEY = {
+    "evitsam_interfaces",  # optional, from this repository
     "openvino",
     "torch",
     "onnx",

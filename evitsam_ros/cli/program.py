@@ -10,6 +10,7 @@ import sys
 
 from .. import __version__
 from . import (
+    ask,
     bag,
     bench,
     build,
@@ -29,8 +30,8 @@ from .errors import DEBUG, run_safely
 from .outputs import check_outputs, text_beside_json
 
 COMMANDS = (
-    *("segment", "upscale", "bag", "label", "models", "fetch", "pack", "export", "quantize", "build"),
-    "verify",
+    *("segment", "ask", "upscale", "bag", "label", "models", "fetch", "pack", "export", "quantize"),
+    *("build", "verify"),
     *("engines", "bench", "profile", "doctor"),
 )
 
@@ -45,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in (
         segment,
+        ask,
         upscale,
         bag,
         label,

@@ -33,6 +33,12 @@ PNG_LEVEL = 1
 STOP_TIMEOUT = 10.0
 
 
+def format_of(output: str, pixels: np.ndarray) -> str:
+    """Return the field ``format`` of an output; label maps have 8 or 16 bits."""
+    is_small = output == "label_map" and pixels.dtype == np.uint8
+    return FORMATS["mask" if is_small else output]
+
+
 def encode(output: str, pixels: np.ndarray, jpeg_quality: int) -> np.ndarray:
     """Encode an output as image_transport's plugin does.
 
@@ -123,7 +129,8 @@ class CompressedOutputs:
             output, header, pixels = turn
             try:
                 data = encode(output, pixels, self._jpeg_quality())
-                message = CompressedImage(header=header, format=FORMATS[output], data=byte_array(data))
+                form = format_of(output, pixels)
+                message = CompressedImage(header=header, format=form, data=byte_array(data))
                 self._publishers[output].publish(message)
             except Exception as error:
                 if rclpy.ok():

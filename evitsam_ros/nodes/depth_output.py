@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
-from ..geometry3d import box_around, labelled_points, no_points
+from ..geometry3d import ObjectInSpace, box_around, labelled_points, no_points, objects_in_space
 from ..segment import Masks
 from .aligned_depth import AlignedDepth
 from .calibration import Calibration
@@ -72,6 +72,7 @@ class DepthOutput:
         masks: Masks,
         labels: np.ndarray,
         names: dict[int, str],
+        prompt_scores: Mapping[int, float],
         *,
         filled_boxes: bool = False,
     ) -> None:
@@ -83,6 +84,7 @@ class DepthOutput:
             masks: of the image.
             labels: ``(H, W)`` uint16 label map.
             names: of the objects, by id; an empty name is "object".
+            prompt_scores: scores of the detector that found them, by id.
             filled_boxes: draw the faces of boxes in RViz.
         """
         wanted = self.subscribed()
@@ -104,7 +106,7 @@ class DepthOutput:
                 "boxes_3d": lambda: object_markers(
                     header, boxes, scores, names, self._lifetime.next(), filled=filled_boxes
                 ),
-                "detections_3d": lambda: detections_3d_message(header, boxes, scores, names),
+                "detections_3d": lambda: detections_3d_message(header, boxes, scores, names, prompt_scores),
             }
         )
 
@@ -132,3 +134,16 @@ class DepthOutput:
         """Make and publish the messages that have a subscriber."""
         for name in messages.keys() & self.subscribed():
             self._publishers[name].publish(messages[name]())
+
+    def objects_in_space(
+        self, header: Header, ids: Sequence[int], labels: np.ndarray
+    ) -> dict[int, ObjectInSpace] | None:
+        """Return where the objects of an image are, by id; None without its depth, which is reported.
+
+        Args:
+            header: of the image; the result is in its frame.
+            ids: values of the label map.
+            labels: ``(H, W)`` uint16 label map.
+        """
+        found = self._depth.find(header, labels)
+        return None if found is None else objects_in_space(labels, ids, *found)

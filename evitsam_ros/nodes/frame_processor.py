@@ -14,6 +14,7 @@ from .camera_context import CameraContext
 from .empty_outputs import EmptyOutputs
 from .frame_request import FrameRequest, PreparedFrame, RequestQueue
 from .frame_segmenter import FrameSegmenter
+from .instances import labels_of
 from .object_clicks import ShownObjects
 from .parameters import SegmenterParameters
 from .pending_prompts import PendingPrompts
@@ -124,7 +125,9 @@ class FrameProcessor:
             removed = prompted - self._prompts.active_ids(active)
             if removed:
                 masks, names = _without(masks, names, removed)
-            self._publishers.publish(request.message.header, frame, masks, names, parameters)
+            self._publishers.publish(
+                request.message.header, frame, masks, names, parameters, labels_of(active.objects, names)
+            )
             self._shown.update(masks, active.born)
             self._empty.answered(request.message.header, masks, parameters.mode)
         end = time.perf_counter()

@@ -21,7 +21,8 @@ from ..segment import (
 )
 from ..segment.combine import beside, with_other_ids
 from ..segment.timing import add_timings
-from ..tracking import TrackedCamera
+from ..tracking import TrackedCamera, TrackOptions
+from ..tracking.tracker import LAST_ID
 from .budget_report import report_budget
 from .camera_context import CameraContext
 from .continuity import Continuity
@@ -38,23 +39,36 @@ class FrameSegmenter:
         segmenter: shared by all cameras.
         context: of the camera; prompts that do not fit their image are dropped from it and reported.
         mask_names: names the masks by their class.
+        max_id: largest id of everything mode.
     """
 
-    def __init__(self, segmenter: Segmenter, context: CameraContext, mask_names: MaskNames) -> None:
+    def __init__(
+        self, segmenter: Segmenter, context: CameraContext, mask_names: MaskNames, max_id: int = LAST_ID
+    ) -> None:
         self._mask_names = mask_names
-        self._camera = TrackedCamera(segmenter)
+        self._camera = TrackedCamera(segmenter, TrackOptions(max_id=max_id))
         self._context, self._diagnostics = context, context.diagnostics
         self._continuity = Continuity()
         #: Mode and tracking of the last frame.
         self._last_mode: tuple[str, bool] | None = None
         self._budget: LatencyBudget | None = None
         self._closer = CloserLooks(0)
+        self._forgets = False
         #: The last frame of everything mode had clicked objects.
         self._has_clicked = False
 
     def use(self, segmenter: Segmenter) -> None:
         """Use another runtime from the next frame on; objects keep their ids."""
         self._camera.segmenter = segmenter
+
+    def forget_objects(self) -> None:
+        """Drop all tracked objects before the next frame. Called by any thread."""
+        self._forgets = True
+
+    @property
+    def segmenter(self) -> Segmenter:
+        """Return the networks that are used now."""
+        return self._camera.segmenter
 
     def segment(
         self,
@@ -96,7 +110,8 @@ class FrameSegmenter:
         if mode != last:
             self._last_mode = mode
             self._diagnostics.forget_timings()
-        if last is not None and parameters.enable_tracking != last[1]:
+        if self._forgets or (last is not None and parameters.enable_tracking != last[1]):
+            self._forgets = False
             self._camera.reset()
         elif has_paused or mode != last:
             self._camera.pause()

@@ -111,7 +111,7 @@ class Inference:
             if (engines := switch.take()) is not None:
                 self._use(engines)
         pipeline = self._pipelines[camera]
-        if request.update is None and self._recovery.pause(camera):
+        if request.update is None and request.task is None and self._recovery.pause(camera):
             pipeline.context.diagnostics.count("frames_skipped_after_errors")
             return
         if pipeline.process(request, prepared):

@@ -10,6 +10,7 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_policy_name_from_kind
 
+from .deferred_service import Reply, deferred_service
 from .qos import CameraQoS
 
 try:
@@ -72,6 +73,11 @@ class ManagedEntities:
     def service(self, kind: type, name: str, callback: Callable) -> None:
         """Create a service."""
         self._made.append((self._node.destroy_service, self._node.create_service(kind, name, callback)))
+
+    def deferred_service(self, kind: type, name: str, callback: Callable[[Any, Reply], None]) -> None:
+        """Create a service that replies later, see :mod:`.deferred_service`."""
+        made = deferred_service(lambda call: self._node.create_service(kind, name, call), callback)
+        self._made.append((self._node.destroy_service, made))
 
     def keep(self, destroy: Callable[[Any], Any], entity: Any) -> None:
         """Keep an entity that was created elsewhere; ``destroy`` is called with it."""

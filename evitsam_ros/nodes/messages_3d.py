@@ -32,15 +32,20 @@ def points_message(header: Header, cloud: np.ndarray) -> PointCloud2:
 
 
 def detections_3d_message(
-    header: Header, boxes: dict[int, Box3D], scores: dict[int, float], names: dict[int, str]
+    header: Header,
+    boxes: dict[int, Box3D],
+    scores: dict[int, float],
+    names: dict[int, str],
+    prompt_scores: Mapping[int, float] | None = None,
 ) -> Any:
-    """Make a Detection3D for each box: pose, size in metres, class as in ``~/detections``, predicted IoU.
+    """Make a Detection3D for each box: pose, size in metres, and hypotheses as in ``~/detections``.
 
     Args:
         header: of the image.
         boxes: by id, the value in the label map.
         scores: predicted IoU by id.
         names: by id; an empty name is "object".
+        prompt_scores: scores of the detector by id; None: no object has one.
     """
     from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesisWithPose
 
@@ -52,10 +57,14 @@ def detections_3d_message(
         turn = pose.orientation
         turn.x, turn.y, turn.z, turn.w = box.quaternion.tolist()
         size.x, size.y, size.z = box.size.tolist()
-        hypothesis = ObjectHypothesisWithPose()
-        hypothesis.hypothesis.class_id = names.get(identity) or "object"
-        hypothesis.hypothesis.score = float(scores[identity])
-        hypothesis.pose.pose = pose
-        detection.results.append(hypothesis)
+        found = [float(scores[identity])]
+        if prompt_scores and identity in prompt_scores:
+            found.append(prompt_scores[identity])
+        for score in found:
+            hypothesis = ObjectHypothesisWithPose()
+            hypothesis.hypothesis.class_id = names.get(identity) or "object"
+            hypothesis.hypothesis.score = score
+            hypothesis.pose.pose = pose
+            detection.results.append(hypothesis)
         message.detections.append(detection)
     return message

@@ -74,7 +74,12 @@ PARAMETERS: dict[str, Spec] = {
         "without a name.",
         fixed=True,
     ),
-    "mode": Spec("prompt", "Segment prompted objects, or everything.", ("prompt", "everything"), live=True),
+    "mode": Spec(
+        "prompt",
+        "Segment prompted objects, everything, or nothing until a service requests it.",
+        ("prompt", "everything", "on_request"),
+        live=True,
+    ),
     "max_prompts": Spec(
         64, "Maximum number of prompts to decode in everything mode.", low=1, high=1024, live=True
     ),
@@ -181,6 +186,20 @@ PARAMETERS: dict[str, Spec] = {
     "image_rectified": Spec(False, "The image is rectified: use p of camera_info instead of k and d."),
     "organized_cloud": Spec(
         False, "~/points has a point for each pixel; otherwise only for pixels under masks."
+    ),
+    "target_frame": Spec(
+        "",
+        "Coordinate frame of points and boxes in space of ~/instances, by /tf and /tf_static; empty: the "
+        "camera's.",
+    ),
+    "output_scale": Spec(
+        "image",
+        "Pixels of ~/label_map, ~/mask and ~/instances: the image's, or those of the network's output, with "
+        "~/camera_info to match.",
+        ("image", "network"),
+    ),
+    "label_encoding": Spec(
+        "mono16", "Encoding of ~/label_map; mono8 has ids up to 255.", ("mono16", "mono8")
     ),
     "image_transport": Spec("raw", "Subscribe to image, or to image/compressed.", ("raw", "compressed")),
     "intensity_range": Spec(

@@ -61,6 +61,9 @@ class SegmenterParameters:
     depth_slop_s: float
     image_rectified: bool
     organized_cloud: bool
+    target_frame: str
+    output_scale: str
+    label_encoding: str
     image_transport: str
     intensity_range: tuple[float, float] | None
     reliability: str
@@ -119,6 +122,7 @@ _AS_THEY_ARE = (
     *("score_threshold", "stability_threshold", "nms_threshold", "min_region", "closer_looks"),
     *("history_frames", "history_s", "depth_transport", "depth_slop_s", "image_rectified"),
     *("image_transport", "reliability", "frame_policy", "overlay_alpha", "diagnostics_period_s"),
+    *("target_frame", "output_scale", "label_encoding"),
     *("enable_3d_clicks", "enable_depth", "organized_cloud", "malloc_tuning", "autostart"),
 )
 
@@ -223,6 +227,10 @@ def _check(values: Mapping[str, Any]) -> None:
         raise ValueError(f"cameras is {names}; expected different names")
     if values["organized_cloud"] and not values["enable_depth"]:
         raise ValueError("organized_cloud is true; expected enable_depth to be true with it")
+    if values["target_frame"] and not values["enable_depth"]:
+        raise ValueError(
+            f"target_frame is {values['target_frame']!r}; expected enable_depth to be true with it"
+        )
     limits = list(values["intensity_range"])
     if len(limits) != 2 or not all(map(math.isfinite, limits)) or (any(limits) and limits[0] >= limits[1]):
         raise ValueError(

@@ -59,18 +59,18 @@ class PromptStore:
         It takes effect by :meth:`apply`, :meth:`await_image` or :meth:`await_turn`.
         """
         with self._lock:
-            pending = sum(not item.update.is_array for item in self._pending.values())
-            if not is_array and len(self._clicks) + pending >= self.max_clicks:
+            clicks = [*self._clicks, *self._pending_clicks()]
+            if not is_array and len(clicks) + len(objects) > self.max_clicks:
                 return None
             before = self._ids()
             taken = before | self._avoided
             if is_array:
-                clicks = self._ids(of_arrays=False)
-                ids = self._object_ids.of_array(objects, self._newest_array, taken, clicks)
+                of_clicks = self._ids(of_arrays=False)
+                ids = self._object_ids.of_array(objects, self._newest_array, taken, of_clicks)
             else:
-                ids = [self._object_ids.next_free(taken) for _ in objects]
+                ids = self._object_ids.of_clicks(len(objects), taken)
             stored = tuple(
-                StoredPrompt(identity, item.prompt, item.name, item.sender_id)
+                StoredPrompt(identity, item.prompt, item.name, item.sender_id, item.score)
                 for identity, item in zip(ids, objects, strict=True)
             )
             self._born |= {i: next(self._births) for i in ids if i not in before}
@@ -219,6 +219,11 @@ class PromptStore:
                 self._array = []
             return number
 
+    def ids_by_name(self) -> dict[str, int]:
+        """Return the ids of the objects that have an id or a name of their sender, pending ones included."""
+        with self._lock:
+            return {item.sender_id: item.identity for item in self._objects() if item.sender_id}
+
     def all(self) -> list[StoredPrompt]:
         """Return the stored prompts."""
         with self._lock:
@@ -297,11 +302,19 @@ class PromptStore:
 
     def _ids(self, *, of_arrays: bool = True) -> set[int]:
         """Return the ids of all objects, or of those of clicks only."""
+        return {item.identity for item in self._objects(of_arrays=of_arrays)}
+
+    def _objects(self, *, of_arrays: bool = True) -> list[StoredPrompt]:
+        """Return all objects, pending ones included, or those of clicks only."""
         updates = [item.update for item in self._pending.values()]
         if self._active.update is not None:
             updates.append(self._active.update)
         waiting = [item for update in updates if of_arrays or not update.is_array for item in update.objects]
-        return {item.identity for item in (*self._clicks, *(self._array if of_arrays else ()), *waiting)}
+        return [*self._clicks, *(self._array if of_arrays else ()), *waiting]
+
+    def _pending_clicks(self) -> list[StoredPrompt]:
+        updates = [item.update for item in self._pending.values() if not item.update.is_array]
+        return [item for update in updates for item in update.objects]
 
     def _void_arrays(self, is_void: Callable[[PromptUpdate], bool]) -> None:
         """Remove pending arrays."""

@@ -18,17 +18,19 @@ class StoredPrompt:
         identity: the object's value in the label map.
         name: class of the object, empty where its sender gave none.
         sender_id: id that its sender gave it, empty for none.
+        score: of the detector that found it; None for none.
     """
 
     identity: int
     prompt: Prompt
     name: str = ""
     sender_id: str = ""
+    score: float | None = None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, StoredPrompt):
             return NotImplemented
-        mine, theirs = ((p.identity, p.name, p.sender_id) for p in (self, other))
+        mine, theirs = ((p.identity, p.name, p.sender_id, p.score) for p in (self, other))
         return mine == theirs and _same_prompt(self.prompt, other.prompt)
 
     def __hash__(self) -> int:

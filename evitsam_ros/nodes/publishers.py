@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,17 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from ..segment import Frame, Masks, draw_label_map
+from ..segment.mask_grid import GRIDS
 from ..segment.object_numbers import draw_numbers
 from ..segment.overlay import draw_notice
 from . import messages
 from .camera_context import CameraContext
+from .camera_info_output import CameraInfoOutput
 from .compressed_outputs import CompressedOutputs
 from .depth_output import DepthOutput
+from .instances import ObjectLabel
+from .instances_output import InstancesOutput
+from .label_maps import LabelMaps
 from .managed_entities import ManagedEntities
 from .parameters import SegmenterParameters
 from .qos import latched, results
@@ -31,19 +36,33 @@ FLUSH_TIMEOUT = 2.0
 
 
 class Publishers:
-    """``label_map``, ``mask``, ``overlay``, ``detections`` and ``label_info`` of one camera, and those in 3D.
+    """``label_map``, ``mask``, ``overlay``, ``detections`` and ``label_info`` of one camera, and the others.
 
     Args:
         node: resolves topics.
         entities: makes the publishers.
         context: of the camera.
+        parameters: as configured: pixels and encoding of the label map.
         depth: publishes points and boxes in space; None without ``enable_depth``.
+        instances: publishes objects with cropped masks; None without evitsam_interfaces.
+        camera_info: publishes the calibration of masks with other pixels than the image's; None without.
     """
 
     def __init__(
-        self, node: Any, entities: ManagedEntities, context: CameraContext, depth: DepthOutput | None
+        self,
+        node: Any,
+        entities: ManagedEntities,
+        context: CameraContext,
+        parameters: SegmenterParameters,
+        depth: DepthOutput | None = None,
+        instances: InstancesOutput | None = None,
+        camera_info: CameraInfoOutput | None = None,
     ) -> None:
-        self._depth, prefix = depth, context.outputs
+        prefix = context.outputs
+        self._depth, self._instances, self._camera_info = depth, instances, camera_info
+        self._report_error = context.report_error
+        self._grid = GRIDS[parameters.output_scale]
+        self._label_encoding = parameters.label_encoding
         self._images = {
             name: entities.publisher(Image, prefix + name, results())
             for name in ("label_map", "mask", "overlay")
@@ -62,12 +81,15 @@ class Publishers:
 
     def have_subscribers(self) -> bool:
         """Return whether any output has a subscriber."""
-        return bool(self._subscribed() or self._compressed.subscribed() or self._subscribed_3d())
+        images = self._subscribed() or self._compressed.subscribed()
+        has_instances = self._instances is not None and self._instances.is_subscribed
+        return bool(images or self._subscribed_3d() or has_instances)
 
     def subscriptions(self) -> int:
         """Return the number of subscriptions of all outputs that are no image."""
         made = [*self._others.values(), *(self._depth.publishers if self._depth is not None else ())]
-        return sum(publisher.get_subscription_count() for publisher in made)
+        of_instances = self._instances.subscriptions if self._instances is not None else 0
+        return sum(publisher.get_subscription_count() for publisher in made) + of_instances
 
     def expect_depth(self, header: Header) -> None:
         """Hold the depth of an image whose processing begins."""
@@ -93,6 +115,7 @@ class Publishers:
         masks: Masks,
         names: dict[int, str],
         parameters: SegmenterParameters,
+        objects: Mapping[int, ObjectLabel],
     ) -> None:
         """Publish the outputs that have a subscriber, with the header of the image.
 
@@ -102,17 +125,28 @@ class Publishers:
             masks: of the image.
             names: of the objects, by id; an empty name is "object".
             parameters: how to draw the overlay and boxes.
+            objects: what is known of prompted objects, by id.
         """
-        subscribed_3d = self._subscribed_3d()
-        if subscribed_3d or self._subscribed_images():
-            labels = masks.label_map()
-            self._publish_images(header, labels, lambda: _overlay(frame, labels, parameters))
-            if self._depth is not None and subscribed_3d:
-                self._depth.publish(
-                    header, frame.image, masks, labels, names, filled_boxes=parameters.filled_boxes
-                )
+        labels = LabelMaps(masks, self._grid)
+        scores = {i: item.score for i, item in objects.items() if item.score is not None}
+        self._publish_images(header, labels, lambda: _overlay(frame, labels.of_image, parameters))
+        if self._depth is not None and self._subscribed_3d():
+            self._depth.publish(
+                header,
+                frame.image,
+                masks,
+                labels.of_image,
+                names,
+                scores,
+                filled_boxes=parameters.filled_boxes,
+            )
+        if self._instances is not None and self._instances.is_subscribed:
+            of_image = labels.of_image if self._instances.needs_labels else None
+            self._instances.publish(header, masks, of_image, objects)
+        if self._camera_info is not None and self._camera_info.is_subscribed:
+            self._camera_info.publish(header, masks)
         if "detections" in self._subscribed():
-            self._others["detections"].publish(messages.detections_message(header, masks, names))
+            self._others["detections"].publish(messages.detections_message(header, masks, names, scores))
         self._publish_names(header, names)
 
     def publish_empty(self, header: Header, no_masks: Masks | None, reason: str | None) -> None:
@@ -128,12 +162,14 @@ class Publishers:
             size = no_masks.image_size
             if reason is not None:
                 notice = draw_notice(size, reason)
-                self._publish_images(header, no_masks.label_map(), lambda: notice)
+                self._publish_images(header, LabelMaps(no_masks, self._grid), lambda: notice)
             self._publish_names(header, {})
         if "detections" in self._subscribed():
             self._others["detections"].publish(Detection2DArray(header=header))
         if self._depth is not None:
             self._depth.publish_empty(header, size)
+        if self._instances is not None and self._instances.is_subscribed:
+            self._instances.publish_empty(header, no_masks)
 
     def _publish_names(self, header: Header, names: dict[int, str]) -> None:
         """Publish the names on every change; they are latched, for subscribers that come later."""
@@ -141,10 +177,10 @@ class Publishers:
             self._published_names = names
             self._others["label_info"].publish(messages.label_info_message(header, names, 0.0))
 
-    def _publish_images(self, header: Header, labels: np.ndarray, overlay: Callable[[], np.ndarray]) -> None:
+    def _publish_images(self, header: Header, labels: LabelMaps, overlay: Callable[[], np.ndarray]) -> None:
         make: dict[str, tuple[str, Callable[[], np.ndarray]]] = {
-            "label_map": ("mono16", lambda: labels),
-            "mask": ("mono8", lambda: messages.mask_pixels(labels)),
+            "label_map": (self._label_encoding, lambda: self._label_pixels(labels.of_grid)),
+            "mask": ("mono8", lambda: messages.mask_pixels(labels.of_grid)),
             "overlay": ("rgb8", overlay),
         }
         raw, compressed = self._subscribed() & make.keys(), self._compressed.subscribed()
@@ -154,6 +190,18 @@ class Publishers:
                 self._images[name].publish(messages.image_message(header, pixels, encoding))
             if name in compressed:
                 self._compressed.publish(name, header, pixels)
+
+    def _label_pixels(self, labels: np.ndarray) -> np.ndarray:
+        """Return the label map in its encoding; report ids that do not fit it."""
+        if self._label_encoding == "mono16":
+            return labels
+        if labels.size and (largest := int(labels.max())) > messages.MAX_SMALL_ID:
+            self._report_error(
+                "ids_left_out",
+                f"label_map: the id {largest} does not fit label_encoding: mono8; expected at most "
+                f"{messages.MAX_SMALL_ID}. Use mono16, or fewer objects",
+            )
+        return messages.small_labels(labels)
 
     def _subscribed(self) -> set[str]:
         """Return the outputs in the image that have a subscriber."""

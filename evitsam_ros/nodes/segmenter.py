@@ -28,6 +28,7 @@ from .diagnostics import CameraDiagnostics
 from .frame_request import FrameRequest, RequestQueue
 from .frame_scheduler import FrameScheduler
 from .inference import Inference
+from .interfaces import HAS_INTERFACES, WHAT_IS_OFF
 from .managed_entities import ManagedEntities
 from .networks import open_networks
 from .parameters import NodeParameters, SegmenterParameters
@@ -145,6 +146,8 @@ class SegmenterNode(LifecycleNode):
                 "vision_msgs is not installed: ~/prompts, ~/detections and ~/label_info are off "
                 "(apt install ros-$ROS_DISTRO-vision-msgs)"
             )
+        if not HAS_INTERFACES:
+            self.get_logger().warning(WHAT_IS_OFF)
         segmenter, semantic = open_networks(parameters)
         give_back_memory()
         if parameters.malloc_tuning and not tune_malloc():

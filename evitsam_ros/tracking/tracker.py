@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 
@@ -38,6 +39,7 @@ class TrackOptions:
         min_frame_similarity: the same from one frame to the next.
         max_return_distance: a returning object is looked for within this many of its own sizes.
         max_tracks: tracks at once; the longest unseen are dropped first.
+        max_id: ids start at 1 again after it; only while all of them are in use there are larger ones.
     """
 
     min_iou: float = 0.3
@@ -47,6 +49,7 @@ class TrackOptions:
     min_frame_similarity: float = 0.5
     max_return_distance: float = 3.0
     max_tracks: int = 512
+    max_id: int = LAST_ID
 
 
 TrackOptions.__init__ = renamed_keywords(  # type: ignore[method-assign]
@@ -231,9 +234,10 @@ class Tracker:
 
     def _new_identity(self) -> int:
         used = {track.identity for track in self.tracks} | self._reserved
-        while self._next in used:
-            self._next = self._next % LAST_ID + 1
-        identity, self._next = self._next, self._next % LAST_ID + 1
+        last = self.options.max_id
+        candidates = chain(range(self._next, last + 1), range(1, self._next))
+        identity = next((number for number in candidates if number not in used), max(used, default=0) + 1)
+        self._next = identity % last + 1
         return identity
 
     def _age(self, seen: set[int]) -> None:

@@ -73,7 +73,7 @@ def test_no_command_takes_the_model_as_a_visible_positional_argument():
 def test_everything_is_a_flag_and_json_a_path():
     assert all(action.nargs == 0 for action in uses()["--everything"].values())
     assert all(action.metavar == "PATH" for action in uses()["--json"].values())
-    writers = {"segment", "label", "models", "doctor", "engines", "verify", "bench", "profile"}
+    writers = {"segment", "ask", "label", "models", "doctor", "engines", "verify", "bench", "profile"}
     assert writers == set(uses()["--json"])
 
 

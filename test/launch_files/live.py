@@ -83,7 +83,7 @@ def _settled(peer: Peer, node: str, needs: str, process: Process, seconds: float
 
 def live_segmenter(folder: Path, cameras: tuple[str, ...] = ()) -> Graph:
     """All that the segmenter ever has: raw or compressed images and depth, clicks, simulated time."""
-    common = {"backend": "onnxruntime", "diagnostics_period_s": 0.2}
+    common = {"backend": "onnxruntime", "diagnostics_period_s": 0.2, "output_scale": "network"}
     several = {"cameras": f"[{', '.join(cameras)}]"} if cameras else {}
     needs = f"/segmenter/{''.join(f'{name}/' for name in cameras[:1])}label_map"
     space = {"enable_depth": True, "enable_3d_clicks": True, "use_sim_time": True}

@@ -48,6 +48,12 @@ def installed(workspace: Path, base: str, *command: str, **extra: str) -> subpro
     return run(workspace, "bash", "-c", line, "bash", *command, **extra)
 
 
+def test_interfaces_are_a_package_of_their_own(workspace):
+    paths = ("--base-paths", "src", "src/evitsam_ros/interfaces")
+    result = run(workspace, "colcon", "list", "--names-only", *paths)
+    assert result.stdout.split() == ["evitsam_interfaces", "evitsam_ros"], result.stderr
+
+
 @pytest.fixture(scope="module", params=["merged", "symlink"])
 def built(workspace, request):
     base = f"install_{request.param}"
@@ -78,6 +84,7 @@ def test_executables_run_from_the_install_space(built):
     assert sorted(path.name for path in scripts.iterdir()) == [
         "camera",
         "compose",
+        "detections_converter",
         "evitsam",
         "profiler",
         "segmenter",
