@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
+from evitsam_ros.nodes import networks
 from evitsam_ros.nodes import segmenter as node
 from evitsam_ros.segment import Segmenter
 
@@ -32,5 +33,5 @@ class Batched(Segmenter):
 
 
 if __name__ == "__main__":
-    node.Segmenter = Batched
+    networks.Segmenter = Batched
     sys.exit(node.main())

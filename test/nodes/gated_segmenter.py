@@ -64,7 +64,7 @@ class Gated(Segmenter):
 
 
 if __name__ == "__main__":
-    from evitsam_ros.nodes import inference
+    from evitsam_ros.nodes import inference, networks
 
-    node.Segmenter = inference.Segmenter = Gated
+    networks.Segmenter = inference.Segmenter = Gated
     sys.exit(node.main())
