@@ -111,9 +111,11 @@ def run_variant(
         return json.loads((out / RESULT).read_text())
     Engine(recipe, data, out, workers).run()
     torch.manual_seed(0)
-    model = create_model(recipe.model, out / "model.safetensors", ppn_stem=recipe.ppn_stem)
+    model = create_model(
+        recipe.model, out / "model.safetensors", ppn_stem=recipe.ppn_stem, lite_vit=recipe.lite_vit
+    )
     segmenter = Segmenter.open(export_bundle(model, out / "bundle"))
-    encoder = network_costs(recipe.model)["image encoder"]
+    encoder = network_costs(model)["image encoder"]
     result = {"parameters, M": encoder.parameters / 1e6, "GMAC": encoder.macs / 1e9}
     for name, images in records.items():
         prefix = f"{name}: " if len(records) > 1 else ""
