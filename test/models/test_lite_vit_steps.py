@@ -77,7 +77,7 @@ def test_a_checkpoint_loads_with_its_row_only(tmp_path):
 
 
 def test_unknown_rows_and_other_models_are_rejected():
-    with pytest.raises(ValueError, match="'step9' is unknown; expected one of .*step1"):
+    with pytest.raises(ValueError, match=r"'step9' is unknown; expected one of .*step1"):
         LiteViT("step9")
     with pytest.raises(ValueError, match="is for lite_sam, not for efficientvit_sam_l0"):
         create_model("efficientvit_sam_l0", lite_vit="step1")
