@@ -147,6 +147,11 @@ def run_variant(
     return result
 
 
+def folder_of(variant: str) -> str:
+    """Return the name of a variant's folder."""
+    return variant.replace(" ", "_").replace("/", "_")
+
+
 def table(results: dict[str, dict[str, float]]) -> str:
     """Results by variant as a Markdown table."""
     columns = list(dict.fromkeys(column for result in results.values() for column in result))
@@ -177,7 +182,7 @@ def main(arguments: list[str] | None = None) -> int:
         records = read_measured(options.data, measure)
         for name in options.only or recipes:
             log.info("variant %s", name)
-            out = options.out / name.replace(" ", "_").replace("/", "_")
+            out = options.out / folder_of(name)
             results[name] = run_variant(recipes[name], measure, records, options.data, out, options.workers)
     except ValueError as error:
         print(f"compare: {error}", file=sys.stderr)
