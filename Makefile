@@ -4,13 +4,14 @@ SHELL := /bin/bash
 # One environment, .venv, in steps: what unit tests need, what the demo needs, and on top of both the rest.
 UNIT_STAMP := .venv/.ready-unit
 DEMO_STAMP := .venv/.ready-demo
+WEB_STAMP := .venv/.ready-web
 STAMP := .venv/.ready
 LINT_STAMP := .venv/.ready-lint
 DEMO_INPUTS := $(addprefix requirements/,ros.txt runtime.txt interfaces.txt cmake.txt) \
-	$(wildcard interfaces/*/*) $(wildcard interfaces/*/msg/*) tools/setup.sh tools/build_interfaces.py setup.py setup.cfg
+	$(wildcard interfaces/*/*) $(wildcard interfaces/*/msg/*) $(wildcard interfaces/*/srv/*) tools/setup.sh tools/build_interfaces.py setup.py setup.cfg
 INPUTS := $(filter-out $(DEMO_INPUTS) requirements/lint.txt,$(wildcard requirements/*.txt))
 
-.PHONY: help setup setup-demo setup-unit demo test test-unit lint bench soak clean
+.PHONY: help setup setup-demo setup-unit demo live test test-unit lint bench soak clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -29,6 +30,13 @@ $(STAMP): $(DEMO_STAMP) $(INPUTS)
 
 demo: setup-demo  ## a camera topic in, masks out, over real ROS 2, on this CPU; pictures in out/demo (MODEL=NAME)
 	@./env.sh python -m demo $(if $(MODEL),--model "$(MODEL)")
+
+$(WEB_STAMP): $(DEMO_STAMP) requirements/web.txt
+	@tools/setup.sh web
+
+live: $(WEB_STAMP)  ## a page to click on, with a photograph as the camera (WEBCAM=0, SOURCE=FILE, PORT=8765, MODEL=NAME)
+	@./env.sh python -m demo.live $(if $(WEBCAM)$(SOURCE),--source "$(or $(WEBCAM),$(SOURCE))") \
+	  $(if $(PORT),--port "$(PORT)") $(if $(MODEL),--model "$(MODEL)")
 
 test: setup      ## all tests but the slow ones (ARGS="-m slow": those; ARGS="test/nodes -k name": some)
 ifeq ($(ARGS),)

@@ -34,7 +34,7 @@ setup(
     name=NAME,
     version="0.1.0",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    package_data={NAME: ["py.typed"], f"{NAME}.profiler": ["templates/*"]},
+    package_data={NAME: ["py.typed"], f"{NAME}.profiler": ["templates/*"], f"{NAME}.web": ["page.html"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
@@ -54,6 +54,8 @@ setup(
             f"camera = {NAME}.start:camera",
             f"profiler = {NAME}.start:profiler",
             f"compose = {NAME}.start:compose",
+            f"detections_converter = {NAME}.start:detections_converter",
+            f"web = {NAME}.start:web",
             f"evitsam = {NAME}.cli:main",
         ]
     },

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import evitsam_ros
-from evitsam_ros.bundle import BundleError, open_bundle
+from evitsam_ros.bundle import BundleError
+from evitsam_ros.dense.bundle import open_any_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,8 @@ def cache_folder() -> Path:
 def sources_hash() -> str:
     """Return a hash of all files that determine an exported bundle."""
     package = Path(evitsam_ros.__file__).parent
-    files = [*sorted((package / "models").rglob("*.py")), package / "export.py", Path(__file__)]
+    files = [*sorted((package / "models").rglob("*.py")), package / "export.py", package / "dense_export.py"]
+    files.append(Path(__file__))
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
@@ -45,7 +47,7 @@ def cached_bundle(name: str, write: Callable[[Path], object]) -> Path:
     """
     folder = cache_folder() / f"{name}-{sources_hash()[:16]}"
     try:
-        open_bundle(folder)
+        open_any_bundle(folder)
     except BundleError:
         for old in cache_folder().glob(f"{name}-*"):
             shutil.rmtree(old)

@@ -52,9 +52,11 @@ SUITES = {
     "everything": SuiteSpec("segmenter_suites", "everything", 560, 15),
     "l0": SuiteSpec("box_mask", "box_mask", 60, 20),
     "mobile_sam": SuiteSpec("box_mask", "mobile_sam", 75, 20),
+    "semantic": SuiteSpec("semantic", "semantic", 90, 10),
     "ros": SuiteSpec("ros.cost", "ros_cost", 150, 25),
     "start": SuiteSpec("start", "start", 90, 15),
     "timers": SuiteSpec("segmenter_suites", "timers", 10, 5),
+    "fleet": SuiteSpec("fleet", "fleet", 420, 45),
 }
 
 

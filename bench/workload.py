@@ -24,7 +24,8 @@ class Settings:
     """Numbers of repetitions, after a warm-up.
 
     Attributes:
-        networks, l0: rounds of these suites.
+        networks, l0, semantic: rounds of these suites.
+        semantic_sizes: number of input sizes of the semantic networks.
         everything: rounds of everything mode.
         grids: whether to measure the 32 x 32 grids, which take most of the time.
         slow_every: the grids are measured in every n-th round.
@@ -33,6 +34,9 @@ class Settings:
         compressed: whether to send compressed images over ROS too.
         starts: starts of the segmenter.
         imports: imports of its modules.
+        fleet_rounds, fleet_images: rounds of labelling, and images of each.
+        fleet_few, fleet_many: inputs of which the driver's memory is compared; 0: it is not.
+        fleet_nodes, fleet_units: simulated nodes, 0 for none, and units of work for each.
     """
 
     networks: int = 15
@@ -40,11 +44,19 @@ class Settings:
     grids: bool = True
     slow_every: int = 1
     l0: int = 15
+    semantic: int = 7
+    semantic_sizes: int = 2
     frames: int = 60
     sizes: tuple[str, ...] = ("VGA", "720p", "1080p")
     compressed: bool = True
     starts: int = 11
     imports: int = 7
+    fleet_rounds: int = 2
+    fleet_images: int = 60
+    fleet_few: int = 1000
+    fleet_many: int = 100_000
+    fleet_nodes: int = 32
+    fleet_units: int = 5
 
 
 FULL = Settings()
@@ -54,11 +66,17 @@ QUICK = Settings(
     grids=False,
     slow_every=3,
     l0=3,
+    semantic=3,
+    semantic_sizes=1,
     frames=25,
     sizes=("720p",),
     compressed=False,
     starts=1,
     imports=3,
+    fleet_rounds=1,
+    fleet_images=16,
+    fleet_many=0,
+    fleet_nodes=0,
 )
 
 

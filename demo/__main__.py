@@ -145,6 +145,7 @@ def main() -> int:
         rclpy.try_shutdown()
     (OUT / "summary.json").write_text(json.dumps(report, indent=2))
     print(json.dumps(report, indent=2))
+    print("To click on the image yourself, in a browser: make live")
     return 0 if report["masks_out"] else 1
 
 

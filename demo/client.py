@@ -160,12 +160,14 @@ class Client(Node):
 
 
 class NodeProcess:
-    """``python -m evitsam_ros.nodes.<name>`` with parameters; its output goes to a log file."""
+    """``python -m evitsam_ros.nodes.<name>`` with flags and parameters; its output goes to a log file."""
 
-    def __init__(self, name: str, log: Path, parameters: dict[str, object]) -> None:
+    def __init__(
+        self, name: str, log: Path, parameters: dict[str, object], flags: tuple[str, ...] = ()
+    ) -> None:
         self.name, self.log = name, log
-        flags = [part for key, value in parameters.items() for part in ("-p", f"{key}:={value}")]
-        command = [sys.executable, "-m", f"evitsam_ros.nodes.{name}", "--ros-args", *flags]
+        given = [part for key, value in parameters.items() for part in ("-p", f"{key}:={value}")]
+        command = [sys.executable, "-m", f"evitsam_ros.nodes.{name}", *flags, "--ros-args", *given]
         # The ROS wheels restart Python once and mark it here; a child has to restart again.
         environment = {k: v for k, v in os.environ.items() if k != "_ROS_WHEELS_BOOTSTRAP_COMPLETE"}
         with log.open("w") as file:

@@ -17,13 +17,14 @@ from typing import Any
 import jsonschema
 import yaml
 
+from .bundle_schema import FORMATS as FORMATS
+from .bundle_schema import HIGH_RES as HIGH_RES
+from .bundle_schema import NETWORKS as NETWORKS
+from .bundle_schema import SCHEMA
 from .catalogue import CATALOGUE
 from .installed import CHECKOUT, installed_folders
 from .user_folders import models_folder
 
-#: Of a bundle's description; 2 has high-resolution features, which software for 1 does not pass on. 3 is of
-#: another kind than ``promptable``, see :mod:`~evitsam_ros.dense_bundle`.
-FORMATS = (1, 2)
 #: What a bundle is for, and what runs it. A description without a kind is of the first one.
 KINDS = {
     "promptable": "'evitsam segment' with prompts or --everything",
@@ -37,69 +38,8 @@ CHECKPOINT = "model.safetensors"
 DEFAULT_MODEL = "efficientnet_sam_lite2"
 #: Widths of the cells that ``foveal_decoder.onnx`` can look at, in cells of the embedding.
 FOVEAL_STRIDES = (1, 2, 4, 8)
-#: What else the encoder gives the decoders, of strides 4 and 8; named as SAM 2 names them.
-HIGH_RES = ("high_res_feats_0", "high_res_feats_1")
-NETWORKS = ("encoder", "decoder", "proposals", "foveal_decoder")
 #: The one network of a bundle of another kind.
 DENSE_NETWORK = "network"
-
-NUMBERS3 = {"type": "array", "items": {"type": "number"}, "minItems": 3, "maxItems": 3}
-_SIDE = {"type": "integer", "minimum": 16}
-_NAME = {"type": "string", "pattern": r"^\w[\w.-]*$"}
-_DIGEST = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
-_WEIGHTS = {
-    "type": "object",
-    "required": ["file", "sha256"],
-    "properties": {"file": _NAME, "sha256": _DIGEST},
-}
-NETWORK_SCHEMA = {
-    "type": "object",
-    "required": ["file", "sha256"],
-    "properties": {
-        "file": {"type": "string", "pattern": r"^[\w.-]+\.onnx$"},
-        "sha256": _DIGEST,
-        "params": {"type": "integer"},
-        # One file, or several.
-        "weights": {"oneOf": [_WEIGHTS, {"type": "array", "items": _WEIGHTS}]},
-    },
-}
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": [
-        *("format", "name", "networks", "image_size", "prompt_size", "embedding", "mask_size", "mean", "std")
-    ],
-    "properties": {
-        "format": {"enum": list(FORMATS)},
-        "kind": {"enum": ["promptable"]},
-        "name": {"type": "string", "minLength": 1},
-        "networks": {
-            "type": "object",
-            "required": ["encoder", "decoder"],
-            "additionalProperties": False,
-            "properties": dict.fromkeys(NETWORKS, NETWORK_SCHEMA),
-        },
-        "image_size": _SIDE,
-        "prompt_size": _SIDE,
-        "embedding": {"type": "array", "items": {"type": "integer"}, "minItems": 3, "maxItems": 3},
-        "mask_size": {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2},
-        "high_res_feats": {
-            "type": "array",
-            "items": {"type": "array", "items": {"type": "integer"}, "minItems": 3, "maxItems": 3},
-            "minItems": len(HIGH_RES),
-            "maxItems": len(HIGH_RES),
-        },
-        "mean": NUMBERS3,
-        "std": NUMBERS3,
-        "precision": {"enum": ["fp32", "fp16", "bf16", "int8"]},
-        "decoder_form": {"type": "string"},
-        "licence": {"type": "string"},
-        "weights": {"type": "object"},
-        "quality": {"type": "object"},
-        "thresholds": {"type": "object", "additionalProperties": {"type": "number"}},
-        "proposals_as": {"enum": ["boxes", "points"]},
-        "expected_iou": {"type": "number", "minimum": 0, "maximum": 1},
-    },
-}
 
 
 class BundleError(ValueError):
@@ -138,9 +78,7 @@ class BundleFiles:
         Raises:
             BundleError: naming the file that is missing, or was changed or swapped since.
         """
-        entry = self.description["networks"][network]
-        _check(self.folder, entry)
-        for file in weights_of(entry):
+        for file in files_of(self.description["networks"][network]):
             _check(self.folder, file)
 
 
@@ -331,13 +269,21 @@ def _checked_networks(folder: Path, description: dict[str, Any]) -> dict[str, Pa
     networks = {}
     checked: dict[str, str] = {}
     for name, entry in description["networks"].items():
-        networks[name] = _check(folder, entry)
-        for file in weights_of(entry):
+        networks[name] = folder / entry["file"]
+        for file in files_of(entry):
             # Networks share files, and hashing takes most of the time of opening.
             if checked.get(file["file"]) != file["sha256"]:
                 _check(folder, file)
                 checked[file["file"]] = file["sha256"]
     return networks
+
+
+def files_of(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """List the files of a network, as the description has them: its own, its weights, those of its forms."""
+    files = [entry, *weights_of(entry)]
+    for form in entry.get("forms", []):
+        files += [form, *weights_of(form)]
+    return files
 
 
 def weights_of(entry: dict[str, Any]) -> list[dict[str, str]]:

@@ -6,12 +6,40 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from .bundle import CHECKPOINT, DESCRIPTION, weights_of
+from .bundle import CHECKPOINT, DESCRIPTION, files_of
+
+
+@contextmanager
+def new_bundle(out: Path) -> Iterator[Path]:
+    """Give an empty folder that becomes the bundle ``out`` at the end, or nothing after an error.
+
+    Raises:
+        ValueError: ``out`` is a file, or a folder that is not a bundle.
+    """
+    # A link stays one: what it points to is replaced.
+    place = Path(out).resolve()
+    if place.exists() and not place.is_dir():
+        raise ValueError(f"{out} is a file; expected a new folder or an old bundle")
+    if place.exists() and any(place.iterdir()) and not (place / DESCRIPTION).is_file():
+        raise ValueError(f"{out} exists and is not a bundle; expected a new folder or an old bundle")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+    try:
+        yield folder
+        folder.chmod(0o755)
+        for file in folder.iterdir():
+            file.chmod(0o644)
+        replace_bundle(place, folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def replace_bundle(place: Path, new: Path) -> None:
@@ -56,7 +84,7 @@ def _own_files(folder: Path) -> set[str]:
     try:
         networks: dict[str, Any] = yaml.safe_load((folder / DESCRIPTION).read_text())["networks"]
         for entry in networks.values():
-            own |= {entry["file"], *(file["file"] for file in weights_of(entry))}
+            own |= {file["file"] for file in files_of(entry)}
     except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, KeyError, TypeError):
         pass  # a damaged description lists nothing: everything is kept
     return own - {CHECKPOINT}

@@ -14,11 +14,13 @@ import torch
 import yaml
 
 from .bundle import CHECKPOINT, DENSE_NETWORK, DESCRIPTION, sha256
+from .bundle_folder import new_bundle
 from .dense.bundle import FORMAT
 from .dense.class_tables import class_table
-from .export import check_storage, new_bundle, write_network
+from .export import check_storage, export, write_network
 from .models.efficientvit.build import create_network
 from .models.efficientvit.super_resolution import SCALE
+from .models.network_specs import NETWORK_SPECS
 from .stored_weights import save_checkpoint, share_weights
 
 if TYPE_CHECKING:
@@ -102,3 +104,17 @@ def _of_kind(spec: NetworkSpec) -> dict[str, Any]:
     rows = zip(table.names, table.colours, strict=True)
     classes = [{"name": name, "colour": list(colour)} for name, colour in rows]
     return {"stride": int(spec.stride), "classes": classes}
+
+
+def export_named(name: str, checkpoint: Path | None, out: Path, **options: Any) -> Path:
+    """Write the bundle of a promptable model, or of another network, by its registry name.
+
+    Args:
+        name: of the model or network.
+        checkpoint: see :func:`~evitsam_ros.export.export` and :func:`export_network`.
+        out: the bundle's folder; an old bundle there is replaced.
+        options: those that both have: ``storage``, ``with_weights``, ``extra``.
+    """
+    if name in NETWORK_SPECS:
+        return export_network(name, checkpoint, out, **options)
+    return export(name, checkpoint, out, **options)

@@ -12,8 +12,9 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from .backends.choice import measured_models, read_choice
 from .backends.registry import requirements
-from .bundle import installed_bundles
+from .bundle import DEFAULT_MODEL, BundleError, installed_bundles, open_bundle
 from .jetson import JetPack, cuda_bindings_remedy, onnxruntime_remedy, read_jetpack, tensorrt_remedy
 
 if TYPE_CHECKING:
@@ -93,6 +94,11 @@ def findings() -> list[Finding]:
         Finding(
             "vision_msgs", _package("vision_msgs"), f"apt install ros-{distro}-vision-msgs, or: make setup"
         ),
+        Finding(
+            "evitsam_interfaces",
+            _package("evitsam_interfaces"),
+            "colcon build --base-paths src src/evitsam_ros/interfaces, or: make setup (~/segment)",
+        ),
         Finding("numpy", _package("numpy"), "pip install numpy", needed=True),
         Finding(
             "OpenCV",
@@ -121,7 +127,18 @@ def findings() -> list[Finding]:
             "evitsam export --model NAME --checkpoint FILE --out FOLDER",
             needed=True,
         ),
+        *(_choice(model) for model in dict.fromkeys([DEFAULT_MODEL, *measured_models()]) if model in bundles),
     ]
+
+
+def _choice(model: str) -> Finding:
+    """Return which backends were measured and chosen for a bundle on this CPU."""
+    try:
+        choice = read_choice(open_bundle(model))
+    except BundleError:
+        choice = None
+    remedy = f"{model} is not measured yet: a node does it, or evitsam build --target cpu --model {model}"
+    return Finding("CPU backends", f"{model}: {choice}" if choice and choice.networks else None, remedy)
 
 
 def is_ready(found: list[Finding]) -> bool:
@@ -139,6 +156,6 @@ def as_text(found: list[Finding]) -> str:
     lines = []
     for item in found:
         mark = "ok  " if item.found else ("MISSING" if item.needed else "-   ")
-        lines.append(f"{mark:8}{item.name:15}{item.found or item.remedy}")
+        lines.append(f"{mark:8}{item.name:19}{item.found or item.remedy}")
     lines.append("ready: camera in, masks out" if is_ready(found) else "not ready: see MISSING above")
     return "\n".join(lines)

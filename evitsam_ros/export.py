@@ -7,10 +7,7 @@ decoder in the form that runs fastest, images, prompts and points dynamic, no sh
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import warnings
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +17,7 @@ import yaml
 from torch import nn
 
 from .bundle import CHECKPOINT, DESCRIPTION, FORMATS, HIGH_RES, sha256
-from .bundle_folder import replace_bundle
+from .bundle_folder import new_bundle
 from .models import create_model
 from .models.decoder_rewrites import DeployedDecoder, Form
 from .models.foveal_decoder import FovealDecoder
@@ -28,8 +25,6 @@ from .stored_weights import SMALL, save_checkpoint, share_weights, store_as_fp16
 from .tensorrt.onnx_types import element_types
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from .models.sam import Sam
 
 OPSET = 20
@@ -95,32 +90,6 @@ def check_storage(storage: str) -> None:
     """Raise ``ValueError`` unless ``storage`` is one that weights can be stored in."""
     if storage not in ("fp32", "fp16"):
         raise ValueError(f"storage {storage!r} is unknown; expected fp32 or fp16")
-
-
-@contextmanager
-def new_bundle(out: Path) -> Iterator[Path]:
-    """Give an empty folder that becomes the bundle ``out`` at the end, or nothing after an error.
-
-    Raises:
-        ValueError: ``out`` is a file, or a folder that is not a bundle.
-    """
-    # A link stays one: what it points to is replaced.
-    place = Path(out).resolve()
-    if place.exists() and not place.is_dir():
-        raise ValueError(f"{out} is a file; expected a new folder or an old bundle")
-    if place.exists() and any(place.iterdir()) and not (place / DESCRIPTION).is_file():
-        raise ValueError(f"{out} exists and is not a bundle; expected a new folder or an old bundle")
-    place.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
-    try:
-        yield folder
-        folder.chmod(0o755)
-        for file in folder.iterdir():
-            file.chmod(0o644)
-        replace_bundle(place, folder)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
 
 
 def _write(

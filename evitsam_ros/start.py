@@ -37,6 +37,16 @@ def profiler() -> int:
     return _run("profiler")
 
 
+def detections_converter() -> int:
+    """Run the node ``detections_converter``."""
+    return _run("detections_converter")
+
+
 def compose() -> int:
     """Run camera and segmenter in one process."""
     return _run("compose")
+
+
+def web() -> int:
+    """Run the node ``web``."""
+    return _run("web")

@@ -8,6 +8,7 @@ The other launch files of this package include this one: its arguments are their
 
 import math
 import re
+import tempfile
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
@@ -18,7 +19,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from evitsam_ros.backends import backend_choices
+from evitsam_ros.backends import PRECISION_CHOICES, backend_choices
 from launch import LaunchDescription
 
 CONFIG = PathJoinSubstitution([FindPackageShare("evitsam_ros"), "config"])
@@ -26,12 +27,20 @@ BOOLEAN = ["true", "false", "True", "False"]
 #: Parameters that have an argument of their own: (type, choices, description). Left out, params_file decides.
 OVERRIDES = {
     "model": (str, [], "bundle: a name or a folder"),
+    "semantic_model": (str, [], "semantic bundle whose classes name the masks"),
     "backend": (str, list(backend_choices()), "runtime of the networks"),
-    "mode": (str, ["prompt", "everything"], "segment what is prompted, or everything"),
+    "precision": (str, list(PRECISION_CHOICES), "what the networks compute in"),
+    "mode": (
+        str,
+        ["prompt", "everything", "on_request"],
+        "segment what is prompted, everything, or on request",
+    ),
     "max_prompts": (int, [], "maximum number of prompts to decode in everything mode"),
     "image_transport": (str, ["raw", "compressed"], "how images come"),
     "depth_transport": (str, ["raw", "compressedDepth", "compressed"], "how depth comes"),
     "reliability": (str, ["best_effort", "reliable"], "QoS of the image subscription"),
+    "overlay_ids": (bool, BOOLEAN, "the objects' ids in the overlay, where there is room"),
+    "filled_boxes": (bool, BOOLEAN, "faces on the boxes in RViz, which catch clicks"),
     "enable_depth": (bool, BOOLEAN, "points and boxes in space, from depth and camera_info"),
     "enable_3d_clicks": (bool, BOOLEAN, "prompts from RViz's Publish Point, by camera_info and tf"),
     "autostart": (bool, BOOLEAN, "configure and activate at start; false: left to a lifecycle manager"),
@@ -61,7 +70,13 @@ ARGUMENTS = {
     "source": ("/dev/video0", [], "what the desk camera shows: device, video, bag, image or folder"),
     "rate": ("", [], "frames a second of the desk camera; default: as in params_file"),
     "compose": ("false", BOOLEAN, "desk camera and segmenter in one process, without DDS between them"),
+    "web": ("false", BOOLEAN, "serve a page to watch and prompt the segmenter: http://127.0.0.1:8765/"),
     "rviz": ("false", BOOLEAN, "start RViz"),
+    "rviz_transport": (
+        "raw",
+        ["raw", "compressed"],
+        "how masks and overlays come to RViz; compressed: for Wi-Fi, JPEG and PNG",
+    ),
     "rviz_config": ([CONFIG, "/segmenter.rviz"], [], "layout of RViz"),
     "frame": ("", [], "fixed frame of RViz; default: as in rviz_config"),
     "rqt": ("false", BOOLEAN, "start rqt, where a click on the image is a prompt"),
@@ -84,7 +99,10 @@ CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 #: Window -> the package that has it, and an executable of the same name.
 WINDOWS = {"rviz": "rviz2", "rqt": "rqt_gui"}
 #: Outputs that the layouts of RViz and rqt name, with the input for clicks.
-SHOWN = ("overlay", "mask", "points", "boxes_3d", "pixel")
+SHOWN = ("overlay", "mask", "label_map", "points", "boxes_3d", "pixel")
+#: Those that image_transport carries, and the lines of a layout that name them.
+IMAGES = ("overlay", "mask", "label_map")
+IMAGE_TOPIC = re.compile(rf"^(\s*Value: \S+/(?:{'|'.join(IMAGES)}))\s*$", re.MULTILINE)
 
 
 def create_nodes(context) -> list[Node]:
@@ -107,6 +125,9 @@ def create_nodes(context) -> list[Node]:
         started = [composed_node(arguments, cameras, overrides | desk, remappings)]
     else:
         started = [package_node("segmenter", arguments, overrides, remappings, name="segmenter")]
+        if is_true(arguments["web"]):
+            clock = parameter_overrides(arguments, {"use_sim_time": bool})
+            started.append(package_node("web", arguments, clock, [], name="web"))
         if is_true(arguments["camera"]):
             started += [camera_node(arguments, name, desk) for name in cameras or [""]]
     return [*started, *gui_nodes(arguments, cameras)]
@@ -132,7 +153,7 @@ def check(arguments: dict[str, str], cameras: list[str]) -> None:
     Raises:
         ValueError: One cannot be used; the message names the argument.
     """
-    shapes = {name: (TOPIC, "a topic, as /camera/image_raw") for name in TOPICS}
+    shapes = {name: (TOPIC, "a topic, as /camera/image_raw") for name in TOPICS if name in arguments}
     shapes |= (
         {"namespace": (NAMESPACE, "a namespace, as robot or /robot/arm")} if arguments["namespace"] else {}
     )
@@ -186,7 +207,12 @@ def input_remappings(arguments: dict[str, str], cameras: list[str]) -> list[tupl
 
 
 def package_node(
-    executable: str, arguments: dict[str, str], parameters: dict, remappings: list, **more
+    executable: str,
+    arguments: dict[str, str],
+    parameters: dict,
+    remappings: list,
+    flags: tuple[str, ...] = (),
+    **more,
 ) -> Node:
     """Return a node of this package with the parameter file and the overrides."""
     return Node(
@@ -195,6 +221,7 @@ def package_node(
         output="screen",
         parameters=[arguments["params_file"], *([parameters] if parameters else [])],
         remappings=remappings,
+        arguments=flags,
         **{"namespace": arguments["namespace"] or None, **more},
     )
 
@@ -211,7 +238,8 @@ def composed_node(arguments: dict[str, str], cameras: list[str], parameters: dic
             f"{arguments['namespace']}"
         )
     images = camera_remappings(arguments, below=True) if cameras else []
-    return package_node("compose", arguments, parameters, remappings + images)
+    flags = ("--web",) if is_true(arguments["web"]) else ()
+    return package_node("compose", arguments, parameters, remappings + images, flags)
 
 
 def camera_node(arguments: dict[str, str], name: str, parameters: dict) -> Node:
@@ -233,18 +261,22 @@ def camera_remappings(arguments: dict[str, str], *, below: bool) -> list[tuple[s
         arguments: Launch arguments.
         below: The image topic is relative to the camera's name.
     """
-    image = arguments["image"].lstrip("/") if below else arguments["image"]
-    return [("image", image), ("image/compressed", f"{image}/compressed")]
+    names = {"image": "image", "depth": "depth_image", "camera_info": "camera_info"}
+    topics = {name: arguments[argument] for name, argument in names.items()}
+    if below:
+        topics = {name: topic.lstrip("/") for name, topic in topics.items()}
+    return [*topics.items(), ("image/compressed", f"{topics['image']}/compressed")]
 
 
 def gui_nodes(arguments: dict[str, str], cameras: list[str]) -> list[Node]:
     """Return RViz and rqt, remapped: their layouts name the topics without a namespace."""
     below = [f"{name}/" for name in cameras] or [""]
     topics = [f"segmenter/{each}{topic}" for each in below for topic in SHOWN]
+    topics += [f"{topic}/compressed" for topic in topics if topic.endswith(IMAGES)]
     remappings = [(f"/{topic}", topic) for topic in topics]
     inputs = input_remappings(arguments, cameras)
     remappings += [(f"/{a}", b) for a, b in inputs if a.endswith(("image", "depth"))]
-    layout = ["-d", arguments["rviz_config"], *(["-f", arguments["frame"]] if arguments["frame"] else [])]
+    layout = ["-d", rviz_layout(arguments), *(["-f", arguments["frame"]] if arguments["frame"] else [])]
     perspective = ["--perspective-file", [CONFIG, "/segmenter.perspective"]]
     options = {"rviz": layout, "rqt": perspective}
     clock = parameter_overrides(arguments, {"use_sim_time": bool})
@@ -260,6 +292,19 @@ def gui_nodes(arguments: dict[str, str], cameras: list[str]) -> list[Node]:
         for name, package in WINDOWS.items()
         if is_true(arguments[name]) and is_installed(name, package)
     ]
+
+
+def rviz_layout(arguments: dict[str, str]) -> str:
+    """Return the layout of RViz; for compressed images a copy of it with their topics, in a temporary folder.
+
+    RViz takes the transport from the topic's name.
+    """
+    layout = Path(arguments["rviz_config"])
+    if arguments["rviz_transport"] == "raw" or not is_true(arguments["rviz"]):
+        return str(layout)
+    copy = Path(tempfile.mkdtemp(prefix="evitsam_rviz_")) / layout.name
+    copy.write_text(IMAGE_TOPIC.sub(r"\1/compressed", layout.read_text()))
+    return str(copy)
 
 
 def is_installed(name: str, package: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # Loopback only, whatever the machine's network: no test talks to a robot next door.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+# Nor does one depend on what was measured on this machine before, or leave a measurement behind.
+_CACHE = tempfile.TemporaryDirectory(prefix="evitsam-test-cache-")
+os.environ["XDG_CACHE_HOME"] = _CACHE.name
 # A shell's background job ignores SIGINT, and so would every program that a test starts and interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from evitsam_ros.catalogue import CATALOGUE
+from evitsam_ros.models.network_specs import NETWORK_SPECS
 from evitsam_ros.models.specs import SPECS
 
 
@@ -42,4 +43,20 @@ def test_bundles_have_the_names_of_their_models():
 
 
 def test_every_model_of_the_catalogue_can_be_exported():
-    assert {file.model for file in CATALOGUE.values() if file.exportable} <= set(SPECS)
+    assert {file.model for file in CATALOGUE.values() if file.exportable} <= set(SPECS) | set(NETWORK_SPECS)
+
+
+def test_every_official_segmentation_network_can_be_fetched():
+    official = [s for s in NETWORK_SPECS.values() if s.kind == "semantic" and s.dataset != "camvid"]
+    assert len(official) == 11
+    for spec in official:
+        file = CATALOGUE[spec.name]
+        assert file.model == spec.name and "non-commercial" in file.licence.terms
+        # Weights, buffers of the normalisations, and the names of the tensors.
+        assert file.size is None or 4 * spec.params / 1.01 <= file.size < 4.4 * spec.params
+
+
+def test_every_official_classifier_can_be_downloaded_to_start_a_training_from():
+    found = {n.removeprefix("efficientvit_cls_"): f for n, f in CATALOGUE.items() if "_cls_" in n}
+    assert {name.partition("_")[0] for name in found} == {"b0", "b1", "b2", "b3", "l1", "l2", "l3"}
+    assert len(found) == 20 and not any(file.exportable for file in found.values())

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "evitsam_ros"
 ROS = {
     *("rclpy", "sensor_msgs", "std_msgs", "std_srvs", "geometry_msgs", "vision_msgs", "diagnostic_msgs"),
-    *("visualization_msgs", "rcl_interfaces", "lifecycle_msgs", "launch", "launch_ros"),
+    *("evitsam_interfaces", "visualization_msgs", "rcl_interfaces", "lifecycle_msgs", "launch", "launch_ros"),
 }
 MAY_IMPORT_TORCH = (
     *("models/", "export.py", "dense_export.py", "stored_weights.py", "tensorrt/", "backends/torch_"),
@@ -23,34 +23,51 @@ MAY_IMPORT_TORCH = (
 #: data flows from nodes and commands down to values, and what runs an engine knows nothing of what builds it.
 ALLOWED = {
     "__init__": {"moved_modules"},
-    "backends": {"bundle", "models", "threads"},
-    "bundle": {"catalogue", "installed", "user_folders"},
+    "autotune": {"backends", "bundle", "io", "segment"},
+    "backends": {"bundle", "bundle_forms", "models", "threads"},
+    "bundle": {"bundle_schema", "catalogue", "installed", "user_folders"},
     "bundle_folder": {"bundle"},
+    "bundle_forms": {"bundle"},
+    "catalogue": {"catalogue_networks", "remote_file"},
+    "catalogue_networks": {"remote_file"},
     "cli": {
-        *("backends", "bundle", "catalogue", "dense", "dense_export", "doctor", "export", "fetch", "io"),
-        *("models", "profiler", "segment", "tensorrt", "tracking"),
+        *(
+            "autotune",
+            "backends",
+            "bundle",
+            "catalogue",
+            "dense",
+            "dense_export",
+            "doctor",
+            "export",
+            "fetch",
+        ),
+        "io",
+        *("labelling", "models", "nodes", "profiler", "segment", "tensorrt", "tracking"),
     },
-    "dense": {"backends", "bundle", "segment"},
-    "dense_export": {"bundle", "dense", "export", "models", "stored_weights"},
+    "dense": {"backends", "bundle", "bundle_schema", "segment"},
+    "dense_export": {"bundle", "bundle_folder", "dense", "export", "models", "stored_weights"},
     "doctor": {"backends", "bundle", "jetson"},
     "export": {"bundle", "bundle_folder", "models", "stored_weights", "tensorrt"},
-    "fetch": {"bundle", "bundle_folder", "catalogue", "dense", "export", "models", "user_folders"},
+    "fetch": {"bundle", "bundle_folder", "catalogue", "dense", "dense_export", "models", "user_folders"},
     "geometry3d": {"io"},
-    "io": {"installed", "segment", "tracking"},
+    "io": {"dense", "installed", "segment", "tracking"},
+    "labelling": {"bundle", "dense", "io", "nodes", "segment", "tracking"},
     "models": {"bundle"},
     "moved_modules": {"deprecation"},
     "nodes": {
-        *("backends", "bundle", "dense", "geometry3d", "installed", "io", "malloc", "profiler", "segment"),
-        *("threads", "tracking"),
+        *("autotune", "backends", "bundle", "dense", "geometry3d", "installed", "io", "malloc", "profiler"),
+        *("segment", "threads", "tracking", "web"),
     },
     "profiler": {"backends", "bundle", "io", "models", "segment"},
     "segment": {"backends", "bundle", "deprecation"},
     "stored_weights": {"bundle", "models"},
-    "tensorrt": {"backends", "bundle", "io", "models", "segment"},
+    "tensorrt": {"autotune", "backends", "bundle", "dense", "io", "models", "segment"},
     "tracking": {"deprecation", "segment"},
 }
 #: Import name -> rosdep key, where they differ.
 KEYS = {
+    "aiohttp": "python3-aiohttp",
     "numpy": "python3-numpy",
     "cv2": "python3-opencv",
     "yaml": "python3-yaml",
@@ -64,6 +81,7 @@ KEYS = {
 }
 #: Without a rosdep key (README: pip), or needed off the robot only.
 NO_KEY = {
+    "evitsam_interfaces",  # optional, from this repository
     "openvino",
     "torch",
     "onnx",
@@ -72,9 +90,11 @@ NO_KEY = {
     "cuda",
     "pycuda",
     "pynvml",
+    "training",  # of a checkout, for 'evitsam quantize'
     "rosbags",
     "jinja2",
     "matplotlib",
+    *("pyarrow", "ray"),  # the extras label and fleet
     *("backports", "compression", "lz4"),  # come with rosbags, and with Python
 }
 
@@ -167,7 +187,7 @@ def test_robots_import_path_is_light():
     code = (
         "import sys, evitsam_ros.segment, evitsam_ros.cli, evitsam_ros.doctor\n"
         "heavy = {'torch', 'rclpy', 'onnx', 'pycocotools', 'skimage', 'requests', 'tqdm'}\n"
-        "heavy |= {'jinja2', 'matplotlib'}\n"
+        "heavy |= {'jinja2', 'matplotlib', 'aiohttp', 'pyarrow', 'ray'}\n"
         "heavy &= set(sys.modules)\n"
         "assert not heavy, heavy"
     )

@@ -33,7 +33,7 @@ ABSENT = (
         "motmetrics",
         "lvis",
     ),
-    *("jinja2", "matplotlib", "argcomplete", *ROS),
+    *("aiohttp", "jinja2", "matplotlib", "argcomplete", "pyarrow", "ray", "moto", *ROS),
 )
 #: What a command says when no inference runtime is installed.
 NO_RUNTIME = "is not installed; pip install onnxruntime", "no inference runtime is installed"
@@ -41,7 +41,7 @@ NO_RUNTIME = "is not installed; pip install onnxruntime", "no inference runtime 
 
 #: Paths under test/ that are not collected: they start nodes, build packages, or run networks by commands.
 LEFT_OUT = (
-    *("nodes", "soak", "launch_files", "package", "training", "export"),
+    *("nodes", "soak", "launch_files", "package", "training", "export", "labelling", "fleet"),
     *("cli/test_segment.py", "cli/test_commands.py", "profiler/test_profile.py", "bags/test_answers.py"),
     "profiler/test_page.py",
 )

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Make .venv.  tools/setup.sh unit: what the unit tests need.  tools/setup.sh demo: what the demo needs.
+# tools/setup.sh web: what the page needs, on top of the demo.
 # tools/setup.sh: all tests, export and training as well.
 # Safe to run again.
 #
@@ -14,7 +15,7 @@ export HOME="${HOME:-/tmp}"
 say() { printf '== %s\n' "$*"; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
-case "$level" in unit | demo | all) ;; *) die "unknown level '$level': expected unit, demo or all" ;; esac
+case "$level" in unit | demo | web | all) ;; *) die "unknown level '$level': expected unit, demo, web or all" ;; esac
 command -v "$python" >/dev/null || die "$python not found; install it: sudo apt-get install python3 python3-venv"
 "$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' ||
   die "$("$python" --version) is not supported: Python 3.10 to 3.13 is; name one with PYTHON=python3.12 make setup"
@@ -53,10 +54,18 @@ setup_demo() {
   touch .venv/.ready-demo
 }
 
+# The page of `make live`, on top of the demo.
+setup_web() {
+  say "aiohttp (once)"
+  $pip install -q -r requirements/web.txt
+  touch .venv/.ready-web
+}
+
 # Tests, export, training and evaluation, on top of the demo.
 setup_all() {
   say "runtimes and tools of the tests"
-  $pip install -q -r requirements/unit.txt -r requirements/dev.txt -r requirements/cmake.txt -r requirements/page.txt
+  $pip install -q -r requirements/unit.txt -r requirements/dev.txt -r requirements/cmake.txt -r requirements/page.txt \
+    -r requirements/web.txt
   if ! .venv/bin/python -c 'import importlib.metadata as m; m.version("torch"), m.version("torchvision")' 2>/dev/null; then
     say "torch, CPU build"
     # Where the index would answer with the CUDA build (gigabytes), take the CPU build from PyTorch's own index.
@@ -67,8 +76,10 @@ setup_all() {
     fi
   fi
   say "training and evaluation"
-  $pip install -q -r requirements/train.txt
+  $pip install -q -r requirements/train.txt -r requirements/quantize.txt
   $pip install -q --no-deps -r requirements/nodeps.txt
+  say "labelling over many machines"
+  $pip install -q -r requirements/fleet.txt
   if [ ! -x .venv-peer/bin/python ]; then
     say "another vendor's DDS for the tests"
     "$python" -m venv .venv-peer
@@ -81,6 +92,10 @@ setup_all() {
 case "$level" in
   unit) setup_unit ;;
   demo) setup_demo ;;
+  web)
+    [ -e .venv/.ready-demo ] || setup_demo
+    setup_web
+    ;;
   all)
     [ -e .venv/.ready-demo ] || setup_demo
     setup_all

@@ -19,7 +19,7 @@ from evitsam_ros.malloc import tune_malloc
 
 from .compare import folder_of, read_comparison, read_measured, run_variant
 from .records import DataError
-from .spread import check_plotting, spreads, write_report
+from .seed_report import check_plotting, spreads, write_report
 
 if TYPE_CHECKING:
     from .compare import Comparison

@@ -10,15 +10,16 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import logging
-import math
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from evitsam_ros.cli.deprecated import rename_options
 from evitsam_ros.cli.options import add_backend, add_json, add_model
-from evitsam_ros.cli.outputs import text_beside_json
 from evitsam_ros.io.sources import open_source
+from evitsam_ros.labelling.on_ray import connected
 from evitsam_ros.segment import Segmenter
 
 from .annotations import read_folder
@@ -33,13 +34,14 @@ from .evaluation.ground_truth import checked_instances
 from .evaluation.number_of_clicks import score_clicks
 from .evaluation.prompted import score_prompts
 from .evaluation.recall import check_exhaustive, everything_recall
+from .evaluation.report import Table, count, run_evaluation
 from .evaluation.round_trips import score_round_trips
 from .evaluation.shown import score_shown
+from .evaluation.spread import OverWorkers, Spread, one_by_one
 from .evaluation.tracking import score_everything, score_followed
 from .evaluation.wild import find_sets, score_wild, write_prompts
-from .records import DataError, Record, readable
+from .records import Record, readable
 
-Table = dict[str, dict[str, float]]
 #: Old and new name of options; the old ones work for one more release.
 RENAMED = {
     "--out": "--json",
@@ -56,7 +58,13 @@ def boxes(options: argparse.Namespace, segmenter: Segmenter | None) -> dict[str,
     for name, records in _records(options):
         cases = Cases() if options.examples_dir else None
         report[name] = score_prompts(
-            segmenter, records, tuple(options.clicks), tuple(options.baselines), cases
+            segmenter,
+            records,
+            tuple(options.clicks),
+            tuple(options.baselines),
+            cases,
+            options.spread,
+            options.closer,
         )
         if cases is not None and cases.all:
             cases.write(options.examples_dir / f"{name}.jpg")
@@ -78,19 +86,20 @@ def everything(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, T
 
 
 def _everything(options: argparse.Namespace, segmenter: Segmenter, records: list[Record]) -> Table:
-    def row(of: Segmenter, *, foveal: bool = True) -> dict[str, float]:
-        recall = everything_recall(of, records, options.max_prompts, foveal=foveal)
-        return recall | score_shown(of, records, options.max_prompts, foveal=foveal)
+    def row(proposals_as: str = "", *, foveal: bool = True) -> dict[str, float]:
+        how = {"foveal": foveal, "proposals_as": proposals_as, "spread": options.spread}
+        recall = everything_recall(segmenter, records, options.max_prompts, **how)
+        return recall | score_shown(segmenter, records, options.max_prompts, **how)
 
     label = f"AutoPPN {options.max_prompts}"
-    table = {label: row(segmenter)}
+    table = {label: row()}
     for told in options.proposal_prompt:
-        other = Segmenter(dataclasses.replace(segmenter.bundle, proposals_as=told), segmenter.runtime)
-        table[f"{label}, {told}"] = row(other)
+        table[f"{label}, {told}"] = row(told)
     if options.no_foveal:
-        table[f"{label}, whole image"] = row(segmenter, foveal=False)
+        table[f"{label}, whole image"] = row(foveal=False)
     for side in options.grids:
-        table[f"grid {side}x{side}"] = everything_recall(segmenter, records, side * side, side)
+        recall = everything_recall(segmenter, records, side * side, side, spread=options.spread)
+        table[f"grid {side}x{side}"] = recall
     return table
 
 
@@ -187,41 +196,6 @@ def _records(options: argparse.Namespace) -> list[tuple[str, list[Record]]]:
     return [(name, list(readable(read_folder(options.data, [name])[: options.limit]))) for name in options.on]
 
 
-def print_table(title: str, table: Table) -> None:
-    """Print a table, each column as wide as its content."""
-    columns = list(dict.fromkeys(column for row in table.values() for column in row))
-    lines = [[title, *columns]]
-    lines += [[method, *(_cell(row.get(column)) for column in columns)] for method, row in table.items()]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for first, *cells in lines:
-        print(first.ljust(widths[0]) + "".join(f"  {c:>{w}}" for c, w in zip(cells, widths[1:], strict=True)))
-
-
-def _cell(value: float | None) -> str:
-    if value is None or math.isnan(value):
-        return "-"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
-
-
-def as_json(report: dict[str, Table]) -> dict[str, Any]:
-    """Return a report for JSON: NaN, which JSON does not have, is None."""
-    return {
-        title: {
-            method: {column: None if math.isnan(value) else value for column, value in row.items()}
-            for method, row in table.items()
-        }
-        for title, table in report.items()
-    }
-
-
-def count(text: str) -> int:
-    """A number of things from the command line, 1 or more."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value}; expected 1 or more")
-    return value
-
-
 def _add_forms(added: argparse.ArgumentParser) -> None:
     """Add the options that say what a detector's file cannot."""
     added.add_argument("--boxes", choices=BOX_FORMS, default="auto", help="form of the boxes")
@@ -242,6 +216,10 @@ def parser() -> argparse.ArgumentParser:
         add_json(added)
         return added
 
+    def over_workers(added: argparse.ArgumentParser) -> None:
+        added.add_argument("--workers", type=count, help="number of workers, by Ray on this machine")
+        added.add_argument("--ray", default="", metavar="ADDRESS", help="join a cluster of Ray")
+
     def on_data(added: argparse.ArgumentParser, default: str) -> None:
         added.add_argument("--data", type=Path, required=True, help="folder with images/ and annotations/")
         added.add_argument("--on", nargs="+", default=[default], help="annotation files, without .json")
@@ -252,6 +230,14 @@ def parser() -> argparse.ArgumentParser:
     on_data(added, "coco_val")
     added.add_argument("--clicks", type=count, nargs="*", default=[1, 3, 5])
     added.add_argument("--baselines", nargs="*", default=[], choices=sorted(BASELINES))
+    over_workers(added)
+    added.add_argument(
+        "--closer",
+        type=count,
+        default=0,
+        metavar="N",
+        help="also with closer looks at N objects of each image",
+    )
     added.add_argument(
         "--examples-dir", type=Path, metavar="PATH", help="folder for images of the best and worst masks"
     )
@@ -260,6 +246,7 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--objects", type=count, help="only the first so many objects")
     added = command(everything)
     on_data(added, "planar_ade_val")
+    over_workers(added)
     added.add_argument(
         "--grids", type=int, nargs="*", default=[], help="sides of point grids to compare with"
     )
@@ -311,22 +298,27 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(words)
     if options.model_needed and not options.model:
         parser().error("the following arguments are required: --model")
-    with text_beside_json(options):
-        return _run(options)
+    return run_evaluation("evaluate", options, _evaluate)
 
 
-def _run(options: argparse.Namespace) -> int:
-    try:
-        segmenter = Segmenter.open(options.model, options.backend) if options.model else None
-        report = options.job(options, segmenter)
-    except ValueError as error:
-        print(f"evaluate: {error}", file=sys.stderr)
-        return 1 if isinstance(error, DataError) else 2
-    for title, table in report.items():
-        print_table(title, table)
-    if options.json:
-        options.json.write(as_json(report))
-    return 0
+@contextmanager
+def _spread(options: argparse.Namespace) -> Iterator[Spread]:
+    """Provide what scores records: this process, or the workers that were asked for."""
+    workers, address = getattr(options, "workers", None), getattr(options, "ray", "")
+    if not workers and not address:
+        yield one_by_one
+        return
+    if getattr(options, "examples_dir", None):
+        raise ValueError("--examples-dir collects masks in one process; leave out --workers and --ray")
+    with connected(workers or 0, address, 1) as slots:
+        yield OverWorkers(slots, options.model or "", options.backend)
+
+
+def _evaluate(options: argparse.Namespace) -> dict[str, Table]:
+    segmenter = Segmenter.open(options.model, options.backend) if options.model else None
+    with _spread(options) as options.spread:
+        report: dict[str, Table] = options.job(options, segmenter)
+    return report
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Score a semantic or super-resolution bundle.
+"""Score a semantic or super-resolution bundle, or a classifier's checkpoint.
 
 ``python -m training.evaluate_dense semantic --model BUNDLE --data DATA --kind camvid --split test``;
-``python -m training.evaluate_dense upscale --model BUNDLE --images FOLDER``.
+``python -m training.evaluate_dense upscale --model BUNDLE --images FOLDER``;
+``python -m training.evaluate_dense classify --model efficientvit_cls_b1 --checkpoint FILE --data VAL``.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from tqdm import tqdm
 
 from evitsam_ros.cli.deprecated import rename_options
 from evitsam_ros.cli.options import add_backend, add_json, add_model
-from evitsam_ros.cli.outputs import text_beside_json
 from evitsam_ros.dense import SemanticSegmenter, Upscaler
 
 from .dense_views import Photograph, read_photographs
-from .evaluate import RENAMED, Table, as_json, count, print_table
+from .evaluate import RENAMED
+from .evaluation.classification import read_class_folders, score_classifier
 from .evaluation.confusion import Confusion
 from .evaluation.image_quality import psnr_y, ssim_y
+from .evaluation.report import Table, count, run_evaluation
 from .halving import double_size, even_crop, half_size
 from .label_maps import LAYOUTS, LabelRecord, read_label_maps, read_photograph
 from .records import DataError, Skipped
@@ -113,8 +115,24 @@ def upscale(options: argparse.Namespace) -> dict[str, Table]:
     return {options.images.name: score_upscale(upscaler, tqdm(records, disable=None))}
 
 
+def classify(options: argparse.Namespace) -> dict[str, Table]:
+    """Top-1 and top-5 accuracy on ImageNet."""
+    from evitsam_ros.models.efficientvit.build import create_network
+    from evitsam_ros.models.network_specs import network_spec
+
+    spec = network_spec(options.model)
+    if spec.kind != "classify":
+        raise ValueError(f"{spec.name} is no classifier; 'evitsam models --dense' lists them")
+    side = options.image_size or spec.size[0]
+    share = options.crop or (0.95 if spec.backbone in ("b0", "b1") else 1.0)
+    network = create_network(spec.name, options.checkpoint, size=(side, side))
+    records = read_class_folders(options.data, spec.classes)[: options.limit]
+    score = score_classifier(network, spec, tqdm(records, disable=None), side, share)
+    return {f"ImageNet, {side} pixels, crop {share:g}": {spec.name: score}}
+
+
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of both commands."""
+    """Return the parser of all commands."""
     top = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = top.add_subparsers(dest="command", required=True)
     for job in (semantic, upscale):
@@ -131,6 +149,17 @@ def parser() -> argparse.ArgumentParser:
         added.add_argument("--data", type=Path, required=True, help="folder of the data set")
         added.add_argument("--kind", required=True, choices=sorted(LAYOUTS), help="its layout")
         added.add_argument("--split", default="val", help="as the data set names it (default: %(default)s)")
+    added = commands.add_parser(classify.__name__, help=classify.__doc__)
+    added.set_defaults(job=classify, model_needed=True)
+    added.add_argument("--model", required=True, help="a classifier, as efficientvit_cls_b1")
+    added.add_argument("--checkpoint", type=Path, required=True, help="official, or of timm")
+    added.add_argument("--data", type=Path, required=True, help="folder with a folder for each class")
+    added.add_argument("--image-size", type=count, help="side in pixels (default: 224)")
+    added.add_argument(
+        "--crop", type=float, help="share of the short side (default: 0.95 for B0, B1; or 1.0)"
+    )
+    added.add_argument("--limit", type=count, help="only the first so many images")
+    add_json(added)
     return top
 
 
@@ -141,21 +170,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.model_needed and not options.model:
         parser().error("the following arguments are required: --model")
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    with text_beside_json(options):
-        return _run(options)
-
-
-def _run(options: argparse.Namespace) -> int:
-    try:
-        report = options.job(options)
-    except ValueError as error:
-        print(f"evaluate_dense: {error}", file=sys.stderr)
-        return 1 if isinstance(error, DataError) else 2
-    for title, table in report.items():
-        print_table(title, table)
-    if options.json:
-        options.json.write(as_json(report))
-    return 0
+    return run_evaluation("evaluate_dense", options, lambda given: given.job(given))
 
 
 if __name__ == "__main__":

@@ -2,21 +2,26 @@
 """Write a teacher's embeddings of whole images, once, for many students.
 
 ``python -m training.precompute --teacher sam:FOLDER --data DATA --out EMBEDDINGS``; what is there is kept.
+``--kind sa1b_tar`` reads tar shards and writes the embeddings of each as a shard, here or over workers.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch.utils.data import ConcatDataset, Dataset
 from tqdm import tqdm
 
+from . import sa1b
 from .dataset import Batch
+from .embedding_shards import FLOAT16, INT8, index_file, write_shard
 from .feed import READERS, read_sources
 from .recipe import Data, Teacher
 from .records import DataError, Record, Skipped
@@ -24,7 +29,36 @@ from .teachers import TeacherModel, embedding_file, open_teacher, write_embeddin
 from .views import ViewOptions, place_image
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+
+#: Kind of the data that are tar shards.
+SHARDS = "sa1b_tar"
+
+
+@dataclass(frozen=True)
+class ShardJob:
+    """What is done with every shard.
+
+    Attributes:
+        teacher: whose embeddings.
+        size: side that images are drawn at, in pixels.
+        out: existing folder of the embeddings.
+        dtype: ``float16`` or ``int8``.
+    """
+
+    teacher: Teacher
+    size: int
+    out: Path
+    dtype: str
+
+    def open(self) -> TeacherModel:
+        """Open the teacher, on a GPU if there is one."""
+        return open_teacher(self.teacher).to("cuda" if torch.cuda.is_available() else "cpu")
+
+    def run(self, model: TeacherModel, shard: Path, skipped: Skipped) -> dict[str, Any]:
+        """Embed a shard; return the content of its index."""
+        return precompute_shard(model, shard, self.size, self.out, self.dtype, skipped)
 
 
 def image_batch(record: Record, size: int) -> Batch:
@@ -43,6 +77,27 @@ def image_batch(record: Record, size: int) -> Batch:
         names=[record.name],
         skipped=[],
     )
+
+
+@torch.no_grad()
+def precompute_shard(
+    teacher: TeacherModel, shard: Path, size: int, out: Path, kind: str, skipped: Skipped
+) -> dict[str, Any]:
+    """Embed the images of a tar shard that has no embeddings yet; return the content of its index."""
+    if index_file(out, shard).is_file():
+        return json.loads(index_file(out, shard).read_text())
+    device = next(teacher.parameters()).device
+
+    def embeddings() -> Iterator[tuple[str, torch.Tensor]]:
+        for record in sa1b.read_shard(shard, skipped):
+            try:
+                batch = image_batch(record, size)
+            except ValueError as error:
+                skipped.add("unusable records", str(error))
+                continue
+            yield record.name, teacher.embed(batch.to(device))[0]
+
+    return write_shard(out, shard, embeddings(), kind)
 
 
 @torch.no_grad()
@@ -71,7 +126,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--teacher", required=True, help="sam:FOLDER or NAME:CHECKPOINT, a model of ours")
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--kind", choices=list(READERS), default="coco")
+    parser.add_argument("--kind", choices=[*READERS, SHARDS], default="coco")
+    parser.add_argument("--dtype", choices=[FLOAT16, INT8], default=FLOAT16, help=f"of --kind {SHARDS}")
+    parser.add_argument("--workers", type=int, default=0, help=f"of --kind {SHARDS}: workers of Ray here")
+    parser.add_argument("--ray", default="", metavar="ADDRESS", help="join a cluster of Ray")
     parser.add_argument("--train", nargs="+", default=["*_train"], help="annotation files, without .json")
     parser.add_argument("--size", type=int, default=1024, help="side that images are drawn at, in pixels")
     parser.add_argument("--out", type=Path, required=True)
@@ -81,6 +139,10 @@ def main(arguments: list[str] | None = None) -> int:
     teacher = (
         Teacher(kind="sam", path=path) if kind == "sam" else Teacher(kind="model", model=kind, path=path)
     )
+    if options.kind == SHARDS:
+        return _over_shards(teacher, options)
+    if options.dtype != FLOAT16 or options.workers or options.ray:
+        parser.error(f"--dtype, --workers and --ray are for --kind {SHARDS}")
     try:
         sources = read_sources(Data(kind=options.kind, train=tuple(options.train)), options.data)
         opened = open_teacher(teacher)
@@ -93,6 +155,25 @@ def main(arguments: list[str] | None = None) -> int:
     done = len(records) - sum(skipped.counts.values())
     print(f"{done} images; skipped {skipped}")
     if not done:
+        print(f"precompute: no image of {options.data} can be used: {skipped.explain()}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _over_shards(teacher: Teacher, options: argparse.Namespace) -> int:
+    """Embed all shards, here or over workers; return the exit code."""
+    from .shard_workers import precompute_shards
+
+    options.out.mkdir(parents=True, exist_ok=True)
+    job = ShardJob(teacher, options.size, options.out, options.dtype)
+    try:
+        shards = [Path(file) for file in sa1b.Shards(options.data).files]
+        images, error, skipped = precompute_shards(job, shards, options.workers, options.ray)
+    except ValueError as fault:
+        print(f"precompute: {fault}", file=sys.stderr)
+        return 1 if isinstance(fault, DataError) else 2
+    print(f"{images} images in {len(shards)} shards; relative error {error:.2e}; skipped {skipped}")
+    if not images:
         print(f"precompute: no image of {options.data} can be used: {skipped.explain()}", file=sys.stderr)
         return 1
     return 0

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 SOURCE = "sa1b"
 EXPECTED = "an SA-1B annotation"
+#: Shards of embeddings may lie beside those of images.
+EMBEDDINGS = ".embeddings.tar"
 
 
 def record_from_json(content: bytes, image: Path | bytes, name: str) -> Record:
@@ -95,7 +97,8 @@ class Shards:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.files = sorted(str(file) for file in root.glob("*.tar"))
+        found = [str(file) for file in root.glob("*.tar")]
+        self.files = sorted(file for file in found if not file.endswith(EMBEDDINGS))
         if not self.files:
             raise DataError(f"{root}: holds no tar shard (sa_000000.tar ...)")
 
@@ -115,6 +118,11 @@ class Shards:
             given = yield from mine
             if not given and not (yield from _records(order, skipped)):
                 raise DataError(f"{self.root}: no shard holds a usable record; skipped: {skipped.explain()}")
+
+
+def read_shard(file: Path, skipped: Skipped) -> Iterator[Record]:
+    """Yield the usable records of a tar shard in their order; bad ones are counted."""
+    yield from _records([str(file)], skipped)
 
 
 def _records(

@@ -15,6 +15,7 @@ from evitsam_ros.models import create_model
 from evitsam_ros.models.timm_backbone import import_torchvision
 
 from .checkpoint import save_weights
+from .embedding_shards import ShardEmbeddings
 from .inputs import normalise, resized
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class FileTeacher(TeacherModel):
         if not folder.is_dir():
             raise ValueError(f"{folder}: expected the folder that `python -m training.precompute` writes")
         self.folder = folder
+        self.shards = ShardEmbeddings(folder)
 
     def embed(self, batch: Batch) -> Tensor:
         """Read the embeddings of a batch's images.
@@ -99,7 +101,10 @@ class FileTeacher(TeacherModel):
         Raises:
             ValueError: An image has no file.
         """
-        rows = [read_embedding(self.folder, name) for name in batch.names]
+        rows = [
+            self.shards.read(name) if name in self.shards else read_embedding(self.folder, name)
+            for name in batch.names
+        ]
         return torch.stack(rows).to(batch.image.device)
 
 

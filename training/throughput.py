@@ -19,7 +19,8 @@ import torch
 
 from evitsam_ros.models import SPECS, create_model, model_spec
 
-from .evaluate import count
+from .evaluation.report import count
+from .inputs import channels_last
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +64,7 @@ def build(name: str, device: torch.device) -> nn.Module:
     """Build the encoder of a model in its deployed form, SAM's in its plain form, with random weights."""
     model = create_model(name)
     model = model if name == REFERENCE else model.deploy()
-    return model.image_encoder.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    return channels_last(model.image_encoder).to(device).eval().requires_grad_(False)
 
 
 def measure(

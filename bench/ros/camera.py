@@ -24,6 +24,7 @@ from evitsam_ros.nodes.messages import image_message
 from evitsam_ros.nodes.runtime import ros
 from evitsam_ros.nodes.segmenter import SegmenterNode
 
+from ..known_bundle import SIDE
 from ..processes import ros_arguments
 from ..workload import ROS_SIZES, photograph
 from .round_trips import RoundTrips
@@ -49,6 +50,7 @@ class Options:
         segmenter: measure the segmenter.
         bundle: bundle of a segmenter in this process.
         delay_ms: delay of a stand-in in this process.
+        network_scale: publish label maps of the network's resolution; those of the stand-in are as small.
     """
 
     size: str
@@ -60,6 +62,7 @@ class Options:
     segmenter: bool = True
     bundle: str = ""
     delay_ms: float = 0.0
+    network_scale: bool = False
 
     @property
     def pixels(self) -> tuple[int, int]:
@@ -83,12 +86,16 @@ class Options:
         """Return the segmenter's parameters; without tracking, which is work on images and not ROS."""
         transport = "compressed" if self.compressed else "raw"
         parameters = {"model": self.bundle, "image_transport": transport, "enable_tracking": "false"}
+        if self.network_scale:
+            parameters["output_scale"] = "network"
         return parameters | {"diagnostics_period_s": 0.5}
 
     def stand_in_parameters(self) -> dict[str, object]:
         """Return the stand-in's parameters."""
         width, height = self.pixels
         size = {"width": width, "height": height}
+        if self.network_scale:
+            size = {"width": SIDE, "height": round(SIDE * height / width), "own_size": "true"}
         return {"delay_ms": self.delay_ms, "compressed": str(self.compressed).lower()} | size
 
 

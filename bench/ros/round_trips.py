@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Point, PointStamped
@@ -110,13 +111,13 @@ class RoundTrips:
         """
         for target in self.targets:
             if answers:
-                self._until_answered(target, int(x), int(y))
+                self._until_answered(target, x, y)
             else:
                 self._until(target, lambda target=target: target.active)
                 self._clicks.publish(PointStamped(point=Point(x=x, y=y)))
             target.times_ms.clear()
 
-    def _until_answered(self, target: Target, x: int, y: int) -> None:
+    def _until_answered(self, target: Target, x: float, y: float) -> None:
         clicked = 0.0
 
         def answered() -> bool:
@@ -125,8 +126,8 @@ class RoundTrips:
                 return target.newest is not None
             if time.monotonic() - clicked > CLICK_PERIOD:
                 clicked = time.monotonic()
-                self._clicks.publish(PointStamped(point=Point(x=float(x), y=float(y))))
-            return any(target.newest.data[y * target.newest.step + 2 * x :][:2])
+                self._clicks.publish(PointStamped(point=Point(x=x, y=y)))
+            return bool(np.frombuffer(target.newest.data, np.uint8).any())
 
         self._until(target, answered)
 

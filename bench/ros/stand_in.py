@@ -26,14 +26,15 @@ class StandIn(Node):
     """Subscribe ``image`` or ``image/compressed``, publish ``~/label_map``, as the segmenter does.
 
     Parameters: ``delay_ms`` before every answer; ``compressed``; ``width`` and ``height`` of the answer to a
-    compressed image, which is not decoded.
+    compressed image, which is not decoded, or with ``own_size`` to every image.
     """
 
     def __init__(self, *, subscribe: bool = True) -> None:
         super().__init__("stand_in")
-        defaults = {"delay_ms": 0.0, "compressed": False, "width": 640, "height": 480}
+        defaults = {"delay_ms": 0.0, "compressed": False, "width": 640, "height": 480, "own_size": False}
         given = {name: self.declare_parameter(name, value).value for name, value in defaults.items()}
         self._delay = given["delay_ms"] / 1e3
+        self._has_own_size = given["own_size"] or given["compressed"]
         self._size = given["height"], given["width"]
         self._labels = self.create_publisher(Image, "~/label_map", results())
         if subscribe:
@@ -44,7 +45,7 @@ class StandIn(Node):
     def on_image(self, message: Image | CompressedImage) -> None:
         """Answer an image."""
         time.sleep(self._delay)
-        size = (message.height, message.width) if isinstance(message, Image) else self._size
+        size = self._size if self._has_own_size else (message.height, message.width)
         self._labels.publish(label_map_message(message.header, np.zeros(size, np.uint16)))
 
 

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 #: Where a network computes.
 CPU, GPU = "CPU", "GPU"
+#: What a network may compute in, the most exact first.
+PRECISIONS = ("fp32", "fp16", "bf16", "int8")
+#: The values that ``precision`` may have; ``auto``: the fastest that is known to draw the same masks.
+PRECISION_CHOICES = ("auto", *PRECISIONS)
 #: From images ``(H, W, 3)`` uint8 RGB and the (h, w) of each in the input: the encoder's ``(N, 3, S, S)``.
 Preprocess = Callable[[Sequence[np.ndarray], Sequence[tuple[int, int]]], Any]
 
@@ -94,7 +98,7 @@ class Backend(ABC):
         cpu_only: it computes on the CPU whatever this machine has. Networks of everything mode alone are
             then loaded when they are first called, and after a failure the next such backend takes over.
         variant_of: the backend that this is a variant of, which keeps to one precision.
-        precision: the precision that a variant keeps to.
+        precision: the precision that it keeps to; empty for a backend of several.
     """
 
     name: ClassVar[str]
@@ -130,6 +134,14 @@ class Backend(ABC):
     def auto_reason(self, bundle: BundleFiles) -> str:
         """Return why ``auto`` takes it for a bundle on this machine; empty where it does not."""
         return "" if self.version() is None else "fastest here on a CPU"
+
+    def problem(self, bundle: BundleFiles, network: str) -> str:
+        """Return why it is no choice for a network on this machine; empty where it is one."""
+        return "not installed" if self.version() is None else ""
+
+    def precision_here(self) -> str:
+        """Return the precision that it computes in on this machine; empty for a backend of several."""
+        return self.precision
 
     def gpu_name(self) -> str | None:
         """Return the name of the GPU that loaded networks run on, or None."""

@@ -29,6 +29,7 @@ class OnnxRuntimeBackend(Backend):
     )
     auto_rank = 30
     cpu_only = True
+    precision = "fp32"
 
     def version(self) -> str | None:
         return installed_version(*DISTRIBUTIONS)

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, cast
 
 import numpy as np
 
 from ..bundle import BundleFiles
+from ..bundle_forms import find_form
 from .base import CPU, Backend, BackendError, FunctionNetwork, Network, Requirement, installed_version
 from .batch_bucketing import in_buckets
 from .registry import register_backend
@@ -41,6 +43,8 @@ class OpenVinoBackend(Backend):
 
     Attributes:
         hint: the precision that OpenVINO is configured with.
+        capability: what OpenVINO calls a CPU's ability to compute in it; empty: every CPU has it.
+        needs: the same for people.
     """
 
     name = "openvino"
@@ -51,7 +55,10 @@ class OpenVinoBackend(Backend):
     )
     auto_rank: ClassVar[int | None] = 20
     cpu_only = True
+    precision: ClassVar[str] = "fp32"
     hint: ClassVar[str] = "f32"
+    capability: ClassVar[str] = ""
+    needs: ClassVar[str] = ""
 
     def version(self) -> str | None:
         return installed_version("openvino")
@@ -61,14 +68,12 @@ class OpenVinoBackend(Backend):
             ov = import_openvino()
         except ImportError as error:
             raise BackendError(f"openvino is not installed ({error}); {self.install_hint}") from error
-        config = self._config(threads)
         core = ov.Core()
-        if self.hint == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            raise BackendError(
-                f"{self.name} needs a CPU with AMX or AVX512-BF16; backend openvino is float32"
-            )
+        if not self._is_capable(core):
+            raise BackendError(f"{self.name} needs {self.needs}; backend openvino is float32")
+        config = self._config(threads)
         # OpenVINO rejects weights beside a link, as those of colcon's symlink install.
-        path = str(bundle.networks[network].resolve())
+        path = str(self._file(bundle, network).resolve())
 
         def request_for(images: int) -> Any:
             return core.compile_model(
@@ -95,25 +100,98 @@ class OpenVinoBackend(Backend):
         return FunctionNetwork(in_buckets(run) if "point_coords" in names else run)
 
     def info(self, bundle: BundleFiles, network: str, threads: int) -> dict[str, str]:
-        precision = {"f32": "fp32"}.get(self.hint, self.hint)
         config = {name: str(value) for name, value in self._config(threads).items()}
-        return {"device": CPU, "precision": precision, **config}
+        return {"device": CPU, "precision": self._precision_of(bundle, network), **config}
+
+    def problem(self, bundle: BundleFiles, network: str) -> str:
+        if missing := super().problem(bundle, network):
+            return missing
+        return (
+            "" if not self.capability or self._is_capable(import_openvino().Core()) else f"needs {self.needs}"
+        )
+
+    def _is_capable(self, core: Any) -> bool:
+        return not self.capability or self.capability in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+    def _file(self, bundle: BundleFiles, network: str) -> Path:
+        """Return the file that a network is read from."""
+        return bundle.networks[network]
+
+    def _precision_of(self, bundle: BundleFiles, network: str) -> str:
+        return self.precision
 
     def _config(self, threads: int) -> dict[str, str | int]:
-        config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self.hint}
+        config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self._hint()}
         return config | ({"INFERENCE_NUM_THREADS": threads} if threads else {})
+
+    def _hint(self) -> str:
+        return self.hint
+
+
+class OpenVinoVariant(OpenVinoBackend):
+    """OpenVINO in another precision: taken by name, or where it was measured and its masks compared."""
+
+    auto_rank = None
+    variant_of = "openvino"
 
 
 @register_backend
-class OpenVinoBf16Backend(OpenVinoBackend):
+class OpenVinoBf16Backend(OpenVinoVariant):
     """OpenVINO in bfloat16: on CPUs with AMX the encoder is twice as fast; masks differ by cells."""
 
     name = "openvino_bf16"
     title = "OpenVINO, bfloat16"
-    auto_rank = None
-    variant_of = "openvino"
     precision = "bf16"
     hint = "bf16"
+    capability = "BF16"
+    needs = "a CPU with AMX or AVX512-BF16"
+
+
+@register_backend
+class OpenVinoFp16Backend(OpenVinoVariant):
+    """OpenVINO in float16, which Arm CPUs compute in."""
+
+    name = "openvino_fp16"
+    title = "OpenVINO, float16"
+    precision = "fp16"
+    hint = "f16"
+    capability = "FP16"
+    needs = "a CPU with float16 arithmetic (Arm v8.2)"
+
+
+@register_backend
+class OpenVinoInt8Backend(OpenVinoVariant):
+    """OpenVINO on the int8 forms of a bundle; what is not int8 computes in bfloat16 where the CPU has it."""
+
+    name = "openvino_int8"
+    title = "OpenVINO, int8"
+    precision = "int8"
+
+    def load(self, bundle: BundleFiles, network: str, threads: int) -> Network:
+        if not any(find_form(bundle, each, "int8") for each in bundle.networks):
+            raise BackendError(
+                f"{bundle.name} has no int8 form of a network; make one with "
+                f"'evitsam quantize {bundle.name} --data DATA'"
+            )
+        return super().load(bundle, network, threads)
+
+    def problem(self, bundle: BundleFiles, network: str) -> str:
+        form = find_form(bundle, network, "int8")
+        if form is None:
+            return f"the bundle has no int8 form of the {network}"
+        return super().problem(bundle, network) if form.held_out else "its int8 form has no held-out figures"
+
+    def _file(self, bundle: BundleFiles, network: str) -> Path:
+        form = find_form(bundle, network, "int8")
+        return super()._file(bundle, network) if form is None else form.file
+
+    def _precision_of(self, bundle: BundleFiles, network: str) -> str:
+        if find_form(bundle, network, "int8"):
+            return "int8"
+        return {"f32": "fp32"}.get(self._hint(), self._hint())
+
+    def _hint(self) -> str:
+        return "bf16" if OpenVinoBf16Backend()._is_capable(import_openvino().Core()) else "f32"
 
 
 def _of_batch(model: Any, images: int) -> Any:

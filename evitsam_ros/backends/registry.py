@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from .base import Backend, BackendError, Requirement
+from ..bundle import BundleFiles
+from .base import PRECISIONS, Backend, BackendError, Requirement
 
 #: By name, in the order of registration.
 BACKENDS: dict[str, type[Backend]] = {}
@@ -47,27 +48,37 @@ def auto_backends() -> list[type[Backend]]:
     return [backend for _, backend in sorted(ranked, key=lambda pair: pair[0])]
 
 
+def ranked_on_cpu() -> list[type[Backend]]:
+    """Return the backends of the CPU that ``auto`` tries, in their order, installed or not."""
+    return [backend for backend in auto_backends() if backend.cpu_only]
+
+
 def requirements() -> list[Requirement]:
     """Return the packages that backends need, each once."""
     return list(dict.fromkeys(each for backend in BACKENDS.values() for each in backend.requirements))
 
 
-def in_precision(name: str, precision: str) -> str:
-    """Return the variant of a backend that keeps to a precision, where it is there.
+def in_precision(backend: type[Backend], precision: str) -> type[Backend] | None:
+    """Return what computes in a precision: a backend, or its variant; None where neither does here.
 
     Args:
-        name: a backend, or ``auto`` for any.
+        backend: one that is installed.
         precision: ``fp32``, ``fp16``, ``bf16`` or ``int8``.
-
-    Returns:
-        The variant's name, as ``openvino_bf16``; elsewhere ``name`` itself, whose info says what it
-        computes in.
     """
     for variant in BACKENDS.values():
-        fits = variant.variant_of and name in ("auto", variant.variant_of)
-        if fits and variant.precision == precision and variant().version():
-            return variant.name
-    return name
+        if variant.variant_of == backend.name and variant.precision == precision and variant().version():
+            return variant
+    return backend if backend().precision_here() == precision else None
+
+
+def cpu_candidates(bundle: BundleFiles, network: str) -> list[type[Backend]]:
+    """Return the backends of the CPU that can run a network here: by rank, then the most exact first."""
+    found = []
+    for kind in ranked_on_cpu():
+        variants = [variant for variant in BACKENDS.values() if variant.variant_of == kind.name]
+        ordered = sorted(variants, key=lambda variant: PRECISIONS.index(variant.precision))
+        found += [each for each in (kind, *ordered) if not each().problem(bundle, network)]
+    return found
 
 
 def exclude_failed(excluded: frozenset[str], failed: frozenset[str]) -> frozenset[str]:
@@ -79,7 +90,7 @@ def exclude_failed(excluded: frozenset[str], failed: frozenset[str]) -> frozense
         excluded: those that are passed over already.
         failed: those that have failed now.
     """
-    on_cpu = [kind.name for kind in auto_backends() if kind.cpu_only and kind().version() is not None]
+    on_cpu = [kind.name for kind in ranked_on_cpu() if kind().version() is not None]
     on_gpu = (excluded | failed) - set(on_cpu)
     passed_over = (excluded | failed) & set(on_cpu)
     if len(passed_over) == len(on_cpu):

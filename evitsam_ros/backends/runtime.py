@@ -11,6 +11,7 @@ import numpy as np
 
 from ..bundle import HIGH_RES
 from .base import BackendError, Network, Preprocess
+from .choice import Choice
 from .device_clock import DeviceClock
 
 
@@ -50,6 +51,7 @@ class Runtime:
         synchronize: waits for the work that was queued, where a call does not.
         device_clock: times the work on the device from then on; None where the backend cannot.
         release: frees what the backend holds, for :meth:`close`.
+        choice: what was measured and proved, where that decided; None elsewhere.
     """
 
     networks: dict[str, Network]
@@ -61,6 +63,7 @@ class Runtime:
     synchronize: Callable[[], None] = lambda: None
     device_clock: Callable[[], DeviceClock | None] = lambda: None
     release: Callable[[], None] = lambda: None
+    choice: Choice | None = None
 
     def close(self) -> None:
         """Drop the networks and free what they hold; a call of one raises ``BackendError`` from then on.

@@ -11,85 +11,183 @@ from importlib.util import find_spec
 from typing import Any, cast
 
 from ..bundle import Bundle, BundleFiles
-from .base import Backend, BackendError, Network
-from .registry import auto_backends, find_backend
+from .base import PRECISION_CHOICES, Backend, BackendError, Network
+from .choice import Choice, read_choice
+from .registry import auto_backends, find_backend, in_precision, ranked_on_cpu
 from .runtime import Runtime
 
 #: Networks of everything mode alone, which CPU backends load when they are first called: prompt mode starts
 #: sooner and takes less memory.
 LAZY_NETWORKS = ("proposals", "foveal_decoder")
 
+#: Remedies for a precision that a machine or a bundle does not have.
+_NEEDS = (
+    "fp16 needs a GPU (evitsam build --precision) or OpenVINO on an Arm CPU; bf16 a GPU, or OpenVINO on a "
+    "CPU with AMX or AVX512-BF16; int8 a GPU, or a bundle with an int8 form (evitsam quantize)"
+)
+
 
 def open_runtime(
-    bundle: BundleFiles, backend: str = "auto", threads: int = 0, exclude: frozenset[str] = frozenset()
+    bundle: BundleFiles,
+    backend: str = "auto",
+    threads: int = 0,
+    exclude: frozenset[str] = frozenset(),
+    precision: str = "auto",
 ) -> Runtime:
     """Load every network of a bundle on a backend.
 
     ``auto`` takes the first by rank that works: TensorRT where this machine has a GPU and the cache an engine
-    of every network, torch where that sees the GPU, and CPU runtimes elsewhere. The description says why.
-    One backend runs all networks: the threads of two get in each other's way.
+    of every network, torch where that sees the GPU, and CPU runtimes elsewhere. On a CPU it takes what was
+    measured and proved before (see :mod:`.choice`), and float32 until then. The description says why.
+    One backend, in one precision or several, runs all networks: the threads of two get in each other's way.
 
     Args:
         bundle: an opened bundle.
         backend: a backend's name, or ``auto``.
         threads: CPU threads for a network; 0: as many as there are cores.
         exclude: backends that ``auto`` passes over because they failed.
+        precision: ``fp32``, ``fp16``, ``bf16`` or ``int8``; or ``auto``.
 
     Raises:
-        BackendError: the backend is unknown or not installed, or none is left.
+        BackendError: the backend or the precision is unknown, the backend is not installed or does not
+            compute in the precision, or none is left.
     """
+    if precision not in PRECISION_CHOICES:
+        raise BackendError(
+            f"precision {precision!r} is unknown; expected one of {', '.join(PRECISION_CHOICES)}"
+        )
     if backend != "auto":
-        return _load(bundle, find_backend(backend)(), "as asked", threads)
+        return _open_named(bundle, find_backend(backend), threads, precision)
     problems, passed, hint = "", [], ""
     for kind in auto_backends():
         hint = kind.install_hint
         if kind.name in exclude:
             passed += [f"{kind.name} failed"] if kind.cpu_only else []
             continue
-        candidate = kind()
-        reason = candidate.auto_reason(bundle)
+        reason = kind().auto_reason(bundle)
         if not reason:
             passed += [f"{kind.name} not installed"] if kind.cpu_only else []
             continue
         try:
-            runtime = _load(bundle, candidate, ", ".join(passed) or reason, threads)
+            if precision != "auto":
+                if in_precision(kind, precision) is None:
+                    continue
+                opened = _open_named(bundle, kind, threads, precision)
+                return replace(opened, description=opened.description + problems)
+            if kind.cpu_only and (chosen := _open_chosen(bundle, threads, exclude)):
+                return replace(chosen, description=chosen.description + problems)
+            runtime = _load(bundle, _same(bundle, kind), ", ".join(passed) or reason, threads)
         except BackendError as error:
-            if kind.cpu_only:
+            if kind.cpu_only and precision == "auto":
                 raise
             problems += f" {kind.title} is not used: {error}."
             continue
         return replace(runtime, description=runtime.description + problems)
+    if precision != "auto":
+        raise BackendError(f"no runtime here computes {bundle.name} in {precision}: {_NEEDS}.{problems}")
     raise BackendError(f"no inference runtime is installed: {hint}")
 
 
-def _load(bundle: BundleFiles, backend: Backend, why: str, threads: int) -> Runtime:
-    """Load all networks; free what was loaded where one cannot be."""
-    version = backend.version()
-    if version is None:
-        raise BackendError(f"{backend.name} is not installed; {backend.install_hint}")
+def _same(bundle: BundleFiles, kind: type[Backend]) -> dict[str, Backend]:
+    """Return one backend for all networks of a bundle."""
+    return dict.fromkeys(bundle.networks, kind())
+
+
+def _open_named(bundle: BundleFiles, kind: type[Backend], threads: int, precision: str) -> Runtime:
+    """Open a backend by name, in the precision that is asked for.
+
+    Raises:
+        BackendError: it cannot be loaded, or a network would run in another precision.
+    """
+    if precision == "auto":
+        return _load(bundle, _same(bundle, kind), "as asked", threads)
+    if kind().version() is None:
+        raise BackendError(f"{kind.name} is not installed; {kind.install_hint}")
+    variant = in_precision(kind, precision) or kind
+    runtime = _load(bundle, _same(bundle, variant), "as asked", threads)
+    found = {name: facts["precision"] for name, facts in runtime.info().items()}
+    # Of int8 a network may have no form; the others are as exact or more.
+    wrong = (
+        []
+        if precision == "int8" and "int8" in found.values()
+        else [name for name, each in found.items() if each != precision]
+    )
+    if not wrong:
+        return runtime
+    facts = runtime.info()[wrong[0]]
+    runtime.close()
+    raise BackendError(
+        f"precision {precision}: {wrong[0]} would run in {facts['precision']} ({facts['runtime']}); {_NEEDS}"
+    )
+
+
+def _open_chosen(bundle: BundleFiles, threads: int, exclude: frozenset[str]) -> Runtime | None:
+    """Open the backends that were measured and proved on this machine; None where there are none."""
+    choice = read_choice(bundle)
+    default = next((kind for kind in ranked_on_cpu() if kind().version() is not None), None)
+    if choice is None or not choice.networks or default is None:
+        return None
+    names = {network: choice.backends.get(network, default.name) for network in bundle.networks}
+    families = {find_backend(name).variant_of or name for name in names.values()}
+    if (set(names.values()) | families) & exclude or len(families) > 1:
+        return None
+    made = {name: find_backend(name)() for name in set(names.values())}
+    backends = {network: made[name] for network, name in names.items()}
     try:
-        networks = {name: _load_network(backend, bundle, name, threads) for name in bundle.networks}
+        runtime = _load(bundle, backends, "measured", threads)
+    except BackendError:
+        return None  # float32 has to work, or says why it does not
+    return replace(runtime, choice=choice, info=lambda: _with_candidates(runtime.info(), choice))
+
+
+def _with_candidates(info: dict[str, dict[str, str]], choice: Choice) -> dict[str, dict[str, str]]:
+    """Return how networks run, with what was measured of each."""
+    measured = {name: {"measured": str(found)} for name, found in choice.networks.items()}
+    return {name: facts | measured.get(name, {}) for name, facts in info.items()}
+
+
+def _load(bundle: BundleFiles, backends: dict[str, Backend], why: str, threads: int) -> Runtime:
+    """Load all networks, each on its backend; free what was loaded where one cannot be."""
+    own = list(dict.fromkeys(backends.values()))
+    versions = {backend.name: backend.version() for backend in own}
+    for backend in own:
+        if versions[backend.name] is None:
+            raise BackendError(f"{backend.name} is not installed; {backend.install_hint}")
+
+    def close() -> None:
+        for backend in own:
+            backend.close()
+
+    # Of several backends all are of the CPU; what concerns a device is the encoder's.
+    first = backends.get("encoder", own[0])
+    try:
+        networks = {name: _load_network(backends[name], bundle, name, threads) for name in bundle.networks}
         # The other kinds of bundles have one network, which makes its input itself.
-        preprocess = backend.preprocess(cast("Bundle", bundle)) if "encoder" in networks else None
+        preprocess = first.preprocess(cast("Bundle", bundle)) if "encoder" in networks else None
     except BaseException:
-        backend.close()
+        close()
         raise
 
     def info() -> dict[str, dict[str, str]]:
-        own = {"runtime": f"{backend.name} {version}"}
-        return {name: own | backend.info(bundle, name, threads) for name in bundle.networks}
+        return {
+            name: {"runtime": f"{backend.name} {versions[backend.name]}"}
+            | backend.info(bundle, name, threads)
+            for name, backend in backends.items()
+        }
 
-    parts = "; ".join(f"{name}: {backend.name} {version} ({why})" for name in bundle.networks)
+    parts = "; ".join(
+        f"{name}: {backend.name} {versions[backend.name]} ({why})" for name, backend in backends.items()
+    )
     return Runtime(
         networks,
-        f"{parts}. {_device(backend)}",
-        backends=frozenset({backend.name}),
+        f"{parts}. {_device(first)}",
+        backends=frozenset(versions),
         preprocess=preprocess,
         batch=networks.get("encoder", next(iter(networks.values()))).batch,
         info=info,
-        synchronize=backend.synchronize,
-        device_clock=backend.device_clock,
-        release=backend.close,
+        synchronize=first.synchronize,
+        device_clock=first.device_clock,
+        release=close,
     )
 
 

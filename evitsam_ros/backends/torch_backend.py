@@ -46,6 +46,9 @@ class TorchBackend(Backend):
             return ""
         return "on the GPU, fp16" if self.gpu_name() else ""
 
+    def precision_here(self) -> str:
+        return "fp16" if self.gpu_name() else "fp32"
+
     def gpu_name(self) -> str | None:
         import torch
 

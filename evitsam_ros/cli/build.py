@@ -24,7 +24,12 @@ EXAMPLES = "example:astronaut,coffee"
 
 
 def add(commands: argparse._SubParsersAction) -> None:
-    _add_build(commands.add_parser("build", help="build TensorRT engines of a bundle and verify their masks"))
+    _add_build(
+        commands.add_parser(
+            "build",
+            help="build TensorRT engines of a bundle, or choose its CPU backends, and verify the masks",
+        )
+    )
     _add_verify(commands.add_parser("verify", help="compare the masks of a backend with those of float32"))
     _add_engines(commands.add_parser("engines", help="list, check and prune the engines in the cache"))
 
@@ -105,8 +110,13 @@ def _add_examples(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_build(options: argparse.Namespace) -> int:
+    if options.target == "cpu":
+        from ..autotune.commands import run_measure
+
+        return run_measure(options)
     from ..tensorrt.commands import run_build
 
+    options.precision = _of_engines(options.precision)
     return run_build(options)
 
 
@@ -119,4 +129,10 @@ def _run_verify(options: argparse.Namespace) -> int:
 def _run_engines(options: argparse.Namespace) -> int:
     from ..tensorrt.commands import run_engines
 
+    options.precision = _of_engines(options.precision)
     return run_engines(options)
+
+
+def _of_engines(precision: str) -> str:
+    """Return the precision of engines: of ``auto`` the one that is tried first."""
+    return "fp16" if precision == "auto" else precision

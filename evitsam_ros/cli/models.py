@@ -73,6 +73,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _list_dense(json: JsonOutput | None, installed: dict[str, Path]) -> int:
+    from ..catalogue import CATALOGUE
     from ..models.network_specs import NETWORK_SPECS
 
     rows: list[dict[str, Any]] = [
@@ -84,6 +85,7 @@ def _list_dense(json: JsonOutput | None, installed: dict[str, Path]) -> int:
             "input": list(spec.size),
             "classes": spec.classes,
             "installed": str(installed[spec.name]) if spec.name in installed else None,
+            "fetch": f"evitsam fetch {spec.name}" if spec.name in CATALOGUE else None,
         }
         for spec in NETWORK_SPECS.values()
     ]
@@ -91,12 +93,15 @@ def _list_dense(json: JsonOutput | None, installed: dict[str, Path]) -> int:
         json.write(rows)
         if json.to_stdout:
             return 0
-    print(f"{'network':31} {'kind':8} {'params':>9} {'macs':>9} {'input':>9} classes  bundle")
+    print(
+        f"{'network':31} {'kind':8} {'params':>9} {'macs':>9} {'input':>9} classes  "
+        "bundle, or the command that fetches it"
+    )
     for row in rows:
         params, macs = f"{row['params'] / 1e6:.2f} M", f"{row['macs'] / 1e9:.2f} G"
         size = "x".join(map(str, row["input"]))
         print(
             f"{row['name']:31} {row['kind']:8} {params:>9} {macs:>9} {size:>9} {row['classes'] or '-':>7}  "
-            f"{row['installed'] or '-'}"
+            f"{row['installed'] or row['fetch'] or '-'}"
         )
     return 0

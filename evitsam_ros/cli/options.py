@@ -14,10 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from ..backends import backend_choices
+from ..backends import PRECISION_CHOICES, backend_choices
 from ..bundle import DEFAULT_MODEL, installed_bundles
 
-PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 #: Limits of a decoder call, of an encoder call, and of the repetitions of a measurement.
 MAX_PROMPTS, MAX_BATCH, MAX_RUNS = 1024, 64, 100_000
 STDOUT = Path("-")
@@ -139,13 +138,12 @@ def add_backend(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_precision(parser: argparse.ArgumentParser, default: str | None, details: str = "") -> None:
-    shown = f" (default: {default})" if default else ""
+def add_precision(parser: argparse.ArgumentParser, default: str = "auto", details: str = "") -> None:
     parser.add_argument(
         "--precision",
-        choices=PRECISIONS,
+        choices=PRECISION_CHOICES,
         default=default,
-        help=f"numeric precision of the networks{details}{shown}",
+        help=f"numeric precision of the networks{details} (default: {default})",
     )
 
 
@@ -209,6 +207,30 @@ def add_max_prompts(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_closer_looks(parser: argparse.ArgumentParser, details: str = "") -> None:
+    parser.add_argument(
+        "--closer-looks",
+        type=Number(0, MAX_PROMPTS),
+        default=0,
+        metavar="N",
+        help="encode a square around so many prompted objects of each image once more, the smallest first"
+        f"{details} (default: 0)",
+    )
+
+
+def closer_looks_of(options: argparse.Namespace) -> Any:
+    """Return the closer looks that were asked for; None where none were.
+
+    Raises:
+        ValueError: they were asked for with everything mode, which has no prompted objects.
+    """
+    from ..segment import CloserLooks
+
+    if options.closer_looks and options.everything:
+        raise ValueError("--closer-looks is for --point and --box; everything mode has no prompted objects")
+    return CloserLooks(options.closer_looks) if options.closer_looks else None
+
+
 def add_images(parser: argparse.ArgumentParser, default: str, details: str) -> None:
     parser.add_argument(
         "--images",
@@ -246,7 +268,8 @@ def add_target(parser: argparse.ArgumentParser, details: str = "") -> None:
         "--target",
         default="auto",
         metavar="GPU",
-        help=f"GPU of the engine: auto for this machine's (default), sm80, sm86, sm89, …{details}",
+        help="GPU of the engine: auto for this machine's (default), sm80, sm86, sm89, …; cpu: measure this "
+        f"machine's CPU backends{details}",
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from .options import JsonOutput
 
 #: Options that name what is written; every other path is read.
-OUTPUTS = ("out", "json", "html", "trace", "labels")
+OUTPUTS = ("out", "json", "html", "trace", "labels", "coco")
 
 
 class OutputError(ValueError):

@@ -14,6 +14,7 @@ from .options import (
     Ranges,
     add_backend,
     add_batch,
+    add_closer_looks,
     add_html,
     add_images,
     add_json,
@@ -33,13 +34,14 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     add_model(parser)
     add_backend(parser)
-    add_precision(parser, None, "; profile fails if a network would run in another one")
+    add_precision(parser, "auto", "; profile fails if a network would run in another one")
     add_threads(parser)
     parser.add_argument(
         "--size", type=_size, metavar="WxH", help="resize the images to the size of your camera's"
     )
     add_prompt_ranges(parser, "profile measures both ends of each range, with boxes on the whole image")
     add_max_prompts(parser)
+    add_closer_looks(parser, "; profile measures that with small boxes")
     add_images(parser, "example", "a photograph of the package")
     add_runs(parser, ENOUGH_RUNS)
     parser.add_argument(
@@ -79,12 +81,13 @@ def ends(ranges: Ranges) -> tuple[int, ...]:
 def repeating_command(options: argparse.Namespace) -> str:
     """Return the command of the same measurement, with every default written out."""
     words = ["evitsam", "profile", "--model", options.model, "--backend", options.backend]
-    words += ["--precision", options.precision] if options.precision else []
+    words += ["--precision", options.precision]
     words += ["--threads", str(options.threads)]
     words += ["--size", "{}x{}".format(*options.size)] if options.size else []
     for name, counts in (("--prompts", ends(options.prompts)), ("--batch", options.batch)):
         words += [name, ",".join(str(count) for count in counts)]
     words += ["--max-prompts", str(options.max_prompts), "--runs", str(options.runs)]
+    words += ["--closer-looks", str(options.closer_looks)]
     words += ["--warmup", str(options.warmup), "--images", *options.images]
     return shlex.join(words)
 
@@ -111,6 +114,7 @@ def run(options: argparse.Namespace) -> int:
             size=options.size,
             prompts=ends(options.prompts),
             max_prompts=options.max_prompts,
+            closer_looks=options.closer_looks,
             images=tuple(options.images),
             runs=options.runs,
             warmup=options.warmup,

@@ -9,14 +9,30 @@ import re
 import sys
 
 from .. import __version__
-from . import bag, bench, build, doctor, export, fetch, models, pack, profile, segment, upscale
+from . import (
+    ask,
+    bag,
+    bench,
+    build,
+    doctor,
+    export,
+    fetch,
+    label,
+    models,
+    pack,
+    profile,
+    quantize,
+    segment,
+    upscale,
+)
 from .deprecated import rewrite, settle_model
 from .errors import DEBUG, run_safely
 from .outputs import check_outputs, text_beside_json
 
 COMMANDS = (
-    *("segment", "upscale", "bag", "models", "fetch", "pack", "export", "build", "verify", "engines"),
-    *("bench", "profile", "doctor"),
+    *("segment", "ask", "upscale", "bag", "label", "models", "fetch", "pack", "export", "quantize"),
+    *("build", "verify"),
+    *("engines", "bench", "profile", "doctor"),
 )
 
 
@@ -28,7 +44,22 @@ def build_parser() -> argparse.ArgumentParser:
         "--traceback", action="store_true", help=f"show the traceback of an error (as {DEBUG}=1 does)"
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (segment, upscale, bag, models, fetch, pack, export, build, bench, profile, doctor):
+    for module in (
+        segment,
+        ask,
+        upscale,
+        bag,
+        label,
+        models,
+        fetch,
+        pack,
+        export,
+        quantize,
+        build,
+        bench,
+        profile,
+        doctor,
+    ):
         module.add(commands)
     return parser
 

@@ -7,7 +7,19 @@ import argparse
 from pathlib import Path
 
 from . import semantic
-from .options import add_backend, add_json, add_model, add_out, add_prompts, path, prompts_of
+from .measuring import measure_before
+from .options import (
+    add_backend,
+    add_closer_looks,
+    add_json,
+    add_model,
+    add_out,
+    add_precision,
+    add_prompts,
+    closer_looks_of,
+    path,
+    prompts_of,
+)
 from .outputs import OutputError, check_file, check_folder
 
 
@@ -15,8 +27,10 @@ def add(commands) -> None:
     parser = commands.add_parser("segment", help="segment an image, a video or a folder of frames")
     parser.add_argument("image", type=path, help="image, video file or folder of frames")
     add_prompts(parser)
+    add_closer_looks(parser)
     add_model(parser)
     add_backend(parser)
+    add_precision(parser)
     semantic.add_options(parser)
     parser.add_argument(
         "--track",
@@ -52,21 +66,24 @@ def _segment_image(options: argparse.Namespace, prompts: list) -> int:
     import cv2
 
     from ..io.image_files import check_image_ending, read_image, write_image
-    from ..segment import Segmenter, draw_overlay
+    from ..segment import Segmenter, draw_overlay, look_closer
 
+    closer = closer_looks_of(options)
     image = cv2.cvtColor(read_image(options.image), cv2.COLOR_BGR2RGB)
     out = options.out or beside(options.image, "_masks.png")
     check_file(out)
     check_image_ending(out)
-    segmenter = Segmenter.open(options.model, options.backend)
+    segmenter = Segmenter.open(options.model, options.backend, precision=options.precision)
     if options.everything:
         masks = segmenter.everything(image, options.max_prompts)
         timings = masks.timings
     else:
         embedding = segmenter.embed(image)
         masks = segmenter.decode(embedding, prompts)
+        if closer is not None:
+            masks = look_closer(segmenter, image, masks, closer)
         timings = {**embedding.timings, **masks.timings}
-    names = semantic.names_of(options, image, masks) if options.semantic else {}
+    names = semantic.mask_namer(options)(image, masks) if options.semantic else {}
     overlay = draw_overlay(image, masks, prompts=prompts)
     write_image(out, cv2.cvtColor(overlay, cv2.COLOR_RGB2BGR))
     if options.json:
@@ -81,19 +98,26 @@ def _segment_image(options: argparse.Namespace, prompts: list) -> int:
 
 
 def _segment_sequence(options: argparse.Namespace, prompts: list) -> int:
-    if options.semantic:
-        raise ValueError("--semantic with prompts is for a single image; of a sequence give --semantic alone")
     from ..io.sources import open_sequence
     from ..segment import Segmenter
     from .sequence import segment_sequence
 
+    closer = closer_looks_of(options)
     sequence = open_sequence(options.image)
     out = options.out or beside(options.image, "_masks.avi")
     check_sequence_out(out)
-    segmenter = Segmenter.open(options.model, options.backend)
+    measure_before(options, sequence.count)
+    segmenter = Segmenter.open(options.model, options.backend, precision=options.precision)
     numbered = {number: prompt for number, prompt in enumerate(prompts, start=1)} or None
     report = segment_sequence(
-        segmenter, sequence, out, prompts=numbered, top_n=options.max_prompts, track=options.track
+        segmenter,
+        sequence,
+        out,
+        prompts=numbered,
+        top_n=options.max_prompts,
+        track=options.track,
+        closer=closer,
+        name_masks=semantic.mask_namer(options) if options.semantic else None,
     )
     if options.json:
         options.json.write(report)

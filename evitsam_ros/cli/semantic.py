@@ -11,6 +11,8 @@ from ..bundle import DEFAULT_MODEL
 from .outputs import check_file
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
 
     from ..dense import LabelMap, SemanticSegmenter
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 DEFAULT_SEMANTIC = "efficientvit_seg_b0_camvid"
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``evitsam segment`` that are about classes."""
+def add_options(parser: argparse.ArgumentParser, *, with_labels: bool = True) -> None:
+    """Add the options that are about classes; ``with_labels``: also ``--labels``, for a single image."""
     parser.add_argument(
         "--semantic",
         action="store_true",
@@ -30,9 +32,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--semantic-model", metavar="MODEL", help=f"a semantic bundle (default: {DEFAULT_SEMANTIC})"
     )
-    parser.add_argument(
-        "--labels", type=Path, metavar="PATH", help="with --semantic: label map as PNG, 0 void, 1 first class"
-    )
+    if with_labels:
+        help_text = "with --semantic: label map as PNG, 0 void, 1 first class"
+        parser.add_argument("--labels", type=Path, metavar="PATH", help=help_text)
     parser.add_argument(
         "--score-threshold",
         type=float,
@@ -44,19 +46,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def is_asked_alone(options: argparse.Namespace) -> bool:
     """Return whether classes are asked for, and no masks; reject options that do not go together."""
+    labels = getattr(options, "labels", None)
     if not options.semantic:
-        if options.semantic_model or options.labels or options.score_threshold:
+        if options.semantic_model or labels or options.score_threshold:
             raise ValueError("--semantic-model, --labels and --score-threshold are for --semantic")
         return False
     if not 0 <= options.score_threshold <= 1:
         raise ValueError(f"--score-threshold {options.score_threshold} is not between 0 and 1")
     if options.everything or options.point or options.box:
-        if options.labels:
+        if labels:
             raise ValueError("--labels is for --semantic without prompts")
         return False
     if options.model != DEFAULT_MODEL:
         raise ValueError("--model is for prompts; name the semantic bundle with --semantic-model")
-    if options.track:
+    if getattr(options, "track", False):
         raise ValueError("--track is for masks; classes have no ids to follow")
     return True
 
@@ -68,24 +71,28 @@ def run(options: argparse.Namespace) -> int:
 
     if is_bag(options.image):
         raise ValueError(
-            f"{options.image} is a bag; --semantic takes an image, a video or a folder of frames"
+            f"{options.image} is a bag; 'evitsam bag --semantic' finds the classes of its images"
         )
     if options.image.exists() and is_sequence(options.image):
         return _segment_sequence(options)
     return _segment_image(options)
 
 
-def names_of(options: argparse.Namespace, image: np.ndarray, masks: Masks) -> dict[int, str]:
-    """Name masks of ``image`` by the class that most of their pixels have; a void one has no name."""
-    from ..dense.label_map import majority_classes
+def mask_namer(options: argparse.Namespace) -> Callable[[np.ndarray, Masks], dict[int, str]]:
+    """Open the semantic bundle; return what names the masks of an image by the class of most of their pixels.
 
-    segmenter = _open(options)
-    found = segmenter.segment(image, score_threshold=options.score_threshold)
-    winners = majority_classes(masks.label_map(), found.labels)
-    return {identity: found.classes.names[label - 1] for identity, (label, _) in winners.items() if label}
+    A mask whose pixels are all void has no name.
+    """
+    segmenter, threshold = open_segmenter(options), options.score_threshold
+
+    def names_of(image: np.ndarray, masks: Masks) -> dict[int, str]:
+        return dict(segmenter.classify(image, masks, score_threshold=threshold).names)
+
+    return names_of
 
 
-def _open(options: argparse.Namespace) -> SemanticSegmenter:
+def open_segmenter(options: argparse.Namespace) -> SemanticSegmenter:
+    """Open the semantic bundle that was named, or the default one."""
     from ..dense import SemanticSegmenter
 
     return SemanticSegmenter.open(options.semantic_model or DEFAULT_SEMANTIC, options.backend)
@@ -103,7 +110,7 @@ def _segment_image(options: argparse.Namespace) -> int:
         if path is not None:
             check_file(path)
             check_image_ending(path)
-    segmenter = _open(options)
+    segmenter = open_segmenter(options)
     found = segmenter.segment(image, score_threshold=options.score_threshold)
     write_image(out, cv2.cvtColor(found.overlay(image), cv2.COLOR_RGB2BGR))
     if options.labels:
@@ -113,7 +120,7 @@ def _segment_image(options: argparse.Namespace) -> int:
     print(segmenter.description)
     for name, share in found.shares().items():
         print(f"{share:7.2%}  {name}")
-    stages = ", ".join(f"{name} {seconds * 1e3:.1f} ms" for name, seconds in segmenter.timings.items())
+    stages = ", ".join(f"{name} {seconds * 1e3:.1f} ms" for name, seconds in found.timings.items())
     print(f"{len(found.shares())} classes ({stages}) -> {out}")
     return 0
 
@@ -130,7 +137,7 @@ def _segment_sequence(options: argparse.Namespace) -> int:
     sequence = open_sequence(options.image)
     out = options.out or beside(options.image, "_semantic.avi")
     check_sequence_out(out)
-    segmenter, drawing, frames = _open(options), Drawing(out, sequence.rate), []
+    segmenter, drawing, frames = open_segmenter(options), Drawing(out, sequence.rate), []
     try:
         for name, bgr in sequence.frames:
             image = np.ascontiguousarray(bgr[..., ::-1])

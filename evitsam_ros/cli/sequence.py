@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from ..io.image_files import write_image
 from ..io.sources import Sequence
 from ..io.video_files import CODECS, VideoWriter
-from ..segment import Frame, Masks, Prompt, PromptError, Segmenter, draw_overlay
+from ..segment import CloserLooks, Frame, Masks, Prompt, PromptError, Segmenter, draw_overlay, look_closer
 from ..tracking import TrackedCamera
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,8 @@ def segment_sequence(
     prompts: dict[int, Prompt] | None = None,
     top_n: int = 64,
     track: bool = True,
+    closer: CloserLooks | None = None,
+    name_masks: Callable[[np.ndarray, Masks], Mapping[int, str]] | None = None,
 ) -> dict[str, Any]:
     """Segment frames in their order.
 
@@ -69,7 +72,9 @@ def segment_sequence(
             folder.
         prompts: by object id, on the first frame; everything if None.
         top_n: prompts a frame in everything mode.
+        closer: closer looks at prompted objects; None: none.
         track: ids last; else every frame is numbered anew, and prompts stay at their pixels.
+        name_masks: returns the class names of the masks of an image ``(H, W, 3)`` uint8 RGB, by object id.
 
     Returns:
         COCO-style images and annotations; ``track_id`` is the object's id.
@@ -85,11 +90,12 @@ def segment_sequence(
     try:
         for number, (name, bgr) in enumerate(sequence.frames):
             image = np.ascontiguousarray(bgr[..., ::-1])
-            masks = _answer(camera, Frame(image), prompts, top_n, track, name if number else "")
+            masks = _answer(camera, Frame(image), prompts, top_n, track, name if number else "", closer)
             drawing.add(draw_overlay(image, masks))
             height, width = masks.image_size
             images.append({"id": number, "file_name": name, "width": width, "height": height})
-            annotations += _annotations(masks, number, len(annotations) + 1)
+            names = name_masks(image, masks) if name_masks is not None else {}
+            annotations += _annotations(masks, number, len(annotations) + 1, names)
         drawing.finish()
     finally:
         drawing.close()
@@ -104,15 +110,17 @@ def _answer(
     top_n: int,
     track: bool,
     later: str,
+    closer: CloserLooks | None,
 ) -> Masks:
     """Masks of a frame; ``later`` is its name if it is not the first."""
     segmenter = camera.segmenter
     if prompts is None:
         return camera.everything(frame, top_n) if track else segmenter.everything(frame, top_n)
     if track:
-        return camera.prompted(frame, prompts)
+        return camera.prompted(frame, prompts, closer=closer)
     try:
-        return segmenter.decode(segmenter.embed(frame), list(prompts.values()))
+        masks = segmenter.decode(segmenter.embed(frame), list(prompts.values()))
+        return masks if closer is None else look_closer(segmenter, frame, masks, closer)
     except PromptError as error:
         if not later:
             raise
@@ -121,7 +129,7 @@ def _answer(
         return segmenter.empty_result(frame)
 
 
-def _annotations(masks: Masks, image: int, first: int) -> list[dict]:
+def _annotations(masks: Masks, image: int, first: int, names: Mapping[int, str]) -> list[dict]:
     rows = zip(masks.object_ids, masks.scores, masks.boxes, masks.areas, masks.rle(), strict=True)
     return [
         {
@@ -134,6 +142,7 @@ def _annotations(masks: Masks, image: int, first: int) -> list[dict]:
             "iscrowd": 0,
             "score": float(score),
             "segmentation": rle,
+            **({"class": names[int(identity)]} if int(identity) in names else {}),
         }
         for index, (identity, score, box, area, rle) in enumerate(rows)
     ]

@@ -3,12 +3,13 @@
 
 from .bundle import SemanticBundle, UpscaleBundle, open_semantic, open_upscale
 from .class_tables import ClassTable
-from .semantic import LabelMap, SemanticSegmenter
+from .semantic import LabelMap, MaskClasses, SemanticSegmenter
 from .upscale import Upscaler
 
 __all__ = [
     "ClassTable",
     "LabelMap",
+    "MaskClasses",
     "SemanticBundle",
     "SemanticSegmenter",
     "UpscaleBundle",

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from ..bundle import (
     DENSE_NETWORK,
     DESCRIPTION,
-    NETWORK_SCHEMA,
-    NUMBERS3,
-    SCHEMA,
+    Bundle,
     BundleError,
     BundleFiles,
+    bundle_kind,
+    open_bundle,
     open_files,
 )
+from ..bundle_schema import NETWORK_SCHEMA, NUMBERS3, SCHEMA
 from .class_tables import ClassTable
 
 if TYPE_CHECKING:
@@ -110,6 +111,18 @@ def open_any_bundle(name_or_folder: str | Path) -> BundleFiles:
         BundleError: naming the file and what is wrong with it.
     """
     return open_files(name_or_folder, {"promptable": SCHEMA, **SCHEMAS})
+
+
+def open_by_kind(name_or_folder: str | Path) -> Bundle | SemanticBundle | UpscaleBundle:
+    """Find, read and check a bundle of any kind, with what its kind has.
+
+    Raises:
+        BundleError: naming the file and what is wrong with it.
+    """
+    kind = bundle_kind(name_or_folder)
+    if kind == "semantic":
+        return open_semantic(name_or_folder)
+    return open_upscale(name_or_folder) if kind == "upscale" else open_bundle(name_or_folder)
 
 
 def open_semantic(name_or_folder: str | Path) -> SemanticBundle:

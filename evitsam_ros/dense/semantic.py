@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,15 +12,17 @@ import numpy as np
 from ..backends import Runtime, open_runtime
 from ..bundle import DENSE_NETWORK
 from ..segment.overlay import draw_label_map
+from ..segment.timing import StageTimer
 from .bundle import SemanticBundle, open_semantic
 from .fit import Fit, check_rgb
-from .label_map import upsampled_argmax
+from .label_map import PixelClasses, majority_labels
 from .runner import DenseRunner
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
+    from ..segment import Masks
     from .class_tables import ClassTable
 
 
@@ -31,12 +33,16 @@ class LabelMap:
     Attributes:
         labels: ``(H, W)`` uint8; 0 is void, else the class number plus 1.
         classes: names and colours.
-        confidence: ``(H, W)`` float32, softmax of the pixel's class; None where it was not asked for.
+        confidence: ``(H, W)`` float32, softmax of the pixel's best class; None where it was not asked for.
+        class_confidence: the same of the class that was asked for, whatever the pixel's class is; or None.
+        timings: seconds by stage of the call that returned this label map.
     """
 
     labels: np.ndarray
     classes: ClassTable
     confidence: np.ndarray | None = None
+    class_confidence: np.ndarray | None = None
+    timings: Mapping[str, float] = field(default_factory=dict)
 
     def shares(self) -> dict[str, float]:
         """The share of the image's pixels by class name, largest first, without classes that are absent."""
@@ -51,13 +57,27 @@ class LabelMap:
         return draw_label_map(image, self.labels, alpha, colours=self.classes.palette)
 
 
+@dataclass(frozen=True)
+class MaskClasses:
+    """The classes of the masks of an image.
+
+    Attributes:
+        names: class name by object id; a mask whose pixels are all void has none.
+        shares: share of the mask's pixels that have this class, by object id.
+        timings: seconds by stage of the call that returned these classes.
+    """
+
+    names: Mapping[int, str]
+    shares: Mapping[int, float]
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+
 class SemanticSegmenter(DenseRunner):
     """``segment(image)`` gives a :class:`LabelMap`.
 
     Attributes:
         bundle: the opened bundle.
         description: which runtime was chosen, and why.
-        timings: seconds by stage of the last call.
 
     Not thread-safe: one thread owns it.
     """
@@ -65,24 +85,36 @@ class SemanticSegmenter(DenseRunner):
     def __init__(self, bundle: SemanticBundle, runtime: Runtime) -> None:
         super().__init__(runtime)
         self.bundle = bundle
-        self.timings: dict[str, float] = {}
 
     @classmethod
-    def open(cls, model: str | Path, backend: str = "auto", threads: int = 0) -> SemanticSegmenter:
+    def open(
+        cls,
+        model: str | Path,
+        backend: str = "auto",
+        threads: int = 0,
+        exclude: frozenset[str] = frozenset(),
+    ) -> SemanticSegmenter:
         """Open a bundle by name or folder; arguments and errors as in ``Segmenter.open``."""
         bundle = open_semantic(model)
-        return cls(bundle, open_runtime(bundle, backend, threads))
+        return cls(bundle, open_runtime(bundle, backend, threads, exclude))
 
     def logits(self, image: np.ndarray) -> np.ndarray:
-        """``(H, W, 3)`` uint8 RGB -> ``(C, h, w)`` float32 logits of the cells that show the image."""
+        """``(H, W, 3)`` uint8 RGB -> ``(C, h, w)`` float32 logits of the cells that show the image.
+
+        Raises:
+            ValueError: the image has another shape or type.
+        """
+        return self._logits(image, StageTimer())
+
+    def _logits(self, image: np.ndarray, timer: StageTimer) -> np.ndarray:
         check_rgb(image)
-        bundle, begun = self.bundle, time.perf_counter()
-        fit = Fit.of(image.shape[:2], bundle.input_size, bundle.stride)
-        blob = fit.network_input(image, bundle.mean, bundle.std)
-        made = time.perf_counter()
-        (logits,) = self.runtime.networks[DENSE_NETWORK]({"image": blob})
+        bundle = self.bundle
+        with timer.stage("preprocess"):
+            fit = Fit.of(image.shape[:2], bundle.input_size, bundle.stride)
+            blob = fit.network_input(image, bundle.mean, bundle.std)
+        with timer.stage("network"):
+            (logits,) = self.runtime.networks[DENSE_NETWORK]({"image": blob})
         height, width = (side // bundle.stride for side in fit.content)
-        self.timings = {"preprocess": made - begun, "network": time.perf_counter() - made}
         return np.asarray(logits)[0, :, :height, :width]
 
     def segment(
@@ -93,6 +125,7 @@ class SemanticSegmenter(DenseRunner):
         only: Collection[str] | None = None,
         score_threshold: float = 0.0,
         with_confidence: bool = False,
+        confidence_of: str | None = None,
     ) -> LabelMap:
         """Find the class of every pixel of an image.
 
@@ -102,31 +135,79 @@ class SemanticSegmenter(DenseRunner):
             only: names of the classes to keep; pixels of others are void. None: all.
             score_threshold: pixels of less confidence are void.
             with_confidence: also give the confidence of every pixel.
+            confidence_of: also give the confidence that every pixel is of this class.
 
         Raises:
             ValueError: the image has another shape or type, or a name is unknown.
         """
-        keep = self._kept(only)
-        logits = self.logits(image)
-        begun = time.perf_counter()
-        size = image.shape[:2] if full_size else logits.shape[1:]
-        ask = with_confidence or score_threshold > 0
-        classes, confidence = upsampled_argmax(logits, size, with_confidence=ask)
-        labels = keep[classes]
-        if confidence is not None and score_threshold > 0:
-            labels[confidence < score_threshold] = 0
-        self.timings["label map"] = time.perf_counter() - begun
-        return LabelMap(labels, self.bundle.classes, confidence if with_confidence else None)
+        keep, timer = self._kept(only), StageTimer()
+        asked = None if confidence_of is None else self._number(confidence_of)
+        logits = self._logits(image, timer)
+        height, width = image.shape[:2] if full_size else logits.shape[1:]
+        with timer.stage("label_map"):
+            found = PixelClasses(logits, (height, width))
+            labels = _labels(found, keep, score_threshold)
+            confidence = found.confidence() if with_confidence else None
+            of_class = None if asked is None else found.confidence(asked)
+        return LabelMap(labels, self.bundle.classes, confidence, of_class, timer.seconds)
+
+    def classify(self, image: np.ndarray, masks: Masks, *, score_threshold: float = 0.0) -> MaskClasses:
+        """Find the class that most pixels of each mask have.
+
+        Pixels are counted at the centres of the masks' low-res cells.
+
+        Args:
+            image: ``(H, W, 3)`` uint8 RGB.
+            masks: of this image.
+            score_threshold: pixels of less confidence are void.
+
+        Raises:
+            ValueError: the image has another shape or type than the masks' image.
+        """
+        if image.shape[:2] != masks.image_size:
+            raise ValueError(f"the image is {image.shape[:2]}, that of the masks {masks.image_size}")
+        timer, names = StageTimer(), self.bundle.classes.names
+        logits = self._logits(image, timer)
+        with timer.stage("classify"):
+            cells = masks.transform.visible_cells
+            labels = _labels(PixelClasses(logits, cells), self._kept(None), score_threshold)
+            winners, shares = majority_labels(masks.unpadded_logits > 0, _at_cells(labels, masks))
+        found = list(zip(masks.object_ids.tolist(), winners.tolist(), shares.tolist(), strict=True))
+        return MaskClasses(
+            {identity: names[label - 1] for identity, label, _ in found if label},
+            {identity: share for identity, label, share in found if label},
+            timer.seconds,
+        )
 
     def _kept(self, only: Collection[str] | None) -> np.ndarray:
         """``(classes,)`` uint8: the label of each class, 0 where it is not kept."""
+        labels = np.arange(1, len(self.bundle.classes.names) + 1, dtype=np.uint8)
+        if only is None:
+            return labels
+        kept = np.zeros_like(labels)
+        numbers = [self._number(name) for name in sorted(only)]
+        kept[numbers] = labels[numbers]
+        return kept
+
+    def _number(self, name: str) -> int:
         names = self.bundle.classes.names
-        unknown = sorted(set(only or ()) - set(names))
-        if unknown:
-            raise ValueError(
-                f"class {unknown[0]!r} is unknown to {self.bundle.name}; expected {', '.join(names)}"
-            )
-        labels = np.arange(1, len(names) + 1, dtype=np.uint8)
-        return (
-            labels if only is None else np.where([name in only for name in names], labels, 0).astype(np.uint8)
-        )
+        if name not in names:
+            raise ValueError(f"class {name!r} is unknown to {self.bundle.name}; expected {', '.join(names)}")
+        return names.index(name)
+
+
+def _labels(found: PixelClasses, keep: np.ndarray, score_threshold: float) -> np.ndarray:
+    """Return the label map, ``keep`` by class; pixels of less confidence than the threshold are void."""
+    labels: np.ndarray = keep[found.classes]
+    if score_threshold > 0:
+        labels[found.confidence() < score_threshold] = 0
+    return labels
+
+
+def _at_cells(labels: np.ndarray, masks: Masks) -> np.ndarray:
+    """Return the labels at the centres of the low-res cells, whose last row and column may be cut."""
+    rows, cols = (
+        np.minimum(((np.arange(count) + 0.5) * count / cells).astype(int), count - 1)
+        for count, cells in zip(labels.shape, masks.transform.image_cells, strict=True)
+    )
+    return np.asarray(labels[rows[:, None], cols])

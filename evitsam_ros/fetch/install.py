@@ -58,8 +58,11 @@ def check_exporter(file: RemoteFile) -> None:
 
 def _needed(file: RemoteFile) -> tuple[str, ...]:
     """Packages that an export imports: timm too, where the encoder is around one of its backbones."""
+    from ..models.network_specs import NETWORK_SPECS
     from ..models.specs import model_spec
 
+    if file.model in NETWORK_SPECS:
+        return _EXPORTER
     return (*_EXPORTER, "timm") if model_spec(str(file.model)).backbone else _EXPORTER
 
 
@@ -78,13 +81,13 @@ def install_checkpoint(
     Raises:
         ValueError: the checkpoint is not one of this model.
     """
-    from ..export import export
+    from ..dense_export import export_named
 
     models.mkdir(parents=True, exist_ok=True)
     _clear_leftovers(models, file.name)
     check_space(models, BUNDLE_SHARE * checkpoint.stat().st_size)
     with full_disk_named(models):
-        return export(
+        return export_named(
             str(file.model),
             checkpoint,
             models / file.name,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,44 @@ class Box3D:
         return Rotation.from_matrix(self.axes).as_quat()
 
 
+@dataclass(frozen=True)
+class ObjectInSpace:
+    """Where the visible surface of an object is.
+
+    Attributes:
+        centroid: ``(3,)`` median of its points, metres.
+        box: around its points.
+    """
+
+    centroid: np.ndarray
+    box: Box3D
+
+    def moved(self, matrix: np.ndarray) -> ObjectInSpace:
+        """Return the object in another frame, by its ``(4, 4)`` transform."""
+        turn, shift = matrix[:3, :3], matrix[:3, 3]
+        box = Box3D(turn @ self.box.centre + shift, turn @ self.box.axes, self.box.size)
+        return ObjectInSpace(turn @ self.centroid + shift, box)
+
+
+def objects_in_space(
+    labels: np.ndarray, ids: Sequence[int], depths: np.ndarray, camera: CameraModel
+) -> dict[int, ObjectInSpace]:
+    """Locate the objects of a label map; those with too few points are left out.
+
+    Args:
+        labels: ``(H, W)`` uint16.
+        ids: values of the label map.
+        depths: ``(H, W)`` float32 metres, NaN where unknown.
+        camera: Camera of labels and depths.
+    """
+    surfaces = {identity: surface_points(labels == identity, depths, camera) for identity in ids}
+    return {
+        identity: ObjectInSpace(np.median(points, 0), _principal_box(points))
+        for identity, points in surfaces.items()
+        if len(points) >= MIN_POINTS
+    }
+
+
 def box_around(mask: np.ndarray, depths: np.ndarray, camera: CameraModel, erode: int = 2) -> Box3D | None:
     """Fit a box to the visible surface of a masked object.
 
@@ -55,6 +94,15 @@ def box_around(mask: np.ndarray, depths: np.ndarray, camera: CameraModel, erode:
     Returns:
         The box, or None if too few pixels have a depth and a ray.
     """
+    points = surface_points(mask, depths, camera, erode)
+    return _principal_box(points) if len(points) >= MIN_POINTS else None
+
+
+def surface_points(mask: np.ndarray, depths: np.ndarray, camera: CameraModel, erode: int = 2) -> np.ndarray:
+    """Return the points of an object's visible surface without outliers, ``(N, 3)`` float64 metres.
+
+    The arguments are those of :func:`box_around`.
+    """
     known = np.isfinite(depths) & camera.has_ray
     if erode:
         kernel = np.ones((2 * erode + 1, 2 * erode + 1), np.uint8)
@@ -63,13 +111,12 @@ def box_around(mask: np.ndarray, depths: np.ndarray, camera: CameraModel, erode:
     there = mask & known
     z = depths[there]
     if len(z) < MIN_POINTS:
-        return None
+        return np.zeros((0, 3))
     middle = np.median(z)
     spread = max(float(np.median(np.abs(z - middle))), MIN_SPREAD)
     near = np.abs(z - middle) <= MAX_DEVIATIONS * spread
     z = z[near].astype(np.float64)
-    points = np.concatenate([camera.rays[there][near] * z[:, None], z[:, None]], axis=1)
-    return _principal_box(points) if len(points) >= MIN_POINTS else None
+    return np.concatenate([camera.rays[there][near] * z[:, None], z[:, None]], axis=1)
 
 
 def _principal_box(points: np.ndarray) -> Box3D:

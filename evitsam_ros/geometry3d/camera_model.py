@@ -57,18 +57,14 @@ class CameraModel:
             CalibrationError: The camera is not calibrated, the distortion model or its number of coefficients
                 is unknown, or the distortion cannot be inverted.
         """
-        matrix = np.array(info.p if rectified else info.k, float).reshape(3, -1)[:, :3].copy()
+        matrix = image_matrix(info, info.p if rectified else info.k)[:, :3].copy()
         if not np.isfinite(matrix).all() or matrix[0, 0] <= 0 or matrix[1, 1] <= 0:
             raise CalibrationError(
                 f"camera_info has focal lengths {matrix[0, 0]}, {matrix[1, 1]}; expected those of a "
                 "calibrated camera, more than 0"
             )
         lens = None if rectified else lens_of(info.distortion_model, np.array(info.d, float))
-        binning = np.array([max(1, info.binning_x), max(1, info.binning_y)])
-        matrix[:2, 2] -= (info.roi.x_offset, info.roi.y_offset)
-        matrix[:2] /= binning[:, None]
-        # The centre of a pixel of 2 x 2 is where the four corners meet.
-        matrix[:2, 2] -= (1 - 1 / binning) / 2
+        binning = _binning(info)
         width, height = info.roi.width or info.width, info.roi.height or info.height
         size = (int(height // binning[1]), int(width // binning[0]))
         if 0 in size:
@@ -138,6 +134,29 @@ class CameraModel:
         height, width = self.size
         places = np.meshgrid(np.linspace(0, width - 1, 32), np.linspace(0, height - 1, 32))
         return float(np.isfinite(self.unproject(np.stack(places, axis=-1).reshape(-1, 2))).all(1).mean())
+
+
+def image_matrix(info: Any, values: Any) -> np.ndarray:
+    """Return ``k`` or ``p`` of a CameraInfo for the image as it is published: with its roi and binning.
+
+    Args:
+        info: a sensor_msgs/CameraInfo.
+        values: its ``k`` or ``p``.
+
+    Returns:
+        ``(3, 3)`` or ``(3, 4)`` float64.
+    """
+    matrix = np.array(values, float).reshape(3, -1)
+    binning = _binning(info)
+    matrix[:2, 2] -= (info.roi.x_offset, info.roi.y_offset)
+    matrix[:2] /= binning[:, None]
+    # The centre of a pixel of 2 x 2 is where the four corners meet.
+    matrix[:2, 2] -= (1 - 1 / binning) / 2
+    return matrix
+
+
+def _binning(info: Any) -> np.ndarray:
+    return np.array([max(1, info.binning_x), max(1, info.binning_y)])
 
 
 def lens_of(model: str, coefficients: np.ndarray) -> Lens | None:

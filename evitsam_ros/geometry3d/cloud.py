@@ -42,7 +42,7 @@ def labelled_points(
     camera: CameraModel,
     image: np.ndarray,
     labels: np.ndarray,
-    scores: dict[int, float],
+    scores: dict[int, float] | np.ndarray,
     organised: bool = False,
 ) -> np.ndarray:
     """Compute the labelled points in the camera's optical frame.
@@ -52,7 +52,7 @@ def labelled_points(
         camera: of the image.
         image: ``(H, W, 3)`` uint8 RGB.
         labels: ``(H, W)`` uint16 label map, 0 background.
-        scores: predicted IoU by label.
+        scores: by label, as predicted IoU; or of every pixel, ``(H, W)`` float32.
         organised: a point for every pixel, NaN where there is none; else only those under masks.
 
     Returns:
@@ -71,6 +71,9 @@ def labelled_points(
     colours = image[chosen].astype(np.uint32)
     points["rgb"] = colours[..., 0] << 16 | colours[..., 1] << 8 | colours[..., 2]
     points["label"] = labels[chosen]
+    if isinstance(scores, np.ndarray):
+        points["score"] = np.where(labels > 0, scores, 0)[chosen]
+        return points
     known = np.zeros(int(labels.max()) + 1, np.float32)
     for label, score in scores.items():
         if label < len(known):

@@ -42,19 +42,28 @@ def read_image(path: Path) -> np.ndarray:
         data = path.read_bytes()
     except OSError as error:
         raise ImageFileError(f"{path} cannot be read: {error.strerror}") from error
+    return decode_image(data, path)
+
+
+def decode_image(data: bytes, name: Path | str) -> np.ndarray:
+    """Decode the bytes of an image file as :func:`read_image` does; ``name`` is for messages.
+
+    Raises:
+        ImageFileError: The data are empty, cut off, too large, or no image; the message names the file.
+    """
     if not data:
-        raise ImageFileError(f"{path} is empty: it has 0 bytes")
-    _check_header(path, data)
+        raise ImageFileError(f"{name} is empty: it has 0 bytes")
+    _check_header(name, data)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     except cv2.error as error:
-        raise ImageFileError(f"{path} cannot be decoded: {error.err}") from error
+        raise ImageFileError(f"{name} cannot be decoded: {error.err}") from error
     if image is None or image.dtype not in (np.uint8, np.uint16):
-        raise ImageFileError(f"{path} cannot be decoded; expected a complete image of 8 or 16 bits")
+        raise ImageFileError(f"{name} cannot be decoded; expected a complete image of 8 or 16 bits")
     return image if image.dtype == np.uint8 else _to_8_bits(image)
 
 
-def _check_header(path: Path, data: bytes) -> None:
+def _check_header(path: Path | str, data: bytes) -> None:
     """Reject a JPEG or PNG by its header, before a decoder allocates memory for it."""
     if not data.startswith((b"\xff\xd8", b"\x89PNG\r\n\x1a\n")):
         return

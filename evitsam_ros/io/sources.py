@@ -40,10 +40,12 @@ class Sequence:
     Attributes:
         rate: frames a second; of a folder :data:`~evitsam_ros.io.video_files.DEFAULT_RATE`.
         frames: names and ``(H, W, 3)`` uint8 BGR, once; named by the file, or by the number in the video.
+        count: frames that there should be; 0 if unknown.
     """
 
     rate: float
     frames: Iterator[tuple[str, np.ndarray]]
+    count: int = 0
 
 
 def is_sequence(path: Path) -> bool:
@@ -67,9 +69,11 @@ def open_sequence(path: Path) -> Sequence:
             be read.
     """
     if path.is_dir():
-        return Sequence(DEFAULT_RATE, _named_files(_files_in(path), path))
+        files = _files_in(path)
+        return Sequence(DEFAULT_RATE, _named_files(files, path), len(files))
     video = _open_video(path)
-    return Sequence(video.rate, ((f"{number:06}", frame) for number, frame in enumerate(_played(video))))
+    frames = ((f"{number:06}", frame) for number, frame in enumerate(_played(video)))
+    return Sequence(video.rate, frames, video.count)
 
 
 def open_source(source: str, loop: bool = True, motion: float = 0.0) -> Iterator[np.ndarray]:

@@ -31,6 +31,11 @@ class Calibration:
     def _on_info(self, message: CameraInfo) -> None:
         self._info = message
 
+    @property
+    def info(self) -> CameraInfo | None:
+        """Return the newest message, or None before the first one."""
+        return self._info
+
     def model(self) -> CameraModel | None:
         """Return the camera, or None before its first message.
 

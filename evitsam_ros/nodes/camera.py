@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Publish an image, a folder, a video or a device as a camera would."""
+"""Publish an image, a folder, a video or a device as a camera would; a scene, as a camera with depth."""
 
 from __future__ import annotations
 
 import array
+import itertools
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,15 +17,21 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
 from ..io.raw_pixels import MAX_SIDE
+from ..io.scenes import PREFIX, Scene, SceneError, open_scene
 from ..io.sources import EXAMPLE, SourceError, open_source
 from ..malloc import tune_malloc
 from .fastdds import use_profile
 from .messages import image_message
 from .qos import RELIABILITY, newest_only, transport_topic
 from .runtime import ros, shut_down, started
+from .scene_output import SceneOutput
 
 PARAMETERS = {
-    "source": (EXAMPLE, "Image, folder, video file, bag, device, or example: a photograph in the package."),
+    "source": (
+        EXAMPLE,
+        "Image, folder, video file, bag, device, or example: a photograph in the package; scene:room and "
+        "scene:motorcycle have depth and camera_info too.",
+    ),
     "rate": (10.0, "Frames per second."),
     "loop": (True, "Restart at the end of the source."),
     "motion": (0.0, "Amplitude of the movement of a still image, as a share of its size."),
@@ -57,12 +64,16 @@ class CameraNode(Node):
         self.options = {name: self.get_parameter(name).value for name in PARAMETERS}
         if reason := _wrong(self.options):
             raise SourceError(f"parameter {reason}")
-        self.frames: Iterator[np.ndarray] = open_source(
-            self.options["source"], self.options["loop"], self.options["motion"]
+        scene = open_scene_source(self.options)
+        self.frames: Iterator[np.ndarray] = (
+            itertools.repeat(scene.image)
+            if scene is not None
+            else open_source(self.options["source"], self.options["loop"], self.options["motion"])
         )
         kind, transport = (CompressedImage, "compressed") if self.options["compressed"] else (Image, "raw")
         topic = transport_topic(self, "image", transport)
         self.publisher = self.create_publisher(kind, topic, newest_only(self.options["reliability"]))
+        self._depth = SceneOutput(self, scene, self.options["reliability"]) if scene is not None else None
         self.create_timer(1.0 / self.options["rate"], self._tick)
 
     def _tick(self) -> None:
@@ -75,6 +86,8 @@ class CameraNode(Node):
             height = max(1, round(frame.shape[0] * self.options["width"] / frame.shape[1]))
             frame = cv2.resize(frame, (self.options["width"], height), interpolation=cv2.INTER_AREA)
         message = self._compress(frame) if self.options["compressed"] else self._raw(frame)
+        if self._depth is not None:
+            self._depth.publish(message.header)
         if self._hand_over is not None:
             self._hand_over(message)
         if self._hand_over is None or self.publisher.get_subscription_count():
@@ -96,6 +109,26 @@ class CameraNode(Node):
         message = CompressedImage(header=self._header(), format="jpeg")
         message.data = array.array("B", encoded.tobytes())
         return message
+
+
+def open_scene_source(options: dict[str, Any]) -> Scene | None:
+    """Return the scene that is the source; None for any other source.
+
+    Raises:
+        SourceError: It cannot be opened, or would not fit its calibration.
+    """
+    if not options["source"].startswith(PREFIX):
+        return None
+    for name in ("motion", "width"):
+        if options[name]:
+            raise SourceError(
+                f"parameter {name} is {options[name]}; expected 0 with source {options['source']}, whose "
+                "calibration it would change"
+            )
+    try:
+        return open_scene(options["source"].removeprefix(PREFIX))
+    except SceneError as error:
+        raise SourceError(str(error)) from error
 
 
 def _wrong(options: dict[str, Any]) -> str:

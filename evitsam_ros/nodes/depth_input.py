@@ -6,7 +6,7 @@ Depth belongs to an image by its stamp: without message_filters, which ROS from 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
@@ -14,9 +14,8 @@ from std_msgs.msg import Header
 
 from ..geometry3d import CameraModel, TransformError, compressed_metres, metres, registered
 from .calibration import Calibration
-from .camera_context import CameraContext
+from .camera_context import ReportError
 from .managed_entities import ManagedEntities
-from .parameters import SegmenterParameters
 from .qos import newest_only, transport_topic
 from .recent_depths import RecentDepths
 from .recent_images import stamp_ns
@@ -27,29 +26,61 @@ class NoDepthError(ValueError):
     """The depth of an image has not come."""
 
 
+class DepthCamera(Protocol):
+    """What depth needs of the camera that it belongs to, see :class:`~.camera_context.CameraContext`."""
+
+    @property
+    def inputs(self) -> str:
+        """Return the prefix of the camera's input topics."""
+
+    @property
+    def report_error(self) -> ReportError:
+        """Return what reports an error of this camera."""
+
+
+class DepthParameters(Protocol):
+    """Parameters of a node that takes depth."""
+
+    @property
+    def reliability(self) -> str:
+        """Return the QoS reliability of subscriptions."""
+
+    @property
+    def depth_transport(self) -> str:
+        """Return how depth is sent."""
+
+    @property
+    def depth_slop_s(self) -> float:
+        """Return the max difference between the stamps of an image and its depth, seconds."""
+
+    @property
+    def history_s(self) -> float:
+        """Return for how long depth waits for its image, seconds."""
+
+
 class DepthInput:
     """``depth`` and ``depth_camera_info`` of one camera.
 
     Args:
         node: a node with a running executor.
         entities: makes the subscriptions.
-        context: of the camera.
+        camera: whose images they belong to.
         parameters: as configured.
     """
 
     def __init__(
-        self, node: Any, entities: ManagedEntities, context: CameraContext, parameters: SegmenterParameters
+        self, node: Any, entities: ManagedEntities, camera: DepthCamera, parameters: DepthParameters
     ) -> None:
-        self._node, self._entities, self._report_error = node, entities, context.report_error
+        self._node, self._entities, self._report_error = node, entities, camera.report_error
         self._slop = parameters.depth_slop_s
         self._recent = RecentDepths(parameters.history_s + self._slop)
         transport, reliability = parameters.depth_transport, parameters.reliability
-        self.topic = transport_topic(node, context.inputs + "depth", transport)
+        self.topic = transport_topic(node, camera.inputs + "depth", transport)
         kind = Image if transport == "raw" else CompressedImage
         entities.subscription(kind, self.topic, self._on_depth, newest_only(reliability))
         # Depth is rectified as a rule; its coefficients are 0 then.
         self._calibration = Calibration(
-            entities, context.inputs + "depth_camera_info", reliability, rectified=False
+            entities, camera.inputs + "depth_camera_info", reliability, rectified=False
         )
         self._image_frame = ""
         self._transforms: Transforms | None = None

@@ -3,20 +3,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
-from visualization_msgs.msg import Marker, MarkerArray
+from visualization_msgs.msg import MarkerArray
 
-from ..geometry3d import Box3D, CameraModel, box_around, check_aligned, labelled_points, no_points
+from ..geometry3d import ObjectInSpace, box_around, labelled_points, no_points, objects_in_space
 from ..segment import Masks
+from .aligned_depth import AlignedDepth
 from .calibration import Calibration
 from .camera_context import CameraContext
-from .depth_input import DepthInput, NoDepthError
 from .managed_entities import ManagedEntities
-from .messages_3d import box_marker, detections_3d_message, points_message
+from .markers import MarkerLifetime, object_markers
+from .messages_3d import detections_3d_message, points_message
 from .parameters import SegmenterParameters
 from .qos import results
 
@@ -45,10 +47,9 @@ class DepthOutput:
         calibration: Calibration,
         parameters: SegmenterParameters,
     ) -> None:
-        self._calibration, self._report_error = calibration, context.report_error
         self._organized = parameters.organized_cloud
-        self._depth = DepthInput(node, entities, context, parameters)
-        self._shown: set[int] = set()
+        self._depth = AlignedDepth(node, entities, context, calibration, parameters)
+        self._lifetime = MarkerLifetime()
         kinds = {"points": PointCloud2, "boxes_3d": MarkerArray}
         if Detection3DArray is not None:
             kinds["detections_3d"] = Detection3DArray
@@ -65,7 +66,15 @@ class DepthOutput:
         self._depth.expect(header)
 
     def publish(
-        self, header: Header, image: np.ndarray, masks: Masks, labels: np.ndarray, names: dict[int, str]
+        self,
+        header: Header,
+        image: np.ndarray,
+        masks: Masks,
+        labels: np.ndarray,
+        names: dict[int, str],
+        prompt_scores: Mapping[int, float],
+        *,
+        filled_boxes: bool = False,
     ) -> None:
         """Publish points and boxes under the masks of an image; without its depth they are empty.
 
@@ -75,13 +84,15 @@ class DepthOutput:
             masks: of the image.
             labels: ``(H, W)`` uint16 label map.
             names: of the objects, by id; an empty name is "object".
+            prompt_scores: scores of the detector that found them, by id.
+            filled_boxes: draw the faces of boxes in RViz.
         """
         wanted = self.subscribed()
         if not wanted:
             return
         scores = dict(zip(masks.object_ids.tolist(), masks.scores.tolist(), strict=True))
         cloud, boxes = no_points(labels.shape, self._organized), {}
-        found = self._aligned(header, labels)
+        found = self._depth.find(header, labels)
         if found is not None:
             depths, camera = found
             if "points" in wanted:
@@ -89,36 +100,50 @@ class DepthOutput:
             if wanted - {"points"}:
                 around = {i: box_around(labels == i, depths, camera) for i in scores}
                 boxes = {i: box for i, box in around.items() if box is not None}
-        messages = {
-            "points": lambda: points_message(header, cloud),
-            "boxes_3d": lambda: self._markers(header, boxes),
-            "detections_3d": lambda: detections_3d_message(header, boxes, scores, names),
+        self._publish(
+            {
+                "points": lambda: points_message(header, cloud),
+                "boxes_3d": lambda: object_markers(
+                    header, boxes, scores, names, self._lifetime.next(), filled=filled_boxes
+                ),
+                "detections_3d": lambda: detections_3d_message(header, boxes, scores, names, prompt_scores),
+            }
+        )
+
+    def publish_empty(self, header: Header, size: tuple[int, int] | None) -> None:
+        """Publish that nothing is known.
+
+        Args:
+            header: of the last image.
+            size: (H, W) of that image; None where there was none. A cloud needs a frame, which comes with it.
+        """
+        messages: dict[str, Callable[[], Any]] = {
+            "boxes_3d": lambda: object_markers(header, {}, {}, {}, 0.0),
+            "detections_3d": lambda: detections_3d_message(header, {}, {}, {}),
         }
-        for name in wanted:
+        if size is not None:
+            messages["points"] = lambda: points_message(header, no_points(size, self._organized))
+        self._publish(messages)
+
+    @property
+    def publishers(self) -> Iterable[Any]:
+        """Return the publishers."""
+        return self._publishers.values()
+
+    def _publish(self, messages: dict[str, Callable[[], Any]]) -> None:
+        """Make and publish the messages that have a subscriber."""
+        for name in messages.keys() & self.subscribed():
             self._publishers[name].publish(messages[name]())
 
-    def _aligned(self, header: Header, labels: np.ndarray) -> tuple[np.ndarray, CameraModel] | None:
-        """Return the image's depth and its camera; None, and a report, if one is missing or wrong."""
-        topics = f"{self._depth.topic}, {self._calibration.topic}"
-        try:
-            camera = self._calibration.model()
-            if camera is None:
-                raise NoDepthError(f"no {self._calibration.topic} has come yet")
-            depths = self._depth.aligned(header, camera)
-            check_aligned(depths, labels, camera)
-        except NoDepthError as error:
-            self._report_error(
-                "no_depth", f"{topics}: {error}; points and boxes in space are empty without it"
-            )
-        except ValueError as error:
-            self._report_error("bad_depth", f"{topics}: {error}")
-        else:
-            return depths, camera
-        return None
+    def objects_in_space(
+        self, header: Header, ids: Sequence[int], labels: np.ndarray
+    ) -> dict[int, ObjectInSpace] | None:
+        """Return where the objects of an image are, by id; None without its depth, which is reported.
 
-    def _markers(self, header: Header, boxes: dict[int, Box3D]) -> MarkerArray:
-        """Return boxes for RViz, and deletions of those of objects that are gone."""
-        gone = self._shown - set(boxes)
-        self._shown = set(boxes)
-        markers = [Marker(header=header, ns="objects", id=i, action=Marker.DELETE) for i in sorted(gone)]
-        return MarkerArray(markers=markers + [box_marker(header, i, box) for i, box in boxes.items()])
+        Args:
+            header: of the image; the result is in its frame.
+            ids: values of the label map.
+            labels: ``(H, W)`` uint16 label map.
+        """
+        found = self._depth.find(header, labels)
+        return None if found is None else objects_in_space(labels, ids, *found)

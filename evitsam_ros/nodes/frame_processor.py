@@ -11,8 +11,11 @@ from sensor_msgs.msg import CompressedImage, Image
 from ..io.encodings import ImageError, compressed_to_frame, image_to_frame
 from ..segment import Frame, Masks
 from .camera_context import CameraContext
+from .empty_outputs import EmptyOutputs
 from .frame_request import FrameRequest, PreparedFrame, RequestQueue
 from .frame_segmenter import FrameSegmenter
+from .instances import labels_of
+from .object_clicks import ShownObjects
 from .parameters import SegmenterParameters
 from .pending_prompts import PendingPrompts
 from .prompt_updates import ActivePrompts
@@ -33,6 +36,8 @@ class FrameProcessor:
         requests: knows the camera's session.
         segmenter: makes the masks.
         publishers: of the camera.
+        empty: replaces answers that are no longer true.
+        shown: gets the objects that were published.
     """
 
     def __init__(
@@ -43,10 +48,13 @@ class FrameProcessor:
         requests: RequestQueue,
         segmenter: FrameSegmenter,
         publishers: Publishers,
+        empty: EmptyOutputs,
+        shown: ShownObjects,
     ) -> None:
         self._context, self._topic, self._prompts = context, topic, context.prompts
         self._pending, self._requests = pending, requests
         self._segmenter, self._publishers = segmenter, publishers
+        self._empty, self._shown = empty, shown
 
     def prepare(self, request: FrameRequest) -> Frame | None:
         """Convert the image of a request that :meth:`process` will encode; None if it need not be."""
@@ -71,12 +79,17 @@ class FrameProcessor:
         parameters = self._context.parameters()
         if self._is_late(request) or not self._pending.accepts_request(request, parameters.mode):
             return False
-        active = self._prompts.begin(request.update, track=parameters.enable_tracking)
+        active = self._prompts.begin(
+            request.update,
+            track=parameters.enable_tracking,
+            beside=parameters.mode == "everything",
+        )
         if active is None:
             return False
         reason, has_run = "inference failed", False
         try:
-            reason, has_run = self._process(request, prepared, active, parameters)
+            with self._empty.work():
+                reason, has_run = self._process(request, prepared, active, parameters)
         finally:
             dropped = self._prompts.finish(active, processed=not reason, keep=parameters.enable_tracking)
             if dropped is not None and dropped.is_array and reason == NO_SUBSCRIBER:
@@ -102,14 +115,21 @@ class FrameProcessor:
             return "the image cannot be used", False
         converted = time.perf_counter()
         embedding = prepared.embedding if prepared is not None else None
+        prompted = active.ids
         masks, names = self._segmenter.segment(frame, embedding, list(active.objects), parameters, request)
         segmented, timings = time.perf_counter(), masks.timings
-        if self._is_late(request):
-            diagnostics.count("answers_not_published")
-            return "the node was disabled or deactivated meanwhile", "encode" in timings
-        if parameters.mode == "prompt":
-            masks, names = _without_removed(masks, names, self._prompts.active_ids(active))
-        self._publishers.publish(request.message.header, frame, masks, names, parameters.overlay_alpha)
+        with self._empty.lock:
+            if self._is_late(request):
+                diagnostics.count("answers_not_published")
+                return "the node was disabled or deactivated meanwhile", "encode" in timings
+            removed = prompted - self._prompts.active_ids(active)
+            if removed:
+                masks, names = _without(masks, names, removed)
+            self._publishers.publish(
+                request.message.header, frame, masks, names, parameters, labels_of(active.objects, names)
+            )
+            self._shown.update(masks, active.born)
+            self._empty.answered(request.message.header, masks, parameters.mode)
         end = time.perf_counter()
         stages = {"convert": converted - start, **timings, "publish": end - segmented, "total": end - start}
         age = (self._context.now_ns() - stamp_ns(request.message.header)) / 1e9
@@ -132,7 +152,7 @@ class FrameProcessor:
             return None
 
 
-def _without_removed(masks: Masks, names: dict[int, str], ids: set[int]) -> tuple[Masks, dict[int, str]]:
+def _without(masks: Masks, names: dict[int, str], removed: set[int]) -> tuple[Masks, dict[int, str]]:
     """Take out the masks and names of objects that were removed while the networks ran."""
-    kept = np.array([identity in ids for identity in masks.object_ids.tolist()], bool)
-    return masks.select(kept), {i: name for i, name in names.items() if i in ids}
+    kept = np.array([identity not in removed for identity in masks.object_ids.tolist()], bool)
+    return masks.select(kept), {i: name for i, name in names.items() if i not in removed}

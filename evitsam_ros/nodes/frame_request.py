@@ -6,11 +6,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from sensor_msgs.msg import CompressedImage, Image
 
-from ..segment import Embedding, Frame
+from ..segment import Embedding, Frame, Segmenter
 from .frame_scheduler import FrameScheduler
+
+
+class FrameTask(Protocol):
+    """Work on one frame whose result is not published."""
+
+    def run(self, segmenter: Segmenter) -> bool:
+        """Do the work; return whether the networks have run."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,12 +31,14 @@ class FrameRequest:
         update: number of the prompt update that it is processed for; None: the stored prompts apply.
         session: of the camera when the frame arrived, see :class:`RequestQueue`.
         received: when the frame was submitted, seconds of the monotonic clock.
+        task: done in place of publishing masks; None: the frame's masks are published.
     """
 
     message: Image | CompressedImage
     update: int | None
     session: int
     received: float
+    task: FrameTask | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +77,10 @@ class RequestQueue:
         """Submit the frame of a prompt update; return False when too many wait."""
         return self._scheduler.submit_request(self._request(message, update), self._camera)
 
+    def submit_task(self, message: Image | CompressedImage, task: FrameTask) -> bool:
+        """Submit a frame with work to do on it; return False when too many frames wait."""
+        return self._scheduler.submit_request(self._request(message, task=task), self._camera)
+
     def withdraw(self, is_void: Callable[[FrameRequest], bool]) -> None:
         """Withdraw waiting frames; they count as dropped."""
         self._scheduler.withdraw(self._camera, is_void)
@@ -75,5 +90,7 @@ class RequestQueue:
         self.session += 1
         self.withdraw(lambda request: True)
 
-    def _request(self, message: Image | CompressedImage, update: int | None = None) -> FrameRequest:
-        return FrameRequest(message, update, self.session, time.monotonic())
+    def _request(
+        self, message: Image | CompressedImage, update: int | None = None, task: FrameTask | None = None
+    ) -> FrameRequest:
+        return FrameRequest(message, update, self.session, time.monotonic(), task)

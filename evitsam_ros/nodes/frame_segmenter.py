@@ -6,15 +6,28 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import cast
 
-from ..segment import Embedding, Frame, LatencyBudget, Masks, Prompt, PromptError, Segmenter, Thresholds
-from ..segment.budget import FEWEST
+from ..segment import (
+    CloserLooks,
+    Embedding,
+    Frame,
+    LatencyBudget,
+    Masks,
+    Prompt,
+    PromptError,
+    Segmenter,
+    Thresholds,
+    look_closer,
+)
+from ..segment.combine import beside, with_other_ids
 from ..segment.timing import add_timings
-from ..tracking import TrackedCamera
+from ..tracking import TrackedCamera, TrackOptions
+from ..tracking.tracker import LAST_ID
+from .budget_report import report_budget
 from .camera_context import CameraContext
 from .continuity import Continuity
 from .frame_request import FrameRequest
+from .mask_names import MaskNames
 from .parameters import SegmenterParameters
 from .prompt_updates import StoredPrompt
 
@@ -25,19 +38,37 @@ class FrameSegmenter:
     Args:
         segmenter: shared by all cameras.
         context: of the camera; prompts that do not fit their image are dropped from it and reported.
+        mask_names: names the masks by their class.
+        max_id: largest id of everything mode.
     """
 
-    def __init__(self, segmenter: Segmenter, context: CameraContext) -> None:
-        self._camera = TrackedCamera(segmenter)
+    def __init__(
+        self, segmenter: Segmenter, context: CameraContext, mask_names: MaskNames, max_id: int = LAST_ID
+    ) -> None:
+        self._mask_names = mask_names
+        self._camera = TrackedCamera(segmenter, TrackOptions(max_id=max_id))
         self._context, self._diagnostics = context, context.diagnostics
         self._continuity = Continuity()
         #: Mode and tracking of the last frame.
         self._last_mode: tuple[str, bool] | None = None
         self._budget: LatencyBudget | None = None
+        self._closer = CloserLooks(0)
+        self._forgets = False
+        #: The last frame of everything mode had clicked objects.
+        self._has_clicked = False
 
     def use(self, segmenter: Segmenter) -> None:
         """Use another runtime from the next frame on; objects keep their ids."""
         self._camera.segmenter = segmenter
+
+    def forget_objects(self) -> None:
+        """Drop all tracked objects before the next frame. Called by any thread."""
+        self._forgets = True
+
+    @property
+    def segmenter(self) -> Segmenter:
+        """Return the networks that are used now."""
+        return self._camera.segmenter
 
     def segment(
         self,
@@ -54,7 +85,7 @@ class FrameSegmenter:
         Args:
             frame: the camera's next one.
             embedding: of the frame, where it was encoded before.
-            prompts: the prompted objects, in prompt mode.
+            prompts: the prompted objects; in everything mode those of clicks.
             parameters: at the beginning of the work.
             request: when the frame was received, and in which session.
         """
@@ -62,14 +93,15 @@ class FrameSegmenter:
         segmenter = self._camera.segmenter
         limits = segmenter.thresholds().replace(**parameters.thresholds())
         segmenter.min_region = limits.min_region
+        waited = time.monotonic() - request.received
         if parameters.mode == "everything":
-            waited = time.monotonic() - request.received
-            masks, names = self._everything(frame, embedding, parameters, limits, waited)
+            masks, names = self._everything(frame, embedding, prompts, parameters, limits, waited)
         else:
-            masks, names = self._prompted(frame, embedding, prompts, track=parameters.enable_tracking)
+            masks, names = self._prompted(frame, embedding, prompts, parameters, waited)
         is_filled = masks.areas > 0
         self._diagnostics.count("empty_masks", int((~is_filled).sum()))
-        return masks if is_filled.all() else masks.select(is_filled), names
+        masks = masks if is_filled.all() else masks.select(is_filled)
+        return self._mask_names.add(frame, masks, names)
 
     def _reset_motion(self, parameters: SegmenterParameters, stamp: float, session: int) -> None:
         """Forget how objects moved where that is unknown: after a pause, and in another mode."""
@@ -78,7 +110,8 @@ class FrameSegmenter:
         if mode != last:
             self._last_mode = mode
             self._diagnostics.forget_timings()
-        if last is not None and parameters.enable_tracking != last[1]:
+        if self._forgets or (last is not None and parameters.enable_tracking != last[1]):
+            self._forgets = False
             self._camera.reset()
         elif has_paused or mode != last:
             self._camera.pause()
@@ -87,27 +120,55 @@ class FrameSegmenter:
         self,
         frame: Frame,
         embedding: Embedding | None,
+        stored: Sequence[StoredPrompt],
         parameters: SegmenterParameters,
         limits: Thresholds,
         waited: float,
     ) -> tuple[Masks, dict[int, str]]:
-        budget, count = self._latency_budget(parameters.latency_budget_s, waited), parameters.max_prompts
+        track, count = parameters.enable_tracking, parameters.max_prompts
         if embedding is None:
             embedding = self._camera.segmenter.embed(frame)
-        if parameters.enable_tracking:
-            masks = self._camera.everything(frame, count, limits, budget=budget, embedding=embedding)
+        begin = time.monotonic()
+        prompted, names = self._clicked(frame, embedding, stored, track=track)
+        waited += time.monotonic() - begin
+        budget = self._latency_budget(parameters, waited)
+        taken = self._context.prompts.ids()
+        if track:
+            masks = self._camera.everything(
+                frame, count, limits, budget=budget, embedding=embedding, reserved_ids=taken
+            )
         else:
-            masks = self._camera.segmenter.everything(embedding, count, limits, budget=budget)
-        masks = _with_encoding(masks, embedding)
-        self._diagnostics.note("prompts_left_out", [budget.left_out if budget else 0])
-        if budget is not None and budget.is_too_small:
-            self._warn_of_budget(cast("float", parameters.latency_budget_s), budget.needed + waited)
-        return masks, dict.fromkeys(masks.object_ids.tolist(), "")
+            found = self._camera.segmenter.everything(embedding, count, limits, budget=budget)
+            masks = with_other_ids(found, taken)
+        masks = _with_encoding(masks if prompted is None else beside(prompted, masks), embedding)
+        self._context.prompts.avoid(masks.object_ids.tolist())
+        if budget is None or parameters.latency_budget_s is None:
+            self._diagnostics.note("prompts_left_out", [0])
+        else:
+            report_budget(self._context, budget, parameters.latency_budget_s, waited)
+        return masks, dict.fromkeys(masks.object_ids.tolist(), "") | names
+
+    def _clicked(
+        self, frame: Frame, embedding: Embedding, stored: Sequence[StoredPrompt], *, track: bool
+    ) -> tuple[Masks | None, dict[int, str]]:
+        """Return the masks of objects that were clicked in everything mode, and their names by id."""
+        if not stored and not self._has_clicked:
+            return None, {}  # what is followed in prompt mode stays as it is
+        self._has_clicked = bool(stored)
+        prompts = self._usable(stored, frame.size, self._camera.known if track else {})
+        return self._decode(frame, embedding, prompts, track=track), _names(stored, prompts)
 
     def _prompted(
-        self, frame: Frame, embedding: Embedding | None, stored: Sequence[StoredPrompt], *, track: bool
+        self,
+        frame: Frame,
+        embedding: Embedding | None,
+        stored: Sequence[StoredPrompt],
+        parameters: SegmenterParameters,
+        waited: float,
     ) -> tuple[Masks, dict[int, str]]:
-        camera = self._camera
+        camera, track = self._camera, parameters.enable_tracking
+        self._closer.count, self._closer.seconds = parameters.closer_looks, parameters.latency_budget_s
+        self._context.prompts.avoid(())
         prompts = self._usable(stored, frame.size, camera.known if track else {})
         if not prompts:
             camera.reset()
@@ -115,15 +176,33 @@ class FrameSegmenter:
             return camera.segmenter.empty_result(frame), {}
         if embedding is None:
             embedding = camera.segmenter.embed(frame)
+        masks = self._decode(frame, embedding, prompts, self._closer, waited, track=track)
+        self._diagnostics.note("closer_looks_left_out", [self._closer.left_out])
+        return _with_encoding(masks, embedding), _names(stored, prompts)
+
+    def _decode(
+        self,
+        frame: Frame,
+        embedding: Embedding,
+        prompts: Mapping[int, Prompt],
+        closer: CloserLooks | None = None,
+        waited: float = 0.0,
+        *,
+        track: bool,
+    ) -> Masks:
+        """Return the masks of prompted objects."""
+        camera = self._camera
         if track:
-            masks = camera.prompted(frame, prompts, embedding)
+            masks = camera.prompted(frame, prompts, embedding, closer, waited)
             self._diagnostics.note("objects_lost", camera.prompt_tracker.lost)
         else:
             clipped = [replace(p.clipped(frame.size), object_id=i) for i, p in prompts.items()]
             masks = camera.segmenter.decode(embedding, clipped)
-        masks = _with_encoding(masks, embedding)
+            if closer is not None:
+                spent = waited + sum(embedding.timings.values()) + sum(masks.timings.values())
+                masks = look_closer(camera.segmenter, frame, masks, closer, spent)
         self._diagnostics.count("prompts_answered", len(masks))
-        return masks, {item.identity: item.name for item in stored if item.identity in prompts}
+        return masks
 
     def _usable(
         self, stored: Sequence[StoredPrompt], size: tuple[int, int], known: Mapping[int, Prompt]
@@ -144,24 +223,22 @@ class FrameSegmenter:
                 self._context.prompts.drop(item)
         return prompts
 
-    def _warn_of_budget(self, allowed: float, needed: float) -> None:
-        text = (
-            f"latency_budget_ms is {allowed * 1e3:.0f}, but {FEWEST} prompts take {needed * 1e3:.0f} ms; "
-            "raise it, or choose a faster backend or model"
-        )
-        self._diagnostics.warn("latency_budget", text)
-        self._context.warn(text)
-
-    def _latency_budget(self, seconds: float | None, waited: float) -> LatencyBudget | None:
-        """Return what is left of ``seconds`` for a frame that has waited; None for no limit."""
-        if seconds is None:
+    def _latency_budget(self, parameters: SegmenterParameters, waited: float) -> LatencyBudget | None:
+        """Return what is left of the budget for a frame that has waited; None for no limit."""
+        if parameters.latency_budget_s is None:
             self._budget = None
             return None
-        left = max(0.0, seconds - waited)
+        left = max(0.0, parameters.latency_budget_s - waited)
         if self._budget is None:
             self._budget = LatencyBudget(left)
-        self._budget.seconds = left
+        self._budget.seconds, self._budget.min_prompts = left, parameters.min_prompts
+        self._budget.on_show = 0
         return self._budget
+
+
+def _names(stored: Sequence[StoredPrompt], prompts: Mapping[int, Prompt]) -> dict[int, str]:
+    """Return the names of those objects that are among ``prompts``, by id."""
+    return {item.identity: item.name for item in stored if item.identity in prompts}
 
 
 def _with_encoding(masks: Masks, embedding: Embedding) -> Masks:

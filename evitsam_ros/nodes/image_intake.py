@@ -51,7 +51,7 @@ class ImageIntake:
         self._check_losses(message)
         if self._pending.submit_matches(message):
             return
-        if self._pending.only_prompted_frames():
+        if self._context.parameters().mode == "on_request" or self._pending.only_prompted_frames():
             diagnostics.count("frames_not_asked_about")
             return
         now, max_rate = time.monotonic(), self._context.parameters().max_rate_hz

@@ -12,11 +12,13 @@ from typing import Any, cast
 import rclpy
 
 from ..backends.tensorrt.background_build import EngineSwitch, build_command
+from ..malloc import give_back_memory
 from ..segment import Embedding, Frame, Segmenter
 from .camera_pipeline import CameraPipeline
 from .frame_request import FrameRequest, PreparedFrame
 from .frame_scheduler import FrameScheduler
 from .inference_thread import InferenceThread
+from .measured_runtime import MeasuredRuntime
 from .parameters import SegmenterParameters
 from .recovery import Recovery
 
@@ -53,6 +55,8 @@ class Inference:
         self._report_error_for_all, self._logger = report_error_for_all, logger
         self._recovery = Recovery(len(pipelines))
         self._switches: list[EngineSwitch[Segmenter]] = []
+        self._measured: MeasuredRuntime | None = MeasuredRuntime(segmenter, parameters, logger, self._warn)
+        self._note_choice()
         self._thread: InferenceThread[FrameRequest, PreparedFrame] = InferenceThread(
             scheduler,
             self._process,
@@ -73,6 +77,7 @@ class Inference:
 
     def build_engines(self) -> None:
         """Build engines in a process of its own, and use them as soon as they are open."""
+        self._measured = None  # the CPU serves for some minutes only
         bundle, threads = self.segmenter.bundle.folder, self._parameters.threads
         self._logger.info("building TensorRT engines in the background; this takes minutes, once")
         switch = EngineSwitch(
@@ -83,8 +88,12 @@ class Inference:
         )
         self._switches.append(switch)
 
-    def stop(self) -> None:
-        """End the thread after its frame and close the networks; a thread that hangs keeps its own."""
+    def stop(self) -> bool:
+        """End the thread after its frame and close the networks; a thread that hangs keeps its own.
+
+        Returns:
+            Whether the thread has ended, so that nothing uses networks any more.
+        """
         has_ended = self._thread.stop()
         if not has_ended:
             self._report_error_for_all("inference_errors", "the inference thread hangs; it is abandoned")
@@ -93,6 +102,7 @@ class Inference:
         self._switches = []
         if has_ended:  # a hanging thread still uses the networks
             self.segmenter.close()
+        return has_ended
 
     # Inference thread ------------------------------------------------------------------------------
 
@@ -101,11 +111,18 @@ class Inference:
             if (engines := switch.take()) is not None:
                 self._use(engines)
         pipeline = self._pipelines[camera]
-        if request.update is None and self._recovery.pause(camera):
+        if request.update is None and request.task is None and self._recovery.pause(camera):
             pipeline.context.diagnostics.count("frames_skipped_after_errors")
             return
         if pipeline.process(request, prepared):
             self._recovery.succeeded(camera)
+            self._measure()
+
+    def _measure(self) -> None:
+        """Measure the backends of a CPU, from the first published masks on."""
+        measured, self._measured = self._measured, None
+        if measured is not None and (switch := measured.start()) is not None:
+            self._switches.append(switch)
 
     def _prepare_batch(self, batch: list[tuple[int, FrameRequest]]) -> list[PreparedFrame | None]:
         """Convert the frames of several cameras, and encode them in one call.
@@ -154,7 +171,11 @@ class Inference:
         self._recovery.exclude_runtime(self.segmenter.runtime.backends)
         try:
             opened = Segmenter.open(
-                bundle.folder, parameters.backend, parameters.threads, self._recovery.exclude
+                bundle.folder,
+                parameters.backend,
+                parameters.threads,
+                self._recovery.exclude,
+                precision=parameters.precision,
             )
             if opened.bundle.description != bundle.description:
                 raise ValueError(f"{bundle.folder} has changed; configure the node again to use it")
@@ -170,4 +191,17 @@ class Inference:
         for pipeline in self._pipelines:
             pipeline.use(segmenter)
         before.close()
+        give_back_memory()
         self._logger.info(f"switched: {segmenter.description}")
+        self._note_choice()
+
+    def _note_choice(self) -> None:
+        """Publish in the diagnostics what was measured, and what was chosen."""
+        if (choice := self.segmenter.runtime.choice) is not None:
+            for pipeline in self._pipelines:
+                pipeline.context.diagnostics.note("backend_choice", [choice])
+
+    def _warn(self, text: str) -> None:
+        self._logger.warning(text)
+        for pipeline in self._pipelines:
+            pipeline.context.diagnostics.warn("backend_choice", text)

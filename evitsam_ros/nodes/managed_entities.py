@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ROS entities that a lifecycle node creates when it is configured, and destroys at its cleanup."""
+"""ROS entities that a node creates together, and destroys together: a lifecycle node at its cleanup."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
+from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_policy_name_from_kind
 
+from .deferred_service import Reply, deferred_service
 from .qos import CameraQoS
 
 try:
@@ -25,7 +27,7 @@ class ManagedEntities:
         report_error: called with ``("qos_mismatch", text)`` when a peer's quality of service does not fit.
     """
 
-    def __init__(self, node: LifecycleNode, report_error: Callable[[str, str], None]) -> None:
+    def __init__(self, node: Node, report_error: Callable[[str, str], None]) -> None:
         self._node, self._report_error = node, report_error
         self._made: list[tuple[Callable[[Any], Any], Any]] = []
 
@@ -49,7 +51,7 @@ class ManagedEntities:
         self._made.append((self._node.destroy_subscription, made))
 
     def publisher(self, kind: type, topic: str, qos: QoSProfile) -> Any:
-        """Create a lifecycle publisher; report subscribers whose quality of service does not fit."""
+        """Create a publisher, a managed one on a lifecycle node; report subscribers that do not fit."""
 
         def mismatch(event: Any) -> None:
             policy = qos_policy_name_from_kind(event.last_policy_kind)
@@ -60,13 +62,22 @@ class ManagedEntities:
             )
 
         events = PublisherEventCallbacks(incompatible_qos=mismatch, use_default_callbacks=False)
-        made = self._node.create_lifecycle_publisher(kind, topic, qos, event_callbacks=events)
-        self._made.append((self._node.destroy_lifecycle_publisher, made))
+        if isinstance(self._node, LifecycleNode):
+            made = self._node.create_lifecycle_publisher(kind, topic, qos, event_callbacks=events)
+            self._made.append((self._node.destroy_lifecycle_publisher, made))
+        else:
+            made = self._node.create_publisher(kind, topic, qos, event_callbacks=events)
+            self._made.append((self._node.destroy_publisher, made))
         return made
 
     def service(self, kind: type, name: str, callback: Callable) -> None:
         """Create a service."""
         self._made.append((self._node.destroy_service, self._node.create_service(kind, name, callback)))
+
+    def deferred_service(self, kind: type, name: str, callback: Callable[[Any, Reply], None]) -> None:
+        """Create a service that replies later, see :mod:`.deferred_service`."""
+        made = deferred_service(lambda call: self._node.create_service(kind, name, call), callback)
+        self._made.append((self._node.destroy_service, made))
 
     def keep(self, destroy: Callable[[Any], Any], entity: Any) -> None:
         """Keep an entity that was created elsewhere; ``destroy`` is called with it."""

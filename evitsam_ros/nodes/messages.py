@@ -7,12 +7,17 @@ is taken over as it is.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from ..io.encodings import byte_array
 from ..segment import Masks
+
+#: Largest id of a label map with 8 bits.
+MAX_SMALL_ID = 255
 
 
 def image_message(header: Header, pixels: np.ndarray, encoding: str) -> Image:
@@ -32,13 +37,30 @@ def label_map_message(header: Header, labels: np.ndarray) -> Image:
     return image_message(header, labels, "mono16")
 
 
-def mask_message(header: Header, labels: np.ndarray) -> Image:
-    """Convert a label map to mono8, 255 inside any object."""
-    return image_message(header, (labels > 0).astype(np.uint8) * np.uint8(255), "mono8")
+def small_labels(labels: np.ndarray) -> np.ndarray:
+    """Convert a label map ``(H, W)`` uint16 to uint8; ids above 255 become background."""
+    return np.where(labels > MAX_SMALL_ID, 0, labels).astype(np.uint8)
 
 
-def detections_message(header: Header, masks: Masks, names: dict[int, str]):
-    """Make a Detection2D for each mask: its box, predicted IoU as the score, id = value in the label map."""
+def mask_pixels(labels: np.ndarray) -> np.ndarray:
+    """Convert a label map ``(H, W)`` to uint8, 255 inside any object."""
+    return (labels > 0).astype(np.uint8) * np.uint8(255)
+
+
+def detections_message(
+    header: Header, masks: Masks, names: dict[int, str], prompt_scores: Mapping[int, float] | None = None
+):
+    """Make a Detection2D for each mask: its box, and its id, the value in the label map.
+
+    Its first hypothesis has the class and the predicted IoU of the mask. Where a detector found the object, a
+    second one has the class and the detector's score.
+
+    Args:
+        header: of the image.
+        masks: of the image.
+        names: classes by id; an empty name is "object".
+        prompt_scores: scores of the detector by id; None: no object has one.
+    """
     from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
     message = Detection2DArray(header=header)
@@ -49,10 +71,14 @@ def detections_message(header: Header, masks: Masks, names: dict[int, str]):
         centre = getattr(detection.bbox.center, "position", detection.bbox.center)
         centre.x, centre.y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
         detection.bbox.size_x, detection.bbox.size_y = box[2] - box[0], box[3] - box[1]
-        hypothesis = ObjectHypothesisWithPose()
-        hypothesis.hypothesis.class_id = names.get(int(identity)) or "object"
-        hypothesis.hypothesis.score = float(score)
-        detection.results.append(hypothesis)
+        scores = [float(score)]
+        if prompt_scores and int(identity) in prompt_scores:
+            scores.append(prompt_scores[int(identity)])
+        for value in scores:
+            hypothesis = ObjectHypothesisWithPose()
+            hypothesis.hypothesis.class_id = names.get(int(identity)) or "object"
+            hypothesis.hypothesis.score = value
+            detection.results.append(hypothesis)
         message.detections.append(detection)
     return message
 

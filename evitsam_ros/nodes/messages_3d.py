@@ -7,17 +7,12 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
-from geometry_msgs.msg import Point, Quaternion, Vector3
 from sensor_msgs.msg import PointCloud2, PointField
-from std_msgs.msg import ColorRGBA, Header
-from visualization_msgs.msg import Marker
+from std_msgs.msg import Header
 
 from ..geometry3d import FIELDS, Box3D
-from ..segment.overlay import object_colours
 from .messages import byte_array
 
-#: Minimum side of a box in RViz, metres: a flat box would not be drawn.
-MIN_SIDE = 0.005
 _KINDS = {"f4": PointField.FLOAT32, "u2": PointField.UINT16}
 
 
@@ -36,27 +31,21 @@ def points_message(header: Header, cloud: np.ndarray) -> PointCloud2:
     return message
 
 
-def box_marker(header: Header, identity: int, box: Box3D) -> Marker:
-    """Make a transparent box in the colour that the object has in the overlay."""
-    marker = Marker(header=header, ns="objects", id=identity, type=Marker.CUBE, action=Marker.ADD)
-    marker.pose.position = Point(**dict(zip("xyz", box.centre.tolist(), strict=True)))
-    marker.pose.orientation = Quaternion(**dict(zip("xyzw", box.quaternion.tolist(), strict=True)))
-    marker.scale = Vector3(**dict(zip("xyz", np.maximum(box.size, MIN_SIDE).tolist(), strict=True)))
-    red, green, blue = (float(c) / 255 for c in object_colours(np.array([identity]))[0])
-    marker.color = ColorRGBA(r=red, g=green, b=blue, a=0.4)
-    return marker
-
-
 def detections_3d_message(
-    header: Header, boxes: dict[int, Box3D], scores: dict[int, float], names: dict[int, str]
+    header: Header,
+    boxes: dict[int, Box3D],
+    scores: dict[int, float],
+    names: dict[int, str],
+    prompt_scores: Mapping[int, float] | None = None,
 ) -> Any:
-    """Make a Detection3D for each box: pose, size in metres, class as in ``~/detections``, predicted IoU.
+    """Make a Detection3D for each box: pose, size in metres, and hypotheses as in ``~/detections``.
 
     Args:
         header: of the image.
         boxes: by id, the value in the label map.
         scores: predicted IoU by id.
         names: by id; an empty name is "object".
+        prompt_scores: scores of the detector by id; None: no object has one.
     """
     from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesisWithPose
 
@@ -68,10 +57,14 @@ def detections_3d_message(
         turn = pose.orientation
         turn.x, turn.y, turn.z, turn.w = box.quaternion.tolist()
         size.x, size.y, size.z = box.size.tolist()
-        hypothesis = ObjectHypothesisWithPose()
-        hypothesis.hypothesis.class_id = names.get(identity) or "object"
-        hypothesis.hypothesis.score = float(scores[identity])
-        hypothesis.pose.pose = pose
-        detection.results.append(hypothesis)
+        found = [float(scores[identity])]
+        if prompt_scores and identity in prompt_scores:
+            found.append(prompt_scores[identity])
+        for score in found:
+            hypothesis = ObjectHypothesisWithPose()
+            hypothesis.hypothesis.class_id = names.get(identity) or "object"
+            hypothesis.hypothesis.score = score
+            hypothesis.pose.pose = pose
+            detection.results.append(hypothesis)
         message.detections.append(detection)
     return message

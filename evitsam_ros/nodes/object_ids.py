@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from itertools import count
+from itertools import count, islice
 
 import numpy as np
 
@@ -17,12 +18,17 @@ from .prompt_updates import StoredPrompt
 MIN_CLOSENESS = 0.5
 #: The size of a point, pixels.
 POINT_SIZE = 32.0
+#: Ids are values of a 16-bit label map.
+MAX_ID = 65535
+#: A number as it is printed, so that "7" and "007" are different objects.
+_NUMBER = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 
 
 class ObjectIds:
     """Assign ids from 1 on; a new object gets the lowest free one.
 
-    A detection with an id of its sender keeps the id that it had here, also after arrays without it. A
+    A detection with an id of its sender keeps the id that it had here, also after arrays without it. If its
+    sender's id is a number that is free, it is the id here: the ids of a tracker are passed on. A
     detection without one is the same object as the nearest one of its class in the array before.
     """
 
@@ -33,9 +39,9 @@ class ObjectIds:
         """Forget the ids of senders."""
         self._remembered.clear()
 
-    def next_free(self, taken: set[int]) -> int:
-        """Return an id for a new object."""
-        return next(self._free(taken))
+    def of_clicks(self, number: int, taken: set[int]) -> list[int]:
+        """Return ids for new objects."""
+        return list(islice(self._free(taken), number))
 
     def of_array(
         self,
@@ -59,10 +65,22 @@ class ObjectIds:
             identity = self._remembered.get(item.sender_id) if item.sender_id else None
             if identity is not None and identity not in clicks:
                 found[index] = identity
+        self._pass_on_numbers(objects, found, taken)
         free = self._free(taken | set(found.values()))
         ids = [found[index] if index in found else next(free) for index in range(len(objects))]
         self._remember(objects, ids)
         return ids
+
+    def _pass_on_numbers(
+        self, objects: Sequence[ObjectPrompt], found: dict[int, int], taken: set[int]
+    ) -> None:
+        """Give new objects the ids of their sender that are numbers and free."""
+        used = taken | set(self._remembered.values()) | set(found.values())
+        for index, item in enumerate(objects):
+            number = int(item.sender_id) if _NUMBER.fullmatch(item.sender_id) else 0
+            if index not in found and 0 < number <= MAX_ID and number not in used:
+                found[index] = number
+                used.add(number)
 
     def _free(self, taken: set[int]) -> Iterator[int]:
         used = taken | set(self._remembered.values())

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 
-from ..backends import backend_choices
+from ..backends import PRECISION_CHOICES, backend_choices
 from ..bundle import DEFAULT_MODEL
 
 
@@ -53,7 +53,17 @@ class Spec:
 
 PARAMETERS: dict[str, Spec] = {
     "model": Spec(DEFAULT_MODEL, "Bundle: a name ('evitsam models' lists them) or a folder."),
+    "semantic_model": Spec(
+        "",
+        "Semantic bundle: masks without a name get the class that most of their pixels have; empty: none.",
+    ),
     "backend": Spec("auto", "Runtime of the networks.", backend_choices()),
+    "precision": Spec(
+        "auto",
+        "What the networks compute in. auto: on a CPU the fastest that was measured here to draw the same "
+        "masks, float32 until then; on a GPU the engines' own.",
+        PRECISION_CHOICES,
+    ),
     "build_engines": Spec(
         False, "On a GPU without engines: build them in the background, and switch when they are ready."
     ),
@@ -64,16 +74,37 @@ PARAMETERS: dict[str, Spec] = {
         "without a name.",
         fixed=True,
     ),
-    "mode": Spec("prompt", "Segment prompted objects, or everything.", ("prompt", "everything"), live=True),
+    "mode": Spec(
+        "prompt",
+        "Segment prompted objects, everything, or nothing until a service requests it.",
+        ("prompt", "everything", "on_request"),
+        live=True,
+    ),
     "max_prompts": Spec(
         64, "Maximum number of prompts to decode in everything mode.", low=1, high=1024, live=True
     ),
+    "min_prompts": Spec(
+        32,
+        "Minimum number of prompts to decode in everything mode, whatever latency_budget_ms is.",
+        low=1,
+        high=1024,
+        live=True,
+    ),
     "latency_budget_ms": Spec(
         0.0,
-        "Everything mode decodes as many prompts as fit into this time, best first; 0: no limit but "
-        "max_prompts.",
+        "Everything mode decodes as many prompts as fit into this time, objects on show first, then the best "
+        "proposals, and prompt mode looks closer at as many objects; 0: no limit but max_prompts and "
+        "closer_looks.",
         low=0.0,
         high=60000.0,
+        live=True,
+    ),
+    "closer_looks": Spec(
+        0,
+        "In prompt mode, encode a square around so many objects of each image once more, the smallest "
+        "first, as far as latency_budget_ms allows; 0: none.",
+        low=0,
+        high=64,
         live=True,
     ),
     "score_threshold": Spec(
@@ -156,6 +187,20 @@ PARAMETERS: dict[str, Spec] = {
     "organized_cloud": Spec(
         False, "~/points has a point for each pixel; otherwise only for pixels under masks."
     ),
+    "target_frame": Spec(
+        "",
+        "Coordinate frame of points and boxes in space of ~/instances, by /tf and /tf_static; empty: the "
+        "camera's.",
+    ),
+    "output_scale": Spec(
+        "image",
+        "Pixels of ~/label_map, ~/mask and ~/instances: the image's, or those of the network's output, with "
+        "~/camera_info to match.",
+        ("image", "network"),
+    ),
+    "label_encoding": Spec(
+        "mono16", "Encoding of ~/label_map; mono8 has ids up to 255.", ("mono16", "mono8")
+    ),
     "image_transport": Spec("raw", "Subscribe to image, or to image/compressed.", ("raw", "compressed")),
     "intensity_range": Spec(
         [0.0, 0.0],
@@ -176,6 +221,19 @@ PARAMETERS: dict[str, Spec] = {
         0.0, "Maximum number of frames to process per second; 0: no limit.", low=0.0, high=1000.0, live=True
     ),
     "overlay_alpha": Spec(0.5, "Opacity of the overlay.", low=0.0, high=1.0, live=True),
+    "overlay_ids": Spec(False, "Draw the objects' ids in the overlay where there is room.", live=True),
+    "filled_boxes": Spec(
+        False, "~/boxes_3d has faces too, which catch clicks in RViz; otherwise edges and texts.", live=True
+    ),
+    "jpeg_quality": Spec(80, "JPEG quality of ~/overlay/compressed.", low=1, high=100, live=True),
+    "output_timeout_s": Spec(
+        2.0,
+        "Publish empty outputs when no image was answered for so long, and for four usual intervals; 0: "
+        "never.",
+        low=0.0,
+        high=3600.0,
+        live=True,
+    ),
     "diagnostics_period_s": Spec(1.0, "Period of the diagnostics, seconds.", low=0.1, high=60.0, fixed=True),
     "malloc_tuning": Spec(True, "Keep image-sized blocks in the heap (glibc): less time for each message."),
     "autostart": Spec(True, "Configure and activate at start, without a lifecycle manager.", fixed=True),

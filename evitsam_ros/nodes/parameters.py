@@ -29,18 +29,22 @@ class SegmenterParameters:
         score_threshold, stability_threshold, nms_threshold, min_region: None for the bundle's own.
         use_nearest_image: from ``missing_image_policy``.
         history_bytes: from ``history_mb``.
-        max_latency_s, max_rate_hz: None for no limit.
+        max_latency_s, max_rate_hz, output_timeout_s: None for no limit.
         intensity_range: black and white; None for the percentiles of each image.
     """
 
     model: str
+    semantic_model: str
     backend: str
+    precision: str
     build_engines: bool
     threads: int
     cameras: tuple[str, ...]
     mode: str
     max_prompts: int
+    min_prompts: int
     latency_budget_s: float | None
+    closer_looks: int
     score_threshold: float | None
     stability_threshold: float | None
     nms_threshold: float | None
@@ -57,12 +61,19 @@ class SegmenterParameters:
     depth_slop_s: float
     image_rectified: bool
     organized_cloud: bool
+    target_frame: str
+    output_scale: str
+    label_encoding: str
     image_transport: str
     intensity_range: tuple[float, float] | None
     reliability: str
     frame_policy: str
     max_rate_hz: float | None
     overlay_alpha: float
+    overlay_ids: bool
+    filled_boxes: bool
+    jpeg_quality: int
+    output_timeout_s: float | None
     diagnostics_period_s: float
     malloc_tuning: bool
     autostart: bool
@@ -91,6 +102,7 @@ class SegmenterParameters:
             max_latency_s=decoded["max_latency_s"] or None,
             intensity_range=(black, white) if black or white else None,
             max_rate_hz=decoded["max_rate_hz"] or None,
+            output_timeout_s=decoded["output_timeout_s"] or None,
         )
 
     def thresholds(self) -> dict[str, float | None]:
@@ -105,10 +117,12 @@ class SegmenterParameters:
 
 #: Fields that are ROS parameters of the same name and meaning; thresholds are decoded before.
 _AS_THEY_ARE = (
-    *("model", "backend", "build_engines", "threads", "mode", "max_prompts", "enable_tracking"),
-    *("score_threshold", "stability_threshold", "nms_threshold", "min_region"),
+    *("model", "semantic_model", "backend", "precision", "build_engines", "threads", "mode"),
+    *("max_prompts", "min_prompts", "enable_tracking", "overlay_ids", "filled_boxes", "jpeg_quality"),
+    *("score_threshold", "stability_threshold", "nms_threshold", "min_region", "closer_looks"),
     *("history_frames", "history_s", "depth_transport", "depth_slop_s", "image_rectified"),
     *("image_transport", "reliability", "frame_policy", "overlay_alpha", "diagnostics_period_s"),
+    *("target_frame", "output_scale", "label_encoding"),
     *("enable_3d_clicks", "enable_depth", "organized_cloud", "malloc_tuning", "autostart"),
 )
 
@@ -213,6 +227,10 @@ def _check(values: Mapping[str, Any]) -> None:
         raise ValueError(f"cameras is {names}; expected different names")
     if values["organized_cloud"] and not values["enable_depth"]:
         raise ValueError("organized_cloud is true; expected enable_depth to be true with it")
+    if values["target_frame"] and not values["enable_depth"]:
+        raise ValueError(
+            f"target_frame is {values['target_frame']!r}; expected enable_depth to be true with it"
+        )
     limits = list(values["intensity_range"])
     if len(limits) != 2 or not all(map(math.isfinite, limits)) or (any(limits) and limits[0] >= limits[1]):
         raise ValueError(

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from ..segment import PromptError
 from .camera_context import CameraContext
 from .frame_request import FrameRequest, RequestQueue
 from .frame_scheduler import MAX_PROMPTED_REQUESTS
@@ -52,15 +53,41 @@ class PendingPrompts:
         """
         stamp = stamp_ns(header) if header is not None else 0
         self._context.diagnostics.count("prompts_in")
+        if self._context.parameters().mode != "everything":
+            self._prompts.avoid(())  # ids of the last frame of everything mode are free now
         update = self._prompts.new_update(topic, objects, stamp, is_array=is_array)
         if update is None:
             self._context.report_error(
                 "bad_prompts",
                 f"{topic}: {self._prompts.max_clicks} clicks are stored already; call ~/clear_prompts",
             )
-        elif not stamp:
+        else:
+            self._route(update)
+
+    def add_objects(self, topic: str, objects: Sequence[ObjectPrompt], stamp: int) -> list[int]:
+        """Take objects beside the stored ones, and return their ids.
+
+        Args:
+            topic: service that they come from.
+            objects: to add.
+            stamp: of the image that they refer to, nanoseconds; 0: the newest.
+
+        Raises:
+            PromptError: too many are stored already.
+        """
+        self._context.diagnostics.count("prompts_in")
+        update = self._prompts.new_update(topic, objects, stamp, is_array=False)
+        if update is None:
+            limit = self._prompts.max_clicks
+            raise PromptError(f"at most {limit} objects are stored; remove some before {len(objects)} more")
+        self._route(update)
+        return [item.identity for item in update.objects]
+
+    def _route(self, update: PromptUpdate) -> None:
+        """Apply an update at once, or let it wait for its image."""
+        if not update.stamp:
             self._apply(update)
-        elif not self._context.is_accepting() or self._context.parameters().mode == "everything":
+        elif not self._context.is_accepting() or self._context.parameters().mode != "prompt":
             self._submit_without_images(update)
         else:
             self._submit_for_image(update)
@@ -68,6 +95,10 @@ class PendingPrompts:
     def ids(self) -> list[int]:
         """Return the ids of all prompted objects."""
         return self._prompts.ids()
+
+    def ids_by_name(self) -> dict[str, int]:
+        """Return the ids of the objects that their senders gave a name or an id."""
+        return self._prompts.ids_by_name()
 
     def remove(self, identity: int) -> bool:
         """Forget the object with this id, wherever it waits; return False if there is none."""
@@ -127,10 +158,12 @@ class PendingPrompts:
 
         Called by the inference thread.
         """
-        if request.update is None or mode == "prompt":
+        if mode == "prompt":
             return True
+        if request.update is None:
+            return mode == "everything"
         if (update := self._prompts.discard(request.update)) is not None:
-            self.report_dropped(update, "the mode has changed to everything")
+            self.report_dropped(update, f"the mode has changed to {mode}")
         return False
 
     def report_dropped(self, update: PromptUpdate, reason: str) -> None:
@@ -147,10 +180,12 @@ class PendingPrompts:
         elif not self._context.is_accepting():
             self.report_dropped(update, "the node is inactive or disabled")
         else:
-            self._context.diagnostics.count("prompts_not_used")  # everything mode
+            self._context.diagnostics.count("prompts_not_used")  # another mode than "prompt"
 
     def _apply(self, update: PromptUpdate) -> None:
         self._prompts.apply(update)
+        if not update.is_array and self._context.parameters().mode == "everything":
+            self._prompts.show_beside(update.objects)
         if update.is_array:
             self._detector_runs_until = 0.0
         self._withdraw_void()

@@ -53,6 +53,8 @@ class ProfilerNode(Node):
         names = [name for name in self.options["cameras"] if name] or [""]
         self.cameras = {name: LiveLatency(self.options["late_ms"] / 1e3) for name in names}
         self._stages: dict[str, dict[str, str]] = {name: {} for name in names}
+        #: Stamp of the newest mask, by camera.
+        self._newest: dict[str, int] = {}
         for name in names:
             self._watch(name)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
@@ -76,6 +78,9 @@ class ProfilerNode(Node):
 
     def _on_mask(self, camera: str, message: Image) -> None:
         stamp = stamp_ns(message.header)
+        if stamp == self._newest.get(camera) and not any(message.data):
+            return  # it replaces an answer that is no longer true, and answers no image
+        self._newest[camera] = stamp
         age = (self.get_clock().now().nanoseconds - stamp) / 1e9
         self.cameras[camera].mask(stamp, age, time.monotonic())
 

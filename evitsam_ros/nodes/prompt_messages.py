@@ -25,11 +25,13 @@ class ObjectPrompt:
         prompt: in pixels.
         name: its class; empty for none.
         sender_id: the id that its sender gave it; empty for none.
+        score: of the detector that found it; None for none.
     """
 
     prompt: Prompt
     name: str = ""
     sender_id: str = ""
+    score: float | None = None
 
 
 @dataclass
@@ -38,6 +40,7 @@ class _Parts:
     labels: list[int] = field(default_factory=list)
     box: tuple[float, float, float, float] | None = None
     name: str = ""
+    score: float | None = None
 
 
 def prompts_from_detections(message) -> list[ObjectPrompt]:
@@ -63,7 +66,7 @@ def _object(key: str | int, parts: _Parts) -> ObjectPrompt:
     except PromptError as error:
         which = f"the object with id {key!r}" if isinstance(key, str) else f"detection {key}"
         raise PromptError(f"{which}: {error}") from error
-    return ObjectPrompt(prompt, parts.name, key if isinstance(key, str) else "")
+    return ObjectPrompt(prompt, parts.name, key if isinstance(key, str) else "", parts.score)
 
 
 def _add(parts: _Parts, detection) -> None:
@@ -91,6 +94,9 @@ def _add(parts: _Parts, detection) -> None:
         parts.box = (x - half_x, y - half_y, x + half_x, y + half_y)
     if name != BACKGROUND:
         parts.name = parts.name or name
+        if detection.results and parts.score is None:
+            score = detection.results[0].hypothesis.score
+            parts.score = score if math.isfinite(score) else None
 
 
 def prompt_from_click(x: float, y: float) -> Prompt:

@@ -9,10 +9,13 @@ by which one event makes another void are in ``docs/event_order.md``; all of the
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from itertools import count
 
+import numpy as np
+
+from ..segment import Prompt
 from .object_ids import ObjectIds
 from .prompt_messages import ObjectPrompt
 from .prompt_updates import ActivePrompts, PendingPrompt, PromptUpdate, StoredPrompt
@@ -38,6 +41,13 @@ class PromptStore:
         self._newest_array: tuple[StoredPrompt, ...] = ()
         self._pending: dict[int, PendingPrompt] = {}
         self._active = ActivePrompts([])
+        #: By id, a number that no earlier object had: ids are used again.
+        self._born: dict[int, int] = {}
+        self._births = count(1)
+        #: Ids of clicks that are answered in everything mode too: those that were given there.
+        self._beside: set[int] = set()
+        #: Ids that everything mode shows.
+        self._avoided: frozenset[int] = frozenset()
 
     # Executor's thread -----------------------------------------------------------------------------
 
@@ -49,19 +59,21 @@ class PromptStore:
         It takes effect by :meth:`apply`, :meth:`await_image` or :meth:`await_turn`.
         """
         with self._lock:
-            pending = sum(not item.update.is_array for item in self._pending.values())
-            if not is_array and len(self._clicks) + pending >= self.max_clicks:
+            clicks = [*self._clicks, *self._pending_clicks()]
+            if not is_array and len(clicks) + len(objects) > self.max_clicks:
                 return None
-            taken = self._ids()
+            before = self._ids()
+            taken = before | self._avoided
             if is_array:
-                clicks = self._ids(of_arrays=False)
-                ids = self._object_ids.of_array(objects, self._newest_array, taken, clicks)
+                of_clicks = self._ids(of_arrays=False)
+                ids = self._object_ids.of_array(objects, self._newest_array, taken, of_clicks)
             else:
-                ids = [self._object_ids.next_free(taken) for _ in objects]
+                ids = self._object_ids.of_clicks(len(objects), taken)
             stored = tuple(
-                StoredPrompt(identity, item.prompt, item.name, item.sender_id)
+                StoredPrompt(identity, item.prompt, item.name, item.sender_id, item.score)
                 for identity, item in zip(ids, objects, strict=True)
             )
+            self._born |= {i: next(self._births) for i in ids if i not in before}
             if is_array:
                 self._newest_array = stored
             return PromptUpdate(next(self._numbers), topic, is_array, stored, stamp)
@@ -79,6 +91,55 @@ class PromptStore:
         """Store clicks beside the earlier ones."""
         with self._lock:
             self._clicks += objects
+
+    def refine(self, identity: int, prompt: Prompt, born: int) -> bool:
+        """Replace the prompt of a stored object from the next image on; return False if it was removed.
+
+        Args:
+            identity: of the object.
+            prompt: the new one.
+            born: the object's number, see :attr:`ActivePrompts.born`.
+        """
+        with self._lock:
+            found = False
+            if self._born.get(identity) != born:
+                return False
+
+            def refined(items: Iterable[StoredPrompt]) -> list[StoredPrompt]:
+                nonlocal found
+                known = list(items)
+                found |= any(item.identity == identity for item in known)
+                return [replace(item, prompt=prompt) if item.identity == identity else item for item in known]
+
+            self._clicks, self._array = refined(self._clicks), refined(self._array)
+            if (update := self._active.update) is not None:
+                self._active.update = replace(update, objects=tuple(refined(update.objects)))
+            return found
+
+    def show_beside(self, objects: Iterable[StoredPrompt]) -> None:
+        """Answer clicks beside the objects of everything mode, too."""
+        with self._lock:
+            self._beside |= {item.identity for item in objects}
+
+    def has_click_near(self, x: float, y: float, distance: float, known: Collection[int]) -> bool:
+        """Return whether a click so near is stored or waits, of an object with no number of ``known``."""
+        with self._lock:
+            pending = [item.update for item in self._pending.values() if not item.update.is_array]
+            clicks = [*self._clicks, *(item for update in pending for item in update.objects)]
+            points = [item.prompt.points for item in clicks if self._born.get(item.identity) not in known]
+            return any(bool((np.hypot(*(p - (x, y)).T) <= distance).any()) for p in points)
+
+    def select(self, identity: int, prompt: Prompt) -> bool:
+        """Store an object of everything mode as a click, with its id; return False if there are too many."""
+        with self._lock:
+            if identity in self._ids():  # a second click before the first one is answered
+                return True
+            if len(self._clicks) >= self.max_clicks:
+                return False
+            self._clicks.append(StoredPrompt(identity, prompt))
+            self._born[identity] = next(self._births)
+            self._beside.add(identity)
+            return True
 
     def replace_boxes(self, objects: Iterable[StoredPrompt], number: int, *, has_stamp: bool) -> None:
         """Store the objects of an array in place of those of the array before.
@@ -139,6 +200,7 @@ class PromptStore:
             self._pending.clear()
             self._active.objects, self._active.update = [], None
             self._object_ids.clear()
+            self._beside.clear()
             return number
 
     def remove(self, identity: int) -> bool:
@@ -157,6 +219,11 @@ class PromptStore:
                 self._array = []
             return number
 
+    def ids_by_name(self) -> dict[str, int]:
+        """Return the ids of the objects that have an id or a name of their sender, pending ones included."""
+        with self._lock:
+            return {item.sender_id: item.identity for item in self._objects() if item.sender_id}
+
     def all(self) -> list[StoredPrompt]:
         """Return the stored prompts."""
         with self._lock:
@@ -169,12 +236,18 @@ class PromptStore:
 
     # Inference thread ------------------------------------------------------------------------------
 
-    def begin(self, number: int | None, *, track: bool) -> ActivePrompts | None:
+    def avoid(self, ids: Iterable[int]) -> None:
+        """Give new objects none of these ids, which everything mode shows."""
+        with self._lock:
+            self._avoided = frozenset(ids)
+
+    def begin(self, number: int | None, *, track: bool, beside: bool = False) -> ActivePrompts | None:
         """Return the prompts of an image whose work begins; None when its update is void.
 
         Args:
             number: of the update that the image is processed for; None: only stored prompts apply.
             track: objects are followed; otherwise an array with a stamp applies to its own image only.
+            beside: in everything mode only clicks apply that were given there.
         """
         with self._lock:
             if not track:
@@ -182,9 +255,13 @@ class PromptStore:
             update = self.discard(number) if number is not None else None
             if update is None and number is not None:
                 return None
-            array = self._array if update is None or not update.is_array else []
-            objects = [*self._clicks, *array, *(update.objects if update is not None else ())]
-            self._active = ActivePrompts(objects, update)
+            array = [] if update is not None and update.is_array else self._array
+            stored = [*self._clicks, *array]
+            if beside:
+                stored = [item for item in self._clicks if item.identity in self._beside]
+            objects = [*stored, *(update.objects if update is not None else ())]
+            born = {item.identity: self._born.get(item.identity, 0) for item in objects}
+            self._active = ActivePrompts(objects, update, born)
             return self._active
 
     def active_ids(self, active: ActivePrompts) -> set[int]:
@@ -225,11 +302,19 @@ class PromptStore:
 
     def _ids(self, *, of_arrays: bool = True) -> set[int]:
         """Return the ids of all objects, or of those of clicks only."""
+        return {item.identity for item in self._objects(of_arrays=of_arrays)}
+
+    def _objects(self, *, of_arrays: bool = True) -> list[StoredPrompt]:
+        """Return all objects, pending ones included, or those of clicks only."""
         updates = [item.update for item in self._pending.values()]
         if self._active.update is not None:
             updates.append(self._active.update)
         waiting = [item for update in updates if of_arrays or not update.is_array for item in update.objects]
-        return {item.identity for item in (*self._clicks, *(self._array if of_arrays else ()), *waiting)}
+        return [*self._clicks, *(self._array if of_arrays else ()), *waiting]
+
+    def _pending_clicks(self) -> list[StoredPrompt]:
+        updates = [item.update for item in self._pending.values() if not item.update.is_array]
+        return [item for update in updates for item in update.objects]
 
     def _void_arrays(self, is_void: Callable[[PromptUpdate], bool]) -> None:
         """Remove pending arrays."""
@@ -251,6 +336,7 @@ class PromptStore:
             self._pending[number] = replace(item, update=update)
             if not update.is_array and not update.objects:
                 del self._pending[number]
+        self._beside &= self._ids(of_arrays=False)
         active = self._active
         active.objects = kept(active.objects)
         if active.update is not None:

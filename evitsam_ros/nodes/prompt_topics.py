@@ -12,6 +12,7 @@ from std_srvs.srv import Trigger
 from ..segment import PromptError
 from .camera_context import CameraContext
 from .managed_entities import ManagedEntities
+from .object_clicks import ObjectClicks
 from .pending_prompts import PendingPrompts
 from .prompt_messages import ObjectPrompt, prompt_from_click, prompts_from_detections
 from .recent_images import RecentImages
@@ -30,6 +31,7 @@ class PromptTopics:
         context: of the camera.
         images: of the camera; the newest one names its coordinate frame.
         pending: takes the prompts.
+        clicks: takes clicks on objects that are shown.
     """
 
     def __init__(
@@ -38,10 +40,11 @@ class PromptTopics:
         context: CameraContext,
         images: RecentImages,
         pending: PendingPrompts,
+        clicks: ObjectClicks,
     ) -> None:
         prefix = self._prefix = context.outputs
         self._report_error = context.report_error
-        self._images, self._pending = images, pending
+        self._images, self._pending, self._clicks = images, pending, clicks
         if Detection2DArray is not None:
             entities.subscription(Detection2DArray, prefix + "prompts", self._on_detections, 10)
         entities.subscription(PointStamped, prefix + "point", self._on_point, 10)
@@ -75,13 +78,17 @@ class PromptTopics:
         self.click(self._prefix + "pixel", None, message.x, message.y)
 
     def click(self, topic: str, header: Any, x: float, y: float) -> None:
-        """Add a foreground point at a pixel of the frame with the header's stamp, or of the newest."""
+        """Select the object that is shown at a pixel, or add one there.
+
+        A new object is that of the frame with the header's stamp, or of the newest.
+        """
         try:
             prompt = prompt_from_click(x, y)
         except PromptError as error:
             self._report_error("bad_prompts", f"{topic}: {error}")
             return
-        self._pending.submit(topic, header, [ObjectPrompt(prompt)], is_array=False)
+        if not self._clicks.select(topic, x, y):
+            self._pending.submit(topic, header, [ObjectPrompt(prompt)], is_array=False)
 
     def _on_remove(self, message: UInt32) -> None:
         known = ", ".join(map(str, self._pending.ids())) or "none"

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,17 +18,19 @@ class StoredPrompt:
         identity: the object's value in the label map.
         name: class of the object, empty where its sender gave none.
         sender_id: id that its sender gave it, empty for none.
+        score: of the detector that found it; None for none.
     """
 
     identity: int
     prompt: Prompt
     name: str = ""
     sender_id: str = ""
+    score: float | None = None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, StoredPrompt):
             return NotImplemented
-        mine, theirs = ((p.identity, p.name, p.sender_id) for p in (self, other))
+        mine, theirs = ((p.identity, p.name, p.sender_id, p.score) for p in (self, other))
         return mine == theirs and _same_prompt(self.prompt, other.prompt)
 
     def __hash__(self) -> int:
@@ -87,10 +89,12 @@ class ActivePrompts:
     Attributes:
         objects: all prompted objects of the image.
         update: the update that the image is processed for; None: only stored prompts apply.
+        born: by id, the number that tells an object from an earlier one that had its id.
     """
 
     objects: list[StoredPrompt]
     update: PromptUpdate | None = None
+    born: dict[int, int] = field(default_factory=dict)
 
     @property
     def ids(self) -> set[int]:

@@ -15,28 +15,28 @@ from dataclasses import dataclass
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool
 
 from ..backends import engines_missing
+from ..dense import SemanticSegmenter
 from ..malloc import HeapWatch, give_back_memory, tune_malloc
-from ..segment import Segmenter
 from .camera_context import CameraContext
 from .camera_pipeline import CameraPipeline
 from .diagnostics import CameraDiagnostics
-from .fastdds import use_profile
 from .frame_request import FrameRequest, RequestQueue
 from .frame_scheduler import FrameScheduler
 from .inference import Inference
+from .interfaces import HAS_INTERFACES, WHAT_IS_OFF
 from .managed_entities import ManagedEntities
+from .networks import open_networks
 from .parameters import NodeParameters, SegmenterParameters
 from .prompt_messages import MAX_OBJECTS
 from .prompt_store import PromptStore
 from .publish_point import PublishPointInput
 from .publishers import Detection2DArray
-from .runtime import ros, spin, started
+from .run import Nodes, run
 
 #: Seconds between two log lines of one kind.
 THROTTLE = 2.0
@@ -55,10 +55,12 @@ class Configured:
     Attributes:
         pipelines: one for each camera.
         inference: processes their frames.
+        semantic: names their masks; None: nothing does.
     """
 
     pipelines: tuple[CameraPipeline, ...]
     inference: Inference
+    semantic: SemanticSegmenter | None = None
 
     def pause(self, reason: str) -> None:
         """Stop publishing; drop what waits, with the reason."""
@@ -69,7 +71,8 @@ class Configured:
         """End the inference thread and close the networks."""
         for pipeline in self.pipelines:
             pipeline.release()
-        self.inference.stop()
+        if self.inference.stop() and self.semantic is not None:
+            self.semantic.close()
 
 
 class SegmenterNode(LifecycleNode):
@@ -143,11 +146,16 @@ class SegmenterNode(LifecycleNode):
                 "vision_msgs is not installed: ~/prompts, ~/detections and ~/label_info are off "
                 "(apt install ros-$ROS_DISTRO-vision-msgs)"
             )
-        segmenter = Segmenter.open(parameters.model, parameters.backend, parameters.threads)
+        if not HAS_INTERFACES:
+            self.get_logger().warning(WHAT_IS_OFF)
+        segmenter, semantic = open_networks(parameters)
         give_back_memory()
         if parameters.malloc_tuning and not tune_malloc():
             self.get_logger().info("malloc_tuning has no effect: this C library has no mallopt")
-        self.get_logger().info(f"model {segmenter.bundle.name}; {segmenter.description}")
+        choice = f" {segmenter.runtime.choice}" if segmenter.runtime.choice else ""
+        self.get_logger().info(f"model {segmenter.bundle.name}; {segmenter.description}{choice}")
+        if semantic is not None:
+            self.get_logger().info(f"model {semantic.bundle.name}; {semantic.description}")
         scheduler: FrameScheduler[FrameRequest] = FrameScheduler(len(self.cameras), parameters.frame_policy)
         pipelines = tuple(
             CameraPipeline(
@@ -158,6 +166,7 @@ class SegmenterNode(LifecycleNode):
                 RequestQueue(scheduler, index),
                 parameters,
                 subscribe=self._subscribe,
+                semantic=semantic,
             )
             for index, camera in enumerate(self.cameras)
         )
@@ -170,7 +179,7 @@ class SegmenterNode(LifecycleNode):
         )
         if parameters.build_engines and engines_missing(segmenter.runtime):
             inference.build_engines()
-        return Configured(pipelines, inference)
+        return Configured(pipelines, inference, semantic)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Process images from now on."""
@@ -278,19 +287,7 @@ class SegmenterNode(LifecycleNode):
 
 def main(args: list[str] | None = None) -> int:
     """Run the node; return the exit code."""
-    use_profile()
-    with ros(args):
-        node = started("segmenter", SegmenterNode)
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        try:
-            node.start()
-            spin(executor, node.callback_failed)
-        finally:
-            node.release()
-            executor.shutdown()
-            node.destroy_node()
-    return 0
+    return run("segmenter", lambda: Nodes([SegmenterNode()]), args)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from .machine import machine_facts, made_by
 from .macs import Work
 from .report import PeakRate, Report, Stage
 from .spans import DEVICE, HOST, Span, samples_of
-from .stages import DECODER, ENCODER, RESIZE, STAGES, TOTAL, UNATTRIBUTED, RecordingSegmenter
+from .stages import CLOSER, DECODER, ENCODER, RESIZE, STAGES, TOTAL, UNATTRIBUTED, RecordingSegmenter
 from .statistics import best
 
 if TYPE_CHECKING:
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from .sensors import Watch
 
 #: Networks that the stages of these names wait for; a stage that waits for none runs on the host.
-NETWORKS_OF = {"encoder": {"encoder"}, "proposals": {"proposals"}, "decoder": {"decoder", "foveal_decoder"}}
+NETWORKS_OF = {
+    "encoder": {"encoder"},
+    "proposals": {"proposals"},
+    "decoder": {"decoder", "foveal_decoder"},
+    CLOSER: {"encoder", "decoder"},
+}
 
 
 def report_of(command: str, watch: Watch, **content: Any) -> Report:

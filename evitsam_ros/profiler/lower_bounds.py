@@ -12,7 +12,7 @@ import numpy as np
 from ..backends import FunctionNetwork, Network
 from . import stages
 from .macs import Work, graph_work
-from .stages import RecordingSegmenter, boxes, run_frame
+from .stages import RecordingSegmenter, SmallObjects, boxes, run_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,17 +60,26 @@ def _on_host(value: Any) -> np.ndarray:
 
 
 def count_work(
-    segmenter: RecordingSegmenter, images: Sequence[EncodedImage], prompts: Sequence[int], max_prompts: int
+    segmenter: RecordingSegmenter,
+    images: Sequence[EncodedImage],
+    prompts: Sequence[int],
+    max_prompts: int,
+    small: Sequence[SmallObjects] = (),
 ) -> dict[str, Work]:
-    """Return the work of each stage, as the mean over the images; omit stages that cannot be counted."""
+    """Return the work of each stage, as the mean over the images; omit stages that cannot be counted.
+
+    ``small``: the objects of each image for closer looks; empty for none.
+    """
     total: dict[str, Work] = {}
     counted: dict[Any, Work | None] = {}
-    for image in images:
+    for number, image in enumerate(images):
         calls = Calls()
         with calls.listening(segmenter):
             embedding, masks = run_frame(segmenter, image, max_prompts)
             for count in prompts:
                 segmenter.decode_boxes(embedding, boxes(count, image.size))
+            if small:
+                small[number].look_closer(segmenter)
         parts: list[tuple[str, Work | None]] = [*_host_work(segmenter.bundle, image, calls, masks)]
         parts += [(at, _call_work(segmenter.bundle, name, feed, counted)) for at, name, feed in calls.made]
         failed = {at for at, work in parts if work is None}

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from ..backends import in_precision
 from ..bundle import DEFAULT_MODEL
 from ..segment.transform import preprocess
 from .collect import model_facts, peak_rates_of, report_of, stages_of, stages_on_device
@@ -20,7 +19,7 @@ from .lower_bounds import count_work
 from .peak_rates import PeakRates, cpus
 from .report import Report, Run, Throughput
 from .sensors import Watch, resident_mib
-from .stages import RecordingSegmenter, boxes, run_frame
+from .stages import RecordingSegmenter, SmallObjects, boxes, run_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,11 +38,12 @@ class Options:
     command: str
     model: str = DEFAULT_MODEL
     backend: str = "auto"
-    precision: str | None = None
+    precision: str = "auto"
     threads: int = 0
     size: tuple[int, int] | None = None
     prompts: tuple[int, ...] = (1, 16, 64, 256)
     max_prompts: int = 64
+    closer_looks: int = 0
     images: tuple[str, ...] = ("example",)
     runs: int = 100
     warmup: int = 10
@@ -64,17 +64,19 @@ def profile(options: Options, progress: Callable[[int, int], None]) -> tuple[Rep
     images = open_images(options.images, options.size)
     segmenter = _open(options)
     memory["model loaded"] = resident_mib()["now"]
+    count = options.closer_looks
+    small = [SmallObjects.of(segmenter, image, count) for image in images] if count else []
     for number in range(options.warmup):
-        _run(segmenter, images[number % len(images)], options)
+        _run(segmenter, images, small, number, options)
     memory["warmed up"] = resident_mib()["now"]
     with Watch(cpus()) as watch, PeakRates(options.threads or cpus()) as peak_rates:
-        runs = _measure(segmenter, images, options, watch, peak_rates, progress)
+        runs = _measure(segmenter, images, small, options, watch, peak_rates, progress)
     # Later work is recorded too, but belongs to no run.
     spans = list(segmenter.recorder.spans)
     memory["at most"] = resident_mib()["peak"]
     throughput = [_throughput(segmenter, images, batch, options.runs) for batch in options.batches]
     # Counting runs the graphs in another session, so it follows every measurement.
-    work = count_work(segmenter, images, options.prompts, options.max_prompts)
+    work = count_work(segmenter, images, options.prompts, options.max_prompts, small)
     return report_of(
         options.command,
         watch,
@@ -89,30 +91,32 @@ def profile(options: Options, progress: Callable[[int, int], None]) -> tuple[Rep
 
 
 def _open(options: Options) -> RecordingSegmenter:
-    """Open the segmenter, and check that all networks compute in the requested precision."""
-    precision, backend = options.precision, options.backend
+    """Open the segmenter; all networks compute in the requested precision."""
     segmenter = RecordingSegmenter.open(
-        options.model, in_precision(backend, precision) if precision else backend, options.threads
+        options.model, options.backend, options.threads, precision=options.precision
     )
-    for network, facts in segmenter.runtime.info().items() if precision else ():
-        if facts["precision"] != precision:
-            raise ValueError(
-                f"--precision {precision}: {network} would run in {facts['precision']} ({facts['runtime']}). "
-                "fp16 and int8 need a GPU (evitsam build --precision), bf16 that or OpenVINO on a CPU with "
-                "AMX or AVX512-BF16"
-            )
     return cast("RecordingSegmenter", segmenter)
 
 
-def _run(segmenter: RecordingSegmenter, image: EncodedImage, options: Options) -> None:
+def _run(
+    segmenter: RecordingSegmenter,
+    images: Sequence[EncodedImage],
+    small: Sequence[SmallObjects],
+    number: int,
+    options: Options,
+) -> None:
+    image = images[number % len(images)]
     embedding, _ = run_frame(segmenter, image, options.max_prompts)
     for count in options.prompts:
         segmenter.decode_boxes(embedding, boxes(count, image.size))
+    if small:
+        small[number % len(images)].look_closer(segmenter)
 
 
 def _measure(
     segmenter: RecordingSegmenter,
     images: Sequence[EncodedImage],
+    small: Sequence[SmallObjects],
     options: Options,
     watch: Watch,
     peak_rates: PeakRates,
@@ -125,7 +129,7 @@ def _measure(
     for number in range(options.runs):
         segmenter.recorder.run = number
         runs.append(Run((time.perf_counter() - began) * 1e3, number % len(images)))
-        _run(segmenter, images[number % len(images)], options)
+        _run(segmenter, images, small, number, options)
         peak_rates.measure()
         watch.sample()
         progress(number + 1, options.runs)
@@ -161,6 +165,7 @@ def _settings(options: Options, images: Sequence[EncodedImage], work: dict[str, 
         "precision": options.precision,
         "prompts": list(options.prompts),
         "everything": options.max_prompts,
+        "closer_looks": options.closer_looks,
         "batches": list(options.batches),
         "pictures": [{"name": p.name, "sha256": p.sha256, "size": list(p.size)} for p in images],
         "uncounted": sorted({name for done in work.values() for name in done.uncounted}),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from ..io.encodings import byte_array
-from ..segment import Embedding, Masks, Prompt, Segmenter
+from ..segment import CloserLooks, Embedding, Frame, Masks, Prompt, Segmenter, look_closer
 from ..segment.timing import StageTimer
 from .spans import Recorder
 
@@ -26,6 +26,8 @@ DECODE, RESIZE, ENCODER, PROPOSALS = "decode image", "resize, normalise", "encod
 DECODER, FILTER, UPSAMPLE = "decoder, everything", "low-res filter", "upsample"
 LABEL_MAP, FILL, REFINE = "label map", "message fill", "decoder, second look"
 CLEAN = "small regions"
+#: Of prompted objects, whose masks were drawn before; its networks are part of it.
+CLOSER = "closer"
 #: In the order of the work.
 STAGES = (
     *(
@@ -52,6 +54,7 @@ NAMES = {
     "filter": FILTER,
     "look again": REFINE,
     "clean": CLEAN,
+    "closer": CLOSER,
 }
 
 
@@ -71,6 +74,10 @@ class RecordingTimer(StageTimer):
     def stage(self, name: str) -> Iterator[None]:
         """Record a stage."""
         recording, span_name = self.segmenter, self.segmenter.names[name]
+        if recording.recorder.stage_now == CLOSER:
+            with super().stage(name):
+                yield
+            return
         with super().stage(name), recording.recorder.stage(span_name):
             yield
             recording.runtime.synchronize()
@@ -100,6 +107,25 @@ class RecordingSegmenter(Segmenter):
             return self.decode(embedding, boxes)
         finally:
             self.names["decode"], self.names["clean"] = DECODER, CLEAN
+
+
+@dataclass(frozen=True)
+class SmallObjects:
+    """An image with the masks of small objects, for closer looks."""
+
+    frame: Frame
+    masks: Masks
+
+    @classmethod
+    def of(cls, segmenter: Segmenter, image: EncodedImage, count: int) -> SmallObjects:
+        """Decode the masks of ``count`` small boxes."""
+        frame = image.decode()
+        small = boxes(count, image.size, sides=(0.05, 0.3))
+        return cls(frame, segmenter.decode(segmenter.embed(frame), small))
+
+    def look_closer(self, segmenter: Segmenter) -> Masks:
+        """Look closer at all of them."""
+        return look_closer(segmenter, self.frame, self.masks, CloserLooks(len(self.masks)))
 
 
 @dataclass(frozen=True)
@@ -133,10 +159,15 @@ def run_frame(
     return embedding, masks
 
 
-def boxes(count: int, size: tuple[int, int], seed: int = 0) -> list[Prompt]:
-    """Return ``count`` boxes of all sizes within (W, H) pixels, the same ones every time."""
+def boxes(
+    count: int, size: tuple[int, int], seed: int = 0, sides: tuple[float, float] = (0.1, 0.7)
+) -> list[Prompt]:
+    """Return ``count`` boxes of all sizes within (W, H) pixels, the same ones every time.
+
+    ``sides``: the min and max, as shares of the image's.
+    """
     rng = np.random.default_rng(seed)
-    sides = rng.uniform(0.1, 0.7, (count, 2))
-    corners = rng.uniform(0, 1, (count, 2)) * (1 - sides)
-    limits = np.concatenate([corners, corners + sides], axis=1) * np.tile(size, 2)
+    shares = rng.uniform(*sides, (count, 2))
+    corners = rng.uniform(0, 1, (count, 2)) * (1 - shares)
+    limits = np.concatenate([corners, corners + shares], axis=1) * np.tile(size, 2)
     return [Prompt(box=box) for box in limits]

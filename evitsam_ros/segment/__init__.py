@@ -2,6 +2,7 @@
 """Image + prompts -> masks. No ROS, no torch."""
 
 from .budget import LatencyBudget
+from .closer import CloserLooks, look_closer
 from .embedding import Embedding
 from .frame import Frame
 from .mask_filter import Thresholds
@@ -12,6 +13,7 @@ from .prompt import Prompt, PromptError
 from .segmenter import Segmenter
 
 __all__ = [
+    "CloserLooks",
     "Embedding",
     "Frame",
     "GeneratorOptions",
@@ -24,4 +26,5 @@ __all__ = [
     "Thresholds",
     "draw_label_map",
     "draw_overlay",
+    "look_closer",
 ]

@@ -35,6 +35,9 @@ class Masks:
             where that is not known.
         timings: seconds by stage of the call that returned these masks; an embedding that was given to it has
             its own.
+        closer: for each mask what was drawn on a window around it, whose cells are finer than the image's:
+            areas, boxes and full-size masks are taken from there. None where nothing was, empty where nothing
+            was of any. ``logits`` then has the same mask in the cells of the image.
     """
 
     logits: np.ndarray
@@ -44,6 +47,7 @@ class Masks:
     prompts: tuple[Prompt, ...] = ()
     mask_indices: np.ndarray | None = None
     timings: Mapping[str, float] = field(default_factory=dict)
+    closer: tuple[CloserMask | None, ...] = ()
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -75,7 +79,10 @@ class Masks:
     @cached_property
     def areas(self) -> np.ndarray:
         """``(M,)`` float64 area in pixels of the original image, to the precision of a low-res cell."""
-        return np.asarray((self.unpadded_logits > 0).sum((1, 2)) * self.transform.pixels_per_cell.prod())
+        areas = np.asarray((self.unpadded_logits > 0).sum((1, 2)) * self.transform.pixels_per_cell.prod())
+        for index, closer in self._drawn_closer():
+            areas[index] = closer.mask.areas[0]
+        return areas
 
     @cached_property
     def boxes(self) -> np.ndarray:
@@ -88,6 +95,9 @@ class Masks:
         y0, y1 = _extent(self.unpadded_logits.max(2) if len(self) else np.zeros((0, 1)))
         height, width = self.image_size
         boxes = np.stack([x0 * scale[0], y0 * scale[1], x1 * scale[0], y1 * scale[1]], axis=1)
+        for index, closer in self._drawn_closer():
+            box = closer.mask.boxes[0]
+            boxes[index] = box + np.tile(closer.origin, 2) if box.any() else 0
         return np.asarray(np.clip(boxes, 0, (width, height, width, height)), np.float32)
 
     def select(self, index: np.ndarray | slice) -> Masks:
@@ -95,10 +105,17 @@ class Masks:
         prompts = tuple(self.prompts[i] for i in np.arange(len(self))[index]) if self.prompts else ()
         mask_indices = self.mask_indices[index] if self.mask_indices is not None else None
         taken = self.logits[index], self.scores[index], self.object_ids[index]
-        return Masks(*taken, self.transform, prompts, mask_indices, self.timings)
+        closer = tuple(self.closer[i] for i in np.arange(len(self))[index]) if self.closer else ()
+        return Masks(*taken, self.transform, prompts, mask_indices, self.timings, closer)
+
+    def _drawn_closer(self) -> list[tuple[int, CloserMask]]:
+        return [(index, closer) for index, closer in enumerate(self.closer) if closer is not None]
 
     def crop(self, index: int) -> tuple[np.ndarray, tuple[int, int]]:
         """Mask ``index`` at full size inside its box: ``(H', W')`` bool and its top-left (y, x)."""
+        if self.closer and (closer := self.closer[index]) is not None:
+            part, (y, x) = closer.mask.crop(0)
+            return part, (y + closer.origin[1], x + closer.origin[0])
         x0, y0, x1, y1 = self.pixel_boxes[index]
         rows, cols = self.transform.taps()
         rows, cols = rows[y0:y1], cols[x0:x1]
@@ -154,6 +171,19 @@ class Masks:
             )
             outlines.append([contour[:, 0] + np.array([x, y]) for contour in found])
         return outlines
+
+
+@dataclass(frozen=True)
+class CloserMask:
+    """A mask that was drawn on a window of the image.
+
+    Attributes:
+        mask: the one mask, of an image that is the window.
+        origin: (x, y) of the window's top-left pixel in the image.
+    """
+
+    mask: Masks
+    origin: tuple[int, int]
 
 
 def _extent(profile: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -65,6 +65,16 @@ def draw_label_map(
     return result
 
 
+def draw_notice(size: tuple[int, int], text: str) -> np.ndarray:
+    """Return a black ``(H, W, 3)`` uint8 image of (H, W) pixels with a line of text, as large as fits."""
+    image = np.zeros((*size, 3), np.uint8)
+    font, margin = cv2.FONT_HERSHEY_SIMPLEX, size[1] // 20
+    (width, _), _ = cv2.getTextSize(text, font, 1.0, 1)
+    scale = min(1.0, (size[1] - 2 * margin) / max(width, 1))
+    cv2.putText(image, text, (margin, size[0] // 2), font, scale, (160, 160, 160), 1, cv2.LINE_AA)
+    return image
+
+
 def _outline(image: np.ndarray, labels: np.ndarray, painted: np.ndarray) -> None:
     """Draw the borders between labels in the full colour of the object."""
     border = np.zeros(labels.shape, bool)

@@ -51,6 +51,7 @@ class Segmenter:
         backend: str = "auto",
         threads: int = 0,
         exclude: frozenset[str] = frozenset(),
+        precision: str = "auto",
     ) -> Segmenter:
         """Open a bundle by name or folder.
 
@@ -59,13 +60,15 @@ class Segmenter:
             backend: ``auto``, or a backend's name.
             threads: CPU threads for a network; 0: as many as there are cores.
             exclude: backends that ``auto`` passes over because they failed.
+            precision: ``fp32``, ``fp16``, ``bf16`` or ``int8``; ``auto``: the fastest that was measured and
+                proved on this machine before, else float32 on a CPU.
 
         Raises:
             BundleError: the bundle is missing or damaged.
-            BackendError: the backend is unknown or not installed.
+            BackendError: the backend is unknown or not installed, or does not compute in the precision.
         """
         bundle = open_bundle(model)
-        return cls(bundle, open_runtime(bundle, backend, threads, exclude))
+        return cls(bundle, open_runtime(bundle, backend, threads, exclude, precision))
 
     @property
     def description(self) -> str:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from ..backends.tensorrt.api import TensorRt, TensorRtError
 from ..backends.tensorrt.engine_cache import EngineCache, EngineKey
-from ..bundle import NETWORKS, Bundle, sha256
+from ..bundle import DENSE_NETWORK, sha256
 from ..segment.prompt import MAX_POINTS
+from .dense_validation import AnyBundle, DenseProof, feeds_for, prove
 from .engine_builder import build_engine
 from .fp32_fallback import choose_islands
 from .int8 import calibrate, quantize
@@ -25,7 +26,7 @@ from .precision import convert
 from .profiles import Shapes, profiles_for
 from .rewrites import rewrite
 from .rounding import NodeError, emulate, node_errors
-from .validate import Proof, ValidationError, feeds_for, graphs_runtime, prove
+from .validate import Proof, ValidationError, graphs_runtime
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,7 +83,7 @@ class Report:
     """The result of a build: engines by network, the proof, and errors and islands by network."""
 
     engines: dict[str, Path]
-    proof: Proof
+    proof: Proof | DenseProof
     errors: dict[str, list[NodeError]] = field(default_factory=dict)
     islands: dict[str, frozenset[str]] = field(default_factory=dict)
 
@@ -109,7 +110,7 @@ def resolve_target(target: str, tensorrt: TensorRt, gpu: Gpu | None) -> tuple[st
     return target, False
 
 
-def plan(bundle: Bundle, options: Options, tensorrt: TensorRt, gpu: Gpu | None) -> list[NetworkPlan]:
+def plan(bundle: AnyBundle, options: Options, tensorrt: TensorRt, gpu: Gpu | None) -> list[NetworkPlan]:
     """Plan the engines of a bundle."""
     target, _ = resolve_target(options.target, tensorrt, gpu)
     plans = []
@@ -130,7 +131,7 @@ def plan(bundle: Bundle, options: Options, tensorrt: TensorRt, gpu: Gpu | None) 
 
 
 def build(
-    bundle: Bundle,
+    bundle: AnyBundle,
     options: Options,
     tensorrt: TensorRt,
     gpu: Gpu | None,
@@ -166,7 +167,7 @@ def build(
 
 
 def graphs_in_precision(
-    bundle: Bundle,
+    bundle: AnyBundle,
     options: Options,
     images: Sequence[np.ndarray],
     report: Report,
@@ -200,20 +201,20 @@ def graphs_in_precision(
             graph = graphs[network] = rewrite(graph, largest)
             report.errors[network] = node_errors(graph, options.half, seen)
         report.islands[network] = choose_islands(graph, report.errors[network], options.half)
-        if options.precision == "int8" and network in ("encoder", "proposals"):
+        if options.precision == "int8" and network in ("encoder", "proposals", DENSE_NETWORK):
             graphs[network] = quantize(graph, calibrate(graph, seen))
     return {name: graphs[name] for name in wanted}
 
 
 def _prove_on_device(
-    bundle: Bundle,
+    bundle: AnyBundle,
     options: Options,
     tensorrt: TensorRt,
     plans: Sequence[NetworkPlan],
     converted: dict[str, ModelProto],
     engines: dict[str, memoryview],
     images: Sequence[np.ndarray],
-) -> Proof:
+) -> Proof | DenseProof:
     """Run the engines on this machine's GPU, and prove them.
 
     Raises:
@@ -239,12 +240,12 @@ def _prove_on_device(
 
 
 def prove_emulated(
-    bundle: Bundle,
+    bundle: AnyBundle,
     graphs: dict[str, ModelProto],
     options: Options,
     islands: dict[str, frozenset[str]],
     images: Sequence[np.ndarray],
-) -> Proof:
+) -> Proof | DenseProof:
     """Prove the graphs of the engines, with every rounding emulated on the CPU."""
     if options.half != "fp32":
         graphs = {n: emulate(graph, options.half, islands[n]) for n, graph in graphs.items()}
@@ -256,8 +257,8 @@ def _first_difference(report: Report) -> str:
     """Name the first node left in half precision that breaks, else the one with the largest error."""
     left = [
         (network, error)
-        for network in NETWORKS  # in the order in which they run
-        for error in report.errors.get(network, ())
+        for network, errors in report.errors.items()  # in the order in which they run
+        for error in errors
         if error.name not in report.islands[network]
     ]
     for network, error in left:

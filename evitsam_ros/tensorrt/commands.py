@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..bundle import Bundle, open_bundle, sha256
+from ..bundle import Bundle, sha256
+from ..dense.bundle import open_by_kind
 from ..io.sources import open_source, spread
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def run_build(options: argparse.Namespace) -> int:
     from ..backends.tensorrt.engine_cache import EngineCache
     from .build import Options, build, plan, resolve_target
 
-    bundle = open_bundle(options.model)
+    bundle = open_by_kind(options.model)
     tensorrt, gpu = find_tensorrt(options.tensorrt), find_gpu()
     build_options = Options(
         options.precision,
@@ -60,6 +61,8 @@ def run_build(options: argparse.Namespace) -> int:
     if options.via == "torch2trt":
         from .torch2trt_builder import build_with_torch2trt, find_torch2trt
 
+        if not isinstance(bundle, Bundle):
+            raise ValueError(f"--via torch2trt is for promptable bundles; {bundle.name} is of another kind")
         find_torch2trt(tensorrt, gpu)
         make = build_with_torch2trt
     with _ProgressBar() as bar:
@@ -67,12 +70,12 @@ def run_build(options: argparse.Namespace) -> int:
     if options.layers:
         _print_layers(report)
     proof = report.proof
-    print(f"{proof.masks} masks, IoU {proof.mean_iou:.4f} on average, {proof.worst_iou:.4f} at worst")
+    print(proof.summary)
     for network, path in report.engines.items():
         islands = len(report.islands.get(network, ()))
         print(f"{network:14} {path.stat().st_size / 1e6:6.1f} MB, {islands} nodes in float32  {path}")
     if not runs:
-        print(f"Built, not run: there is no {target} here. The masks are those of the emulated graphs.")
+        print(f"Built, not run: there is no {target} here. The answers are those of the emulated graphs.")
     return 0
 
 
@@ -121,17 +124,20 @@ def run_verify(options: argparse.Namespace) -> int:
     Raises:
         ValueError: the masks differ from those in float32.
     """
-    from ..backends import open_runtime
-    from .validate import prove
+    from ..backends import PRECISIONS, open_runtime
+    from .dense_validation import prove
 
-    bundle: Bundle = open_bundle(options.model)
+    bundle = open_by_kind(options.model)
     runtime = open_runtime(bundle, options.backend)
     print(runtime.description)
-    proof = prove(bundle, runtime, _images(options), options.precision, ran=True)
+    precision = options.precision
+    if precision == "auto":
+        precision = max((facts["precision"] for facts in runtime.info().values()), key=PRECISIONS.index)
+    proof = prove(bundle, runtime, _images(options), precision, ran=True)
     print(f"{'network':12} {'cosine':>12} {'largest error':>14} {'not finite':>11}")
     for name, network in proof.networks.items():
         print(f"{name:12} {network.cosine:12.8f} {network.largest_error:14.2e} {network.broken:11d}")
-    print(f"{proof.masks} masks, IoU {proof.mean_iou:.4f} on average, {proof.worst_iou:.4f} at worst")
+    print(proof.summary)
     if options.json:
         options.json.write(proof.as_dict())
     if problem := proof.problem():
@@ -153,7 +159,7 @@ def trust(options: argparse.Namespace, cache) -> Path:
     name, _, network = (options.network or "").rpartition(":")
     if not name:
         raise ValueError("--trust needs --network MODEL:NETWORK, as lite_sam:encoder")
-    bundle = open_bundle(name)
+    bundle = open_by_kind(name)
     if network not in bundle.networks:
         raise ValueError(f"{name} has no network {network!r}; expected one of {', '.join(bundle.networks)}")
     tensorrt = find_tensorrt()

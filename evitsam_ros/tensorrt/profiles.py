@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..bundle import HIGH_RES, Bundle
+from ..bundle import DENSE_NETWORK, HIGH_RES, Bundle
 from ..segment.decoder_inputs import FOVEAL_CHUNK
 from ..segment.prompt import MAX_POINTS
 from ..segment.quadtree_view import Views
@@ -15,6 +15,8 @@ from ..segment.transform import Transform
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from .dense_validation import AnyBundle
 
 #: Max points of a prompt in calls of any number of prompts: memory grows with prompts times points.
 USUAL_POINTS = 10
@@ -29,7 +31,7 @@ Range = tuple[int, int, int]
 
 
 def profiles_for(
-    bundle: Bundle,
+    bundle: AnyBundle,
     network: str,
     prompts: Sequence[tuple[int, int]],
     points: int = MAX_POINTS,
@@ -45,6 +47,9 @@ def profiles_for(
             profile of their own, of few prompts.
         batch: max images per encoder call; the engine is tuned for one.
     """
+    if not isinstance(bundle, Bundle):
+        one = (1, 3, *bundle.input_size)
+        return ({"image": (one, one, (batch, *one[1:]))},) if network == DENSE_NETWORK else ()
     if network == "decoder":
         return _decoder_profiles(bundle, prompts, points)
     if network == "foveal_decoder":

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from ..deprecation import warn_renamed
 from ..segment import (
+    CloserLooks,
     Embedding,
     Frame,
     GeneratorOptions,
@@ -17,11 +18,15 @@ from ..segment import (
     Prompt,
     Segmenter,
     Thresholds,
+    look_closer,
 )
 from ..segment.prompt import check_prompts
 from ..segment.timing import add_timings
 from .prompt_tracker import PromptTracker, PromptTrackOptions
 from .tracker import Tracker, TrackOptions
+
+#: Share of the prompts of a frame with a budget that objects on show may take; the rest finds new objects.
+SPARED = 7 / 8
 
 
 class TrackedCamera:
@@ -69,11 +74,13 @@ class TrackedCamera:
         thresholds: Thresholds | None = None,
         budget: LatencyBudget | None = None,
         embedding: Embedding | None = None,
+        reserved_ids: Collection[int] = (),
     ) -> Masks:
         """Generate masks as :class:`~evitsam_ros.segment.MaskGenerator` does, with ids that last.
 
         Up to half of the ``top_n`` prompts go to objects that are known already, so that what the proposals
-        miss for a frame is not lost.
+        miss for a frame is not lost. With a budget more of them (:data:`SPARED`) go to objects on show, which
+        come first: proposals may be left out.
 
         Args:
             frame: the camera's next one.
@@ -81,15 +88,23 @@ class TrackedCamera:
             thresholds: which masks to keep; None: the bundle's own.
             budget: decode no more than there is time for.
             embedding: of the frame, where it was encoded before; its timings are not added to the result's.
+            reserved_ids: ids of prompted objects, which no other object gets.
         """
+        self.tracker.reserve(reserved_ids)
         given, timer = embedding is not None, self.segmenter.new_timer()
         if embedding is None:
             embedding = self.segmenter.embed(frame)
         with timer.stage("track"):
             self.tracker.predict(frame.image, embedding)
-            known = self.tracker.propose_prompts(embedding)[: top_n // 2]
+            known = self.tracker.propose_prompts(embedding)
+            limit = top_n // 2
+            if budget is not None:
+                budget.on_show = min(self.tracker.on_show, int(SPARED * top_n))
+                limit = max(limit, budget.on_show)
         options = GeneratorOptions(max_prompts=top_n, thresholds=thresholds, budget=budget)
-        found = MaskGenerator(self.segmenter, options).generate(embedding, known, timer.seconds["track"])
+        found = MaskGenerator(self.segmenter, options).generate(
+            embedding, known[:limit], timer.seconds["track"]
+        )
         with timer.stage("track"):
             masks = self.tracker.update(embedding, found)
         return replace(
@@ -97,7 +112,12 @@ class TrackedCamera:
         )
 
     def prompted(
-        self, frame: Frame, prompts: Mapping[int, Prompt], embedding: Embedding | None = None
+        self,
+        frame: Frame,
+        prompts: Mapping[int, Prompt],
+        embedding: Embedding | None = None,
+        closer: CloserLooks | None = None,
+        elapsed: float = 0.0,
     ) -> Masks:
         """Decode the masks of prompted objects, which are tracked.
 
@@ -106,6 +126,8 @@ class TrackedCamera:
             prompts: by object id, in pixels of the frame on which an id or its prompt is new; the same
                 prompt given again is the object that is tracked already.
             embedding: of the frame, where it was encoded before; its timings are not added to the result's.
+            closer: closer looks at the objects that are shown; None: none. Tracking does not depend on them.
+            elapsed: seconds that the frame has taken already, beside its embedding; for these looks.
 
         Returns:
             One mask for each object that is in sight.
@@ -129,8 +151,11 @@ class TrackedCamera:
         decoded = self.segmenter.decode(embedding, wanted)
         with timer.stage("track"):
             masks = self.prompt_tracker.update(embedding, decoded)
+        if closer is not None:
+            spent = add_timings(embedding.timings, decoded.timings, timer.seconds)
+            masks = look_closer(self.segmenter, frame, masks, closer, elapsed + sum(spent.values()))
         return replace(
-            masks, timings=add_timings({} if given else embedding.timings, decoded.timings, timer.seconds)
+            masks, timings=add_timings({} if given else embedding.timings, masks.timings, timer.seconds)
         )
 
     def _check_new(self, prompts: Mapping[int, Prompt], frame: Frame) -> None:

@@ -8,8 +8,10 @@ masks with the tracks, starts new ones and ends old ones.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 
@@ -37,6 +39,7 @@ class TrackOptions:
         min_frame_similarity: the same from one frame to the next.
         max_return_distance: a returning object is looked for within this many of its own sizes.
         max_tracks: tracks at once; the longest unseen are dropped first.
+        max_id: ids start at 1 again after it; only while all of them are in use there are larger ones.
     """
 
     min_iou: float = 0.3
@@ -46,6 +49,7 @@ class TrackOptions:
     min_frame_similarity: float = 0.5
     max_return_distance: float = 3.0
     max_tracks: int = 512
+    max_id: int = LAST_ID
 
 
 TrackOptions.__init__ = renamed_keywords(  # type: ignore[method-assign]
@@ -101,12 +105,20 @@ class Tracker:
         self.lost: list[int] = []
         self._flow = FlowEstimator()
         self._next = 1
+        self._reserved: frozenset[int] = frozenset()
         self._frames = 0
 
     def reset(self) -> None:
         """Drop all tracks; ids are not used again."""
         self.tracks, self.lost, self._frames = [], [], 0
         self._flow.reset()
+
+    def reserve(self, ids: Collection[int]) -> None:
+        """Keep ids for objects that are not tracked here; a track that has one gets another."""
+        self._reserved = frozenset(ids)
+        for track in self.tracks:
+            if track.shown and track.identity in self._reserved:
+                track.identity = self._new_identity()
 
     def predict(self, image: np.ndarray, embedding: Embedding) -> None:
         """Move masks and prompts with the image; one of another size drops all tracks.
@@ -125,6 +137,11 @@ class Tracker:
                 track.set_mask(mask)
                 if track.shown:
                     track.prompt = warp_prompt(track.prompt, flow.similarity(mask), embedding.transform)
+
+    @property
+    def on_show(self) -> int:
+        """Return the number of objects that the last frame has shown and this one may have."""
+        return sum(track.shown and not track.missed and bool(track.mask.any()) for track in self.tracks)
 
     def propose_prompts(self, embedding: Embedding) -> list[Prompt]:
         """Return the prompts that found the published objects, moved with the image; best known first.
@@ -216,10 +233,11 @@ class Tracker:
         return track.shown
 
     def _new_identity(self) -> int:
-        used = {track.identity for track in self.tracks}
-        while self._next in used:
-            self._next = self._next % LAST_ID + 1
-        identity, self._next = self._next, self._next % LAST_ID + 1
+        used = {track.identity for track in self.tracks} | self._reserved
+        last = self.options.max_id
+        candidates = chain(range(self._next, last + 1), range(1, self._next))
+        identity = next((number for number in candidates if number not in used), max(used, default=0) + 1)
+        self._next = identity % last + 1
         return identity
 
     def _age(self, seen: set[int]) -> None:

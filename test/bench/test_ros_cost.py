@@ -49,6 +49,19 @@ def test_segmenter_and_lower_bound_alternate(domain, known_bundle, one):
     )
 
 
+def test_maps_at_the_networks_resolution_are_compared_with_maps_as_small(domain, known_bundle):
+    options = Options("720p", 6, bundle=str(known_bundle), network_scale=True)
+    part = measuring_part(options, round_trips(options))
+    figures = {figure.key: figure for figure in part.figures}
+    name = "ros/720p/raw/two/network"
+    assert not part.ratios and set(figures) == {
+        name,
+        *(f"{name}: {x}" for x in ("cost", "above lower bound", "lost")),
+    }
+    pairs = zip(figures[f"{name}: cost"].samples, figures[name].lower_bound, strict=True)
+    assert figures[f"{name}: above lower bound"].samples == [cost - bound for cost, bound in pairs]
+
+
 def measuring_part(options, found):
     from evitsam_ros.profiler.measurements import Suite
 

@@ -88,6 +88,22 @@ def test_semantic_of_a_folder_of_frames(street, semantic_folder, tmp_path):
     ]
 
 
+def test_masks_of_a_folder_of_frames_have_classes(street, semantic_folder, bundle_folder, tmp_path):
+    frames, record, alone = tmp_path / "frames", tmp_path / "drive.json", tmp_path / "one.json"
+    frames.mkdir()
+    for number in range(2):
+        (frames / f"{number}.png").write_bytes(street.read_bytes())
+    prompted = ["--box", "10,10,100,80", "--model", str(bundle_folder)]
+    prompted += ["--semantic", "--semantic-model", str(semantic_folder)]
+    out = ["--out", str(tmp_path / "drive.avi"), "--json", str(record)]
+    assert main(["segment", str(frames), *prompted, *out]) == 0
+    out = ["--out", str(tmp_path / "one.png"), "--json", str(alone)]
+    assert main(["segment", str(street), *prompted, *out]) == 0
+    (expected,) = json.loads(alone.read_text())["masks"]
+    found = json.loads(record.read_text())["annotations"]
+    assert [each.get("class") for each in found] == [expected.get("class")] * 2
+
+
 def test_upscale_doubles_an_image_and_a_video(street, upscale_folder, tmp_path):
     out = tmp_path / "large.png"
     assert main(["upscale", str(street), "--model", str(upscale_folder), "--out", str(out)]) == 0
@@ -143,3 +159,4 @@ def test_networks_are_listed(capsys):
     assert main(["models", "--dense"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("efficientvit_seg_b0_cityscapes") and "4.40 G" in line for line in lines)
+    assert any(line.endswith("evitsam fetch efficientvit_seg_b3_ade20k") for line in lines)

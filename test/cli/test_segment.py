@@ -40,6 +40,14 @@ def test_segment_writes_overlay_and_rle(picture, bundle_folder, tmp_path, capsys
     assert "encoder:" in capsys.readouterr().out
 
 
+def test_closer_looks_are_a_stage_of_the_answer(picture, tmp_path, capsys):
+    words = ["segment", str(picture), "--model", "lite_sam", "--out", str(tmp_path / "masks.png")]
+    assert main([*words, "--box", "180,60,270,180", "--closer-looks", "1"]) == 0
+    assert ", closer " in capsys.readouterr().out
+    assert main([*words, "--everything", "--closer-looks", "1"]) == 1
+    assert "--closer-looks is for --point and --box" in capsys.readouterr().err
+
+
 def test_segment_everything(picture, bundle_folder, tmp_path):
     out = tmp_path / "all.png"
     code = main(

@@ -8,6 +8,8 @@ import torch
 
 from evitsam_ros.dense import SemanticSegmenter, Upscaler
 from evitsam_ros.dense.fit import Fit
+from evitsam_ros.segment import Masks
+from evitsam_ros.segment.transform import Transform
 
 from .conftest import SEMANTIC_SIZE, TILE, exported, lively_network
 
@@ -73,6 +75,9 @@ def test_classes_that_are_not_kept_and_pixels_of_low_confidence_are_void(semanti
     assert not segmenter.segment(street, only=[]).labels.any()
     with pytest.raises(ValueError, match=r"class 'moon' is unknown.*sky"):
         segmenter.segment(street, only=["moon"])
+    each = [segmenter.segment(street, confidence_of=name).class_confidence for name in whole.classes.names]
+    np.testing.assert_allclose(sum(each), 1, rtol=1e-4)
+    np.testing.assert_allclose(np.max(each, axis=0), whole.confidence, rtol=1e-4)
 
 
 def test_overlay_has_the_colours_of_the_classes(semantic_folder, street):
@@ -119,3 +124,29 @@ def test_an_image_is_upscaled_in_tiles_whatever_its_size(upscale_folder, street)
 def test_the_torch_backend_asks_for_weights(upscale_folder):
     with pytest.raises(ValueError, match=r"model\.safetensors.*--with-weights"):
         Upscaler.open(upscale_folder, "torch")
+
+
+@pytest.mark.parametrize("size", [(90, 150), (64, 64), (101, 37)])
+def test_masks_get_the_class_of_most_of_their_pixels(semantic_folder, photograph, size):
+    """Against a plain count of full-size pixels; a mask whose two best classes are near is left out."""
+    image = np.ascontiguousarray(cv2.resize(photograph, size[::-1], interpolation=cv2.INTER_AREA))
+    segmenter = SemanticSegmenter.open(semantic_folder, "onnxruntime", threads=1)
+    logits = np.random.default_rng(3).normal(0, 1, (12, 8, 8)).astype(np.float32)
+    logits = np.stack([cv2.resize(each, (64, 64), interpolation=cv2.INTER_CUBIC) for each in logits])
+    ids = np.arange(5, 17)
+    masks = Masks(logits, np.ones(12, np.float32), ids, Transform(size, 64, 64, (64, 64)))
+    labels, found, compared = segmenter.segment(image).labels, segmenter.classify(image, masks), 0
+    for identity, mask in zip(ids.tolist(), masks.full(), strict=True):
+        counts = np.bincount(labels[mask], minlength=12)
+        best, second = np.sort(counts)[[-1, -2]]
+        if best > second + 0.1 * counts.sum():
+            assert found.names[identity] == found_name(segmenter, counts.argmax())
+            assert found.shares[identity] == pytest.approx(best / counts.sum(), abs=0.05)
+            compared += 1
+    assert compared > 3 and {"preprocess", "network", "classify"} <= set(found.timings)
+    with pytest.raises(ValueError, match="that of the masks"):
+        segmenter.classify(image[:-1], masks)
+
+
+def found_name(segmenter, label: int) -> str:
+    return segmenter.bundle.classes.names[label - 1]

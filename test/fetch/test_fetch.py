@@ -20,7 +20,7 @@ from evitsam_ros.fetch.errors import FetchError
 from evitsam_ros.fetch.fetch import fetch, fetch_named, install_brought, url_of
 from evitsam_ros.segment import Prompt, Segmenter
 
-from .conftest import DOWNLOAD, FETCH, OPTIONS, PATH, QUICK, entry, tree
+from .conftest import DOWNLOAD, FETCH, OPTIONS, PATH, QUICK, entry, saved, tree
 from .server import cut, html, status, wrong_bytes
 
 
@@ -221,3 +221,21 @@ def test_what_cannot_become_a_bundle_is_named(offered, server, lines):
         fetch_named("sam9", OPTIONS, lines.append)
     with pytest.raises(FetchError, match=r"lite_sam is installed already.*no official file"):
         fetch_named("lite_sam", OPTIONS, lines.append)
+
+
+def test_a_segmentation_network_is_installed_by_its_name(server, data, lines, monkeypatch):
+    """The official B0 for Cityscapes, with random weights, up to an answer."""
+    from evitsam_ros.dense import SemanticSegmenter
+    from evitsam_ros.models.efficientvit.build import create_network
+
+    name = "efficientvit_seg_b0_cityscapes"
+    content = saved({"state_dict": create_network(name, size=(64, 128)).state_dict()})
+    official = CATALOGUE[name]
+    known = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content), "exact": True}
+    monkeypatch.setitem(CATALOGUE, name, replace(official, base=f"{server.url}/official", **known))
+    server.files[f"/official/{official.path}"] = content
+    place = fetch_named(name, OPTIONS, lines.append)
+    assert place == data / "models" / name and any("trained on Cityscapes" in line for line in lines)
+    segmenter = SemanticSegmenter.open(name, "onnxruntime", threads=1)
+    assert (segmenter.bundle.input_size, len(segmenter.bundle.classes.names)) == ((1024, 2048), 19)
+    assert segmenter.bundle.description["weights"]["sha256"] == known["sha256"]

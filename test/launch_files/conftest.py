@@ -76,13 +76,15 @@ def launched(share, windows) -> Callable[..., Context]:
 
 @pytest.fixture(scope="session")
 def live(tmp_path_factory) -> Callable[[str], object]:
-    """The graph of a real node: ``segmenter``, ``camera``, or ``cameras`` (segmenter of front and rear)."""
-    from .live import live_camera, live_segmenter
+    """The graph of a node: ``segmenter``, ``camera``, ``semantic``, ``web``, or ``cameras`` (front, rear)."""
+    from .live import live_camera, live_segmenter, live_semantic, live_web
 
     folder = tmp_path_factory.mktemp("logs")
     makers = {
         "segmenter": lambda: live_segmenter(folder),
         "camera": lambda: live_camera(folder),
+        "semantic": lambda: live_semantic(folder),
+        "web": lambda: live_web(folder),
         "cameras": lambda: live_segmenter(folder, ("front", "rear")),
     }
     return functools.cache(lambda name: makers[name]())

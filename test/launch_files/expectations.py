@@ -11,8 +11,10 @@ from .stand_in import Context, Started
 
 nodes = pytest.importorskip("evitsam_ros.nodes.parameter_specs", reason="ROS 2 is not installed")
 camera = importlib.import_module("evitsam_ros.nodes.camera")
+classes = importlib.import_module("evitsam_ros.nodes.semantic_parameters")
+web = importlib.import_module("evitsam_ros.nodes.web")
 
-NAMES = ["segmenter", "everything", "demo", "rgbd", "multi_camera"]
+NAMES = ["segmenter", "everything", "demo", "live", "rgbd", "multi_camera", "semantic"]
 #: Every window and every node, so that everything an argument decides shows.
 ALL = {"rviz": "true", "rqt": "true", "camera": "true"}
 
@@ -21,8 +23,12 @@ def kinds(executable: str) -> dict[str, type]:
     """Parameters that a node takes from a launch file, with their types."""
     segmenter = {name: type(spec.default) for name, spec in nodes.PARAMETERS.items()}
     desk = {name: type(default) for name, (default, _) in camera.PARAMETERS.items()}
-    own = {"segmenter": segmenter, "camera": desk, "compose": segmenter | desk}[executable]
-    return own | {"use_sim_time": bool}
+    semantic = {name: type(spec.default) for name, spec in classes.SEMANTIC_PARAMETERS.items()}
+    page = {name: type(default) for name, (default, _) in web.PARAMETERS.items()}
+    composed = segmenter | semantic | desk
+    own = {"segmenter": segmenter, "camera": desk, "semantic": semantic, "web": page}
+    own["compose"] = composed
+    return own[executable] | {"use_sim_time": bool}
 
 
 def ours(context: Context) -> list[Started]:

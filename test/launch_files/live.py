@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..nodes.colour_classes import write_colour_classes
 from ..nodes.harness import Peer, Process, next_domain
 
 #: A graph that has not changed for so long is complete, seconds.
@@ -82,7 +83,7 @@ def _settled(peer: Peer, node: str, needs: str, process: Process, seconds: float
 
 def live_segmenter(folder: Path, cameras: tuple[str, ...] = ()) -> Graph:
     """All that the segmenter ever has: raw or compressed images and depth, clicks, simulated time."""
-    common = {"backend": "onnxruntime", "diagnostics_period_s": 0.2}
+    common = {"backend": "onnxruntime", "diagnostics_period_s": 0.2, "output_scale": "network"}
     several = {"cameras": f"[{', '.join(cameras)}]"} if cameras else {}
     needs = f"/segmenter/{''.join(f'{name}/' for name in cameras[:1])}label_map"
     space = {"enable_depth": True, "enable_3d_clicks": True, "use_sim_time": True}
@@ -92,7 +93,33 @@ def live_segmenter(folder: Path, cameras: tuple[str, ...] = ()) -> Graph:
     return graphs[0] | graphs[1] | graphs[2]
 
 
+def live_semantic(folder: Path) -> Graph:
+    """All that the semantic node ever has."""
+    common = {"backend": "onnxruntime", "diagnostics_period_s": 0.2, "enable_depth": True}
+    common["model"] = write_colour_classes(folder / "colours")
+    compressed = {"image_transport": "compressed", "depth_transport": "compressed"}
+    ways: list[dict] = [{"use_sim_time": True}, compressed, {"depth_transport": "compressedDepth"}]
+    graphs = [live_graph(folder, "semantic", common | way, "/semantic/label_map") for way in ways]
+    return graphs[0] | graphs[1] | graphs[2]
+
+
 def live_camera(folder: Path) -> Graph:
     """All that the desk camera ever has."""
-    raw = live_graph(folder, "camera", {"use_sim_time": True}, "/image")
+    raw = live_graph(folder, "camera", {"use_sim_time": True, "source": "scene:room"}, "/image")
     return raw | live_graph(folder, "camera", {"compressed": True}, "/image/compressed")
+
+
+def live_web(folder: Path) -> Graph:
+    """All that the page ever has: what it has while somebody looks."""
+    from ..nodes.web_process import WebProcess
+    from ..web.page_client import PageClient
+
+    domain = next_domain()
+    process = WebProcess(domain, folder, use_sim_time=True)
+    peer = Peer(domain)
+    try:
+        with PageClient(process.url):
+            return _settled(peer, "web", "/segmenter/prompts", process)
+    finally:
+        process.stop()
+        peer.close()

@@ -39,6 +39,7 @@ CASES = [
     ("everything", CAMERA, ["/segmenter/label_map"]),
     ("demo", {"max_prompts": "8"}, ["/segmenter/label_map"]),
     ("demo", {"max_prompts": "8", "compose": "true"}, ["/segmenter/label_map"]),
+    ("live", {"rviz": "false"}, ["/segmenter/label_map"]),
     ("rgbd", CAMERA | {"driver": "none"}, ["/segmenter/label_map"]),
     ("multi_camera", CAMERA, ["/segmenter/front/label_map", "/segmenter/rear/label_map"]),
     (

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .expectations import ALL, NAMES, kinds, layout_topics, nodes
+from .expectations import ALL, NAMES, classes, kinds, layout_topics, nodes
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -36,7 +36,9 @@ def test_the_perspective_starts_plugins_that_it_configures(share):
     assert eval(view["mouse_pub_topic"]["repr"], {}) == "/segmenter/pixel"
 
 
-@pytest.mark.parametrize("file", ["segmenter", "everything", "demo", "rgbd", "multi_camera"])
+@pytest.mark.parametrize(
+    "file", ["segmenter", "everything", "demo", "live", "rgbd", "multi_camera", "semantic"]
+)
 def test_parameter_files_name_parameters_of_the_right_type(share, file):
     content = yaml.safe_load((share / "config" / f"{file}.yaml").read_text())
     assert content
@@ -44,11 +46,18 @@ def test_parameter_files_name_parameters_of_the_right_type(share, file):
         expected = kinds(node.removeprefix("/**/"))
         for parameter, value in section["ros__parameters"].items():
             assert type(value) is expected[parameter], (node, parameter, value)
-            spec = nodes.PARAMETERS.get(parameter)
+            specs = classes.SEMANTIC_PARAMETERS if node.endswith("semantic") else nodes.PARAMETERS
+            spec = specs.get(parameter)
             if spec and spec.choices:
                 assert value in spec.choices
             if spec and spec.low is not None:
                 assert spec.low <= value <= spec.high
+
+
+def test_the_semantic_file_has_every_parameter_with_its_default(share):
+    content = yaml.safe_load((share / "config" / "semantic.yaml").read_text())
+    expected = {name: spec.default for name, spec in classes.SEMANTIC_PARAMETERS.items()}
+    assert content["/**/semantic"]["ros__parameters"] == expected
 
 
 def test_the_file_of_several_cameras_has_the_launch_files_default(launched, share):

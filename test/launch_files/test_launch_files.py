@@ -27,6 +27,8 @@ OTHER = {
     "rate": "3",
     "frame": "map",
     "model": "/models/other",
+    "semantic_model": "/models/classes",
+    "score_threshold": "0.5",
     "max_prompts": "16",
     "top_n": "16",
 }
@@ -167,6 +169,8 @@ def test_a_choice_that_does_not_exist_is_refused(launched):
 )
 @pytest.mark.parametrize("name", NAMES)
 def test_an_argument_that_cannot_be_used_is_named_before_anything_starts(launched, name, arguments, text):
+    if not arguments.keys() <= launched(name).declared.keys():
+        pytest.skip(f"{name}.launch.py has no such argument")
     with pytest.raises(ValueError, match=text):
         launched(name, **arguments)
 
@@ -211,6 +215,13 @@ def test_choices_of_arguments_declared_again_are_the_same(launched):
                 assert set(action.choices) | {""} == set(inner[argument].choices) | {""}, (name, argument)
 
 
+def test_the_semantic_node_is_composed_without_a_segmenter(launched):
+    (node,) = ours(launched("semantic", compose="true", source="0", score_threshold="0.25", image="/front"))
+    assert (node.executable, node.arguments) == ("compose", ["--semantic", "--no-segmenter"])
+    assert node.parameters[-1] == {"source": "0", "score_threshold": 0.25}
+    assert node.remappings["image"] == "/front"
+
+
 def test_several_cameras_are_below_their_names(launched):
     segmenter, *desk = ours(
         launched("multi_camera", cameras="front, rear", image="/image_raw", camera="true")
@@ -239,6 +250,24 @@ def test_the_drivers_topics_can_be_replaced_one_by_one(launched):
     assert node.remappings["depth"] == "/camera/depth/image_raw"
     (node,) = ours(launched("rgbd", driver="none"))
     assert node.remappings["image"] == "image"
+
+
+def test_the_page_is_a_node_of_its_own_or_composed(launched):
+    """In a namespace it finds the segmenter there: its parameter ``segmenter`` is relative."""
+    *_, page = ours(launched("segmenter", web="true", namespace="robot"))
+    assert (page.executable, page.name, page.namespace, page.arguments) == ("web", "web", "robot", [])
+    (composed,) = ours(launched("segmenter", web="true", compose="true"))
+    assert (composed.executable, composed.arguments) == ("compose", ["--web"])
+    assert "web" not in {node.executable for node in ours(launched("segmenter"))}
+
+
+def test_the_scene_of_live_is_that_of_the_layout(launched):
+    segmenter, page, desk, rviz = launched("live").started
+    assert (segmenter.executable, page.executable, desk.executable) == ("segmenter", "web", "camera")
+    assert desk.parameters[-1]["source"].startswith("scene:")
+    for topic in ("image", "depth", "camera_info"):
+        assert segmenter.remappings[topic] == desk.remappings[topic]
+    assert rviz.arguments[1].endswith("rgbd.rviz")
 
 
 def test_windows_follow_the_namespace(launched):

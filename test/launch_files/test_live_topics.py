@@ -26,6 +26,7 @@ def test_what_is_remapped_is_an_input_or_output_of_the_node(launched, live, name
         ("segmenter.rviz", "segmenter"),
         ("rgbd.rviz", "segmenter"),
         ("multi_camera.rviz", "cameras"),
+        ("semantic.rviz", "semantic"),
         ("segmenter.perspective", "segmenter"),
     ],
 )

@@ -2,6 +2,7 @@
 """RViz layouts against the real nodes, and their displays against the docks that the window restores."""
 
 import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,7 +11,12 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
 pytestmark = pytest.mark.ros
 
-LAYOUTS = {"segmenter.rviz": "segmenter", "rgbd.rviz": "segmenter", "multi_camera.rviz": "cameras"}
+LAYOUTS = {
+    "segmenter.rviz": "segmenter",
+    "rgbd.rviz": "segmenter",
+    "multi_camera.rviz": "cameras",
+    "semantic.rviz": "semantic",
+}
 #: Class of a display after ``rviz_default_plugins/`` -> the type of its messages.
 TYPES = {
     "Image": "sensor_msgs/msg/Image",
@@ -83,6 +89,28 @@ def test_displays_fit_what_the_nodes_publish(share, live, layout, of):
         assert topic["Reliability Policy"] in ("Reliable", "Best Effort") and reliability == "RELIABLE"
         assert topic["Durability Policy"] == "Volatile"
         assert topic["Depth"] == 1, "an image that waits in a queue is an old image"
+
+
+@pytest.mark.parametrize(("launch_file", "layout"), [("segmenter", "segmenter.rviz"), ("rgbd", "rgbd.rviz")])
+def test_compressed_images_are_the_same_layout_with_other_topics(launched, share, live, launch_file, layout):
+    """RViz takes the transport from the topic's name; the nodes publish CompressedImage there."""
+    given = {"rviz": "true", "rviz_transport": "compressed", "namespace": "robot"}
+    (rviz,) = [node for node in launched(launch_file, **given).started if node.package == "rviz2"]
+    file = Path(rviz.arguments[rviz.arguments.index("-d") + 1])
+    raw, compressed = read(share, layout), yaml.safe_load(file.read_text())
+    offered = {topic: kind for topic, kind, _ in live("segmenter").offered}
+    changed = 0
+    for before, after in zip(displays(raw), displays(compressed), strict=True):
+        topic = before.get("Topic", {}).get("Value", "")
+        if before["Class"].endswith("/Image") and topic.startswith("/segmenter/"):
+            changed += 1
+            assert after["Topic"]["Value"] == f"{topic}/compressed"
+            assert offered[f"{topic}/compressed"] == "sensor_msgs/msg/CompressedImage"
+            assert rviz.remappings[f"{topic}/compressed"] == f"{topic}/compressed".lstrip("/")
+            after["Topic"]["Value"] = topic
+    assert changed and compressed == raw
+    (rviz,) = [n for n in launched(launch_file, rviz="true").started if n.package == "rviz2"]
+    assert rviz.arguments[rviz.arguments.index("-d") + 1] == str(share / "config" / layout)
 
 
 @pytest.mark.parametrize(("driver", "depth"), [("realsense", None), ("none", "/cam/depth")])

@@ -17,8 +17,8 @@ from evitsam_ros.segment import Segmenter
 
 class Batched(Segmenter):
     @classmethod
-    def open(cls, *args: Any) -> Segmenter:
-        opened = super().open(*args)
+    def open(cls, *args: Any, **options: Any) -> Segmenter:
+        opened = super().open(*args, **options)
         opened.runtime = replace(opened.runtime, batch=2)
         encoder = opened.runtime.networks["encoder"]
 

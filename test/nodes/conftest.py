@@ -16,6 +16,7 @@ from std_srvs.srv import Trigger
 from bench.known_bundle import write_known_bundle
 
 from .colour_bundle import write_colour_bundle
+from .colour_classes import write_colour_classes
 from .harness import Robot, Robots, set_parameter
 
 
@@ -38,6 +39,12 @@ def known_bundle(tmp_path_factory) -> Path:
 def colour_bundle(tmp_path_factory) -> Path:
     """Return a bundle whose masks are coloured regions of the image."""
     return write_colour_bundle(tmp_path_factory.mktemp("engines") / "colour")
+
+
+@pytest.fixture(scope="session")
+def colour_classes(tmp_path_factory) -> Path:
+    """Return a semantic bundle whose classes are the colours of the image."""
+    return write_colour_classes(tmp_path_factory.mktemp("engines") / "colours")
 
 
 @pytest.fixture(scope="module")

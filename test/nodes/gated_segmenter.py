@@ -51,8 +51,8 @@ class Gate:
 
 class Gated(Segmenter):
     @classmethod
-    def open(cls, *args: Any) -> Segmenter:
-        opened = super().open(*args)
+    def open(cls, *args: Any, **options: Any) -> Segmenter:
+        opened = super().open(*args, **options)
         encoder, gate = opened.runtime.networks["encoder"], Gate(opened.bundle.folder)
 
         def encode(inputs: dict[str, Any]) -> list[Any]:

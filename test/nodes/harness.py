@@ -32,6 +32,8 @@ from evitsam_ros.nodes.messages import image_message  # noqa: E402
 
 #: Domains that no other test process uses at the same time (0 to 101 are safe everywhere).
 _DOMAINS = itertools.count(10 + os.getpid() % 80)
+#: Parameters of a robot that is given no others. In float32 nothing is measured beside the test.
+DEFAULTS = {"diagnostics_period_s": 0.2, "precision": "fp32"}
 
 
 def next_domain() -> int:
@@ -150,9 +152,7 @@ class Robot:
         self.name = node
         self.peer = Peer(self.domain)
         log = folder / f"segmenter_{self.domain}.log"
-        self.process = Process(
-            module, self.domain, log, {"model": bundle, "diagnostics_period_s": 0.2, **parameters}, extra
-        )
+        self.process = Process(module, self.domain, log, {**DEFAULTS, "model": bundle, **parameters}, extra)
         self.status = self.peer.listen(DiagnosticArray, "/diagnostics")
         self.stamp = 100
 
@@ -247,12 +247,14 @@ def change_state(robot: Robot, transition: int) -> bool:
     return robot.peer.call(ChangeState, robot.topic("change_state"), request).success
 
 
-def set_parameter(robot: Robot, name: str, value: str | int | bool):
+def set_parameter(robot: Robot, name: str, value: str | float | bool | list[str]):
     """Set a parameter; return the node's result."""
     fields = {
         str: ("string_value", ParameterType.PARAMETER_STRING),
         int: ("integer_value", ParameterType.PARAMETER_INTEGER),
+        float: ("double_value", ParameterType.PARAMETER_DOUBLE),
         bool: ("bool_value", ParameterType.PARAMETER_BOOL),
+        list: ("string_array_value", ParameterType.PARAMETER_STRING_ARRAY),
     }
     field, kind = fields[type(value)]
     parameter = Parameter(name=name, value=ParameterValue(**{"type": kind, field: value}))

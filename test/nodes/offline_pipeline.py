@@ -54,6 +54,9 @@ class OfflineEntities:
     def service(self, kind: type, name: str, callback: Callable) -> None:
         self.inputs[name] = callback
 
+    def deferred_service(self, kind: type, name: str, callback: Callable) -> None:
+        self.inputs[name] = callback
+
 
 class OfflinePipeline:
     """A pipeline with the known bundle.

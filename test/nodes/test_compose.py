@@ -54,6 +54,29 @@ def test_a_source_that_is_not_there_ends_it_with_a_line_that_says_so(composed):
     assert "/nowhere/film.mp4" in process.output and "Traceback" not in process.output
 
 
+def test_a_semantic_node_sees_the_same_frames(composed, colour_classes):
+    """Both nodes answer one frame, which is not sent: their answers have its stamp."""
+    flags, model = ("--semantic",), {"semantic:model": colour_classes}
+    peer, process = composed(flags, **model, **{"camera:rate": 4.0})
+    masks = peer.listen(Image, "/segmenter/label_map")
+    classes = peer.listen(Image, "/semantic/label_map")
+
+    def common() -> set:
+        stamps = [{(m.header.stamp.sec, m.header.stamp.nanosec) for m in heard} for heard in (masks, classes)]
+        return stamps[0] & stamps[1]
+
+    assert peer.until(lambda: len(common()) > 2, 400), process.output
+    assert not peer.node.get_subscriptions_info_by_topic("/image")
+    assert classes[-1].encoding == "mono8" and masks[-1].width == classes[-1].width
+
+
+def test_the_semantic_node_without_a_segmenter(composed, colour_classes):
+    peer, process = composed(("--semantic", "--no-segmenter"), **{"semantic:model": colour_classes})
+    classes = peer.listen(Image, "/semantic/label_map")
+    assert peer.until(lambda: len(classes) > 1, 400), process.output
+    assert "segmenter" not in peer.node.get_node_names()
+
+
 def test_a_profiler_beside_them(composed):
     peer, process = composed(flags=("--profiler",))
     assert peer.until(lambda: "/profiler" in [f"/{name}" for name in peer.node.get_node_names()], 400), (

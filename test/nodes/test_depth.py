@@ -39,7 +39,7 @@ def contents(message) -> list:
     """What is in an answer, each with a header of its own where the message has none."""
     for name in ("markers", "detections"):
         if hasattr(message, name):
-            return list(getattr(message, name))
+            return [item for item in getattr(message, name) if getattr(item, "action", 0) != Marker.DELETEALL]
     return [message] * message.width
 
 
@@ -85,23 +85,21 @@ def test_points_lie_on_the_wall_where_the_mask_is(robot):
 
 def test_boxes_are_markers_that_go_with_their_objects(robot):
     prompt(robot, detection(100, 60, 40, 20))
-    (marker,) = answer(robot, MarkerArray, "boxes_3d").markers
-    assert (marker.type, marker.action, marker.id) == (Marker.CUBE, Marker.ADD, 1)
-    centre = marker.pose.position
+    deletion, edges, text = answer(robot, MarkerArray, "boxes_3d").markers
+    assert deletion.action == Marker.DELETEALL
+    assert (edges.type, edges.action, edges.id) == (Marker.LINE_LIST, Marker.ADD, 1)
+    centre = edges.pose.position
     np.testing.assert_allclose([centre.x, centre.y, centre.z], [0.4, 0.0, 2.0], atol=0.06)
-    np.testing.assert_allclose([marker.scale.x, marker.scale.y], [0.8, 0.4], atol=0.2)
+    assert text.text == "1 object 0.90"
     heard = robot.peer.listen(MarkerArray, robot.topic("boxes_3d"))
     del heard[:]
     robot.peer.call(*clear(robot))
 
-    def deleted() -> list:
-        return [m.id for array in heard for m in array.markers if m.action == Marker.DELETE]
-
     for _ in range(40):
         robot.send_image(image=np.full((HEIGHT, WIDTH, 3), 90, np.uint8))
-        if robot.peer.until(lambda: bool(deleted()), 1.0):
+        if robot.peer.until(lambda: bool(heard) and not contents(heard[-1]), 1.0):
             break
-    assert deleted() == [1]
+    assert [m.action for m in heard[-1].markers] == [Marker.DELETEALL]
 
 
 def clear(robot):

@@ -27,10 +27,13 @@ def diagnostics(wired: OfflinePipeline) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("waited", "left_out"), [(0.0, False), (3600.0, True)])
-def test_a_latency_budget_includes_the_time_in_the_queue(known_bundle, waited, left_out, monkeypatch):
-    monkeypatch.setattr("evitsam_ros.segment.budget.FEWEST", 1)  # the bundle proposes a few only
+def test_a_latency_budget_includes_the_time_in_the_queue(known_bundle, waited, left_out):
     wired = OfflinePipeline(
-        known_bundle, mode="everything", latency_budget_ms=60_000.0, enable_tracking=False
+        known_bundle,
+        mode="everything",
+        latency_budget_ms=60_000.0,
+        min_prompts=1,  # the bundle proposes a few only
+        enable_tracking=False,
     )
     for second in range(1, 5):
         wired.give("image", picture(second))
@@ -54,6 +57,25 @@ def test_an_empty_mask_is_no_detection(known_bundle, track):
     labels = pixels(wired.outputs["~/label_map"].messages[-1], np.uint16)
     assert [int(item.id) for item in found] == sorted(set(np.unique(labels)) - {0}) and labels[30, 30]
     assert len(found) == 1 and all(item.bbox.size_x > 0 for item in found)
+
+
+@pytest.mark.parametrize("track", [True, False])
+def test_closer_looks_are_a_stage_of_their_own_within_the_latency_budget(known_bundle, track):
+    wired = OfflinePipeline(known_bundle, enable_tracking=track, closer_looks=2)
+    boxes = [detection(60, 40, 24, 24), detection(30, 30, 20, 20), detection(90, 90, 22, 22)]
+    wired.give("~/prompts", vision_msgs.Detection2DArray(detections=boxes))
+    wired.give("image", picture(1))
+    wired.work()
+    labels = pixels(wired.outputs["~/label_map"].messages[-1], np.uint16)
+    assert len(set(np.unique(labels))) == 4 and float(diagnostics(wired)["latency_closer_ms"]) > 0
+    assert diagnostics(wired)["closer_looks_left_out"] == "0"
+    wired.set_parameter("latency_budget_ms", 0.001)
+    wired.give("~/prompts", vision_msgs.Detection2DArray(detections=boxes))
+    wired.give("image", picture(2))
+    wired.work()
+    assert diagnostics(wired)["closer_looks_left_out"] == "2"
+    again = pixels(wired.outputs["~/label_map"].messages[-1], np.uint16)
+    assert (again > 0).any()
 
 
 @pytest.mark.parametrize("track", [True, False])

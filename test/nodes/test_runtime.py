@@ -142,15 +142,16 @@ CONFIGURING = """
     import sys
     import time
     from evitsam_ros.nodes import segmenter
+    from evitsam_ros.segment import Segmenter
 
-    opened = segmenter.Segmenter.open
+    opened = Segmenter.open
 
     def slow(*args):
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(1.0)
         return opened(*args)
 
-    segmenter.Segmenter.open = slow
+    Segmenter.open = slow
     sys.exit(segmenter.main([*sys.argv, "--ros-args", "-p", "backend:=onnxruntime"]))
 """
 

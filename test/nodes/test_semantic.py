@@ -4,54 +4,18 @@
 import cv2
 import numpy as np
 import pytest
-import torch
-import yaml
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import SetParameters
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
-from evitsam_ros.bundle import sha256
-from evitsam_ros.export import write_network
+from evitsam_ros.geometry3d import FIELDS
+from evitsam_ros.nodes.messages import image_message
 
-from .harness import pixels
+from .colour_classes import COLOURS, write_colour_classes
+from .harness import pixels, set_parameter
 
 vision_msgs = pytest.importorskip("vision_msgs.msg", reason="vision_msgs is not installed")
-
-COLOURS = {"stop": (220, 20, 20), "grass": (20, 220, 20), "water": (20, 20, 220)}
-SIZE = (64, 96)
-
-
-class Seen(torch.nn.Module):
-    """Logits of the three classes are the three channels, averaged over cells of 8 x 8 pixels."""
-
-    def forward(self, image):
-        return torch.nn.functional.avg_pool2d(image, 8) * 10
-
-
-@pytest.fixture(scope="module")
-def colour_classes(tmp_path_factory):
-    """A semantic bundle whose answers are known."""
-    folder = tmp_path_factory.mktemp("engines") / "colours"
-    folder.mkdir()
-    path = folder / "network.onnx"
-    dynamic = {"image": {0: "images"}, "logits": {0: "images"}}
-    write_network(Seen().eval(), (torch.zeros(1, 3, *SIZE),), ["image"], ["logits"], dynamic, path, "fp32")
-    description = {
-        "format": 3,
-        "kind": "semantic",
-        "name": "colours",
-        "networks": {"network": {"file": path.name, "sha256": sha256(path)}},
-        "input_size": list(SIZE),
-        "mean": [0.0, 0.0, 0.0],
-        "std": [1.0, 1.0, 1.0],
-        "stride": 8,
-        "classes": [{"name": name, "colour": list(colour)} for name, colour in COLOURS.items()],
-    }
-    (folder / "model.yaml").write_text(yaml.safe_dump(description))
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -69,23 +33,6 @@ def robot(robots, colour_classes):
 
 def expected_labels() -> np.ndarray:
     return np.repeat([1, 2, 3], 64)[None].repeat(128, axis=0)
-
-
-def set_parameter(robot, name: str, value: ParameterValue):
-    request = SetParameters.Request(parameters=[Parameter(name=name, value=value)])
-    return robot.peer.call(SetParameters, "/semantic/set_parameters", request).results[0]
-
-
-def double(value: float) -> ParameterValue:
-    return ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
-
-
-def text(value: str) -> ParameterValue:
-    return ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=value)
-
-
-def names(*values: str) -> ParameterValue:
-    return ParameterValue(type=ParameterType.PARAMETER_STRING_ARRAY, string_array_value=list(values))
 
 
 def test_label_map_has_the_classes_and_the_header_of_the_image(robot, view):
@@ -108,7 +55,7 @@ def test_names_are_there_for_who_comes_later(robot):
 
 
 def test_overlay_has_the_palette_and_confidence_the_softmax(robot, view):
-    assert set_parameter(robot, "overlay_alpha", double(1.0)).successful
+    assert set_parameter(robot, "overlay_alpha", 1.0).successful
     overlay = pixels(robot.answer(Image, "overlay", 60.0, image=view))
     for name, column in zip(COLOURS, (20, 96, 170), strict=True):
         assert tuple(overlay[64, column]) == COLOURS[name]
@@ -117,30 +64,36 @@ def test_overlay_has_the_palette_and_confidence_the_softmax(robot, view):
     logits = np.array([220, 20, 20]) / 255 * 10
     expected = np.exp(logits[0]) / np.exp(logits).sum()
     assert answer.encoding == "32FC1" and confidence[64, 20] == pytest.approx(expected, rel=1e-3)
+    assert set_parameter(robot, "confidence_class", "water").successful
+    of_water = pixels(robot.answer(Image, "confidence", 60.0, image=view), np.float32)
+    expected = np.exp(logits[1]) / np.exp(logits).sum()
+    assert of_water[64, 20] == pytest.approx(expected, rel=1e-3) and of_water[64, 170] > 0.9
+    assert set_parameter(robot, "confidence_class", "").successful
 
 
 def test_classes_threshold_and_resolution_can_be_set_while_it_runs(robot, view):
-    assert set_parameter(robot, "classes", names("grass")).successful
+    assert set_parameter(robot, "classes", ["grass"]).successful
     labels = pixels(robot.answer(Image, "label_map", 60.0, image=view))
     assert set(np.unique(labels)) == {0, 2}
-    assert set_parameter(robot, "classes", names("")).successful
-    assert set_parameter(robot, "resolution", text("network")).successful
+    assert set_parameter(robot, "classes", [""]).successful
+    assert set_parameter(robot, "resolution", "network").successful
     labels = pixels(robot.answer(Image, "label_map", 60.0, image=view))
     np.testing.assert_array_equal(labels, np.repeat([1, 2, 3], 4)[None].repeat(8, axis=0))
-    assert set_parameter(robot, "resolution", text("image")).successful
+    assert set_parameter(robot, "resolution", "image").successful
     grey = np.full((128, 192, 3), 90, np.uint8)  # a third for each class
-    assert set_parameter(robot, "score_threshold", double(0.5)).successful
+    assert set_parameter(robot, "score_threshold", 0.5).successful
     assert not pixels(robot.answer(Image, "label_map", 60.0, image=grey)).any()
-    assert set_parameter(robot, "score_threshold", double(0.0)).successful
+    assert set_parameter(robot, "score_threshold", 0.0).successful
 
 
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
-        ("score_threshold", double(1.5), "score_threshold is 1.5; expected 0.0 to 1.0"),
-        ("overlay_alpha", double(float("nan")), "overlay_alpha is nan"),
-        ("resolution", text("half"), "resolution is 'half'; expected image, network"),
-        ("classes", names("moon"), "parameter classes has 'moon'; expected some of stop, grass, water"),
+        ("score_threshold", 1.5, "score_threshold is 1.5; expected 0.0 to 1.0"),
+        ("overlay_alpha", float("nan"), "overlay_alpha is nan"),
+        ("resolution", "half", "resolution is 'half'; expected image, network"),
+        ("confidence_class", "moon", "parameter confidence_class has 'moon'; expected some of stop"),
+        ("classes", ["moon"], "parameter classes has 'moon'; expected some of stop, grass, water"),
     ],
 )
 def test_values_that_cannot_be_used_are_rejected(robot, name, value, reason):
@@ -154,7 +107,10 @@ def test_a_damaged_image_costs_its_own_answer_only(robot, view):
     assert robot.peer.until(lambda: robot.count("bad_images") > 0, 600)
     assert "image: step is 3" in robot.diagnostics["last_error"]
     robot.answer(Image, "label_map", 60.0, image=view)
-    assert float(robot.diagnostics["latency_network_ms"]) > 0
+    stages = [f"latency_{name}_ms" for name in ("convert", "preprocess", "network", "label_map", "publish")]
+    assert robot.peer.until(lambda: all(float(robot.diagnostics.get(n, 0)) > 0 for n in stages), 60)
+    # What the profiler node looks for.
+    assert robot.status[-1].status[0].name == "/semantic: segmentation"
 
 
 def test_disabled_it_answers_nothing(robot, view):
@@ -167,6 +123,59 @@ def test_disabled_it_answers_nothing(robot, view):
     assert len(heard) == before
     assert robot.peer.call(SetBool, "/semantic/enable", SetBool.Request(data=True)).success
     robot.answer(Image, "label_map", 60.0, image=view)
+
+
+def test_points_have_labels_where_there_is_depth(robots, colour_classes, view):
+    """A wall at two metres, whose right half has no depth; an image without depth has no points."""
+    made = robots(
+        colour_classes,
+        node="/semantic",
+        module="semantic",
+        backend="onnxruntime",
+        threads=1,
+        enable_depth=True,
+    )
+    made.wait_state("active")
+    clouds = made.peer.listen(PointCloud2, "/semantic/points")
+    k = [100.0, 0.0, 96.0, 0.0, 100.0, 64.0, 0.0, 0.0, 1.0]
+    info = CameraInfo(width=192, height=128, k=k, distortion_model="plumb_bob", d=[0.0] * 5)
+    made.peer.keep_publishing("/camera_info", info)
+    millimetres = np.full((128, 192), 2000, np.uint16)
+    millimetres[:, 96:] = 0
+    for _ in range(60):
+        depth = image_message(Header(), millimetres, "16UC1")
+        depth.header.stamp.sec = made.stamp + 1
+        made.peer.publish("/depth", depth)
+        made.peer.until(lambda: False, 0.1)
+        made.send_image(image=view)
+        if made.peer.until(lambda: any(cloud.width for cloud in clouds), 1.0):
+            break
+    (cloud,) = [each for each in clouds if each.width][:1]
+    assert cloud.header.frame_id == "camera_7" and cloud.width == 128 * 96
+    points = np.frombuffer(bytes(cloud.data), FIELDS)
+    np.testing.assert_allclose(points["z"], 2.0)
+    column = np.rint(points["x"] / points["z"] * 100 + 96 - 0.5).astype(int)
+    assert (points["label"][column < 56] == 1).all() and (points["label"][column > 72] == 2).all()
+    inside = points["score"][column < 40]
+    logits = np.array([220, 20, 20]) / 255 * 10
+    np.testing.assert_allclose(inside, np.exp(logits[0]) / np.exp(logits).sum(), rtol=1e-3)
+    del clouds[:]
+    made.answer(PointCloud2, "points", image=view)
+    assert not clouds[-1].width and made.peer.until(lambda: made.count("no_depth") > 0, 60)
+
+
+def test_a_network_that_fails_is_reported_and_opened_again(robots, tmp_path, view):
+    bundle = write_colour_classes(tmp_path / "fragile", fails_on_black=True)
+    made = robots(bundle, node="/semantic", module="semantic", backend="onnxruntime", threads=1)
+    made.wait_state("active")
+    made.answer(Image, "label_map", image=view)
+    for _ in range(200):
+        made.send_image(image=np.zeros((128, 192, 3), np.uint8))
+        if made.peer.until(lambda: "switched:" in made.process.output, 0.3):
+            break
+    assert "switched:" in made.process.output
+    assert made.peer.until(lambda: made.count("inference_errors") >= 3, 60)
+    assert set(np.unique(pixels(made.answer(Image, "label_map", image=view)))) == {1, 2, 3}
 
 
 def test_compressed_images_are_answered(robots, colour_classes, view):

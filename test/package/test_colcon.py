@@ -32,7 +32,7 @@ def workspace(tmp_path_factory):
     return folder
 
 
-def run(workspace: Path, *command: str, timeout: float = 150, **extra: str) -> subprocess.CompletedProcess:
+def run(workspace: Path, *command: str, timeout: float = 1500, **extra: str) -> subprocess.CompletedProcess:
     environment = {k: v for k, v in os.environ.items() if k != "_ROS_WHEELS_BOOTSTRAP_COMPLETE"}
     # What the checkout's env.sh added would hide the installed package.
     parts = environment.get("PYTHONPATH", "").split(os.pathsep)
@@ -46,6 +46,12 @@ def run(workspace: Path, *command: str, timeout: float = 150, **extra: str) -> s
 def installed(workspace: Path, base: str, *command: str, **extra: str) -> subprocess.CompletedProcess:
     line = f'source "{workspace}/{base}/local_setup.bash" && exec "$@"'
     return run(workspace, "bash", "-c", line, "bash", *command, **extra)
+
+
+def test_interfaces_are_a_package_of_their_own(workspace):
+    paths = ("--base-paths", "src", "src/evitsam_ros/interfaces")
+    result = run(workspace, "colcon", "list", "--names-only", *paths)
+    assert result.stdout.split() == ["evitsam_interfaces", "evitsam_ros"], result.stderr
 
 
 @pytest.fixture(scope="module", params=["merged", "symlink"])
@@ -78,10 +84,12 @@ def test_executables_run_from_the_install_space(built):
     assert sorted(path.name for path in scripts.iterdir()) == [
         "camera",
         "compose",
+        "detections_converter",
         "evitsam",
         "profiler",
         "segmenter",
         "semantic",
+        "web",
     ]
     result = installed(workspace, base, str(scripts / "evitsam"), "doctor")
     assert result.returncode == 0, result.stdout + result.stderr
@@ -100,12 +108,13 @@ def test_installed_package_is_the_one_that_runs(built):
         "print(evitsam_ros.__file__)",
         "print(bundle.find_bundle('lite_sam'))",
         "print(bundle.Path(evitsam_ros.__file__).with_name('py.typed').is_file())",
+        "print((bundle.Path(evitsam_ros.__file__).parent / 'web' / 'page.html').is_file())",
     )
     (workspace / "where.py").write_text("\n".join(lines))
     result = installed(workspace, base, sys.executable, str(workspace / "where.py"))
-    package, bundle, typed = result.stdout.split()
+    package, bundle, typed, page = result.stdout.split()
     assert str(workspace) in package and str(workspace) in bundle, result.stdout + result.stderr
-    assert typed == "True"
+    assert typed == page == "True"
 
 
 def test_colcon_test_runs_tests(built):

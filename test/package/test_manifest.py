@@ -16,6 +16,7 @@ RELEASED = {
 #: Keys of rosdep's python.yaml, for Ubuntu's own packages. Some Python packages have none (pycocotools).
 ROSDEP = {
     *(
+        "python3-aiohttp",
         "python3-argcomplete",
         "python3-jsonschema",
         "python3-numpy",

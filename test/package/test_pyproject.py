@@ -19,7 +19,9 @@ def read_pins() -> dict[str, list[str]]:
     """Return the versions that requirements/ pins, by normalised name."""
     pins: dict[str, list[str]] = {}
     for file in (ROOT / "requirements").glob("*.txt"):
-        for name, version in re.findall(r"^([A-Za-z0-9_.-]+)==([^\s;]+)", file.read_text(), re.MULTILINE):
+        for name, version in re.findall(
+            r"^([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?==([^\s;]+)", file.read_text(), re.MULTILINE
+        ):
             pins.setdefault(utils.canonicalize_name(name), []).append(version)
     return pins
 

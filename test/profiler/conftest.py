@@ -54,6 +54,8 @@ def profiled(tmp_path_factory):
         "32",
         "--batch",
         "1,2",
+        "--closer-looks",
+        "1",
     ]
     for kind, path in files.items():
         words += [f"--{kind}", str(path)]

@@ -21,7 +21,7 @@ from evitsam_ros.profiler.table import render
 def test_every_stage_was_timed_in_every_run(profiled):
     report = read_report(profiled.json)
     names = [stage.name for stage in report.stages]
-    assert names == [*STAGES, TOTAL, "decoder, 1 box", "decoder, 3 boxes"]
+    assert names == [*STAGES, TOTAL, "decoder, 1 box", "decoder, 3 boxes", "closer"]
     for stage in report.stages:
         assert len(stage.samples_ms) == 3 and min(stage.samples_ms) >= 0
     suites = np.sum([report.stage(name).samples_ms for name in STAGES], axis=0)
@@ -34,6 +34,10 @@ def test_lower_bounds_are_work_at_the_peak_rates(profiled):
     encoder = report.stage("encoder")
     assert encoder.macs == pytest.approx(model_spec(DEFAULT_MODEL).macs, rel=1e-3)
     assert encoder.lower_bound_ms == pytest.approx(encoder.macs / product * 1e3)
+    # A closer look encodes and decodes once more.
+    assert report.stage("closer").macs == pytest.approx(
+        encoder.macs + report.stage("decoder, 1 box").macs, rel=1e-6
+    )
     resize = report.stage("resize, normalise")
     assert resize.bytes == 320 * 240 * 3 + 3 * 640 * 640 * 4
     assert resize.lower_bound_ms == pytest.approx(resize.bytes / copy * 1e3)
@@ -105,7 +109,7 @@ def test_compare_through_the_command_line(profiled, tmp_path, capsys):
     [
         (["--images", "nowhere.jpg"], "nowhere.jpg"),
         (["--backend", "onnxruntime", "--precision", "bf16"], "encoder would run in fp32 (onnxruntime"),
-        (["--precision", "int8"], "fp16 and int8 need a GPU"),
+        (["--precision", "int8"], "int8 a GPU, or a bundle with an int8 form"),
         (["--model", "nope"], "no bundle 'nope'"),
         (["--compare", "a.json", "b.json"], "a.json cannot be read"),
         (["--compare", "a.json", "b.json", "--trace", "c"], "--compare measures nothing"),

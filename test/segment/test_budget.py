@@ -56,3 +56,26 @@ def test_everything_mode_keeps_to_it_and_is_the_same_without(bundle_folder, phot
     segmenter.everything(photograph, 48, thresholds, budget=budget)
     assert decoded[:2] == [48, 48]
     assert decoded[2] == 39 and budget.left_out == 9
+
+
+def test_most_of_what_is_on_show_is_spared_and_the_minimum_is_a_parameter():
+    budget = LatencyBudget(1.0, per_prompt=0.1, min_prompts=5)
+    budget.on_show = 60
+    assert len(budget.cut(PROMPTS, spent=2.0)) == 54
+    assert (budget.prompts, budget.required, budget.left_out) == (100, 54, 46)
+    assert len(budget.cut(PROMPTS[:3], spent=2.0)) == 3
+    budget.on_show = 0
+    assert len(budget.cut(PROMPTS, spent=2.0)) == 5
+    assert budget.needed == pytest.approx(2.5) and budget.wanted_seconds == pytest.approx(12.0)
+    rich = LatencyBudget(1e9, per_prompt=1.0, min_prompts=5, on_show=60)
+    assert len(rich.cut(PROMPTS, 0.0)) == 100
+
+
+def test_a_budget_starves_when_most_is_left_out_for_some_frames():
+    budget = LatencyBudget(0.5, per_prompt=0.01, min_prompts=1)
+    found = []
+    for spent in (0.0, 0.0, 0.0, 0.0):
+        budget.cut(PROMPTS, spent)
+        found.append(budget.is_starving)
+    assert budget.left_out == 55 and found == [False, False, True, True]
+    assert budget.cut(PROMPTS[:60], 0.0) and not budget.is_starving

@@ -170,6 +170,14 @@ def test_ids_wrap_and_skip_those_in_use():
     assert set(now) == {1, 65535, 2}
 
 
+def test_ids_go_beyond_the_largest_only_while_all_are_in_use(eyes):
+    camera = TrackedCamera(eyes, TrackOptions(min_hits=1, max_lost_frames=0, max_id=2))
+    assert set(at(camera, a=(16, 16))) == {1}
+    assert set(at(camera, b=(120, 16))) == {2}
+    assert set(at(camera, c=(120, 120))) == {1}
+    assert set(at(camera, a=(16, 16), b=(120, 16), c=(120, 120))) == {1, 2, 3}
+
+
 def test_memory_is_bounded(eyes):
     camera = TrackedCamera(eyes, TrackOptions(min_hits=1, max_lost_frames=1000, max_tracks=2))
     for name in "abc":

@@ -11,7 +11,7 @@ import yaml
 from test.conftest import ROOT
 from training.ablate import TABLES, find_table, main, with_budget
 from training.compare import RESULT, read_comparison
-from training.spread import markdown, spreads
+from training.seed_report import markdown, spreads
 
 
 def test_a_budget_is_shared_by_the_stages():

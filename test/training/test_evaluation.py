@@ -12,7 +12,7 @@ from scipy import ndimage
 from evitsam_ros.cli.deprecated import rename_options
 from evitsam_ros.segment import Segmenter
 from training.annotations import read_folder
-from training.evaluate import RENAMED, as_json, main, parser, print_table
+from training.evaluate import RENAMED, main, parser
 from training.evaluation.baselines import filled_box, grabcut, inscribed_ellipse
 from training.evaluation.cases import Cases
 from training.evaluation.cost import network_costs
@@ -28,6 +28,7 @@ from training.evaluation.edges import (
 from training.evaluation.mask_metrics import mask_iou, size_group
 from training.evaluation.prompted import score_prompts
 from training.evaluation.recall import average_recall, check_exhaustive, everything_recall, one_annotator
+from training.evaluation.report import as_json, print_table
 
 from .masks import encoded, rectangle
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evitsam_ros.segment import Embedding, Prompt, Segmenter
+from evitsam_ros.segment import Embedding, Masks, Prompt, Segmenter
 
 from .mask_metrics import mask_iou, next_click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,12 @@ class Answer:
 
 
 def click_objects(
-    segmenter: Segmenter, embedding: Embedding, truths: list[np.ndarray], clicks: int, enough: float = np.inf
+    segmenter: Segmenter,
+    embedding: Embedding,
+    truths: list[np.ndarray],
+    clicks: int,
+    enough: float = np.inf,
+    looks: Callable[[Masks], Masks] | None = None,
 ) -> Iterator[Answer]:
     """Click at objects and yield every answer, all objects after their first click, then after the second.
 
@@ -38,6 +43,7 @@ def click_objects(
         truths: ``(H, W)`` bool masks of the objects, none of them empty.
         clicks: at most so many for each object.
         enough: an object that reached this IoU gets no further click.
+        looks: draws some of the masks of every click again; None: none.
     """
     answers = [Answer(index, 0, np.zeros_like(truth), 0.0) for index, truth in enumerate(truths)]
     given: list[list[tuple[tuple[float, float], int]]] = [[] for _ in truths]
@@ -50,7 +56,8 @@ def click_objects(
             if click is not None:
                 given[index].append(click)
                 asked.append(index)
-        masks = dict(zip(asked, _decode(segmenter, embedding, [given[i] for i in asked]), strict=True))
+        drawn = _decode(segmenter, embedding, [given[i] for i in asked])
+        masks = dict(zip(asked, (looks(drawn) if looks else drawn).full(), strict=True))
         for index in active:
             mask = masks.get(index, answers[index].mask)
             answers[index] = Answer(index, count, mask, mask_iou(mask, truths[index]))
@@ -59,9 +66,9 @@ def click_objects(
 
 def _decode(
     segmenter: Segmenter, embedding: Embedding, clicks: list[list[tuple[tuple[float, float], int]]]
-) -> np.ndarray:
-    """``(N, H, W)`` bool masks for N objects' clicks."""
+) -> Masks:
+    """Masks for N objects' clicks."""
     prompts = [
         Prompt.parse(points=[p for p, _ in each], labels=[label for _, label in each]) for each in clicks
     ]
-    return segmenter.decode(embedding, prompts).full()
+    return segmenter.decode(embedding, prompts)

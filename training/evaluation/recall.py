@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import contextlib
 import io
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-from tqdm import tqdm
 
 from ..annotations import read_info
 from .mask_metrics import GROUPS
+from .spread import Spread, one_by_one, prompted_as
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,20 +102,52 @@ def _area(rle: dict) -> int:
 
 
 def everything_recall(
-    segmenter: Segmenter, records: list[Record], top_n: int, grid: int | None = None, *, foveal: bool = True
+    segmenter: Segmenter,
+    records: list[Record],
+    top_n: int,
+    grid: int | None = None,
+    *,
+    foveal: bool = True,
+    proposals_as: str = "",
+    spread: Spread = one_by_one,
 ) -> dict[str, float]:
     """AR of everything mode: AutoPPN with ``top_n`` prompts, or ``grid`` squared points.
 
-    ``foveal``: see :meth:`Segmenter.decode`.
+    Args:
+        segmenter: to be scored.
+        records: images in which everything has a mask.
+        top_n: number of proposals.
+        grid: points a side in place of proposals.
+        foveal: see :meth:`Segmenter.decode`.
+        proposals_as: decode proposals as ``boxes`` or ``points``; empty: as the bundle says.
+        spread: scores records, here or on many workers.
     """
-    truths, found, scores = [], [], []
-    thresholds = keep_all(segmenter)
-    for record in tqdm(records, desc="everything", unit="image", mininterval=2):
-        chosen = one_annotator(record)
-        masks = segmenter.everything(
-            record.read_image(), top_n, thresholds, points_per_side=grid, foveal=foveal
-        )
-        truths.append([record.rles[index] for index in chosen])
-        found.append(masks.rle())
-        scores.append(masks.scores)
-    return average_recall(truths, found, scores)
+    job = partial(masks_of_record, top_n=top_n, grid=grid, foveal=foveal, proposals_as=proposals_as)
+    found = list(spread(job, segmenter, records, "everything"))
+    scores = [np.array(entry["scores"], np.float32) for entry in found]
+    return average_recall([entry["truths"] for entry in found], [entry["found"] for entry in found], scores)
+
+
+def masks_of_record(
+    segmenter: Segmenter | None,
+    record: Record,
+    top_n: int,
+    grid: int | None,
+    *,
+    foveal: bool,
+    proposals_as: str,
+) -> dict[str, list[Any]]:
+    """Return the true masks of an image's best annotator and the masks found, as RLE, and their scores."""
+    segmenter = prompted_as(segmenter, proposals_as)
+    masks = segmenter.everything(
+        record.read_image(), top_n, keep_all(segmenter), points_per_side=grid, foveal=foveal
+    )
+    truths = [_with_text(record.rles[index]) for index in one_annotator(record)]
+    return {"truths": truths, "found": masks.rle(), "scores": masks.scores.tolist()}
+
+
+def _with_text(rle: dict[str, Any]) -> dict[str, Any]:
+    """Return an RLE whose counts are text, for JSON."""
+    counts = rle["counts"]
+    size = [int(side) for side in rle["size"]]
+    return {"size": size, "counts": counts.decode() if isinstance(counts, bytes) else counts}

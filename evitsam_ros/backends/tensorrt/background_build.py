@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Build engines beside a running node, which uses another runtime until they are ready."""
+"""Prepare a runtime beside a running node, which uses another one until it is ready."""
 
 from __future__ import annotations
 
@@ -27,23 +27,25 @@ class EngineSwitch(Generic[Opened]):
 
     Args:
         command: the build.
-        open_: called after a successful build; :meth:`take` returns its result.
+        open_: called after a successful build; :meth:`take` returns its result. None: what runs now stays.
         failed: called with the reason of a failure, in one line.
         drop: closes a result that was not taken before :meth:`stop`.
+        task: the purpose of the command, for messages.
     """
 
     def __init__(
         self,
         command: list[str],
-        open_: Callable[[], Opened],
+        open_: Callable[[], Opened | None],
         failed: Callable[[str], None],
         drop: Callable[[Opened], None] = lambda opened: None,
+        task: str = "the engine build",
     ) -> None:
-        self._open, self._failed, self._drop = open_, failed, drop
+        self._open, self._failed, self._drop, self._task = open_, failed, drop, task
         self._ready: Opened | None = None
         self._stopped = False
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        self._thread = threading.Thread(target=self._wait, name="engine build", daemon=True)
+        self._thread = threading.Thread(target=self._wait, name=task.removeprefix("the "), daemon=True)
         self._thread.start()
 
     def _wait(self) -> None:
@@ -52,12 +54,12 @@ class EngineSwitch(Generic[Opened]):
             return
         if self._process.returncode:
             lines = [line for line in output.replace("\r", "\n").splitlines() if line.strip()]
-            self._failed(f"the engine build failed: {lines[-1] if lines else 'no output'}")
+            self._failed(f"{self._task} failed: {lines[-1] if lines else 'no output'}")
             return
         try:
             self._ready = self._open()
         except ValueError as error:
-            self._failed(f"the engines were built but cannot be opened: {error}")
+            self._failed(f"{self._task} succeeded, but what it made cannot be opened: {error}")
         if self._stopped:
             self._drop_untaken()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO
@@ -109,9 +110,13 @@ class McapScan:
 
 def _walk(file: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
     """Yield code, body and whether it is whole; the last one may be cut off. Zeros are no record."""
+    place = file.tell()
+    end = file.seek(0, os.SEEK_END)
+    file.seek(place)
     while len(head := file.read(9)) == 9 and head[0]:
         size = int.from_bytes(head[1:], "little")
-        body = file.read(min(size, 2**62))
+        # Python allocates what is asked for: a damaged record may claim any size.
+        body = file.read(min(size, end - file.tell()))
         yield head[0], body, len(body) == size
         if len(body) < size:
             return

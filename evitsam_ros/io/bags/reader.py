@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ...segment import Frame
 
 #: Topics of the segmenter's own answers, which are not taken for a camera's.
-ANSWERS = "/segmenter/"
+ANSWERS, CLASSES = "/segmenter/", "/semantic/"
 
 log = logging.getLogger(__name__)
 
@@ -61,14 +61,18 @@ class Bag:
                 yield channels[channel.key], time, raw
 
     def image_channel(self, topic: str = "") -> Channel:
-        """Return the channel of an image topic, by default of the only one besides the segmenter's own.
+        """Return the channel of an image topic, by default of the only one besides the nodes' own.
 
         Raises:
             BagError: There is no such topic, it has no messages, or there are several; the message lists the
                 topics.
         """
         images = [channel for channel in self.channels if channel.image_type]
-        found = [c for c in images if c.topic == topic or (not topic and not c.topic.startswith(ANSWERS))]
+        found = [
+            c
+            for c in images
+            if c.topic == topic or (not topic and not c.topic.startswith((ANSWERS, CLASSES)))
+        ]
         if len({channel.topic for channel in found}) != 1:
             listed = ", ".join(sorted({channel.topic for channel in images})) or "none"
             wanted = f"no image topic {topic!r}" if topic else "not one image topic"

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.rosbag2.storage_mcap import McapWriter, Schema, write_schema
 from rosbags.rosbag2.storage_sqlite3 import Sqlite3Writer
@@ -24,6 +25,19 @@ if TYPE_CHECKING:
 
 #: Stands for a hash or a definition that nobody knows; files get an empty one, as ``ros2 bag`` writes it.
 _UNKNOWN = "unknown"
+
+#: Quality of service of the last message that is kept for later subscribers.
+LATCHED = Qos(
+    QosHistory.KEEP_LAST,
+    1,
+    QosReliability.RELIABLE,
+    QosDurability.TRANSIENT_LOCAL,
+    QosTime(0, 0),
+    QosTime(0, 0),
+    QosLiveliness.AUTOMATIC,
+    QosTime(0, 0),
+    False,
+)
 
 
 class BagWriter:
@@ -84,9 +98,16 @@ class BagWriter:
         """Write a serialized message of a channel of :meth:`add_copy`, at a time in nanoseconds."""
         self._bag.write(self._copies[channel.key], time, raw)
 
-    def add(self, topic: str, msgtype: str) -> Connection:
-        """Add a topic, and return the connection that :meth:`write` takes."""
-        return self._bag.add_connection(topic, msgtype, typestore=self._store)
+    def add(self, topic: str, msgtype: str, *, latched: bool = False) -> Connection:
+        """Add a topic, and return the connection that :meth:`write` takes.
+
+        Args:
+            topic: its name.
+            msgtype: type of its messages.
+            latched: a player offers the last message to later subscribers too.
+        """
+        profiles = [LATCHED] if latched else []
+        return self._bag.add_connection(topic, msgtype, typestore=self._store, offered_qos_profiles=profiles)
 
     def write(self, connection: Connection, time: int, message: Any) -> None:
         """Serialize and write a message, at a time in nanoseconds."""

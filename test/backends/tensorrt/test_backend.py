@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from evitsam_ros.backends import BackendError, FunctionNetwork, Runtime, in_precision, open_runtime
+from evitsam_ros.backends import BackendError, FunctionNetwork, Runtime, open_runtime
 from evitsam_ros.backends.device_clock import DeviceClock
 from evitsam_ros.backends.gpu import Gpu
 from evitsam_ros.backends.tensorrt import backend
@@ -305,12 +305,14 @@ def test_only_engines_of_the_requested_precision_are_used(machine):
         for precision in ("fp32", "fp16"):
             key = EngineKey("lite_sam", name, sha256(file), "tensorrt 10.3.0", "Orin sm87", precision)
             EngineCache().store(key, b"plan", {})
-    assert in_precision("auto", "fp32") == in_precision("tensorrt", "fp32") == "tensorrt_fp32"
-    assert in_precision("onnxruntime", "fp32") == "onnxruntime"
-    chosen = open_runtime(machine, "tensorrt_fp32")
-    assert {told["precision"] for told in chosen.info().values()} == {"fp32"}
-    with pytest.raises(BackendError, match="evitsam build --model lite_sam --precision int8"):
-        open_runtime(machine, "tensorrt_int8")
+    for name, precision in (("auto", "fp32"), ("tensorrt", "fp32"), ("tensorrt_fp32", "auto")):
+        chosen = open_runtime(machine, name, precision=precision)
+        assert chosen.backends == {"tensorrt_fp32"}
+        assert {told["precision"] for told in chosen.info().values()} == {"fp32"}
+    assert open_runtime(machine, "onnxruntime", precision="fp32").backends == {"onnxruntime"}
+    for name, precision in (("tensorrt_int8", "auto"), ("tensorrt", "int8"), ("auto", "int8")):
+        with pytest.raises(BackendError, match="evitsam build --model lite_sam --precision int8"):
+            open_runtime(machine, name, precision=precision)
 
 
 def test_an_engine_of_another_network_file_is_not_used(machine):

@@ -7,7 +7,7 @@ import sqlite3
 import numpy as np
 import pytest
 
-from evitsam_ros.io.bags import is_bag, open_bag, read_frames
+from evitsam_ros.io.bags import BagError, is_bag, open_bag, read_frames
 from evitsam_ros.io.bags.mcap_scan import McapScan, has_chunk_index
 
 from .recordings import DB3, MCAP, PICTURES, Recording, file_of, messages, raw, record, text
@@ -159,3 +159,10 @@ def test_damaged_images_are_left_out_by_their_number(tmp_path, caplog):
     assert [frame.stamp for frame in read_frames(tmp_path / "bag")] == [0.5, 2.5]
     assert "message 1: step is 1" in caplog.text
     assert "message 3: the message cannot be read" in caplog.text
+
+
+def test_a_record_that_claims_more_than_memory_is_cut_off(tmp_path):
+    path = tmp_path / "huge.mcap"
+    path.write_bytes(b"\x89MCAP0\r\n" + b"\x01" + (2**61).to_bytes(8, "little") + b"nothing")
+    with pytest.raises(BagError, match=r"huge\.mcap"), open_bag(path):
+        pass

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``evitsam build --target cpu``: choose the backends of a bundle on this CPU, without a limit of time."""
+
+from __future__ import annotations
+
+import argparse
+import math
+
+from ..backends.choice import choice_path
+from ..bundle import open_bundle
+from .budget import Budget
+from .measurement import measure
+from .photographs import photographs
+
+
+def run_measure(options: argparse.Namespace) -> int:
+    """Measure all candidates again, and print what was chosen."""
+    bundle = open_bundle(options.model)
+    choice = measure(bundle, photographs(options.images, options.count), Budget(math.inf), again=True)
+    for name, found in choice.networks.items():
+        print(f"{name:14} {found}")
+    for name, why in choice.unsettled.items():
+        print(f"{name:14} float32: {why}")
+    print(f"{choice.seconds:.1f} s of one thread -> {choice_path(bundle)}")
+    return 0

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which backend runs each network of a bundle on this CPU: measured once, proved, and kept in the cache.
+
+:mod:`evitsam_ros.autotune` makes choices; this module keeps and describes them, for whoever opens a bundle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..bundle import BundleFiles, weights_of
+from ..bundle_forms import forms_of
+from .processor import cpu_count, processor
+from .registry import find_backend, ranked_on_cpu
+from .tensorrt.engine_cache import cache_folder, write_whole
+
+#: Version of the records and of the rule that makes them; others are measured again.
+FORMAT = 1
+#: Processes that try to measure one bundle; what is not settled then stays in float32.
+MAX_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What was found out about a backend for one network.
+
+    Attributes:
+        backend: its name.
+        ms: median time of one thread, milliseconds; None where it was not timed.
+        iou: mean IoU of the masks with float32's; None where nothing was compared.
+        worst_iou: the smallest of these.
+        verdict: ``chosen``, or why it was not.
+    """
+
+    backend: str
+    ms: float | None = None
+    iou: float | None = None
+    worst_iou: float | None = None
+    verdict: str = ""
+
+    def __str__(self) -> str:
+        facts = [] if self.ms is None else [f"{self.ms:.3g} ms"]
+        facts += [] if self.iou is None else [f"mask IoU {self.iou:.4f}, worst {self.worst_iou:.3f}"]
+        facts += [] if self.verdict in ("", "chosen") else [self.verdict]
+        return f"{self.backend} {', '.join(facts)}".rstrip()
+
+
+@dataclass(frozen=True)
+class NetworkChoice:
+    """The backend of one network, and the candidates that it was chosen from."""
+
+    backend: str
+    candidates: tuple[Candidate, ...]
+
+    def __str__(self) -> str:
+        others = "; ".join(str(each) for each in self.candidates)
+        return f"{self.backend} ({others})" if others else self.backend
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The choice for a bundle.
+
+    Attributes:
+        networks: by name; those that are missing are not measured yet and run in float32.
+        unsettled: why networks could not be measured, by name.
+        seconds: of one thread that it took.
+        attempts: processes that have worked on it.
+    """
+
+    networks: Mapping[str, NetworkChoice] = field(default_factory=dict)
+    unsettled: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    attempts: int = 1
+
+    @property
+    def backends(self) -> dict[str, str]:
+        """Return the chosen backend of each network."""
+        return {name: choice.backend for name, choice in self.networks.items()}
+
+    def is_final(self, bundle: BundleFiles) -> bool:
+        """Return whether nothing is left to measure, or it was tried often enough."""
+        return set(bundle.networks) <= set(self.networks) or self.attempts >= MAX_ATTEMPTS
+
+    def __str__(self) -> str:
+        parts = [f"{name}: {choice}" for name, choice in self.networks.items()]
+        parts += [f"{name}: float32 without a choice, {why}" for name, why in self.unsettled.items()]
+        return f"{'. '.join(parts)}. Measured with one thread in {self.seconds:.1f} s."
+
+
+def key_of(bundle: BundleFiles) -> dict[str, Any]:
+    """Return everything that a choice depends on: processor, cores, runtimes, and the networks' hashes."""
+    runtimes = {kind.name: kind().version() for kind in ranked_on_cpu()}
+    return {
+        "format": FORMAT,
+        "model": bundle.name,
+        "processor": processor(),
+        "cores": cpu_count(),
+        "runtimes": runtimes,
+        "networks": {name: _hashes(bundle, name) for name in bundle.networks},
+    }
+
+
+def _hashes(bundle: BundleFiles, network: str) -> list[str]:
+    entry = bundle.description["networks"][network]
+    forms = [f"{form.precision} {form.sha256} {bool(form.held_out)}" for form in forms_of(bundle, network)]
+    return [entry["sha256"], *(file["sha256"] for file in weights_of(entry)), *forms]
+
+
+def measured_models() -> list[str]:
+    """Return the names of the bundles that have a record, of whatever machine."""
+    return sorted({path.stem.rpartition("-")[0] for path in _folder().glob("*.json")})
+
+
+def _folder() -> Path:
+    return cache_folder() / "choices"
+
+
+def choice_path(bundle: BundleFiles) -> Path:
+    """Return the file of a bundle's choice on this machine; it need not exist."""
+    digest = hashlib.sha256(_canonical(key_of(bundle)).encode()).hexdigest()
+    return _folder() / f"{bundle.name}-{digest[:16]}.json"
+
+
+def store_choice(bundle: BundleFiles, choice: Choice) -> Path:
+    """Write a choice at once or not at all; return its file.
+
+    Raises:
+        OSError: the cache cannot be written.
+    """
+    path, content = choice_path(bundle), {"key": key_of(bundle), "choice": asdict(choice)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256(_canonical(content).encode()).hexdigest()
+    write_whole(path, json.dumps({**content, "sha256": digest}, indent=1).encode())
+    return path
+
+
+def read_choice(bundle: BundleFiles) -> Choice | None:
+    """Return the choice for a bundle on this machine; None where there is none that can be trusted.
+
+    A record that is cut or changed, of another machine or of other versions is none.
+    """
+    try:
+        content = json.loads(choice_path(bundle).read_text())
+        digest = content.pop("sha256")
+        if digest != hashlib.sha256(_canonical(content).encode()).hexdigest():
+            return None
+        if content["key"] != json.loads(_canonical(key_of(bundle))):
+            return None
+        return _decoded(content["choice"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _decoded(stored: dict[str, Any]) -> Choice:
+    """Make a choice of its record.
+
+    Raises:
+        BackendError: it names a backend that there is not.
+    """
+    networks = {}
+    for name, each in stored["networks"].items():
+        find_backend(each["backend"])
+        networks[name] = NetworkChoice(each["backend"], tuple(Candidate(**c) for c in each["candidates"]))
+    return Choice(networks, stored["unsettled"], stored["seconds"], stored["attempts"])
+
+
+def _canonical(content: dict[str, Any]) -> str:
+    return json.dumps(content, sort_keys=True)

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measure the backends of the CPU before long work, once for a bundle on a machine."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+#: Frames from which on a measurement of some seconds pays.
+LONG_WORK = 200
+
+
+def measure_before(options: argparse.Namespace, frames: int) -> None:
+    """Choose the backends for work on so many frames, where that is left to do; float32 stays if that fails.
+
+    The whole work runs on what is chosen here: its masks do not depend on when a measurement ends.
+    """
+    from ..autotune.needed import is_measurable, measuring_command
+    from ..bundle import open_bundle
+
+    if frames < LONG_WORK or (options.backend, options.precision) != ("auto", "auto"):
+        return
+    bundle = open_bundle(options.model)
+    if not is_measurable(bundle):
+        return
+    print("measuring the backends of this CPU, once for this model: some seconds", file=sys.stderr)
+    subprocess.run(measuring_command(bundle.folder), stdout=subprocess.DEVNULL, check=False)
+
+
+def frames_of_bag(bag: Path, topic: str) -> int:
+    """Return the number of images of a bag's topic; 0 where they cannot be counted."""
+    from ..io.bags import BagError
+    from ..io.bags.reader import open_bag
+
+    try:
+        with open_bag(bag) as opened:
+            return opened.image_channel(topic).count
+    except (BagError, OSError):
+        return 0

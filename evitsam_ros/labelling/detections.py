@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A detector's messages in a bag as prompts of the images of the same stamp."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..io.bags import BagError
+
+# The module reads messages by their fields and imports no ROS.
+from ..nodes.prompt_messages import prompts_from_detections
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..io.bags.reader import Bag
+    from ..segment import Prompt
+
+_TYPE = "vision_msgs/msg/Detection2DArray"
+
+
+def read_detections(bag: Bag, topic: str) -> Iterator[Any]:
+    """Yield the messages of a detector's topic.
+
+    Raises:
+        BagError: There is no such topic, it is of another type, or its definition was not recorded.
+    """
+    from rosbags.serde import SerdeError
+    from rosbags.typesys import Stores, TypesysError, get_types_from_idl, get_types_from_msg, get_typestore
+
+    found = [channel for channel in bag.channels if channel.topic == topic]
+    channel = next((c for c in found if c.msgtype.replace("/msg/", "/") == _TYPE.replace("/msg/", "/")), None)
+    if channel is None:
+        have = f"of the type {found[0].msgtype}" if found else "not in it"
+        raise BagError(f"bag {bag.path}: the topic {topic} is {have}; expected a topic of the type {_TYPE}")
+    if channel.definition is None:
+        raise BagError(
+            f"bag {bag.path}: the definition of {_TYPE} was not recorded; expected a bag that has it"
+        )
+    store = get_typestore(Stores.ROS2_JAZZY)
+    parse = get_types_from_idl if "IDL: " in channel.definition[:400] else None
+    try:
+        types = parse(channel.definition) if parse else get_types_from_msg(channel.definition, _TYPE)
+        store.register({name: value for name, value in types.items() if name not in store.types})
+        for _, _, raw in bag.messages(channel):
+            yield store.deserialize_cdr(raw, _TYPE)
+    except (TypesysError, SerdeError, KeyError, SyntaxError) as error:
+        raise BagError(f"bag {bag.path}: a message on {topic} cannot be read ({error})") from error
+
+
+def numbered_prompts(message: Any) -> tuple[list[Prompt], dict[int, str]]:
+    """Return the prompts of a message with object ids, and the classes by object id.
+
+    An id is the sender's where it is a number that no other object has, else the place in the message.
+
+    Raises:
+        PromptError: Naming the detection by its index, and the value that is wrong.
+    """
+    from dataclasses import replace
+
+    if message is None:
+        return [], {}
+    prompts, names, used = [], {}, set()
+    for place, found in enumerate(prompts_from_detections(message), start=1):
+        sender = int(found.sender_id) if found.sender_id.isdecimal() else 0
+        identity = sender if 0 < sender < 2**31 and sender not in used else place
+        while identity in used:
+            identity += 1
+        used.add(identity)
+        prompts.append(replace(found.prompt, object_id=identity))
+        if found.name:
+            names[identity] = found.name
+    return prompts, names

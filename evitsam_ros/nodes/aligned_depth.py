@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The depth of an image and its camera model, or a report of what is missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from std_msgs.msg import Header
+
+from ..geometry3d import CameraModel, check_aligned
+from .calibration import Calibration
+from .depth_input import DepthCamera, DepthInput, DepthParameters, NoDepthError
+from .managed_entities import ManagedEntities
+
+
+class AlignedDepth:
+    """Find the depth of images of one camera.
+
+    Args:
+        node: a node with a running executor.
+        entities: makes the subscriptions.
+        camera: whose images they are.
+        calibration: of the camera.
+        parameters: as configured.
+    """
+
+    def __init__(
+        self,
+        node: Any,
+        entities: ManagedEntities,
+        camera: DepthCamera,
+        calibration: Calibration,
+        parameters: DepthParameters,
+    ) -> None:
+        self._calibration, self._report_error = calibration, camera.report_error
+        self._depth = DepthInput(node, entities, camera, parameters)
+
+    def expect(self, header: Header) -> None:
+        """Hold the depth of an image whose processing begins, however long it takes."""
+        self._depth.expect(header)
+
+    def find(self, header: Header, labels: np.ndarray) -> tuple[np.ndarray, CameraModel] | None:
+        """Return the depth of an image and its camera; None, and a report, if one is missing or wrong.
+
+        Args:
+            header: of the image.
+            labels: ``(H, W)``, of the image's size.
+
+        Returns:
+            ``(H, W)`` float32 metres, NaN where unknown, and the camera.
+        """
+        topics = f"{self._depth.topic}, {self._calibration.topic}"
+        try:
+            camera = self._calibration.model()
+            if camera is None:
+                raise NoDepthError(f"no {self._calibration.topic} has come yet")
+            depths = self._depth.aligned(header, camera)
+            check_aligned(depths, labels, camera)
+        except NoDepthError as error:
+            self._report_error(
+                "no_depth", f"{topics}: {error}; points and boxes in space are empty without it"
+            )
+        except ValueError as error:
+            self._report_error("bad_depth", f"{topics}: {error}")
+        else:
+            return depths, camera
+        return None

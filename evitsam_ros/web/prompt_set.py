@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The objects that the page has prompted on one camera, as the points and boxes that were given.
+
+Every change publishes all of them again, since an array of prompts replaces the one before. Objects move in
+the meantime: what was given is moved as the object's box has moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import count
+
+from .commands import CommandError
+
+#: Corners x0, y0, x1, y1 in pixels.
+Box = tuple[float, float, float, float]
+#: Objects and points of an object that are kept.
+MAX_OBJECTS = 64
+MAX_POINTS = 32
+#: Seconds after a change until the object's box is taken for that of its prompt.
+SETTLED = 1.0
+
+
+@dataclass(frozen=True)
+class PlacedPrompt:
+    """A prompt as it is published: points ``(x, y, is_foreground)`` and box in pixels of the newest image."""
+
+    name: str
+    points: tuple[tuple[float, float, bool], ...]
+    box: Box | None
+
+
+@dataclass
+class _Object:
+    """An object: what was given, its box then and now, and whether the segmenter has it."""
+
+    name: str
+    points: list[tuple[float, float, bool]] = field(default_factory=list)
+    box: Box | None = None
+    changed: float = 0.0
+    then: Box | None = None
+    now: Box | None = None
+    was_seen: bool = False
+    is_gone: bool = False
+
+    def placed(self) -> PlacedPrompt:
+        if self.then is None or self.now is None:
+            return PlacedPrompt(self.name, tuple(self.points), self.box)
+        x, y = _axis(self.then, self.now, 0), _axis(self.then, self.now, 1)
+        points = tuple((_moved(p[0], x), _moved(p[1], y), p[2]) for p in self.points)
+        box = self.box
+        if box is not None:
+            box = _moved(box[0], x), _moved(box[1], y), _moved(box[2], x), _moved(box[3], y)
+        return PlacedPrompt(self.name, points, box)
+
+    def settle(self, now: float) -> None:
+        """Take the present place for the given one: the next box is that of a changed prompt."""
+        placed = self.placed()
+        self.points, self.box = list(placed.points), placed.box
+        self.then, self.changed, self.is_gone = None, now, False
+
+
+class PromptSet:
+    """The page's objects on one camera. ``now`` is in seconds of a steady clock."""
+
+    def __init__(self) -> None:
+        self._objects: dict[str, _Object] = {}
+        self._numbers = count(1)
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of the objects that the segmenter has, or will have."""
+        return [name for name, each in self._objects.items() if not each.is_gone]
+
+    def add_point(self, x: float, y: float, *, is_foreground: bool, target: str, now: float) -> None:
+        """Add a point to the object that ``target`` names, or to a new one.
+
+        Raises:
+            CommandError: A background point has no object, or there are too many.
+        """
+        if not target and not is_foreground:
+            raise CommandError("a background point belongs to an object; choose one from the list first")
+        if target and target not in self.names:
+            raise CommandError(f"{target} was not prompted on this page; click a new object instead")
+        item = self._objects[target] if target else self._new("point")
+        if len(item.points) >= MAX_POINTS:
+            raise CommandError(f"{item.name} has {MAX_POINTS} points already")
+        item.settle(now)
+        item.points.append((x, y, is_foreground))
+
+    def add_box(self, box: Box, now: float) -> None:
+        """Add a new object by its box.
+
+        Raises:
+            CommandError: The box is empty, or there are too many objects.
+        """
+        x0, x1 = sorted((box[0], box[2]))
+        y0, y1 = sorted((box[1], box[3]))
+        if x1 - x0 < 1 or y1 - y0 < 1:
+            raise CommandError(f"box is {x1 - x0:.1f} x {y1 - y0:.1f} pixels; expected at least 1 x 1")
+        item = self._new("box")
+        item.settle(now)
+        item.box = x0, y0, x1, y1
+
+    def remove(self, name: str) -> None:
+        """Forget an object, if there is one of that name."""
+        self._objects.pop(name, None)
+
+    def clear(self) -> None:
+        """Forget all objects."""
+        self._objects.clear()
+
+    def observe(self, boxes: Mapping[str, Box], now: float) -> None:
+        """Note where objects are shown, by their names."""
+        for name, box in boxes.items():
+            if (item := self._objects.get(name)) is not None:
+                item.now, item.was_seen, item.is_gone = box, True, False
+                if item.then is None and now - item.changed >= SETTLED:
+                    item.then = box
+
+    def observe_names(self, names: set[str]) -> None:
+        """Note which objects the segmenter has; one that it had and has no longer was removed elsewhere."""
+        for name, item in self._objects.items():
+            if name in names:
+                item.was_seen, item.is_gone = True, False
+            elif item.was_seen:
+                item.is_gone = True
+
+    def placed(self) -> list[PlacedPrompt]:
+        """Return the prompts to publish."""
+        return [item.placed() for item in self._objects.values() if not item.is_gone]
+
+    def _new(self, kind: str) -> _Object:
+        if len(self._objects) >= MAX_OBJECTS:
+            self._objects = {name: each for name, each in self._objects.items() if not each.is_gone}
+        if len(self._objects) >= MAX_OBJECTS:
+            raise CommandError(f"{MAX_OBJECTS} objects are prompted already; remove some")
+        name = f"{kind} {next(self._numbers)}"
+        return self._objects.setdefault(name, _Object(name))
+
+
+def _axis(then: Box, now: Box, axis: int) -> tuple[float, float, float]:
+    """Return centre then, centre now and growth along an axis."""
+    before, after = then[axis + 2] - then[axis], now[axis + 2] - now[axis]
+    growth = after / before if before > 0 and after > 0 else 1.0
+    return (then[axis] + then[axis + 2]) / 2, (now[axis] + now[axis + 2]) / 2, growth
+
+
+def _moved(value: float, axis: tuple[float, float, float]) -> float:
+    then, now, growth = axis
+    return (value - then) * growth + now

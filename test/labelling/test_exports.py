@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Labels as COCO for training, as answered bags, with a detector's prompts, and with classes."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+from pycocotools import mask as codec
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+from evitsam_ros.io.bags import BagError
+from evitsam_ros.labelling.coco import write_coco
+from evitsam_ros.labelling.detections import numbered_prompts
+from evitsam_ros.labelling.job import JobError
+from test.io.bags.recordings import Recording, header, raw
+
+from .scenes import ROOT, rows, scene, write_bag, write_folder, write_shard
+from .test_rows import labelled
+
+
+def test_training_reads_the_labels_with_the_same_masks(options, tmp_path):
+    """By training's own reader; images beside the annotations are named as they are, others are linked."""
+    annotations = pytest.importorskip("training.annotations")
+    data = tmp_path / "data"
+    (data / "annotations").mkdir(parents=True)
+    inside = write_folder(data / "images" / "shapes", 2)
+    outside = write_folder(tmp_path / "elsewhere", 3)
+    bag, shard = write_bag(tmp_path / "drive", 2), write_shard(tmp_path / "s.tar", 1)
+    found = labelled(tmp_path / "out", [inside, outside, bag, shard], options, "--cut", "1")
+    counts = write_coco(str(tmp_path / "out"), data / "annotations" / "big_train.json")
+    assert counts == (8, 16) and len(found) == 16
+    records = annotations.read_folder(data, ["*_train"])
+    assert len(records) == 8
+    named = {record.name: record for record in records}
+    assert {"shapes/image0.png", "shapes/image1.png"} <= set(named)
+    for record in records:
+        image = record.read_image()
+        number = int("".join(c for c in record.name.rpartition("/")[2] if c.isdigit()))
+        difference = np.abs(image.astype(int) - scene(number)[..., ::-1].astype(int))
+        assert difference.mean() < 4, "the image of the labels, as JPEG where it was none"
+    reds = [row for row in found if row["recording"] == str(inside) and row["name"] == "image1.png"]
+    for row, rle in zip(
+        sorted(reds, key=lambda r: r["object_id"]), named["shapes/image1.png"].rles, strict=True
+    ):
+        wanted = {"size": [row["height"], row["width"]], "counts": row["rle"]}
+        assert np.array_equal(codec.decode(rle), codec.decode(wanted))
+
+
+def test_a_folder_without_labels_is_one_clear_line(tmp_path):
+    with pytest.raises(JobError, match=r"manifest\.json"):
+        write_coco(str(tmp_path), tmp_path / "x.json")
+
+
+def test_answered_bags_hold_what_the_rows_say(colour, tmp_path):
+    bag = write_bag(tmp_path / "drive", 3)
+    options = ("--everything", "--model", str(colour), "--backend", "onnxruntime", "--bags")
+    found = labelled(tmp_path / "out", [bag], options)
+    (answered,) = (tmp_path / "out" / "bags").glob("*.mcap")
+    topics = topics_of(answered)
+    assert len(topics["/front"]) == len(topics["/segmenter/label_map"]) == 3
+    for number, data in enumerate(topics["/segmenter/label_map"]):
+        message = get_typestore(Stores.ROS2_JAZZY).deserialize_cdr(data, "sensor_msgs/msg/Image")
+        labels = np.frombuffer(message.data, np.uint16).reshape(message.height, message.width)
+        of_frame = [row for row in found if row["frame"] == number]
+        assert of_frame and {row["object_id"] for row in of_frame} == set(np.unique(labels)) - {0}
+        assert of_frame[0]["stamp"] == message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+    plain = labelled(tmp_path / "plain", [bag], options[:-1], "--track")
+    assert plain == found
+
+
+def topics_of(file) -> dict[str, list[bytes]]:
+    from rosbags.rosbag2 import Reader
+
+    found: dict[str, list[bytes]] = {}
+    with Reader(file) as reader:
+        for connection, _, data in reader.messages():
+            found.setdefault(connection.topic, []).append(data)
+    return found
+
+
+def vision_store():
+    store = get_typestore(Stores.ROS2_JAZZY)
+    types = {}
+    for file in (ROOT / "interfaces" / "vision_msgs" / "msg").glob("*.msg"):
+        types |= get_types_from_msg(file.read_text(), f"vision_msgs/msg/{file.stem}")
+    store.register({name: value for name, value in types.items() if name not in store.types})
+    return store
+
+
+def detection(types, head, box, name: str, identity: str):
+    x0, y0, x1, y1 = box
+    point, quaternion = types["geometry_msgs/msg/Point"](0.0, 0.0, 0.0), types["geometry_msgs/msg/Quaternion"]
+    pose = types["geometry_msgs/msg/PoseWithCovariance"](
+        types["geometry_msgs/msg/Pose"](point, quaternion(0.0, 0.0, 0.0, 1.0)), np.zeros(36)
+    )
+    result = types["vision_msgs/msg/ObjectHypothesisWithPose"](
+        types["vision_msgs/msg/ObjectHypothesis"](name, 0.5), pose
+    )
+    centre = types["vision_msgs/msg/Pose2D"](
+        types["vision_msgs/msg/Point2D"]((x0 + x1) / 2, (y0 + y1) / 2), 0.0
+    )
+    bbox = types["vision_msgs/msg/BoundingBox2D"](centre, float(x1 - x0), float(y1 - y0))
+    return types["vision_msgs/msg/Detection2D"](head, [result], bbox, identity)
+
+
+@pytest.fixture
+def detected(tmp_path):
+    """Record three images; a detector answers the first one late, and the third one."""
+    store, kind = vision_store(), "vision_msgs/msg/Detection2DArray"
+    path = tmp_path / "detected"
+    with Recording(path) as bag:
+        bag.topic("/boxes", kind, typestore=store)
+        for number in range(3):
+            bag.put("/front", number, raw(number, scene(number)))
+        for number, box, name in ((0, (5, 15, 70, 55), "robot"), (2, (80, 55, 120, 90), "")):
+            one = detection(store.types, header(number), box, name, "17" if name else "")
+            message = store.types[kind](header(number), [one])
+            bag.bytes("/boxes", number + 5, bytes(store.serialize_cdr(message, kind)))
+    return path
+
+
+def test_a_detectors_boxes_prompt_the_image_of_their_stamp(detected, colour, tmp_path):
+    options = ("--detections", "/boxes", "--model", str(colour), "--backend", "onnxruntime")
+    found = labelled(tmp_path / "out", [detected], options)
+    assert [(row["frame"], row["object_id"], row["class"]) for row in found] == [
+        (0, 17, "robot"),
+        (2, 1, None),
+    ]
+    assert found[0]["box"][0] < 20 and found[1]["box"][0] > 75
+    assert [row["masks"] for row in rows(tmp_path / "out", "frames")] == [1, 0, 1]
+
+
+def test_a_detectors_topic_that_is_none_is_one_clear_line(detected, colour, tmp_path):
+    options = ("--model", str(colour), "--backend", "onnxruntime", "--detections")
+    for topic, words in (("/front", r"of the type sensor_msgs/msg/Image"), ("/nothing", "not in it")):
+        with pytest.raises(BagError, match=words):
+            labelled(tmp_path / topic.strip("/"), [detected], (*options, topic))
+
+
+def test_ids_of_detections_are_different():
+    def one(identity: str, x: float):
+        centre = SimpleNamespace(position=SimpleNamespace(x=x, y=20.0), theta=0.0)
+        return SimpleNamespace(
+            id=identity, results=[], bbox=SimpleNamespace(center=centre, size_x=10.0, size_y=10.0)
+        )
+
+    message = SimpleNamespace(
+        detections=[one("2", 20.0), one("", 40.0), one("abc", 60.0), one("99999999999", 80.0)]
+    )
+    prompts, names = numbered_prompts(message)
+    assert [prompt.object_id for prompt in prompts] == [2, 3, 4, 5] and not names
+    assert numbered_prompts(None) == ([], {})
+
+
+def test_classes_alone_are_a_row_for_each_class_of_an_image(tmp_path):
+    bundle = ROOT / "engines" / "efficientvit_seg_b0_camvid"
+    if not bundle.is_dir():
+        pytest.skip("the semantic bundle is not there")
+    from evitsam_ros.dense import SemanticSegmenter
+
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    picture = cv2.imread(str(ROOT / "demo" / "pictures" / "coffee.jpg"))
+    cv2.imwrite(str(folder / "coffee.png"), picture)
+    found = labelled(tmp_path / "out", [folder], ("--semantic", "--backend", "onnxruntime"))
+    truth = SemanticSegmenter.open(bundle, "onnxruntime", 1).segment(np.ascontiguousarray(picture[..., ::-1]))
+    assert {row["object_id"] for row in found} == set(np.unique(truth.labels)) - {0}
+    for row in found:
+        mask = codec.decode({"size": [row["height"], row["width"]], "counts": row["rle"]}).astype(bool)
+        assert np.array_equal(mask, truth.labels == row["object_id"])
+        assert row["class"] == truth.classes.names[row["object_id"] - 1]
+        assert 0 < row["score"] <= 1
+    content = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert list(content["models"]) == ["semantic_model"]

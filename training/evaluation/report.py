@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the evaluation commands share: their tables, and how they end."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from typing import TYPE_CHECKING, Any
+
+from evitsam_ros.cli.outputs import text_beside_json
+
+from ..records import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: Rows by method, columns by measure.
+Table = dict[str, dict[str, float]]
+
+
+def print_table(title: str, table: Table) -> None:
+    """Print a table, each column as wide as its content."""
+    columns = list(dict.fromkeys(column for row in table.values() for column in row))
+    lines = [[title, *columns]]
+    lines += [[method, *(_cell(row.get(column)) for column in columns)] for method, row in table.items()]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for first, *cells in lines:
+        print(first.ljust(widths[0]) + "".join(f"  {c:>{w}}" for c, w in zip(cells, widths[1:], strict=True)))
+
+
+def _cell(value: float | None) -> str:
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
+
+
+def as_json(report: dict[str, Table]) -> dict[str, Any]:
+    """Return a report for JSON: NaN, which JSON does not have, is None."""
+    return {
+        title: {
+            method: {column: None if math.isnan(value) else value for column, value in row.items()}
+            for method, row in table.items()
+        }
+        for title, table in report.items()
+    }
+
+
+def count(text: str) -> int:
+    """A number of things from the command line, 1 or more."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value}; expected 1 or more")
+    return value
+
+
+def run_evaluation(
+    program: str, options: argparse.Namespace, job: Callable[[argparse.Namespace], dict[str, Table]]
+) -> int:
+    """Run an evaluation, print its tables and write them as JSON where that is asked for.
+
+    Args:
+        program: name for errors.
+        options: of the command line, with ``json``.
+        job: makes the tables by title.
+
+    Returns:
+        The exit code: 1 where the data cannot be used, 2 where an option cannot.
+    """
+    with text_beside_json(options):
+        try:
+            report = job(options)
+        except ValueError as error:
+            print(f"{program}: {error}", file=sys.stderr)
+            return 1 if isinstance(error, DataError) else 2
+        for title, table in report.items():
+            print_table(title, table)
+        if options.json:
+            options.json.write(as_json(report))
+    return 0

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The encoder in int8: NNCF's post-training quantisation of the OpenVINO model.
+
+Matrix products and convolutions become int8; what NNCF keeps in float (normalisations, GELU) computes in
+float32 or bfloat16, as the runtime is configured. With accuracy control NNCF returns the layers to float that
+cost the most, until the masks of training images are as good as they have to be.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evitsam_ros.backends import Encoded
+from evitsam_ros.backends.openvino_backend import import_openvino
+from evitsam_ros.bundle import sha256
+from evitsam_ros.segment import Embedding, Prompt, Segmenter
+from evitsam_ros.segment.transform import Transform
+
+from ..evaluation.mask_metrics import mask_iou
+from .calibration import encoder_input
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ..records import Record
+
+#: Boxes of an image whose masks are compared while layers are chosen.
+BOXES = 8
+
+
+def import_nncf() -> Any:
+    """Import NNCF without OpenVINO's telemetry, and quietly.
+
+    Raises:
+        ValueError: it is not installed.
+    """
+    import_openvino()
+    try:
+        import nncf
+    except ImportError as error:
+        raise ValueError(
+            f"NNCF is not installed ({error}): pip install -r requirements/quantize.txt"
+        ) from error
+    logging.getLogger("nncf").setLevel(logging.WARNING)
+    return nncf
+
+
+def quantize_encoder(segmenter: Segmenter, images: Sequence[Record], max_drop: float | None = None) -> Any:
+    """Quantise the encoder of a bundle; return an OpenVINO model of any number of images.
+
+    Args:
+        segmenter: on the bundle, in float32; its decoder draws the masks of accuracy control.
+        images: training images for the ranges of activations; also for the masks of accuracy control.
+        max_drop: largest loss of mean box IoU on ``images``; layers are returned to float until it is kept.
+            None: no layer is.
+
+    Raises:
+        ValueError: NNCF is not installed.
+    """
+    nncf = import_nncf()
+    bundle = segmenter.bundle
+    model = import_openvino().Core().read_model(str(bundle.networks["encoder"].resolve()))
+    calibration = nncf.Dataset(list(images), partial(encoder_input, bundle))
+    options = {
+        # Symmetric weights, asymmetric activations: GELU and Hard-Swish have short negative tails.
+        "preset": nncf.QuantizationPreset.MIXED,
+        "subset_size": len(images),
+        "fast_bias_correction": True,
+    }
+    if max_drop is None:
+        return nncf.quantize(model, calibration, **options)
+    return nncf.quantize_with_accuracy_control(
+        model,
+        calibration,
+        nncf.Dataset(list(images)),
+        partial(box_iou, segmenter),
+        max_drop=max_drop,
+        drop_type=nncf.DropType.ABSOLUTE,
+        **options,
+    )
+
+
+def box_iou(segmenter: Segmenter, encoder: Any, records: Iterable[Record]) -> tuple[float, list[float]]:
+    """Mean IoU of the masks of boxes on embeddings of another encoder, and that of each image.
+
+    Args:
+        segmenter: whose decoder draws them.
+        encoder: a compiled OpenVINO model of one image.
+        records: images with masks.
+    """
+    means = []
+    for record in records:
+        outputs = encoder(encoder_input(segmenter.bundle, record))
+        first, *rest = (np.array(outputs[port]) for port in encoder.outputs)
+        transform = Transform.of(segmenter.bundle, (record.height, record.width))
+        embedding = Embedding(Encoded(first, tuple(rest)), transform)
+        prompts = [Prompt(box=box) for box in record.boxes[:BOXES]]
+        found = segmenter.decode(embedding, prompts).full()
+        ious = [mask_iou(mask, record.read_mask(i).astype(bool)) for i, mask in enumerate(found)]
+        means.append(float(np.mean(ious)))
+    return float(np.mean(means)), means
+
+
+def save_model(model: Any, path: Path) -> Path:
+    """Write an OpenVINO IR, ``.xml`` and ``.bin``, whose first file names the hash of the second.
+
+    Engines and choices are kept by the hash of a network's file: it has to change with the weights.
+
+    Returns:
+        The file of the weights.
+    """
+    openvino, weights = import_openvino(), path.with_suffix(".bin")
+    openvino.save_model(model, str(path), compress_to_fp16=False)
+    model.set_rt_info(sha256(weights), ["weights_sha256"])
+    openvino.save_model(model, str(path), compress_to_fp16=False)
+    return weights
