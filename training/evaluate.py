@@ -122,7 +122,7 @@ def edges(options: argparse.Namespace, segmenter: Segmenter | None) -> dict[str,
 
 
 def detections(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, Table]:
-    """Mask AP of a detector's boxes."""
+    """Mask AP of a detector's boxes, or of the ground truth's."""
     with checked_instances(options.annotations) as annotations:
         score = average_precision(
             segmenter,
@@ -133,7 +133,8 @@ def detections(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, T
             boxes=options.boxes,
             numbering=options.numbering,
         )
-    return {options.detections.name: {options.protocol.upper(): score}}
+    title = "GT boxes" if options.detections is None else options.detections.name
+    return {title: {options.protocol.upper(): score}}
 
 
 def wild(options: argparse.Namespace, segmenter: Segmenter | None) -> dict[str, Table]:
@@ -266,7 +267,7 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--thresholds", type=int, default=33)
     added.add_argument("--baselines", nargs="*", default=[], choices=sorted(EDGE_BASELINES))
     added = command(detections)
-    added.add_argument("--detections", type=Path, required=True, help="a detector's boxes with scores")
+    added.add_argument("--detections", type=Path, help="a detector's boxes (default: those of the masks)")
     added.add_argument("--annotations", type=Path, required=True, help="instances in COCO's or LVIS's format")
     added.add_argument("--images", type=Path, required=True, help="folder of the images")
     added.add_argument("--protocol", choices=["coco", "lvis"], default="coco")

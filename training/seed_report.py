@@ -84,12 +84,13 @@ def verdict(column: str, rows: Spreads) -> str:
 
 
 def write_report(title: str, rows: Spreads, folder: Path) -> str:
-    """Write ``table.md``, ``table.json`` and ``table.png`` into a folder; return the Markdown."""
+    """Write ``table.md``, ``.json`` and ``.png`` and ``costs.png`` into a folder; return the Markdown."""
     text = markdown(title, rows)
     content = {name: {column: asdict(s) for column, s in row.items()} for name, row in rows.items()}
     (folder / "table.json").write_text(json.dumps({"title": title, "rows": content}, indent=1))
     (folder / "table.md").write_text(text)
     plot(title, rows, folder / "table.png")
+    plot_costs(title, rows, folder / "costs.png")
     return text
 
 
@@ -119,5 +120,29 @@ def plot(title: str, rows: Spreads, file: Path) -> None:
         panel.grid(axis="x", alpha=0.3)
     panels[0].set_yticks(range(len(names)), names)
     panels[0].invert_yaxis()
+    figure.suptitle(title, fontsize=9)
+    figure.savefig(file, dpi=150)
+
+
+def plot_costs(title: str, rows: Spreads, file: Path) -> None:
+    """Draw each measure against each cost, as figure 1 of Lite-SAM: the mean of a row, and its spread."""
+    from matplotlib.figure import Figure
+
+    measures = list(dict.fromkeys(c for row in rows.values() for c in row if c not in COSTS))
+    size = (4.5 * len(COSTS), 3 * len(measures))
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(len(measures), len(COSTS), sharey="row", squeeze=False)
+    for line, measure in zip(panels, measures, strict=True):
+        for panel, cost in zip(line, COSTS, strict=True):
+            for name, row in rows.items():
+                if measure not in row or cost not in row:
+                    continue
+                x, spread = row[cost].mean, row[measure]
+                panel.plot([x, x], [spread.minimum, spread.maximum], color="0.6")
+                panel.plot(x, spread.mean, "o", markersize=4)
+                panel.annotate(name, (x, spread.mean), fontsize=6, xytext=(3, 3), textcoords="offset points")
+            panel.set_xlabel(cost)
+            panel.grid(alpha=0.3)
+        line[0].set_ylabel(measure)
     figure.suptitle(title, fontsize=9)
     figure.savefig(file, dpi=150)

@@ -86,7 +86,8 @@ def test_rows_are_trained_with_two_seeds_and_read_again(small_table, shapes_data
     rows = json.loads((out / "table.json").read_text())["rows"]
     results = [json.loads((out / "baseline" / f"seed_{seed}" / RESULT).read_text()) for seed in (0, 1)]
     assert rows["baseline"]["GT box"]["values"] == [result["GT box"] for result in results]
-    assert cv2.imread(str(out / "table.png")).std() > 1
+    for name in ("table.png", "costs.png"):
+        assert cv2.imread(str(out / name)).std() > 1
     # A row that is done is read, not trained.
     file = out / "baseline" / "seed_1" / RESULT
     file.write_text(json.dumps(results[1] | {"GT box": 0.875}))

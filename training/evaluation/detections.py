@@ -26,7 +26,12 @@ COCO_NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 
 
 def segment_detections(
-    segmenter: Segmenter, images: Path, names: dict[int, str], detections: list[dict]
+    segmenter: Segmenter,
+    images: Path,
+    names: dict[int, str],
+    detections: list[dict],
+    *,
+    rate: bool = False,
 ) -> list[dict]:
     """Replace the boxes of COCO results (``image_id``, ``category_id``, ``bbox`` xywh, ``score``) by masks.
 
@@ -35,6 +40,7 @@ def segment_detections(
     Args:
         images: folder of the images.
         names: their files by image id.
+        rate: the score is the mask's predicted IoU, not the box's score.
 
     Raises:
         ValueError: a detection is not in this form, or its image is missing.
@@ -59,9 +65,9 @@ def segment_detections(
         found = [d for d, good in zip(found, wide.tolist(), strict=True) if good]
         embedding = segmenter.embed(np.ascontiguousarray(image[..., ::-1]))
         masks = segmenter.decode(embedding, [Prompt(box=box) for box in boxes[wide]])
-        for detection, rle in zip(found, masks.rle(), strict=True):
+        for detection, rle, iou in zip(found, masks.rle(), masks.scores.tolist(), strict=True):
             same = {key: detection[key] for key in ("image_id", "category_id", "score")}
-            results.append({**same, "segmentation": rle})
+            results.append({**same, "segmentation": rle} | ({"score": iou} if rate else {}))
     return results
 
 
@@ -107,7 +113,7 @@ def average_precision(
     segmenter: Segmenter,
     annotations: Path,
     images: Path,
-    detections: Path,
+    detections: Path | None,
     protocol: str,
     *,
     boxes: str = "auto",
@@ -115,11 +121,17 @@ def average_precision(
 ) -> dict[str, float]:
     """Segment a detector's boxes and score the masks by ``coco``'s or ``lvis``'s protocol.
 
+    Without ``detections`` the boxes are those of the annotations, crowds left out, and a mask's score is its
+    predicted IoU (Lite-SAM, tables 1, 4 and 5: 1-box mAP).
     ``boxes``, ``numbering``: see :func:`.detector_files.read_detections`.
     """
     truth = read_truth(annotations)
-    found = read_detections(detections, truth, boxes, numbering)
-    results = segment_detections(segmenter, images, truth.files, found)
+    if detections is None:
+        annotated = [entry for entry in _read_json(annotations)["annotations"] if not entry.get("iscrowd")]
+        found = [{**entry, "score": 1.0} for entry in annotated]
+    else:
+        found = read_detections(detections, truth, boxes, numbering)
+    results = segment_detections(segmenter, images, truth.files, found, rate=detections is None)
     score = {"coco": coco_average_precision, "lvis": lvis_average_precision}[protocol]
     return score(annotations, results)
 
