@@ -41,6 +41,11 @@ class NetworkSpec:
     std: tuple[float, float, float] = STD
 
     @property
+    def is_official(self) -> bool:
+        """Whether the authors published this network: neither an upscaler, nor for CamVid, nor an ablation."""
+        return self.kind != "upscale" and self.dataset != "camvid" and "_" not in self.backbone
+
+    @property
     def multiple(self) -> int:
         """What the sides of an input have to be a multiple of."""
         return 1 if self.kind == "upscale" else 32

@@ -16,11 +16,7 @@ from .deterministic import sample, weights
 from .make_network_reference import REFERENCE, network_input
 from .official import TOLERANCE, difference
 
-OFFICIAL = [
-    name
-    for name, spec in NETWORK_SPECS.items()
-    if spec.kind != "upscale" and spec.dataset != "camvid" and "_" not in spec.backbone
-]
+OFFICIAL = [name for name, spec in NETWORK_SPECS.items() if spec.is_official]
 #: L3 has 246 M parameters: its keys are tested, and its blocks are those of L2.
 RUN = [name for name in OFFICIAL if not name.endswith("_l3")]
 
