@@ -42,7 +42,7 @@ class NetworkSpec:
 
     @property
     def is_official(self) -> bool:
-        """Whether the authors published this network: neither an upscaler, nor for CamVid, nor an ablation."""
+        """Whether the authors published it: not for upscalers, CamVid and ablations."""
         return self.kind != "upscale" and self.dataset != "camvid" and "_" not in self.backbone
 
     @property
