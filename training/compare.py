@@ -27,6 +27,7 @@ from .annotations import read_folder
 from .engine import Engine
 from .evaluation.cost import network_costs
 from .evaluation.prompted import score_prompts
+from .evaluation.recall import check_exhaustive, everything_recall
 from .recipe import Recipe
 from .records import Record, readable
 
@@ -43,6 +44,9 @@ class Measure(BaseModel):
     files: tuple[str, ...] = Field(("coco_val",), description="annotation files without .json")
     limit: int | None = Field(None, ge=1, description="images of each file")
     clicks: tuple[int, ...] = (1, 3, 5)
+    everything: int | None = Field(
+        None, ge=1, description="prompts of everything mode: adds AR@1000, where everything has a mask"
+    )
 
 
 class Comparison(BaseModel):
@@ -98,6 +102,20 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+def read_measured(data: Path, measure: Measure) -> dict[str, list[Record]]:
+    """Read the images that every variant is scored on, by annotation file.
+
+    Raises:
+        ValueError: no image can be read, or AR is asked for images in which not everything has a mask.
+    """
+    records = {}
+    for name in measure.files:
+        records[name] = list(readable(read_folder(data, [name])[: measure.limit]))
+        if measure.everything is not None:
+            check_exhaustive(data / "annotations" / f"{name}.json")
+    return records
+
+
 def run_variant(
     recipe: Recipe, measure: Measure, records: dict[str, list[Record]], data: Path, out: Path, workers: int
 ) -> dict[str, float]:
@@ -111,9 +129,11 @@ def run_variant(
         return json.loads((out / RESULT).read_text())
     Engine(recipe, data, out, workers).run()
     torch.manual_seed(0)
-    model = create_model(recipe.model, out / "model.safetensors", ppn_stem=recipe.ppn_stem)
+    model = create_model(
+        recipe.model, out / "model.safetensors", ppn_stem=recipe.ppn_stem, lite_vit=recipe.lite_vit
+    )
     segmenter = Segmenter.open(export_bundle(model, out / "bundle"))
-    encoder = network_costs(recipe.model)["image encoder"]
+    encoder = network_costs(model)["image encoder"]
     result = {"parameters, M": encoder.parameters / 1e6, "GMAC": encoder.macs / 1e9}
     for name, images in records.items():
         prefix = f"{name}: " if len(records) > 1 else ""
@@ -121,8 +141,15 @@ def run_variant(
             result[f"{prefix}{row}"] = scores["all"]
             if row == "GT box":
                 result[f"{prefix}{row}, boundary IoU"] = scores["BIoU all"]
+        if measure.everything is not None:
+            result[f"{prefix}AR@1000"] = everything_recall(segmenter, images, measure.everything)["all"]
     (out / RESULT).write_text(json.dumps(result, indent=1))
     return result
+
+
+def folder_of(variant: str) -> str:
+    """Return the name of a variant's folder."""
+    return variant.replace(" ", "_").replace("/", "_")
 
 
 def table(results: dict[str, dict[str, float]]) -> str:
@@ -152,12 +179,10 @@ def main(arguments: list[str] | None = None) -> int:
         if unknown:
             raise ValueError(f"no variant {', '.join(unknown)}; expected some of {', '.join(recipes)}")
         measure, results = comparison.measure, {}
-        records = {
-            name: list(readable(read_folder(options.data, [name])[: measure.limit])) for name in measure.files
-        }
+        records = read_measured(options.data, measure)
         for name in options.only or recipes:
             log.info("variant %s", name)
-            out = options.out / name.replace(" ", "_").replace("/", "_")
+            out = options.out / folder_of(name)
             results[name] = run_variant(recipes[name], measure, records, options.data, out, options.workers)
     except ValueError as error:
         print(f"compare: {error}", file=sys.stderr)

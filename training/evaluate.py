@@ -27,6 +27,7 @@ from .evaluation.baselines import BASELINES
 from .evaluation.cases import Cases
 from .evaluation.cost import network_costs, seconds
 from .evaluation.detections import average_precision
+from .evaluation.detector_files import BOX_FORMS, NUMBERINGS
 from .evaluation.edges import EDGE_BASELINES, score_edges
 from .evaluation.empty import score_empty_images
 from .evaluation.ground_truth import checked_instances
@@ -38,6 +39,7 @@ from .evaluation.round_trips import score_round_trips
 from .evaluation.shown import score_shown
 from .evaluation.spread import OverWorkers, Spread, one_by_one
 from .evaluation.tracking import score_everything, score_followed
+from .evaluation.wild import find_sets, score_wild, write_prompts
 from .records import Record, readable
 
 #: Old and new name of options; the old ones work for one more release.
@@ -120,12 +122,37 @@ def edges(options: argparse.Namespace, segmenter: Segmenter | None) -> dict[str,
 
 
 def detections(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, Table]:
-    """Mask AP of a detector's boxes."""
+    """Mask AP of a detector's boxes, or of the ground truth's."""
     with checked_instances(options.annotations) as annotations:
         score = average_precision(
-            segmenter, annotations, options.images, options.detections, options.protocol
+            segmenter,
+            annotations,
+            options.images,
+            options.detections,
+            options.protocol,
+            boxes=options.boxes,
+            numbering=options.numbering,
         )
-    return {options.detections.name: {options.protocol.upper(): score}}
+    title = "GT boxes" if options.detections is None else options.detections.name
+    return {title: {options.protocol.upper(): score}}
+
+
+def wild(options: argparse.Namespace, segmenter: Segmenter | None) -> dict[str, Table]:
+    """Segmentation in the Wild: mask AP of a detector's boxes on 25 data sets, and the mean."""
+    sets = find_sets(options.data)
+    if options.write_prompts:
+        write_prompts(sets, options.write_prompts)
+    if options.detections is None:
+        if not options.write_prompts:
+            raise ValueError("expected --detections FOLDER, or --write-prompts FILE for a detector")
+        return {}
+    if segmenter is None:
+        raise ValueError("masks need --model")
+    return {
+        "SGinW": score_wild(
+            segmenter, sets, options.detections, boxes=options.boxes, numbering=options.numbering
+        )
+    }
 
 
 def tracking(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, Table]:
@@ -168,6 +195,12 @@ def cost(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, Table]:
 
 def _records(options: argparse.Namespace) -> list[tuple[str, list[Record]]]:
     return [(name, list(readable(read_folder(options.data, [name])[: options.limit]))) for name in options.on]
+
+
+def _add_forms(added: argparse.ArgumentParser) -> None:
+    """Add the options that say what a detector's file cannot."""
+    added.add_argument("--boxes", choices=BOX_FORMS, default="auto", help="form of the boxes")
+    added.add_argument("--numbering", choices=NUMBERINGS, default="auto", help="numbers of the categories")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -234,10 +267,18 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--thresholds", type=int, default=33)
     added.add_argument("--baselines", nargs="*", default=[], choices=sorted(EDGE_BASELINES))
     added = command(detections)
-    added.add_argument("--detections", type=Path, required=True, help="COCO results: boxes with scores")
+    added.add_argument("--detections", type=Path, help="a detector's boxes (default: those of the masks)")
     added.add_argument("--annotations", type=Path, required=True, help="instances in COCO's or LVIS's format")
     added.add_argument("--images", type=Path, required=True, help="folder of the images")
     added.add_argument("--protocol", choices=["coco", "lvis"], default="coco")
+    _add_forms(added)
+    added = command(wild, model_needed=False)
+    added.add_argument("--data", type=Path, required=True, help="folder with one folder a data set")
+    added.add_argument("--detections", type=Path, metavar="PATH", help="folder with NAME.json a data set")
+    added.add_argument(
+        "--write-prompts", type=Path, metavar="PATH", help="file for the class names, a detector's prompts"
+    )
+    _add_forms(added)
     added = command(tracking)
     on_data(added, "coco_val")
     added.set_defaults(max_prompts=64)

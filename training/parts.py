@@ -47,6 +47,7 @@ def build_model(recipe: Recipe) -> Sam | AnyNetwork:
         high_res=recipe.high_res,
         gather=recipe.gather,
         top_down=recipe.top_down,
+        lite_vit=recipe.lite_vit,
     )
     if recipe.heads is not None and recipe.init is None:
         take_heads(model, recipe.heads)

@@ -205,6 +205,9 @@ class Recipe(_Strict):
     top_down: bool | None = Field(
         None, description="context for its high-resolution features; none: as in init, or with it"
     )
+    lite_vit: Literal["poolformer_s12", "tiny", "step1", "step2", "step3", "step4"] | None = Field(
+        None, description="a row of Lite-SAM's table 1 in place of LiteViT, for the model lite_sam"
+    )
     seed: int = 0
     precision: PrecisionName = "bf16-mixed"
     data: Data = Data()
@@ -234,6 +237,12 @@ class Recipe(_Strict):
         unused = {"teacher", "geometry", "features", "heads"} & self.model_fields_set
         if unused:
             raise ValueError(f"the task {self.task!r} has no {', '.join(sorted(unused))}")
+        return self
+
+    @model_validator(mode="after")
+    def _has_lite_vit(self) -> Recipe:
+        if self.lite_vit is not None and self.model != "lite_sam":
+            raise ValueError(f"lite_vit is for the model lite_sam, not for {self.model}")
         return self
 
     @model_validator(mode="after")

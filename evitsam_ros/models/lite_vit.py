@@ -18,20 +18,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .layers import NORM_EPS, LayerNorm2d, bias_of, bn_affine, conv_bn, fold_conv_bn
+from .lite_vit_steps import FINAL_STEP, LAYOUTS, STRIDES, pooling_block
 from .multi_scale_pooling import MultiScalePooling
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-#: Stage widths of the published sizes (table 1).
-WIDTHS = {
-    "x1": (64, 96, 128, 256),
-    "x2": (96, 128, 192, 384),
-    "x3": (128, 160, 256, 512),
-}
-DEPTHS = (3, 1, 4, 1)
-STRIDES = (2, 2, 2, 2)
-NECK_WIDTH = 144
 
 
 class LiteViTBlock(nn.Module):
@@ -99,8 +90,11 @@ class LiteViTNeck(nn.Module):
     Pooling comes before the 1x1 laterals: the two commute, and it costs a sixteenth.
     """
 
-    def __init__(self, widths: Sequence[int], inner: int = NECK_WIDTH, outputs: int = 256) -> None:
+    def __init__(
+        self, widths: Sequence[int], inner: int, outputs: int = 256, pools: Sequence[int] = (4, 2, 1)
+    ) -> None:
         super().__init__()
+        self.pools = tuple(pools)
         self.laterals = nn.ModuleList(conv_bn(width, inner, 1) for width in widths)
         self.spatial: nn.Module = conv_bn(inner, inner, 3, padding=1)
         self.point: nn.Module = conv_bn(inner, inner, 1)
@@ -109,7 +103,7 @@ class LiteViTNeck(nn.Module):
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         fused = None
-        for lateral, feature, pool in zip(self.laterals, features, (4, 2, 1), strict=True):
+        for lateral, feature, pool in zip(self.laterals, features, self.pools, strict=True):
             pooled = F.avg_pool2d(feature, pool) if pool > 1 else feature
             fused = lateral(pooled) if fused is None else fused + lateral(pooled)
         fused = fused + self.point(F.gelu(self.spatial(fused)))
@@ -120,23 +114,32 @@ class LiteViTNeck(nn.Module):
         self.spatial, self.point = fold_conv_bn(self.spatial), fold_conv_bn(self.point)
 
 
+def _block(step: int, width: int) -> nn.Module:
+    """Build the block of one step of figure 3."""
+    return LiteViTBlock(width) if step == FINAL_STEP else pooling_block(step, width)
+
+
 class LiteViT(nn.Module):
-    """``(B, 3, S, S)`` normalised float32 RGB -> ``(B, 256, S/16, S/16)``; S a multiple of 16."""
+    """``(B, 3, S, S)`` normalised float32 RGB -> ``(B, 256, S/16, S/16)``; S a multiple of 16.
+
+    Args:
+        size: a published size or an ablation of table 1, see :data:`.lite_vit_steps.LAYOUTS`.
+    """
 
     def __init__(self, size: str = "x1") -> None:
         super().__init__()
-        if size not in WIDTHS:
-            raise ValueError(f"LiteViT size {size!r} is unknown; expected one of {sorted(WIDTHS)}")
-        widths = WIDTHS[size]
+        if size not in LAYOUTS:
+            raise ValueError(f"LiteViT size {size!r} is unknown; expected one of {sorted(LAYOUTS)}")
+        layout = LAYOUTS[size]
         self.merges = nn.ModuleList()
         self.stages = nn.ModuleList()
         previous = 3
-        for index, (width, depth, stride) in enumerate(zip(widths, DEPTHS, STRIDES, strict=True)):
+        for index, (width, depth) in enumerate(zip(layout.widths, layout.depths, strict=True)):
             kernel, padding = (7, 3) if index == 0 else (2, 0)
-            self.merges.append(conv_bn(previous, width, kernel, stride, padding))
-            self.stages.append(nn.Sequential(*(LiteViTBlock(width) for _ in range(depth))))
+            self.merges.append(conv_bn(previous, width, kernel, STRIDES[index], padding))
+            self.stages.append(nn.Sequential(*(_block(layout.step, width) for _ in range(depth))))
             previous = width
-        self.neck = LiteViTNeck(widths[1:])
+        self.neck = LiteViTNeck(layout.widths[1:], layout.neck)
 
     def forward(self, image: Tensor) -> Tensor:
         return self.after_first_stage(self.stages[0](self.merges[0](image)))

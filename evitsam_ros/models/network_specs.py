@@ -18,7 +18,7 @@ class NetworkSpec:
     Attributes:
         name: registry name.
         kind: what it is for.
-        backbone: ``b0`` to ``b3`` or ``l1`` to ``l3``; empty for super-resolution.
+        backbone: ``b0`` to ``b3``, ``l1`` to ``l3``, or an ablation of ``b0``; empty for super-resolution.
         size: (H, W) of the input in pixels.
         params: parameters, as published where a paper gives them.
         macs: multiply-adds for one image of that size, likewise.
@@ -39,6 +39,11 @@ class NetworkSpec:
     stride: float = 0
     mean: tuple[float, float, float] = MEAN
     std: tuple[float, float, float] = STD
+
+    @property
+    def is_official(self) -> bool:
+        """Whether the authors published it: not for upscalers, CamVid and ablations."""
+        return self.kind != "upscale" and self.dataset != "camvid" and "_" not in self.backbone
 
     @property
     def multiple(self) -> int:
@@ -130,7 +135,13 @@ NETWORK_SPECS: dict[str, NetworkSpec] = {
         _segmentation("b3", "ade20k", 39.5, 22.2),
         _segmentation("l1", "ade20k", 40.4, 36.3),
         _segmentation("l2", "ade20k", 51.5, 45.2),
+        _segmentation("b0_no_multi_scale", "cityscapes", 0.6851, 4.41),
+        _segmentation("b0_no_attention", "cityscapes", 0.6576, 4.36),
+        _segmentation("b0_neither", "cityscapes", 0.6007, 4.42),
         _segmentation("b0", "camvid", 0.7057, 0.384),
+        _segmentation("b0_no_multi_scale", "camvid", 0.684, 0.386),
+        _segmentation("b0_no_attention", "camvid", 0.6565, 0.381),
+        _segmentation("b0_neither", "camvid", 0.5995, 0.387),
         _segmentation("b1", "camvid", 4.801, 2.2),
         _upscaler("efficientvit_sr", 0.961, 16.5),
         _upscaler("efficientvit_sr_w075", 0.566, 9.8),

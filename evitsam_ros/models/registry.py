@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .auto_ppn import AutoPPN
 from .lite_vit import LiteViT
+from .pool_former import POOLFORMER, PoolFormerEncoder
 from .sam import Sam
 from .sam_family import our_state, sam_encoder
 from .specs import ModelSpec, model_spec
@@ -45,6 +46,7 @@ def create_model(
     high_res: bool | None = None,
     gather: str | None = None,
     top_down: bool | None = None,
+    lite_vit: str | None = None,
 ) -> Sam:
     """Build a model in evaluation mode.
 
@@ -65,6 +67,8 @@ def create_model(
             :func:`.timm_backbone.pretrained_weights`; random without.
         high_res, gather, top_down: ablations of a ``timm`` encoder, see
             :class:`.backbone_encoder.BackboneEncoder`. A checkpoint without ``top_down`` can be given it.
+        lite_vit: a row of Lite-SAM's table 1 in place of LiteViT: ``poolformer_s12``, or a name of
+            :data:`.lite_vit_steps.LAYOUTS`.
 
     Raises:
         ValueError: the name is unknown, or the checkpoint is not one of this model, or not finite.
@@ -85,7 +89,7 @@ def create_model(
         if not len(built.high_res):
             spec = replace(spec, high_res=())
     else:
-        encoder = _encoder(spec)
+        encoder = _encoder(spec, lite_vit)
     model = Sam(spec, encoder, decoder_mlp or hidden, proposals, prior)
     if checkpoint is not None:
         state = our_state(encoder, state)
@@ -98,12 +102,14 @@ def create_model(
     return model.eval()
 
 
-def _encoder(spec: ModelSpec) -> torch.nn.Module:
+def _encoder(spec: ModelSpec, lite_vit: str | None) -> torch.nn.Module:
+    if lite_vit is not None and spec.family != "lite_sam":
+        raise ValueError(f"lite_vit={lite_vit!r} is for lite_sam, not for {spec.name}")
     size = spec.name.removeprefix(spec.family).lstrip("_")
     if spec.is_sam_family:
         return sam_encoder(spec)
     if spec.family == "lite_sam":
-        return LiteViT(size or "x1")
+        return PoolFormerEncoder() if lite_vit == POOLFORMER else LiteViT(lite_vit or size or "x1")
     from .efficientvit import build_encoder
 
     return build_encoder(size)

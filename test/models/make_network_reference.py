@@ -42,7 +42,7 @@ def main() -> None:
     modules = {part: import_official(checkout, part) for part in ("cls", "seg")}
     recorded = {}
     for name, spec in NETWORK_SPECS.items():
-        if spec.kind == "upscale" or spec.dataset == "camvid":
+        if not spec.is_official:
             continue
         network = official_network(modules, spec).eval()
         modules["cls"][1](network, EPS[spec.backbone[0]])

@@ -5,7 +5,9 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from evitsam_ros.models.efficientvit.blocks import B_STYLE
 from evitsam_ros.models.efficientvit.build import create_network
+from evitsam_ros.models.efficientvit.linear_attention import EfficientViTModule
 from evitsam_ros.models.efficientvit.segmentation import SegmentationNetwork
 from evitsam_ros.models.network_specs import NETWORK_SPECS, network_spec
 
@@ -70,6 +72,38 @@ def test_specification_states_what_the_network_is(name):
         assert shape == (1, spec.classes, height // 8, width // 8)
     else:
         assert shape == (1, 3, 2 * height, 2 * width)
+
+
+@pytest.mark.parametrize("part", ["no_multi_scale", "no_attention", "neither"])
+@pytest.mark.parametrize("dataset", ["cityscapes", "camvid"])
+def test_ablations_have_the_multiply_adds_of_the_whole(part, dataset):
+    """EfficientViT's table 1: the widths are scaled until the multiply-adds are the same."""
+    whole, ablated = f"efficientvit_seg_b0_{dataset}", f"efficientvit_seg_b0_{part}_{dataset}"
+    size = network_spec(whole).size
+    assert count(ablated, size)[1] == pytest.approx(count(whole, size)[1], rel=0.02)
+    kinds = {type(module).__name__ for module in create_network(ablated).modules()}
+    assert ("MultiScaleLinearAttention" in kinds) == (part == "no_multi_scale")
+    assert ("MultiScaleTokens" in kinds) == (part == "no_attention")
+
+
+@torch.no_grad()
+def test_an_ablation_lacks_what_its_name_says():
+    torch.manual_seed(0)
+    image = torch.randn(1, 8, 24, 24)
+    other = image.clone()
+    other[..., 12, 12] += 1.0
+    reach = {}
+    for part, options in {
+        "whole": {},
+        "no multi-scale": {"scale": 0},
+        "no attention": {"attends": False},
+        "neither": {"scale": 0, "attends": False},
+    }.items():
+        module = EfficientViTModule(8, 4, head_dim=4, style=B_STYLE, **options).eval()
+        changed = (module(image) - module(other)).abs().amax(1)[0] > 1e-6
+        reach[part] = int(changed.any(0).sum())
+    # 3x3 of the MBConv, 5x5 of the tokens before it, or everywhere.
+    assert reach == {"whole": 24, "no multi-scale": 24, "no attention": 7, "neither": 3}
 
 
 def test_width_of_super_resolution_is_three_quarters():

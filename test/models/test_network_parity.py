@@ -16,7 +16,7 @@ from .deterministic import sample, weights
 from .make_network_reference import REFERENCE, network_input
 from .official import TOLERANCE, difference
 
-OFFICIAL = [n for n, s in NETWORK_SPECS.items() if s.kind != "upscale" and s.dataset != "camvid"]
+OFFICIAL = [name for name, spec in NETWORK_SPECS.items() if spec.is_official]
 #: L3 has 246 M parameters: its keys are tested, and its blocks are those of L2.
 RUN = [name for name in OFFICIAL if not name.endswith("_l3")]
 

@@ -18,6 +18,8 @@ from evitsam_ros.segment import Prompt, Segmenter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from evitsam_ros.models.sam import Sam
+
 
 @dataclass(frozen=True)
 class NetworkCost:
@@ -27,9 +29,13 @@ class NetworkCost:
     macs: int
 
 
-def network_costs(name: str) -> dict[str, NetworkCost]:
-    """Image encoder, one prompt of the heads, and AutoPPN, at the model's own size."""
-    model = create_model(name)
+def network_costs(model: str | Sam) -> dict[str, NetworkCost]:
+    """Image encoder, one prompt of the heads, and AutoPPN, at the model's own size.
+
+    Args:
+        model: a model, or the registry name of one.
+    """
+    model = create_model(model) if isinstance(model, str) else model
     spec = model.spec
     image = torch.zeros(1, 3, spec.image_size, spec.image_size)
     embedding = torch.zeros(1, *spec.embedding)

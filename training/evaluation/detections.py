@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A detector's boxes in, mask AP out (EfficientViT-SAM, table 4): COCO by pycocotools, LVIS by lvis."""
+"""A detector's boxes in, mask AP out (EfficientViT-SAM, tables 4, 5): COCO by pycocotools, LVIS by lvis."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from tqdm import tqdm
 
 from evitsam_ros.segment import Prompt, Segmenter
 
+from .detector_files import Truth, read_detections
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -24,7 +26,12 @@ COCO_NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 
 
 def segment_detections(
-    segmenter: Segmenter, images: Path, names: dict[int, str], detections: list[dict]
+    segmenter: Segmenter,
+    images: Path,
+    names: dict[int, str],
+    detections: list[dict],
+    *,
+    rate: bool = False,
 ) -> list[dict]:
     """Replace the boxes of COCO results (``image_id``, ``category_id``, ``bbox`` xywh, ``score``) by masks.
 
@@ -33,13 +40,15 @@ def segment_detections(
     Args:
         images: folder of the images.
         names: their files by image id.
+        rate: the score is the mask's predicted IoU, not the box's score.
 
     Raises:
         ValueError: a detection is not in this form, or its image is missing.
     """
     by_image: dict[int, list[dict]] = defaultdict(list)
     for number, detection in enumerate(detections):
-        _check_detection(number, detection)
+        if not {"image_id", "category_id", "bbox", "score"} <= set(detection):
+            raise ValueError(f"detection {number}: expected image_id, category_id, bbox and score")
         by_image[detection["image_id"]].append(detection)
     results = []
     for image_id, found in tqdm(by_image.items(), desc="detections", unit="image", mininterval=2):
@@ -56,34 +65,10 @@ def segment_detections(
         found = [d for d, good in zip(found, wide.tolist(), strict=True) if good]
         embedding = segmenter.embed(np.ascontiguousarray(image[..., ::-1]))
         masks = segmenter.decode(embedding, [Prompt(box=box) for box in boxes[wide]])
-        for detection, rle in zip(found, masks.rle(), strict=True):
+        for detection, rle, iou in zip(found, masks.rle(), masks.scores.tolist(), strict=True):
             same = {key: detection[key] for key in ("image_id", "category_id", "score")}
-            results.append({**same, "segmentation": rle})
+            results.append({**same, "segmentation": rle} | ({"score": iou} if rate else {}))
     return results
-
-
-def _check_detection(number: int, detection: object) -> None:
-    """Raise ``ValueError`` unless this is an entry of COCO results with a box and a score."""
-    if not isinstance(detection, dict) or not {"image_id", "category_id", "bbox", "score"} <= set(detection):
-        raise ValueError(f"detection {number}: expected image_id, category_id, bbox and score")
-    if not isinstance(detection["image_id"], int | str):
-        raise ValueError(f"detection {number}: image_id is {detection['image_id']!r}; expected an image's id")
-    numbers = _numbers(detection["bbox"])
-    if numbers is None or numbers.shape != (4,):
-        box = detection["bbox"]
-        raise ValueError(f"detection {number}: bbox is {box!r}; expected x, y, width and height in pixels")
-    score = _numbers(detection["score"])
-    if score is None or score.shape != ():
-        raise ValueError(f"detection {number}: score is {detection['score']!r}; expected a number")
-
-
-def _numbers(value: object) -> np.ndarray | None:
-    """``value`` as an array of finite numbers, else None."""
-    try:
-        array = np.asarray(value, np.float32)
-    except (TypeError, ValueError):
-        return None
-    return array if np.isfinite(array).all() else None
 
 
 def coco_average_precision(annotations: Path, results: list[dict]) -> dict[str, float]:
@@ -125,27 +110,48 @@ def lvis_average_precision(annotations: Path, results: list[dict]) -> dict[str, 
 
 
 def average_precision(
-    segmenter: Segmenter, annotations: Path, images: Path, detections: Path, protocol: str
+    segmenter: Segmenter,
+    annotations: Path,
+    images: Path,
+    detections: Path | None,
+    protocol: str,
+    *,
+    boxes: str = "auto",
+    numbering: str = "auto",
 ) -> dict[str, float]:
-    """Segment a detector's boxes and score the masks by ``coco``'s or ``lvis``'s protocol."""
-    found = _read_json(detections)
-    if not isinstance(found, list):
-        raise ValueError(f"{detections}: expected COCO results, a list of detections")
-    results = segment_detections(segmenter, images, _image_files(annotations), found)
+    """Segment a detector's boxes and score the masks by ``coco``'s or ``lvis``'s protocol.
+
+    Without ``detections`` the boxes are those of the annotations, crowds left out, and a mask's score is its
+    predicted IoU (Lite-SAM, tables 1, 4 and 5: 1-box mAP).
+    ``boxes``, ``numbering``: see :func:`.detector_files.read_detections`.
+    """
+    truth = read_truth(annotations)
+    if detections is None:
+        annotated = [entry for entry in _read_json(annotations)["annotations"] if not entry.get("iscrowd")]
+        found = [{**entry, "score": 1.0} for entry in annotated]
+    else:
+        found = read_detections(detections, truth, boxes, numbering)
+    results = segment_detections(segmenter, images, truth.files, found, rate=detections is None)
     score = {"coco": coco_average_precision, "lvis": lvis_average_precision}[protocol]
     return score(annotations, results)
 
 
-def _image_files(annotations: Path) -> dict[int, str]:
-    """The images' files by id, of instances in COCO's or LVIS's format."""
+def read_truth(annotations: Path) -> Truth:
+    """Return images and categories of instances in COCO's or LVIS's format.
+
+    Raises:
+        ValueError: the file is something else.
+    """
     content = _read_json(annotations)
     try:
         if not {"annotations", "categories"} <= set(content):
             raise KeyError("annotations, categories")
+        images = content["images"]
         # LVIS has the URL only.
-        return {
-            e["id"]: e.get("file_name") or "/".join(e["coco_url"].split("/")[-2:]) for e in content["images"]
-        }
+        files = {e["id"]: e.get("file_name") or "/".join(e["coco_url"].split("/")[-2:]) for e in images}
+        sizes = {e["id"]: (float(e["width"]), float(e["height"])) for e in images}
+        categories = {e["id"]: str(e.get("name", e["id"])) for e in content["categories"]}
+        return Truth(annotations.name, sizes, files, categories)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{annotations}: expected COCO or LVIS instances ({error!r})") from error
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
@@ -38,6 +38,8 @@ class BackboneConfig:
         scale: kernel that gathers neighbours in the attention.
         head_dim: channels of an attention head.
         input_stem: the stem's key is ``input_stem``, not ``stages.0``.
+        multi_scale, attends: whether the attention stages gather neighbours, and attend globally (table 1 of
+            EfficientViT).
     """
 
     widths: tuple[int, ...]
@@ -50,6 +52,8 @@ class BackboneConfig:
     scale: int = 5
     head_dim: int = 32
     input_stem: bool = False
+    multi_scale: bool = True
+    attends: bool = True
 
 
 def _base(widths: tuple[int, ...], depths: tuple[int, ...], head_dim: int) -> BackboneConfig:
@@ -112,6 +116,15 @@ BACKBONES = {
 }
 
 
+#: B0 without multi-scale tokens, without global attention, and without both (table 1 of EfficientViT). The
+#: widths are scaled until the segmentation network has the multiply-adds of B0's.
+BACKBONES |= {
+    "b0_no_multi_scale": replace(BACKBONES["b0"], widths=(8, 17, 34, 68, 136), multi_scale=False),
+    "b0_no_attention": replace(BACKBONES["b0"], widths=(9, 17, 34, 68, 136), attends=False),
+    "b0_neither": replace(BACKBONES["b0"], widths=(9, 18, 37, 74, 148), multi_scale=False, attends=False),
+}
+
+
 class Backbone(nn.Module):
     """``(B, 3, H, W)`` -> the outputs of all stages; stage i has 1 / 2^(i+1) of the resolution."""
 
@@ -161,7 +174,8 @@ def _block(config: BackboneConfig, index: int) -> nn.Module:
     kind, width, expand = config.blocks[index], config.widths[index], config.expands[index]
     style = config.style
     if kind == "att":
-        return EfficientViTModule(width, expand, config.scale, config.head_dim, style)
+        scale = config.scale if config.multi_scale else 0
+        return EfficientViTModule(width, expand, scale, config.head_dim, style, attends=config.attends)
     if kind in ("res", "ds"):
         return Residual(ResBlock(width, style) if kind == "res" else DSConv(width, style))
     block = FusedMBConv if kind == "fmb" else MBConv

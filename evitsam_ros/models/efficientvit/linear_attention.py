@@ -35,7 +35,10 @@ def relu_quadratic_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 class MultiScaleLinearAttention(nn.Module):
-    """Heads on the projected tokens and on their aggregation by a ``scale`` x ``scale`` depthwise kernel."""
+    """Heads on the projected tokens and on their aggregation by a ``scale`` x ``scale`` depthwise kernel.
+
+    With a scale of 0 the heads see the projected tokens alone.
+    """
 
     def __init__(self, width: int, head_dim: int = 32, scale: int = 5, style: Style = SAM_STYLE) -> None:
         super().__init__()
@@ -43,11 +46,9 @@ class MultiScaleLinearAttention(nn.Module):
         heads = width // head_dim
         total = 3 * heads * head_dim
         self.qkv = ConvNormAct(width, total, 1, norm=False)
-        gather = nn.Conv2d(total, total, scale, padding=scale // 2, groups=total, bias=False)
-        mix = nn.Conv2d(total, total, 1, groups=3 * heads, bias=False)
-        self.aggreg = nn.ModuleList([nn.Sequential(gather, mix)])
-        self.groups = 2 * heads  # heads of both scales
-        self.proj = ConvNormAct(2 * heads * head_dim, width, 1, style=style)
+        self.aggreg = nn.ModuleList([_gather(total, scale, 3 * heads)] if scale else [])
+        self.groups = (1 + len(self.aggreg)) * heads  # heads of both scales
+        self.proj = ConvNormAct(self.groups * head_dim, width, 1, style=style)
 
     def forward(self, x: Tensor) -> Tensor:
         # Plain integers: the exported graph has a fixed input size and no shape tensors.
@@ -61,15 +62,54 @@ class MultiScaleLinearAttention(nn.Module):
         return self.proj(reshape(out, 0, -1, height, width).to(x.dtype))
 
 
+class MultiScaleTokens(nn.Module):
+    """The values of :class:`MultiScaleLinearAttention` without attention; ``(B, width, H, W)`` both ways."""
+
+    def __init__(self, width: int, head_dim: int, scale: int, style: Style) -> None:
+        super().__init__()
+        heads = width // head_dim
+        total = heads * head_dim
+        self.value = ConvNormAct(width, total, 1, norm=False)
+        self.aggreg = nn.ModuleList([_gather(total, scale, heads)])
+        self.proj = ConvNormAct(2 * total, width, 1, style=style)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.value(x)
+        return self.proj(torch.cat([tokens, *(aggregate(tokens) for aggregate in self.aggreg)], dim=1))
+
+
 class EfficientViTModule(nn.Module):
-    """Attention for the context, then an MBConv for what is local (figure 2 of EfficientViT-SAM)."""
+    """Attention for the context, then an MBConv for what is local (figure 2 of EfficientViT-SAM).
+
+    Args:
+        scale: side of the kernel that gathers neighbours; 0: none.
+        attends: with global attention. With neither, the module is the MBConv alone.
+    """
 
     def __init__(
-        self, width: int, expand: int, scale: int = 5, head_dim: int = 32, style: Style = SAM_STYLE
+        self,
+        width: int,
+        expand: int,
+        scale: int = 5,
+        head_dim: int = 32,
+        style: Style = SAM_STYLE,
+        *,
+        attends: bool = True,
     ) -> None:
         super().__init__()
-        self.context_module = Residual(MultiScaleLinearAttention(width, head_dim, scale, style))
+        context: nn.Module | None = None
+        if attends:
+            context = MultiScaleLinearAttention(width, head_dim, scale, style)
+        elif scale:
+            context = MultiScaleTokens(width, head_dim, scale, style)
+        self.context_module = nn.Identity() if context is None else Residual(context)
         self.local_module = Residual(MBConv(width, width, expand=expand, fewer_norm=True, style=style))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.local_module(self.context_module(x))
+
+
+def _gather(total: int, scale: int, groups: int) -> nn.Sequential:
+    """Make the aggregation of ``total`` channels: ``scale`` x ``scale`` depthwise, then 1x1 in groups."""
+    gather = nn.Conv2d(total, total, scale, padding=scale // 2, groups=total, bias=False)
+    return nn.Sequential(gather, nn.Conv2d(total, total, 1, groups=groups, bias=False))

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 #: Width, depth, kind and expansion of the head's blocks, and expansion before the classes.
 HEADS: dict[tuple[str, str], tuple] = {
     ("b0", "cityscapes"): (32, 1, "mb", 4, 4),
+    ("b0_no_multi_scale", "cityscapes"): (34, 1, "mb", 4, 4),
+    ("b0_no_attention", "cityscapes"): (34, 1, "mb", 4, 4),
+    ("b0_neither", "cityscapes"): (37, 1, "mb", 4, 4),
     ("b1", "cityscapes"): (64, 3, "mb", 4, 4),
     ("b2", "cityscapes"): (96, 3, "mb", 4, 4),
     ("b3", "cityscapes"): (128, 3, "mb", 4, 4),

@@ -183,6 +183,16 @@ def test_damaged_files_are_named(score_file, tmp_path):
         score_file(good, annotations=tmp_path / "missing.json")
 
 
+def test_boxes_of_the_ground_truth_are_ranked_by_predicted_iou(tmp_path, bundle_folder):
+    path = write_images(tmp_path, {1: [rectangle(5, 5, 45, 45), rectangle(50, 10, 75, 50)]})
+    segmenter = Segmenter.open(bundle_folder)
+    boxes = [entry(1, [5, 5, 40, 40]), entry(1, [50, 10, 25, 40])]
+    rated = segment_detections(segmenter, tmp_path, {1: "1.png"}, boxes, rate=True)
+    assert all(result["score"] != 0.5 for result in rated)
+    expected = coco_average_precision(path, rated)
+    assert average_precision(segmenter, path, tmp_path, None, "coco") == expected
+
+
 def test_lvis_without_a_usable_box_is_named(two_objects, bundle_folder, tmp_path, capsys):
     pytest.importorskip("lvis")
     path, _ = two_objects
