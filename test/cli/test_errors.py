@@ -115,7 +115,7 @@ def test_an_interrupted_command_leaves_one_line_and_no_output(tmp_path, photogra
     (tmp_path / "frames").mkdir()
     for number in range(300):
         cv2.imwrite(str(tmp_path / "frames" / f"{number}.png"), photograph[:64, :64])
-    command = [*EVITSAM, "segment", str(tmp_path / "frames"), "--everything"]
+    command = [*EVITSAM, "segment", str(tmp_path / "frames"), "--everything", "--precision", "fp32"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
         end = time.monotonic() + 180
         while not list(tmp_path.glob(".evitsam-*/video.avi")) and time.monotonic() < end:
