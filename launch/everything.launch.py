@@ -29,7 +29,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "mode",
                 default_value="everything",
-                choices=["prompt", "everything"],
+                choices=["prompt", "everything", "on_request"],
                 description="segment what is prompted, or everything",
             ),
             IncludeLaunchDescription(PythonLaunchDescriptionSource(segmenter)),
