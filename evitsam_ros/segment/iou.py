@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Intersection over union of masks and of boxes: the one place where it is computed."""
+"""Intersection over union of masks, classes and boxes: the one place where it is computed."""
 
 from __future__ import annotations
 
@@ -55,6 +55,21 @@ def mask_iou_matrix(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     both = a @ b.T
     either = a.sum(1)[:, None] + b.sum(1)[None] - both
     return np.asarray(both / np.maximum(either, 1.0))
+
+
+def class_iou(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the IoU of each class of two label maps.
+
+    Args:
+        confusion: ``(C, C)`` int, pixels by the class in the first and in the second map.
+
+    Returns:
+        ``(C,)`` float64 in 0..1, 0 for a class in neither map, and ``(C,)`` int, pixels of the class in
+        either map.
+    """
+    both = np.diag(confusion)
+    either = confusion.sum(0) + confusion.sum(1) - both
+    return both / np.maximum(either, 1), either
 
 
 def box_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from ..autotune.proof import NetworkProof, Proof, compare_outputs
 from ..backends import FunctionNetwork, Runtime, open_runtime
 from ..bundle import DENSE_NETWORK, Bundle
 from ..dense import SemanticBundle, SemanticSegmenter, UpscaleBundle, Upscaler
+from ..segment.iou import class_iou
 from . import validate
 
 if TYPE_CHECKING:
@@ -144,10 +145,8 @@ def class_ious(
     for image in images:
         right, found = (each.segment(image).labels.ravel() for each in (reference, candidate))
         confusion += np.bincount(right.astype(int) * count + found, minlength=count**2).reshape(count, count)
-    inside = np.diag(confusion)
-    union = confusion.sum(0) + confusion.sum(1) - inside
-    compared = union >= max(1.0, MIN_SHARE * confusion.sum())
-    return (inside[compared] / union[compared]).tolist()
+    ious, pixels = class_iou(confusion)
+    return ious[pixels >= max(1.0, MIN_SHARE * confusion.sum())].tolist()
 
 
 def image_psnrs(reference: Upscaler, candidate: Upscaler, images: Sequence[np.ndarray]) -> list[float]:

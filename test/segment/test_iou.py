@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
-from evitsam_ros.segment.iou import box_iou, mask_iou, mask_iou_matrix, mask_overlap
+from evitsam_ros.segment.iou import box_iou, class_iou, mask_iou, mask_iou_matrix, mask_overlap
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,6 +44,17 @@ def test_overlaps_are_counted_pair_by_pair():
     a, b = np.zeros((2, 4, 4), bool), np.zeros((2, 4, 4), bool)
     a[0, :2], b[0, 1:3] = True, True
     assert [part.tolist() for part in mask_overlap(a, b)] == [[4, 0], [12, 0]]
+
+
+def test_classes_are_compared_as_their_masks():
+    rng = np.random.default_rng(3)
+    first, second = rng.integers(0, 3, (2, 20, 30))
+    confusion = np.bincount((4 * first + second).ravel(), minlength=16).reshape(4, 4)
+    ious, pixels = class_iou(confusion)
+    for label in range(4):
+        assert ious[label] == pytest.approx(float(mask_iou(first == label, second == label)))
+        assert pixels[label] == ((first == label) | (second == label)).sum()
+    assert ious[3] == pixels[3] == 0
 
 
 def test_boxes_are_compared_as_coco_does():
