@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def measuring_command(folder: Path) -> list[str]:
-    """Return the command that measures a bundle in a process of its own, of the lowest priority."""
+    """Return the command that measures a bundle in a process of its own, of low priority."""
     return [sys.executable, "-m", "evitsam_ros.autotune", str(folder)]
 
 

