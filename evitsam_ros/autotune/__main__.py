@@ -18,8 +18,8 @@ from .budget import BUDGET_S
 from .measurement import measure
 from .photographs import photographs
 
-#: Of nice(2): a tenth of a core beside a process that wants all of it. With 19 it was a hundredth, and on a busy
-#: computer the measurement took minutes.
+#: Of nice(2): a tenth of a core beside a process that wants all of it. With 19 it was a hundredth, and the
+#: measurement took minutes on a busy computer.
 LOW_PRIORITY = 10
 
 
