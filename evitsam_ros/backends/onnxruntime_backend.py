@@ -39,6 +39,7 @@ class OnnxRuntimeBackend(Backend):
             import onnxruntime as ort
         except ImportError as error:
             raise BackendError(f"onnxruntime is not installed ({error}); {self.install_hint}") from error
+        ort.disable_telemetry_events()  # on by default, on Linux too since 1.31
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
