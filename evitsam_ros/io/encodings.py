@@ -65,5 +65,6 @@ def compressed_to_frame(message: Any, limits: Limits | None = None) -> Frame:
 def byte_array(values: np.ndarray) -> array.array:
     """Copy the bytes of an ndarray, row by row, into an array that rclpy takes without another copy."""
     data = array.array("B")
-    data.frombytes(np.ascontiguousarray(values).view(np.uint8).data.cast("B"))
+    if values.size:  # a memoryview of no bytes cannot be cast
+        data.frombytes(np.ascontiguousarray(values).view(np.uint8).data.cast("B"))
     return data
