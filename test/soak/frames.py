@@ -22,7 +22,7 @@ def send(robot, count: int, period: float = 0.03) -> list[int]:
     return stamps
 
 
-def answered_mask(robot, good: Callable[[Image], bool], seconds: float = 15.0) -> Image | None:
+def answered_mask(robot, good: Callable[[Image], bool], seconds: float = 150.0) -> Image | None:
     """The next mask that is ``good``."""
     found: list[Image] = []
 
