@@ -12,6 +12,7 @@ from ..geometry3d import CameraModel, check_aligned
 from .calibration import Calibration
 from .depth_input import DepthCamera, DepthInput, DepthParameters, NoDepthError
 from .managed_entities import ManagedEntities
+from .recent_images import stamp_ns
 
 
 class AlignedDepth:
@@ -35,13 +36,16 @@ class AlignedDepth:
     ) -> None:
         self._calibration, self._report_error = calibration, camera.report_error
         self._depth = DepthInput(node, entities, camera, parameters)
+        #: Frame and stamp of the last image that was asked about, and the answer: several outputs need it.
+        self._last: tuple[tuple[str, int], tuple[np.ndarray, CameraModel] | None] | None = None
 
     def expect(self, header: Header) -> None:
         """Hold the depth of an image whose processing begins, however long it takes."""
+        self._last = None
         self._depth.expect(header)
 
     def find(self, header: Header, labels: np.ndarray) -> tuple[np.ndarray, CameraModel] | None:
-        """Return the depth of an image and its camera; None, and a report, if one is missing or wrong.
+        """Return the depth of an image and its camera; None, and one report, if one is missing or wrong.
 
         Args:
             header: of the image.
@@ -50,6 +54,12 @@ class AlignedDepth:
         Returns:
             ``(H, W)`` float32 metres, NaN where unknown, and the camera.
         """
+        key = header.frame_id, stamp_ns(header)
+        if self._last is None or self._last[0] != key:
+            self._last = key, self._find(header, labels)
+        return self._last[1]
+
+    def _find(self, header: Header, labels: np.ndarray) -> tuple[np.ndarray, CameraModel] | None:
         topics = f"{self._depth.topic}, {self._calibration.topic}"
         try:
             camera = self._calibration.model()

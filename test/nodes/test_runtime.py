@@ -146,10 +146,10 @@ CONFIGURING = """
 
     opened = Segmenter.open
 
-    def slow(*args):
+    def slow(*args, **options):
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(1.0)
-        return opened(*args)
+        return opened(*args, **options)
 
     Segmenter.open = slow
     sys.exit(segmenter.main([*sys.argv, "--ros-args", "-p", "backend:=onnxruntime"]))
