@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 #: How often Ray repeats what was lost with its worker or node.
 RETRIES = 5
+#: Passes over what was lost.
+PASSES = 3
 #: Ray keeps a record of each block in the driver's memory.
 MAX_BLOCKS = 4096
 #: How often Ray is started where it gives up after its own 30 seconds.
@@ -119,13 +121,18 @@ def stream(waiting: Sequence[Unit], opener: Any, slots: Slots) -> Iterator[Outco
         JobError: The work cannot go on.
     """
     lost = {unit.key: unit for unit in waiting}
-    rows = [{"unit": unit.to_json()} for unit in waiting]
-    for row in mapped(rows, Worker, (opener, slots.threads), slots):
-        outcome = Outcome.from_json(row["outcome"])
-        lost.pop(outcome.key, None)
-        yield outcome
+    # While a node goes, Ray counts all tries of a row within seconds; a later pass finds the cluster as it is.
+    for _ in range(PASSES):
+        if not lost:
+            break
+        rows = [{"unit": unit.to_json()} for unit in lost.values()]
+        for row in mapped(rows, Worker, (opener, slots.threads), slots):
+            outcome = Outcome.from_json(row["outcome"])
+            lost.pop(outcome.key, None)
+            yield outcome
     for unit in lost.values():
-        reason = f"its worker was lost {RETRIES + 1} times: killed, or out of memory; use fewer workers"
+        tries = PASSES * (RETRIES + 1)
+        reason = f"its worker was lost {tries} times: killed, or out of memory; use fewer workers"
         yield Outcome(unit.key, unit.title, error=reason)
 
 
