@@ -121,7 +121,7 @@ def stream(waiting: Sequence[Unit], opener: Any, slots: Slots) -> Iterator[Outco
         JobError: The work cannot go on.
     """
     lost = {unit.key: unit for unit in waiting}
-    # While a node goes, Ray counts all tries of a row within seconds; a later pass finds the cluster as it is.
+    # While a node goes, Ray counts all tries of a row within seconds; later the cluster is as it is.
     for _ in range(PASSES):
         if not lost:
             break
