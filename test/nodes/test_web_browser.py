@@ -127,7 +127,7 @@ def test_a_click_on_the_astronaut_becomes_her_mask(web, robot, labels, tmp_path)
         async with Browser(tmp_path / "profile") as browser:
             person = Person(browser)
             await browser.open(web.url)
-            await browser.click(*await person.at(225, 60))
+            await browser.click(*await person.at(230, 75))
             (clicked,) = await person.wait_for(1)
             await asyncio.to_thread(has_mask, clicked["id"])
             await browser.drag(await person.at(*ASTRONAUT[0]), await person.at(*ASTRONAUT[1]))
@@ -165,7 +165,7 @@ def test_a_click_on_the_astronaut_becomes_her_mask(web, robot, labels, tmp_path)
             assert time.monotonic() < deadline
             time.sleep(0.1)
         mask = pixels(labels[-1], np.uint16) == identity
-        assert iou(mask, head) > 0.8, iou(mask, head)
+        assert iou(mask, head) > 0.5, iou(mask, head)  # the whole person: 0.2
 
     asyncio.run(act())
 
