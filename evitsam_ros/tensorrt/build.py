@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..backends.tensorrt.api import TensorRt, TensorRtError
 from ..backends.tensorrt.engine_cache import EngineCache, EngineKey
-from ..bundle import DENSE_NETWORK, sha256
+from ..bundle import DENSE_NETWORK, NETWORKS, sha256
 from ..segment.prompt import MAX_POINTS
 from .dense_validation import AnyBundle, DenseProof, feeds_for, prove
 from .engine_builder import build_engine
@@ -255,10 +255,11 @@ def prove_emulated(
 
 def _first_difference(report: Report) -> str:
     """Name the first node left in half precision that breaks, else the one with the largest error."""
+    in_order = [name for name in (*NETWORKS, DENSE_NETWORK) if name in report.errors]
     left = [
         (network, error)
-        for network, errors in report.errors.items()  # in the order in which they run
-        for error in errors
+        for network in in_order
+        for error in report.errors[network]
         if error.name not in report.islands[network]
     ]
     for network, error in left:
