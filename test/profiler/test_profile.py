@@ -109,7 +109,7 @@ def test_compare_through_the_command_line(profiled, tmp_path, capsys):
     [
         (["--images", "nowhere.jpg"], "nowhere.jpg"),
         (["--backend", "onnxruntime", "--precision", "bf16"], "encoder would run in fp32 (onnxruntime"),
-        (["--precision", "int8"], "int8 a GPU, or a bundle with an int8 form"),
+        (["--model", "lite_sam", "--precision", "int8"], "int8 a GPU, or a bundle with an int8 form"),
         (["--model", "nope"], "no bundle 'nope'"),
         (["--compare", "a.json", "b.json"], "a.json cannot be read"),
         (["--compare", "a.json", "b.json", "--trace", "c"], "--compare measures nothing"),
