@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measure the suite ``fleet``: labelling by workers beside a plain loop, and many simulated nodes.
 
-The simulated nodes sleep in place of networks: what is measured is the scheduling.
+The simulated nodes sleep in place of networks: the suite measures the scheduling.
 """
 
 from __future__ import annotations

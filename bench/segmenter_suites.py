@@ -63,7 +63,7 @@ class CountingTimer(StageTimer):
 
 
 class CountingSegmenter(Segmenter):
-    """A segmenter whose timers note their stages."""
+    """A segmenter with timers that record their stages."""
 
     def __init__(self, bundle: Bundle, runtime: Runtime) -> None:
         super().__init__(bundle, runtime)

@@ -16,7 +16,7 @@ from evitsam_ros.bundle import DEFAULT_MODEL, BundleError, open_bundle
 from .client import NodeProcess
 
 OUT = Path("out/live")
-#: The photograph of the astronaut, whose view wanders.
+#: The photograph of the astronaut; the view moves over it.
 SOURCE = "example:astronaut"
 PORT = 8765
 #: Seconds to wait for the page: far more than a busy machine takes.

@@ -16,7 +16,7 @@ _LICENCES = {
     name: Licence(
         APACHE.name,
         APACHE.url,
-        terms=f"trained on {title}, whose own terms allow research and non-commercial use; whether they bind "
+        terms=f"trained on {title}; its own terms allow research and non-commercial use; whether they bind "
         "the weights is an open question",
     )
     for name, title in (("cityscapes", "Cityscapes"), ("ade20k", "ADE20K"), ("imagenet", "ImageNet"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is known of a file that can be fetched, and of its licence."""
+"""A file that can be fetched, and its licence."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class RemoteFile:
     """One file that can be fetched.
 
     Attributes:
-        name: what is typed, and the name of the bundle.
+        name: the word that the user types, and the name of the bundle.
         base: URL of the folder that ``path`` is relative to.
         path: the file below ``base``, and below a mirror.
         licence: of the weights.
         sha256: hexadecimal; None where no hash was published: the first one is trusted and recorded.
         size: bytes; None where it is unknown.
         exact: whether ``size`` is exact; otherwise it is right to 1 %.
-        model: registry name of the model whose weights these are; None where no bundle is made of the file.
+        model: registry name of the model that has these weights; None where no bundle is made of the file.
         refused: SHA-256 -> what that file is: known files that must not be taken for this one.
         about: what the file is for, in a few words.
     """
@@ -64,7 +64,7 @@ class RemoteFile:
         return self.model is not None
 
     def fits(self, size: int) -> bool:
-        """Tell whether a file of ``size`` bytes can be this one."""
+        """Return whether a file of ``size`` bytes can be this one."""
         if self.size is None:
             return True
         return abs(size - self.size) <= (0 if self.exact else 0.01 * self.size)

@@ -27,13 +27,13 @@ BOOLEAN = ["true", "false", "True", "False"]
 #: Parameters that have an argument of their own: (type, choices, description). Left out, params_file decides.
 OVERRIDES = {
     "model": (str, [], "bundle: a name or a folder"),
-    "semantic_model": (str, [], "semantic bundle whose classes name the masks"),
+    "semantic_model": (str, [], "semantic bundle; its classes name the masks"),
     "backend": (str, list(backend_choices()), "runtime of the networks"),
     "precision": (str, list(PRECISION_CHOICES), "what the networks compute in"),
     "mode": (
         str,
         ["prompt", "everything", "on_request"],
-        "segment what is prompted, everything, or on request",
+        "segment prompted objects, everything, or on request",
     ),
     "max_prompts": (int, [], "maximum number of prompts to decode in everything mode"),
     "image_transport": (str, ["raw", "compressed"], "how images come"),

@@ -53,7 +53,7 @@ def fix_baked_includes() -> None:
 
 
 def build(package: Path, folder: Path) -> None:
-    """Configure and build a package with CMake; what is installed stays as it is.
+    """Configure and build a package with CMake; installed files stay as they are.
 
     Raises:
         CalledProcessError: a command failed; its output was printed.

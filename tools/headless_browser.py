@@ -126,7 +126,7 @@ class Browser:
         """Go to an address, and wait until it is loaded.
 
         Raises:
-            BrowserError: Nobody answers there.
+            BrowserError: There is no answer.
         """
         result = await self.call("Page.navigate", url=url)
         if "errorText" in result:

@@ -124,7 +124,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--data", type=Path, required=True, help="folder with images/ and annotations/")
     top.add_argument("--steps", type=_positive, required=True, help="budget of each row and seed")
     top.add_argument("--out", type=Path, required=True, help="folder of the runs and of the report")
-    top.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="two at least (default: 0 1)")
+    top.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="two or more (default: 0 1)")
     top.add_argument("--only", nargs="+", help="rows to train; the others are left out")
     top.add_argument("--workers", type=int, default=1, help="processes that load images")
     return top
@@ -141,7 +141,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     options = parser().parse_args(arguments)
     if len(set(options.seeds)) < 2:
-        parser().error("--seeds: expected two different seeds at least; one has no spread")
+        parser().error("--seeds: expected two or more different seeds; one has no spread")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     tune_malloc()
     try:

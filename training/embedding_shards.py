@@ -46,7 +46,7 @@ def pack(embedding: Tensor, kind: str) -> tuple[bytes, float]:
         kind: ``float16`` or ``int8``.
 
     Returns:
-        The bytes, and the relative error: the norm of what is lost, by that of the embedding.
+        The bytes, and the relative error: the norm of the difference, by that of the embedding.
     """
     given = embedding.detach().float().cpu()
     if kind == INT8:

@@ -38,10 +38,10 @@ SHARDS = "sa1b_tar"
 
 @dataclass(frozen=True)
 class ShardJob:
-    """What is done with every shard.
+    """The work on every shard.
 
     Attributes:
-        teacher: whose embeddings.
+        teacher: of the embeddings.
         size: side that images are drawn at, in pixels.
         out: existing folder of the embeddings.
         dtype: ``float16`` or ``int8``.

@@ -50,7 +50,7 @@ def _spread(values: list[float]) -> Spread:
 
 
 def markdown(title: str, rows: Spreads) -> str:
-    """Write the table, and under it which rows cannot be told from the best one."""
+    """Write the table, and under it the rows that do not differ from the best one."""
     columns = list(dict.fromkeys(column for row in rows.values() for column in row))
     lines = [f"{title}. Mean (min to max of the seeds).", ""]
     lines += ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
@@ -70,7 +70,7 @@ def _cell(column: str, spread: Spread | None) -> str:
 
 
 def verdict(column: str, rows: Spreads) -> str:
-    """State which row has the highest mean, and whose difference from it is inside the spread."""
+    """State the row with the highest mean, and the rows that differ from it by less than the spread."""
     measured = {name: row[column] for name, row in rows.items() if column in row}
     best = max(measured, key=lambda name: measured[name].mean)
     inside = [n for n, s in measured.items() if n != best and s.overlaps(measured[best])]

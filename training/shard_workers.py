@@ -58,7 +58,7 @@ def _here(job: ShardJob, shards: list[Path]) -> Iterator[tuple[dict[str, Any], l
 def _over_workers(
     job: ShardJob, shards: list[Path], workers: int, address: str
 ) -> Iterator[tuple[dict[str, Any], list[str]]]:
-    job.open()  # what is wrong with the teacher is one line here, and not one from each worker
+    job.open()  # a fault of the teacher is one line here, and not one from each worker
     left = {str(shard) for shard in shards}
     with connected(workers, address, 0) as slots:
         rows = [{"shard": str(shard)} for shard in shards]

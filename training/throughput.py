@@ -31,7 +31,7 @@ MODELS = tuple(name for name, spec in SPECS.items() if spec.family == "efficient
 #: What ``--compare`` measures beside them.
 REFERENCE = "sam_vit_h"
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-#: Timed calls of a batch, at least.
+#: Min number of timed calls of a batch.
 MIN_CALLS = 3
 
 

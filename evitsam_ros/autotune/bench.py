@@ -33,7 +33,7 @@ class Bench:
     Args:
         bundle: an opened bundle.
         images: ``(H, W, 3)`` uint8 RGB, real photographs.
-        reference: the backend in float32 whose masks are right.
+        reference: the backend in float32; its masks are the reference.
         budget: of time; all methods raise ``OutOfTimeError`` where it is used up.
     """
 
@@ -77,7 +77,7 @@ class Bench:
 
         Args:
             backends: by network; encoder and decoder are in float32 where they are not named.
-            compared: networks whose outputs and masks are compared, a decoder among them.
+            compared: networks to compare by outputs and masks, a decoder among them.
         """
         networks = {"encoder", "decoder", *backends}
         names = {name: backends.get(name, self._reference) for name in networks}

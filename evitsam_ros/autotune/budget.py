@@ -14,7 +14,7 @@ END_S = 0.2
 
 
 class OutOfTimeError(Exception):
-    """The budget is used up; what is not chosen yet stays in float32."""
+    """The budget is used up; networks without a choice stay in float32."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Budget:
         return self.clock() + seconds <= self.seconds
 
     def part(self, share: float) -> Budget:
-        """Return a budget that ends when a share of what is left now is used up."""
+        """Return a budget that ends when a share of the time left now is used up."""
         now = self.clock()
         return Budget(now + share * (self.seconds - now), self.clock)
 

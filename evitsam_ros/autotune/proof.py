@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from ..backends import Encoded
     from ..segment.transform import Transform
 
-#: Least mean and least single IoU between masks of candidate and reference, by precision.
+#: Min mean and min single IoU between masks of candidate and reference, by precision.
 LIMITS = {"fp32": (0.999, 0.98), "fp16": (0.99, 0.95), "bf16": (0.97, 0.85), "int8": (0.95, 0.80)}
 #: Masks smaller than this many low-res cells are a matter of a cell more or less; they are not compared.
-LEAST_CELLS = 12
-#: Nor are masks of less stability, whose outline any rounding moves: nobody is shown them.
-LEAST_STABILITY = 0.2
+MIN_CELLS = 12
+#: Nor are masks of less stability: any rounding moves their outline, and none of them is published.
+MIN_STABILITY = 0.2
 
 
 @dataclass(frozen=True)
 class NetworkProof:
-    """One network's outputs: the least cosine, the largest error over the reference's range, broken cells."""
+    """One network's outputs: the min cosine, the max error over the reference's range, broken cells."""
 
     cosine: float
     largest_error: float
@@ -60,7 +60,7 @@ class Proof:
                 return f"the {name} gives {proof.broken} values that are not finite"
         mean, worst = LIMITS[self.precision]
         if not self.masks:
-            return "there was no mask to compare: give pictures with something in them"
+            return "there was no mask to compare: give images with objects"
         if self.mean_iou < mean or self.worst_iou < worst:
             return (
                 f"masks agree by IoU {self.mean_iou:.4f} on average and {self.worst_iou:.4f} at worst; "
@@ -134,9 +134,9 @@ def compare(
         reference: of the bundle, in float32.
         candidate: of the same bundle.
         images: ``(H, W, 3)`` uint8 RGB.
-        precision: whose limits are applied.
+        precision: the limits of this precision are applied.
         ran: False where the arithmetic of a GPU is emulated.
-        networks: those whose outputs are compared; masks are compared of the decoders among them.
+        networks: their outputs are compared, and the masks of the decoders among them.
     """
     ious: list[float] = []
     outputs: dict[str, list[NetworkProof]] = {}
@@ -194,7 +194,7 @@ def _sum(a: np.ndarray, b: np.ndarray) -> np.float64:
 
 
 def _mask_ious(wanted: Masks, found: Masks) -> list[float]:
-    certain = stability(wanted.unpadded_logits) >= LEAST_STABILITY
+    certain = stability(wanted.unpadded_logits) >= MIN_STABILITY
     right, ours = wanted.unpadded_logits[certain] > 0, found.unpadded_logits[certain] > 0
     _, cells = mask_overlap(right, ours)
-    return mask_iou(right, ours)[cells >= LEAST_CELLS].tolist()
+    return mask_iou(right, ours)[cells >= MIN_CELLS].tolist()

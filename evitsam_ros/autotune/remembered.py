@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class RememberedNetwork(Network):
-    """A network whose outputs are kept by its inputs.
+    """A network that keeps its outputs by its inputs.
 
     Args:
         network: loaded.

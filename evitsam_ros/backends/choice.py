@@ -21,7 +21,7 @@ from .tensorrt.engine_cache import cache_folder, write_whole
 
 #: Version of the records and of the rule that makes them; others are measured again.
 FORMAT = 1
-#: Processes that try to measure one bundle; what is not settled then stays in float32.
+#: Processes that try to measure one bundle; networks without a settled choice then stay in float32.
 MAX_ATTEMPTS = 3
 
 

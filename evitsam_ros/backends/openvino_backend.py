@@ -161,7 +161,7 @@ class OpenVinoFp16Backend(OpenVinoVariant):
 
 @register_backend
 class OpenVinoInt8Backend(OpenVinoVariant):
-    """OpenVINO on the int8 forms of a bundle; what is not int8 computes in bfloat16 where the CPU has it."""
+    """OpenVINO on the int8 forms of a bundle; all other layers compute in bfloat16 where the CPU has it."""
 
     name = "openvino_int8"
     title = "OpenVINO, int8"

@@ -8,7 +8,7 @@ import os
 import platform
 from pathlib import Path
 
-#: Lines of ``/proc/cpuinfo`` that tell processors apart, on x86 and on Arm.
+#: Lines of ``/proc/cpuinfo`` that distinguish processors, on x86 and on Arm.
 _IDENTIFYING = (
     *("vendor_id", "cpu family", "model", "model name", "stepping", "flags"),
     *("CPU implementer", "CPU architecture", "CPU variant", "CPU part", "Features", "Hardware"),

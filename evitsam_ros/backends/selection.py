@@ -38,7 +38,7 @@ def open_runtime(
 
     ``auto`` takes the first by rank that works: TensorRT where this machine has a GPU and the cache an engine
     of every network, torch where that sees the GPU, and CPU runtimes elsewhere. On a CPU it takes what was
-    measured and proved before (see :mod:`.choice`), and float32 until then. The description says why.
+    measured and proved before (see :mod:`.choice`), and float32 until then. The description has the reason.
     One backend, in one precision or several, runs all networks: the threads of two get in each other's way.
 
     Args:
@@ -136,7 +136,7 @@ def _open_chosen(bundle: BundleFiles, threads: int, exclude: frozenset[str]) -> 
     try:
         runtime = _load(bundle, backends, "measured", threads)
     except BackendError:
-        return None  # float32 has to work, or says why it does not
+        return None  # float32 has to work, or fails with the reason
     return replace(runtime, choice=choice, info=lambda: _with_candidates(runtime.info(), choice))
 
 

@@ -15,7 +15,7 @@ LONG_WORK = 200
 def measure_before(options: argparse.Namespace, frames: int) -> None:
     """Choose the backends for work on so many frames, where that is left to do; float32 stays if that fails.
 
-    The whole work runs on what is chosen here: its masks do not depend on when a measurement ends.
+    The whole work runs on the choice made here: its masks do not depend on when a measurement ends.
     """
     from ..autotune.needed import is_measurable, measuring_command
     from ..bundle import open_bundle

@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
 def mask_namer(options: argparse.Namespace) -> Callable[[np.ndarray, Masks], dict[int, str]]:
     """Open the semantic bundle; return what names the masks of an image by the class of most of their pixels.
 
-    A mask whose pixels are all void has no name.
+    A mask with void pixels alone has no name.
     """
     segmenter, threshold = open_segmenter(options), options.score_threshold
 

@@ -108,7 +108,7 @@ def open_any_bundle(name_or_folder: str | Path) -> BundleFiles:
     """Find, read and check a bundle of any kind.
 
     Raises:
-        BundleError: naming the file and what is wrong with it.
+        BundleError: naming the file and the fault.
     """
     return open_files(name_or_folder, {"promptable": SCHEMA, **SCHEMAS})
 
@@ -117,7 +117,7 @@ def open_by_kind(name_or_folder: str | Path) -> Bundle | SemanticBundle | Upscal
     """Find, read and check a bundle of any kind, with what its kind has.
 
     Raises:
-        BundleError: naming the file and what is wrong with it.
+        BundleError: naming the file and the fault.
     """
     kind = bundle_kind(name_or_folder)
     if kind == "semantic":

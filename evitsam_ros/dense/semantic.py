@@ -62,7 +62,7 @@ class MaskClasses:
     """The classes of the masks of an image.
 
     Attributes:
-        names: class name by object id; a mask whose pixels are all void has none.
+        names: class name by object id; a mask with void pixels alone has none.
         shares: share of the mask's pixels that have this class, by object id.
         timings: seconds by stage of the call that returned these classes.
     """
@@ -205,7 +205,7 @@ def _labels(found: PixelClasses, keep: np.ndarray, score_threshold: float) -> np
 
 
 def _at_cells(labels: np.ndarray, masks: Masks) -> np.ndarray:
-    """Return the labels at the centres of the low-res cells, whose last row and column may be cut."""
+    """Return the labels at the centres of the low-res cells; the last row and column may be cut."""
     rows, cols = (
         np.minimum(((np.arange(count) + 0.5) * count / cells).astype(int), count - 1)
         for count, cells in zip(labels.shape, masks.transform.image_cells, strict=True)

@@ -16,7 +16,7 @@ FOCAL, CENTRE, OFFSET, BASELINE = 994.978, (311.193, 254.877), 31.086, 0.193001
 
 
 class SceneError(ValueError):
-    """A scene that does not exist, or whose package is not installed."""
+    """A scene that does not exist, or needs a package that is not installed."""
 
 
 @dataclass(frozen=True)

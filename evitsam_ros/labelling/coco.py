@@ -112,7 +112,7 @@ class _Names:
 
 
 def _digest(unit: Unit) -> str:
-    """Tell folders of the same name apart, whatever part of the recording it is."""
+    """Distinguish folders of the same name, in any part of the recording."""
     from dataclasses import replace
 
     whole = replace(unit, first=0, last=None, names=(), sequence=False)

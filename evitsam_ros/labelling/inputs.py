@@ -174,7 +174,7 @@ def _file(place: Place, job: Job, size: int) -> Iterator[Unit]:
     if _ending(place.path) in SHARDS:
         if job.track:
             raise InputError(
-                f"{place.text} is a tar shard, whose images are no sequence; --track is for sequences"
+                f"{place.text} is a tar shard, and its images are no sequence; --track is for sequences"
             )
         yield Unit(units.SHARD, place.source, size=size)
     elif place.path.endswith(BAG_FILES):
@@ -199,7 +199,7 @@ def _video_frames(place: Place) -> int:
     try:
         return Video(place.local).count
     except ValueError:
-        return 0  # its worker names what is wrong
+        return 0  # its worker reports the fault
 
 
 def _bag(place: Place, job: Job, size: int) -> Iterator[Unit]:

@@ -69,7 +69,7 @@ class IsolatedLabeller:
             self._pool = None
 
     def label(self, unit: Unit) -> Outcome:
-        """Label a unit; what is wrong with it is in the outcome."""
+        """Label a unit; its faults are in the outcome."""
         died: dict[int, int] = {}
         skip: list[int] = []
         failures = 0
@@ -179,7 +179,7 @@ def _label(text: str, skip: list[int]) -> str:
 
 
 def _opened(opener: Any, store: Any) -> Labeller:
-    """Open the networks; what is wrong with them is wrong for every unit."""
+    """Open the networks; a fault of theirs is one of every unit."""
     try:
         return opener(_child["job"], store, _child["threads"])
     except JobError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is done with every image of the inputs: model, prompts, ids, classes."""
+"""The work on every image of the inputs: model, prompts, ids, classes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Job:
         points: x, y in pixels and label (1 foreground, 0 background) of one object.
         boxes: x0, y0, x1, y1 in pixels, one object each.
         max_prompts: max number of prompts in everything mode.
-        detections: topic of a vision_msgs/Detection2DArray in the bag, whose boxes and points are prompts of
+        detections: topic of a vision_msgs/Detection2DArray in the bag; its boxes and points are prompts of
             the image of the same stamp; empty for none.
         track: ids last through a sequence.
         semantic: classes: of masks beside prompts, else of regions.

@@ -141,7 +141,7 @@ def mapped(
 ) -> Iterator[dict[str, Any]]:
     """Map rows by a pool of actors on the connected cluster; yield the results as they come.
 
-    Rows whose worker was lost more than ``RETRIES`` times have no result.
+    Rows that lost their worker more than ``RETRIES`` times have no result.
 
     Args:
         rows: of plain values.
@@ -218,7 +218,7 @@ def connected(count: int, address: str, threads: int) -> Iterator[Slots]:
 
 
 def _short_folder() -> str:
-    """Make a folder for Ray's sockets, whose whole names may have 107 bytes and take 81 below it."""
+    """Make a folder for Ray's sockets; a path may have 107 bytes, and takes 81 below the folder."""
     base = tempfile.gettempdir()
     return tempfile.mkdtemp(prefix="evr-", dir=base if len(os.fsencode(base)) <= 13 else "/tmp")
 

@@ -102,7 +102,7 @@ class Place:
         return self.info().type.name == "Directory"
 
     def listed(self, *, recursive: bool = False) -> list[tuple[str, FileInfo]]:
-        """Return what is below a folder, sorted: path relative to it, and type and size."""
+        """Return the entries below a folder, sorted: path relative to it, and type and size."""
         from pyarrow.fs import FileSelector
 
         found = self.fs.get_file_info(FileSelector(self.path, recursive=recursive, allow_not_found=True))

@@ -93,7 +93,7 @@ class TableFile:
 
 
 def where(unit: Unit, item: Item) -> dict[str, Any]:
-    """Return the columns that tell an image."""
+    """Return the columns that identify an image."""
     return {
         "recording": printable(unit.source),
         "topic": unit.topic,

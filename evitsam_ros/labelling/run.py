@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Packages whose versions are written into the manifest, where they are installed.
+#: Packages with a version in the manifest, where they are installed.
 _RECORDED = (
     *("evitsam_ros", "numpy", "opencv-python-headless", "pyarrow", "onnxruntime", "openvino", "rosbags"),
     *("tensorrt", "ray"),

@@ -48,7 +48,7 @@ class Unit:
 
     @property
     def content(self) -> str:
-        """What tells that a source has changed since it was labelled."""
+        """The marks of a source that show a change since it was labelled."""
         if self.names:
             return hashlib.sha256("\n".join(self.names).encode("utf-8", "surrogatepass")).hexdigest()[:16]
         return str(self.size)

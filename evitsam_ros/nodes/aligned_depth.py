@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The depth of an image and its camera model, or a report of what is missing."""
+"""The depth of an image and its camera model, or a report of the missing input."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class AlignedDepth:
     Args:
         node: a node with a running executor.
         entities: makes the subscriptions.
-        camera: whose images they are.
+        camera: of the images.
         calibration: of the camera.
         parameters: as configured.
     """
@@ -40,7 +40,7 @@ class AlignedDepth:
         self._last: tuple[tuple[str, int], tuple[np.ndarray, CameraModel] | None] | None = None
 
     def expect(self, header: Header) -> None:
-        """Hold the depth of an image whose processing begins, however long it takes."""
+        """Hold the depth of an image while it is processed, however long that takes."""
         self._last = None
         self._depth.expect(header)
 

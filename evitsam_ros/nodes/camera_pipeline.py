@@ -119,7 +119,7 @@ class CameraPipeline:
         return response
 
     def tick(self) -> None:
-        """Forget old images, prompts whose image did not arrive, and answers that are no longer true."""
+        """Forget old images, prompts without an image in time, and answers that are no longer true."""
         self._images.forget_old()
         self._pending.expire()
         self._services.expire()

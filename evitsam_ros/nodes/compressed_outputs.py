@@ -92,7 +92,7 @@ class CompressedOutputs:
         self._thread: threading.Thread | None = None
 
     def subscribed(self) -> set[str]:
-        """Return the outputs whose compressed form has a subscriber."""
+        """Return the outputs with a subscriber to their compressed form."""
         return {name for name, made in self._publishers.items() if made.get_subscription_count() > 0}
 
     def publish(self, output: str, header: Header, pixels: np.ndarray) -> None:

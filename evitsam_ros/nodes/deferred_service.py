@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Services whose reply is sent later, by any thread, while the executor goes on.
+"""Services that send their reply later, by any thread, while the executor goes on.
 
 A callback of rclpy has to return the response; a coroutine that waits keeps the executor busy. Here the
 executor's call to ``send_response`` starts the work instead, and the response follows when it is ready.
@@ -42,7 +42,7 @@ class Reply:
 
 
 def deferred_service(create: Callable[[Callable], Any], callback: Callable[[Any, Reply], None]) -> Any:
-    """Create a service whose callback gets the request and a :class:`Reply`, and returns nothing.
+    """Create a service; its callback gets the request and a :class:`Reply`, and returns nothing.
 
     Args:
         create: creates the service with the callback that it is given, and returns it.

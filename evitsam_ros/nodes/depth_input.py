@@ -64,7 +64,7 @@ class DepthInput:
     Args:
         node: a node with a running executor.
         entities: makes the subscriptions.
-        camera: whose images they belong to.
+        camera: of the images that they belong to.
         parameters: as configured.
     """
 

@@ -105,7 +105,7 @@ class Selection:
         min_score: smallest score; detections without a score pass.
         classes: names that pass; empty: all.
         class_names: names of classes that are numbers, by number.
-        grow: factor of the size of a box, for objects that are larger than what is detected.
+        grow: factor of the size of a box, for objects larger than their detected part.
         scale: pixels of the image in one of the detector's, for boxes in a resized image.
     """
 

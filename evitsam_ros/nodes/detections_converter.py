@@ -26,7 +26,7 @@ PARAMETERS = {
     "min_score": (0.0, "Smallest score of a detection that is passed on."),
     "classes": ([""], 'Classes that are passed on; [""]: all.'),
     "class_names": ([""], "Names of classes that a detector gives as numbers, in their order."),
-    "grow": (1.0, "Factor of the size of a box, for objects that are larger than what is detected."),
+    "grow": (1.0, "Factor of the size of a box, for objects larger than their detected part."),
     "scale": (1.0, "Pixels of the image in one of the detector's, for boxes in a resized image."),
 }
 

@@ -15,7 +15,7 @@ from .frame_scheduler import FrameScheduler
 
 
 class FrameTask(Protocol):
-    """Work on one frame whose result is not published."""
+    """Work on one frame without publishing the result."""
 
     def run(self, segmenter: Segmenter) -> bool:
         """Do the work; return whether the networks have run."""

@@ -153,7 +153,7 @@ class FrameSegmenter:
     ) -> tuple[Masks | None, dict[int, str]]:
         """Return the masks of objects that were clicked in everything mode, and their names by id."""
         if not stored and not self._has_clicked:
-            return None, {}  # what is followed in prompt mode stays as it is
+            return None, {}  # objects tracked in prompt mode stay as they are
         self._has_clicked = bool(stored)
         prompts = self._usable(stored, frame.size, self._camera.known if track else {})
         return self._decode(frame, embedding, prompts, track=track), _names(stored, prompts)
@@ -224,7 +224,7 @@ class FrameSegmenter:
         return prompts
 
     def _latency_budget(self, parameters: SegmenterParameters, waited: float) -> LatencyBudget | None:
-        """Return what is left of the budget for a frame that has waited; None for no limit."""
+        """Return the rest of the budget for a frame that has waited; None for no limit."""
         if parameters.latency_budget_s is None:
             self._budget = None
             return None

@@ -21,7 +21,7 @@ from .prompt_updates import StoredPrompt
 
 @dataclass(frozen=True)
 class ObjectLabel:
-    """What is known of an object beside its mask.
+    """Facts about an object beside its mask.
 
     Attributes:
         name: its class; empty: "object".
@@ -35,7 +35,7 @@ class ObjectLabel:
 
 
 def labels_of(prompts: Iterable[StoredPrompt], names: Mapping[int, str]) -> dict[int, ObjectLabel]:
-    """Return what is known of objects by id.
+    """Return the facts about objects by id.
 
     Args:
         prompts: of the prompted ones.

@@ -78,7 +78,7 @@ class InstancesOutput:
             header: of the image.
             masks: of the image.
             labels: ``(H, W)`` uint16 label map of the image, for their places in space; None: not known.
-            objects: what is known of them beside their masks, by id.
+            objects: facts about them beside their masks, by id.
         """
         space = Space() if labels is None else self.locate(header, masks, labels)
         self._publisher.publish(instances_message(header, masks, objects, self._grid, space))
@@ -93,7 +93,7 @@ class InstancesOutput:
         self._publisher.publish(message)
 
     def locate(self, header: Header, masks: Masks, labels: np.ndarray | None = None) -> Space:
-        """Return where the objects of an image are; nothing without depth, and what is missing is reported.
+        """Return where the objects of an image are; nothing without depth, which is reported.
 
         Args:
             header: of the image.

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 #: Whether its services and messages can be used.
 HAS_INTERFACES = find_spec("evitsam_interfaces") is not None
-#: What is off without it.
+#: Features that are off without it.
 WHAT_IS_OFF = (
     "evitsam_interfaces is not installed: ~/segment, ~/add_objects, ~/remove_objects and ~/instances are off "
     "(build interfaces/evitsam_interfaces of this repository with colcon)"

@@ -65,7 +65,7 @@ class ObjectServices:
     def _on_remove(self, request: Any, response: Any) -> Any:
         topic = self._context.outputs + "remove_objects"
         if not request.names and not request.ids:
-            text = "neither names nor ids are given; expected at least one"
+            text = "neither names nor ids are given; expected one or more"
             return self._rejected(response, topic, "BAD_REQUEST", text)
         by_name, known = self._pending.ids_by_name(), set(self._pending.ids())
         missing = [repr(name) for name in request.names if name not in by_name]
@@ -81,7 +81,7 @@ class ObjectServices:
 
     def _check_new(self, objects: Sequence[ObjectPrompt]) -> None:
         if not objects:
-            raise PromptError("no object is given; expected at least one")
+            raise PromptError("no object is given; expected one or more")
         known = self._pending.ids_by_name()
         for index, item in enumerate(objects):
             if item.sender_id in known:

@@ -89,7 +89,7 @@ class ActivePrompts:
     Attributes:
         objects: all prompted objects of the image.
         update: the update that the image is processed for; None: only stored prompts apply.
-        born: by id, the number that tells an object from an earlier one that had its id.
+        born: by id, the number that distinguishes an object from an earlier one of its id.
     """
 
     objects: list[StoredPrompt]

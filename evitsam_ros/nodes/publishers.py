@@ -125,7 +125,7 @@ class Publishers:
             masks: of the image.
             names: of the objects, by id; an empty name is "object".
             parameters: how to draw the overlay and boxes.
-            objects: what is known of prompted objects, by id.
+            objects: facts about prompted objects, by id.
         """
         labels = LabelMaps(masks, self._grid)
         scores = {i: item.score for i, item in objects.items() if item.score is not None}

@@ -35,7 +35,7 @@ class Nodes:
     """The nodes of a process.
 
     Attributes:
-        inference: nodes with networks, at least one; the first reports what callbacks raise.
+        inference: nodes with networks, one or more; the first reports errors of callbacks.
         others: the rest.
     """
 

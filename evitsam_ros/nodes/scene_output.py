@@ -17,7 +17,7 @@ class SceneOutput:
 
     Args:
         node: of the camera.
-        scene: whose depth is published.
+        scene: its depth is published.
         reliability: QoS.
     """
 

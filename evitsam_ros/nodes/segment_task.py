@@ -41,7 +41,7 @@ class SegmentTask:
     """Answer a question about one image. Run by the inference thread; other threads may reply before.
 
     Args:
-        question: what is asked.
+        question: the request.
         message: the image.
         parameters: as they are when the work begins.
         reply: of the request.

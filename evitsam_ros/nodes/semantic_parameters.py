@@ -28,7 +28,7 @@ SEMANTIC_PARAMETERS: dict[str, Spec] = {
     "score_threshold": Spec(0.0, "Pixels of less confidence are void.", low=0.0, high=1.0, live=True),
     "confidence_class": Spec(
         "",
-        "Name of the class whose confidence ~/confidence has; empty: of each pixel's own class.",
+        "Name of the class that ~/confidence is about; empty: each pixel's own class.",
         live=True,
     ),
     "resolution": Spec(
@@ -128,7 +128,7 @@ class NodeSemanticParameters:
     """Declare the parameters of a node, reject unusable values, and hold the current ones.
 
     Args:
-        node: whose parameters they are.
+        node: of the parameters.
 
     Attributes:
         current: replaced as a whole when a parameter changes.

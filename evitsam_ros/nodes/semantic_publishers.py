@@ -53,7 +53,7 @@ class SemanticPublishers:
     Args:
         node: a node with a running executor.
         entities: makes the publishers and the subscriptions of depth.
-        camera: whose images they are.
+        camera: of the images.
         parameters: at start.
     """
 
@@ -79,7 +79,7 @@ class SemanticPublishers:
         return {name for name, made in self._publishers.items() if made.get_subscription_count() > 0}
 
     def expect_depth(self, header: Header) -> None:
-        """Hold the depth of an image whose processing begins."""
+        """Hold the depth of an image while it is processed."""
         if self._depth is not None:
             self._depth.expect(header)
 

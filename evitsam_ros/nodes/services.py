@@ -41,7 +41,7 @@ class _Waiting:
     """A request that was accepted.
 
     Attributes:
-        question: what is asked.
+        question: the request.
         reply: of the request.
         deadline: seconds of the monotonic clock.
         stamp: of the image to wait for, nanoseconds; 0: any.
@@ -76,7 +76,7 @@ class RequestServices:
     ) -> None:
         self._context, self._images, self._requests = context, images, requests
         self._locate = locate
-        #: Requests without a reply, and those among them whose image has not arrived.
+        #: Requests without a reply, and those among them without their image.
         self._open: list[_Waiting] = []
         self._without_image: list[_Waiting] = []
         if HAS_INTERFACES:
@@ -94,7 +94,7 @@ class RequestServices:
                 self._submit(waiting, message)
 
     def expire(self) -> None:
-        """End the requests whose time is over."""
+        """End the requests that are out of time."""
         now = time.monotonic()
         for waiting in self._open:
             if now < waiting.deadline or waiting.reply.is_sent:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Serve a page on which a person watches and prompts a segmenter: by default at http://127.0.0.1:8765/.
 
-The node knows the segmenter by its topics, services and parameters only. While nobody looks at the page, it
+The node knows the segmenter by its topics, services and parameters only. Without viewers of the page, it
 subscribes to nothing.
 """
 
@@ -133,7 +133,7 @@ class WebNode(Node):
             try:
                 self._do(viewer, command)
             except CommandError as error:
-                self._server.tell(str(error), viewer)
+                self._server.show_text(str(error), viewer)
 
     def _do(self, viewer: int, command: Command) -> None:
         if isinstance(command, SetMode):
@@ -258,7 +258,7 @@ class WebNode(Node):
         result = future.result().results[0] if future.result() is not None else None
         if result is None or not result.successful:
             reason = result.reason if result is not None else "no answer"
-            self._server.tell(f"the mode was not set to {mode}: {reason}", viewer)
+            self._server.show_text(f"the mode was not set to {mode}: {reason}", viewer)
             return
         self._shown_parameters["mode"] = mode
         for name in self._watched:

@@ -207,7 +207,7 @@ class WebCamera:
     def _check_listener(self, publisher: Any) -> None:
         own = 1 if publisher is self._arrays else 0
         if publisher.get_subscription_count() <= own:
-            raise CommandError(f"nobody listens on {publisher.topic_name}: is the segmenter configured?")
+            raise CommandError(f"no subscriber on {publisher.topic_name}: is the segmenter configured?")
 
     def _check_inside(self, x: float, y: float) -> None:
         if self._size is None:

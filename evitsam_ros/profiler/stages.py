@@ -26,7 +26,7 @@ DECODE, RESIZE, ENCODER, PROPOSALS = "decode image", "resize, normalise", "encod
 DECODER, FILTER, UPSAMPLE = "decoder, everything", "low-res filter", "upsample"
 LABEL_MAP, FILL, REFINE = "label map", "message fill", "decoder, second look"
 CLEAN = "small regions"
-#: Of prompted objects, whose masks were drawn before; its networks are part of it.
+#: Of prompted objects with masks from before; its networks are part of it.
 CLOSER = "closer"
 #: In the order of the work.
 STAGES = (

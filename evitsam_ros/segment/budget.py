@@ -15,7 +15,7 @@ MARGIN = 0.1
 NEWEST = 0.2
 #: Prompts that are decoded however small the budget is, where there are as many: fewer show next to nothing.
 FEWEST = 32
-#: Share of the objects on show that is decoded however small the budget is: what is shown does not flicker.
+#: Share of the objects on show that is decoded however small the budget is, so that masks do not flicker.
 RETAINED = 0.9
 #: Frames in a row without time for them after which the budget counts as too small; the first is often slow.
 IN_A_ROW = 3

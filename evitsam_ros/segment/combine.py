@@ -52,7 +52,7 @@ def _closer(masks: Masks) -> tuple[CloserMask | None, ...]:
 
 
 def with_other_ids(masks: Masks, taken: Collection[int]) -> Masks:
-    """Return masks whose ids are not in ``taken``: those that were get the lowest free ones."""
+    """Return masks with ids that are not in ``taken``: those that were get the lowest free ones."""
     ids, blocked = masks.object_ids.tolist(), set(taken)
     free = (identity for identity in count(1) if identity not in blocked.union(ids))
     return replace(masks, object_ids=np.array([next(free) if i in blocked else i for i in ids], int))

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
-#: Height of a digit in pixels of the image: at least, and as a share of the image's shorter side at most.
+#: Height of a digit in pixels of the image: min, and max as a share of the image's shorter side.
 MIN_HEIGHT, MAX_SHARE = 9, 1 / 20
 #: Longest side of the label map in which places are searched.
 MAX_SIDE = 400

@@ -57,7 +57,7 @@ class Window:
     def shift(self, prompt: Prompt, box: np.ndarray | None) -> Prompt:
         """Return a prompt in pixels of the window.
 
-        Background points outside are left out, and so is a mask, whose logits are those of the whole image.
+        Background points outside are left out, and so is a mask: its logits are those of the whole image.
 
         Args:
             prompt: in pixels of the image; its foreground points lie in the window.

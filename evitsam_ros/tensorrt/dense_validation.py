@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from onnx import ModelProto
 
-#: A bundle whose engines can be built.
+#: A bundle that engines can be built for.
 AnyBundle = Bundle | SemanticBundle | UpscaleBundle
 #: Min mean IoU over the classes between two label maps, and min PSNR in dB between two images, by precision.
 MIN_IOU = {"fp32": 0.995, "fp16": 0.97, "bf16": 0.93, "int8": 0.85}

@@ -21,7 +21,7 @@ MODES = ("prompt", "everything")
 
 
 class CommandError(ValueError):
-    """A command that cannot be used; the message says what was expected."""
+    """A command that cannot be used; the message has the expected form."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Clear:
 
 @dataclass(frozen=True)
 class SetMode:
-    """Segment what is prompted, or everything."""
+    """Segment prompted objects, or everything."""
 
     mode: str
 

@@ -98,7 +98,7 @@ class PromptSet:
         x0, x1 = sorted((box[0], box[2]))
         y0, y1 = sorted((box[1], box[3]))
         if x1 - x0 < 1 or y1 - y0 < 1:
-            raise CommandError(f"box is {x1 - x0:.1f} x {y1 - y0:.1f} pixels; expected at least 1 x 1")
+            raise CommandError(f"box is {x1 - x0:.1f} x {y1 - y0:.1f} pixels; expected 1 x 1 or more")
         item = self._new("box")
         item.settle(now)
         item.box = x0, y0, x1, y1

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page's web server: one HTML file and one websocket, in a thread with its own event loop.
 
-No path of the file system is served. A viewer that is slow, or that breaks the rules, holds up nobody.
+No path of the file system is served. A viewer that is slow, or that breaks the rules, delays no other.
 """
 
 from __future__ import annotations
@@ -117,13 +117,13 @@ class PageServer:
         """Show a camera's newest state, JSON as the page reads it."""
         self._call(lambda: self._renew(self._states, camera, state))
 
-    def tell(self, text: str, viewer: int | None = None) -> None:
+    def show_text(self, text: str, viewer: int | None = None) -> None:
         """Show a text on one page, or on all."""
 
         def show() -> None:
             for number, each in self._viewers.items():
                 if viewer in (None, number):
-                    each.tell(text)
+                    each.show_text(text)
 
         self._call(show)
 

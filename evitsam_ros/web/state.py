@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a page shows beside the image, as JSON: objects, stages, model, and what is wrong in plain words."""
+"""What a page shows beside the image, as JSON: objects, stages, model, and errors in plain words."""
 
 from __future__ import annotations
 

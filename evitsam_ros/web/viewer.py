@@ -77,7 +77,7 @@ class Viewer:
         """Wake the page's sending: there is a newer frame or state."""
         self._news.set()
 
-    def tell(self, text: str) -> None:
+    def show_text(self, text: str) -> None:
         """Show a text on the page."""
         self._texts.append(text)
         self._news.set()
@@ -96,7 +96,7 @@ class Viewer:
         return self._socket
 
     async def close(self) -> None:
-        """Tell the page that the server ends."""
+        """Send the page the end of the server."""
         await self._socket.close(code=1001, message=b"the node has ended")
 
     # Receiving -------------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ class Viewer:
             try:
                 command = parse_command(message.data)
             except CommandError as error:
-                self.tell(str(error))
+                self.show_text(str(error))
                 bad += 1
                 if bad >= MAX_BAD:
                     await self._socket.close(code=1008, message=b"too many commands that cannot be used")
@@ -142,7 +142,7 @@ class Viewer:
     # Sending ---------------------------------------------------------------------------------------
 
     async def _send(self, request: web.Request) -> None:
-        """Send what is new; a page that does not take it is cut off."""
+        """Send changes; a page that does not take it is cut off."""
         try:
             while not self._socket.closed:
                 wait = await asyncio.wait_for(self._send_news(), SEND_LIMIT)

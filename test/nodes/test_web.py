@@ -178,7 +178,7 @@ def test_what_was_cleared_elsewhere_does_not_come_back(robot, page):
             },
             "outside",
         ),
-        ({"type": "box", "camera": "", "x0": 5, "y0": 5, "x1": 5, "y1": 50}, "at least 1 x 1"),
+        ({"type": "box", "camera": "", "x0": 5, "y0": 5, "x1": 5, "y1": 50}, "1 x 1 or more"),
         ({"type": "clear", "camera": "../etc"}, "camera '../etc' is not shown"),
         ({"type": "remove", "camera": "", "identity": 999}, "no prompted object has id 999"),
     ],

@@ -119,4 +119,4 @@ def test_wrong_arguments_are_one_line(change, message, shapes_data, tmp_path, ca
 def test_one_seed_is_rejected(capsys):
     with pytest.raises(SystemExit):
         main(["lite_sam_ppn", "--data", "d", "--out", "o", "--steps", "1", "--seeds", "3", "3"])
-    assert "two different seeds" in capsys.readouterr().err
+    assert "two or more different seeds" in capsys.readouterr().err

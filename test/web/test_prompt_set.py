@@ -82,7 +82,7 @@ def test_limits_and_what_cannot_be_meant():
     with pytest.raises(CommandError, match="choose one from the list"):
         point(prompts, 1, 1, is_foreground=False)
     for box in ((5, 5, 5.5, 9), (5, 5, 9, 5)):
-        with pytest.raises(CommandError, match="at least 1 x 1"):
+        with pytest.raises(CommandError, match="1 x 1 or more"):
             prompts.add_box(box, 0.0)
     for _ in range(MAX_OBJECTS):
         point(prompts, 1, 1)

@@ -180,8 +180,8 @@ def test_commands_arrive_and_mistakes_are_told_to_their_page_only(served):
         numbers, commands = zip(*served.commands, strict=True)
         assert commands == (SetMode("everything"), Clear("front")) and len(set(numbers)) == 1
         assert "type is 'reboot'; expected" in page.texts[0]
-        served.server.tell("to one", numbers[0])
-        served.server.tell("to all")
+        served.server.show_text("to one", numbers[0])
+        served.server.show_text("to all")
         assert page.until(lambda: page.texts[1:] == ["to one", "to all"] and other.texts == ["to all"])
 
 
@@ -264,7 +264,7 @@ def test_a_silent_connection_is_closed(monkeypatch):
             silent.settimeout(60)
             silent.sendall(b"GET / HTTP/1.1\r\nHost: 127")
             assert silent.recv(1) == b""
-        made.server.tell("still there")
+        made.server.show_text("still there")
         assert page.until(lambda: page.texts == ["still there"])
 
 
@@ -285,7 +285,7 @@ def test_a_page_that_breaks_the_rules_is_closed_and_the_others_stay(served, floo
             flood(page)
         assert page.until(lambda: page.close_code is not None)
         assert page.close_code in (1008, 1009) and len(served.commands) < 1000
-        served.server.tell("still there")
+        served.server.show_text("still there")
         assert other.until(lambda: other.texts == ["still there"])
 
 

@@ -135,7 +135,7 @@ def _parts(number: int, entry: Any) -> dict[str, Any]:
             found[names[0]] = entry[key]
         if names is BOX:
             found["key"] = key
-    # A name says more than a number, whose order is not known.
+    # A name is safer than a number: the order of numbers is not known.
     name = next((entry[k] for k in ("label", "name", "phrase") if isinstance(entry.get(k), str)), None)
     match = LABEL_WITH_SCORE.fullmatch(name) if isinstance(name, str) else None
     if match:
@@ -184,7 +184,7 @@ def _box(number: int, box: Any) -> list[float]:
 
 
 def _form(file: Path, boxes: np.ndarray, sizes: np.ndarray, parts: list[dict[str, Any]]) -> str:
-    """Tell what a file's boxes are: what its key says, unless that cannot be."""
+    """Return the form of a file's boxes: that of its key, unless that cannot be."""
     if boxes.max() <= 1.0 and boxes.min() >= 0.0 and sizes.min() > 2:
         return "cxcywh"
     are_corners = bool(

@@ -42,7 +42,7 @@ class Score:
             self.values[method][BOUNDARY_GROUPS[group]].append(boundary)
 
     def extend(self, values: dict[str, dict[str, list[float]]]) -> None:
-        """Add what another score has collected, after what is there."""
+        """Append the results of another score."""
         for method, groups in values.items():
             for group, found in groups.items():
                 self.values[method][group] += found

@@ -119,7 +119,7 @@ def everything_recall(
         top_n: number of proposals.
         grid: points a side in place of proposals.
         foveal: see :meth:`Segmenter.decode`.
-        proposals_as: decode proposals as ``boxes`` or ``points``; empty: as the bundle says.
+        proposals_as: decode proposals as ``boxes`` or ``points``; empty: as in the bundle.
         spread: scores records, here or on many workers.
     """
     job = partial(masks_of_record, top_n=top_n, grid=grid, foveal=foveal, proposals_as=proposals_as)
@@ -147,7 +147,7 @@ def masks_of_record(
 
 
 def _with_text(rle: dict[str, Any]) -> dict[str, Any]:
-    """Return an RLE whose counts are text, for JSON."""
+    """Return an RLE with its counts as text, for JSON."""
     counts = rle["counts"]
     size = [int(side) for side in rle["size"]]
     return {"size": size, "counts": counts.decode() if isinstance(counts, bytes) else counts}

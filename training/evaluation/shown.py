@@ -45,7 +45,7 @@ def score_shown(
         records: images in which everything has a mask.
         top_n: number of proposals.
         foveal: see :meth:`Segmenter.decode`.
-        proposals_as: decode proposals as ``boxes`` or ``points``; empty: as the bundle says.
+        proposals_as: decode proposals as ``boxes`` or ``points``; empty: as in the bundle.
         spread: scores records, here or on many workers.
 
     Returns:

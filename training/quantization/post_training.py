@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from ..records import Record
 
-#: Boxes of an image whose masks are compared while layers are chosen.
+#: Boxes of an image; their masks are compared while layers are chosen.
 BOXES = 8
 
 
@@ -89,7 +89,7 @@ def box_iou(segmenter: Segmenter, encoder: Any, records: Iterable[Record]) -> tu
     """Mean IoU of the masks of boxes on embeddings of another encoder, and that of each image.
 
     Args:
-        segmenter: whose decoder draws them.
+        segmenter: its decoder draws them.
         encoder: a compiled OpenVINO model of one image.
         records: images with masks.
     """
@@ -107,7 +107,7 @@ def box_iou(segmenter: Segmenter, encoder: Any, records: Iterable[Record]) -> tu
 
 
 def save_model(model: Any, path: Path) -> Path:
-    """Write an OpenVINO IR, ``.xml`` and ``.bin``, whose first file names the hash of the second.
+    """Write an OpenVINO IR, ``.xml`` and ``.bin``; the first names the hash of the second.
 
     Engines and choices are kept by the hash of a network's file: it has to change with the weights.
 

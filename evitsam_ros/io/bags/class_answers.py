@@ -38,7 +38,7 @@ def label_bag(
         score_threshold: Pixels of less confidence are void.
 
     Returns:
-        Counts; ``detections`` says whether the class names were written.
+        Counts; ``detections`` is whether the class names were written.
 
     Raises:
         BagError: As of :func:`~evitsam_ros.io.bags.answers.answer_bag`.

@@ -115,7 +115,7 @@ def _walk(file: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
     file.seek(place)
     while len(head := file.read(9)) == 9 and head[0]:
         size = int.from_bytes(head[1:], "little")
-        # Python allocates what is asked for: a damaged record may claim any size.
+        # Python allocates the size it is given: a damaged record may claim any.
         body = file.read(min(size, end - file.tell()))
         yield head[0], body, len(body) == size
         if len(body) < size:

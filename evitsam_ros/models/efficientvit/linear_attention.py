@@ -79,7 +79,7 @@ class MultiScaleTokens(nn.Module):
 
 
 class EfficientViTModule(nn.Module):
-    """Attention for the context, then an MBConv for what is local (figure 2 of EfficientViT-SAM).
+    """Attention for the context, then an MBConv for local features (figure 2 of EfficientViT-SAM).
 
     Args:
         scale: side of the kernel that gathers neighbours; 0: none.
