@@ -11,7 +11,6 @@ import sys
 import time
 
 import numpy as np
-import rclpy
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -19,7 +18,7 @@ from evitsam_ros.malloc import tune_malloc
 from evitsam_ros.nodes.fastdds import use_profile
 from evitsam_ros.nodes.messages import label_map_message
 from evitsam_ros.nodes.qos import newest_only, results
-from evitsam_ros.nodes.runtime import ros
+from evitsam_ros.nodes.runtime import spin_node
 
 
 class StandIn(Node):
@@ -53,13 +52,7 @@ def main(args: list[str] | None = None) -> int:
     """Run the node; return the exit code."""
     tune_malloc()
     use_profile()
-    with ros(args):
-        node = StandIn()
-        try:
-            rclpy.spin(node)
-        finally:
-            node.destroy_node()
-    return 0
+    return spin_node("stand_in", StandIn, args)
 
 
 if __name__ == "__main__":

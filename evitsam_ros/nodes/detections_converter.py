@@ -11,14 +11,13 @@ import sys
 from importlib import import_module
 from typing import Any
 
-import rclpy
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 
 from .detection_fields import FoundObject, Selection, UnknownFieldsError, found_objects
 from .qos import results
-from .runtime import ros, started
+from .runtime import spin_node
 
 #: Seconds between two looks for a publisher, and between two log lines of one kind.
 LOOK_EVERY, THROTTLE = 0.5, 5.0
@@ -115,13 +114,7 @@ def detections_message(header: Any, objects: list[FoundObject]) -> Any:
 
 def main(args: list[str] | None = None) -> int:
     """Run the node; return the exit code."""
-    with ros(args):
-        node = started("detections_converter", DetectionsConverter)
-        try:
-            rclpy.spin(node)
-        finally:
-            node.destroy_node()
-    return 0
+    return spin_node("detections_converter", DetectionsConverter, args)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
@@ -25,7 +24,7 @@ from std_srvs.srv import Trigger
 from ..profiler.live import LiveLatency
 from .qos import results, transport_topic
 from .recent_images import stamp_ns
-from .runtime import ros, started
+from .runtime import spin_node
 
 PARAMETERS = {
     "segmenter": ("/segmenter", "Name of the segmenter to measure."),
@@ -143,13 +142,7 @@ def table(report: dict[str, Any]) -> str:
 
 def main(args: list[str] | None = None) -> int:
     """Run the node; return the exit code."""
-    with ros(args):
-        node = started("profiler", ProfilerNode)
-        try:
-            rclpy.spin(node)
-        finally:
-            node.destroy_node()
-    return 0
+    return spin_node("profiler", ProfilerNode, args)
 
 
 if __name__ == "__main__":

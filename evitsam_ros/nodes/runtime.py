@@ -13,6 +13,7 @@ from typing import NoReturn, TypeVar
 import rclpy
 from rclpy.exceptions import NameValidationException, ParameterException
 from rclpy.executors import Executor
+from rclpy.node import Node
 from rclpy.signals import uninstall_signal_handlers
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -82,6 +83,21 @@ def started(program: str, make: Callable[[], Made]) -> Made:
         if not rclpy.ok():
             raise
         _end(program, error)
+
+
+def spin_node(program: str, make: Callable[[], Node], args: list[str] | None = None) -> int:
+    """Make a node without networks and spin it until the context shuts down; return the exit code.
+
+    Raises:
+        SystemExit: a parameter or a name cannot be used; stderr has a line.
+    """
+    with ros(args):
+        node = started(program, make)
+        try:
+            rclpy.spin(node)
+        finally:
+            node.destroy_node()
+    return 0
 
 
 def _end(program: str, error: Exception) -> NoReturn:
