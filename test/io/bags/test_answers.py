@@ -76,7 +76,7 @@ def test_masks_are_written_beside_what_was_recorded(plugin, suffix, tmp_path, se
 
 def test_the_command_says_what_it_did(tmp_path, capsys):
     bag, out = record(tmp_path / "bag"), tmp_path / "out.mcap"
-    assert main(["bag", str(bag), "--box", "1,1,7,5", "--out", str(out)]) == 0
+    assert main(["bag", str(bag), "--box", "1,1,7,5", "--out", str(out), "--model", "lite_sam"]) == 0
     assert (
         f"3 frames, 3 masks, 1 ids -> {out}: {LABEL_MAP}, {OVERLAY}, {DETECTIONS}" in capsys.readouterr().out
     )
