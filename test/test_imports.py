@@ -25,7 +25,7 @@ ALLOWED = {
     "__init__": {"moved_modules"},
     "autotune": {"backends", "bundle", "io", "segment"},
     "backends": {"bundle", "bundle_forms", "models", "threads"},
-    "bundle": {"bundle_schema", "catalogue", "installed", "user_folders"},
+    "bundle": {"bundle_schema", "catalogue", "installed"},
     "bundle_folder": {"bundle"},
     "bundle_forms": {"bundle"},
     "catalogue": {"catalogue_networks", "remote_file"},
@@ -49,7 +49,7 @@ ALLOWED = {
     "dense_export": {"bundle", "bundle_folder", "dense", "export", "models", "stored_weights"},
     "doctor": {"backends", "bundle", "jetson"},
     "export": {"bundle", "bundle_folder", "models", "stored_weights", "tensorrt"},
-    "fetch": {"bundle", "bundle_folder", "catalogue", "dense", "dense_export", "models", "user_folders"},
+    "fetch": {"bundle", "bundle_folder", "catalogue", "dense", "dense_export", "installed", "models"},
     "geometry3d": {"io"},
     "io": {"dense", "installed", "segment", "tracking"},
     "labelling": {"bundle", "dense", "io", "nodes", "segment", "tracking"},
@@ -137,12 +137,12 @@ def part_of(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_packages_import_what_the_table_allows(path):
+def test_packages_import_only_packages_of_the_table(path):
     added = parts_imported(path) - ALLOWED.get(part_of(path), set())
     assert not added, f"{path.name} imports {sorted(added)}, which the table does not allow"
 
 
-def test_the_table_allows_what_is_needed_and_has_no_circle():
+def test_the_table_lists_exactly_the_used_imports_and_has_no_cycle():
     needed: dict[str, set[str]] = {}
     for path in FILES:
         needed.setdefault(part_of(path), set()).update(parts_imported(path))
@@ -164,7 +164,7 @@ def test_every_form_of_an_import_is_seen(tmp_path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_ros_stays_in_nodes_and_torch_where_it_belongs(path):
+def test_only_nodes_import_ros_and_only_some_packages_torch(path):
     relative = path.relative_to(PACKAGE).as_posix()
     found = imports(path)
     if not relative.startswith("nodes/"):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Embeddings of the images of tar shards, as shards beside them: a file a shard, and not a file a picture.
+"""Store the embeddings of the images of tar shards as shards beside them: one file per shard, not per image.
 
-``sa_000000.tar`` has its embeddings in ``sa_000000.embeddings.tar``, a member ``NAME.safetensors`` each, in
-the order of the images. Any reader of webdataset's layout takes the two side by side. The index
-``sa_000000.embeddings.json`` is written last: a shard is done when it exists.
+``sa_000000.tar`` has its embeddings in ``sa_000000.embeddings.tar``, one member ``NAME.safetensors`` per
+image, in the order of the images. Any reader of webdataset's layout can read both together. The index
+``sa_000000.embeddings.json`` is written last: a shard is complete if its index exists.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import io
 import json
 import tarfile
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,6 +22,7 @@ from .sa1b import EMBEDDINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 SHARD, INDEX, MEMBER = EMBEDDINGS, ".embeddings.json", ".safetensors"
 FLOAT16, INT8 = "float16", "int8"
@@ -54,29 +54,29 @@ def pack(embedding: Tensor, kind: str) -> tuple[bytes, float]:
         tensors = {"embedding": values.contiguous(), "scale": scale.contiguous()}
     else:
         tensors = {"embedding": given.half().contiguous()}
-    lost = (unpacked(tensors) - given).norm() / given.norm().clamp_min(1e-12)
+    lost = (unpack(tensors) - given).norm() / given.norm().clamp_min(1e-12)
     return save(tensors), float(lost)
 
 
-def unpacked(tensors: dict[str, Tensor]) -> Tensor:
-    """Return ``(C, h, w)`` float32 of what :func:`pack` made."""
+def unpack(tensors: dict[str, Tensor]) -> Tensor:
+    """Return ``(C, h, w)`` float32 from the tensors of :func:`pack`."""
     values = tensors["embedding"].float()
     return values * tensors["scale"] if "scale" in tensors else values
 
 
 def shard_file(out: Path, shard: Path) -> Path:
-    """Return where the embeddings of a shard lie."""
+    """Return the path of a shard's embeddings."""
     return out / f"{shard.stem}{SHARD}"
 
 
 def index_file(out: Path, shard: Path) -> Path:
-    """Return the index of a shard's embeddings."""
+    """Return the path of the index of a shard's embeddings."""
     return out / f"{shard.stem}{INDEX}"
 
 
 @dataclass
-class Written:
-    """What was written of a shard: number of images, mean and max relative error."""
+class ShardIndex:
+    """Collect the index of a shard: places, number of images, mean and max relative error."""
 
     images: int = 0
     total: float = 0.0
@@ -84,7 +84,7 @@ class Written:
     places: dict[str, list[int]] = field(default_factory=dict)
 
     def add(self, name: str, place: int, size: int, error: float) -> None:
-        """Note an image: its name, and where its member's content lies."""
+        """Add an image: its name, and the place of its member's content."""
         if name in self.places:
             raise ValueError(f"the shard has two images called {name}; expected names that are different")
         self.places[name] = [place, size]
@@ -113,7 +113,7 @@ def write_shard(
     Returns:
         The content of the index.
     """
-    written, target = Written(), shard_file(out, shard)
+    written, target = ShardIndex(), shard_file(out, shard)
     temporary = target.with_suffix(".tmp")
     with tarfile.open(temporary, "w") as tar:
         for name, embedding in embeddings:
@@ -163,4 +163,4 @@ class ShardEmbeddings:
         shard, place, size = self._places[name]
         with shard.open("rb") as file:
             file.seek(place)
-            return unpacked(load(file.read(size)))
+            return unpack(load(file.read(size)))

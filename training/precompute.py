@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write a teacher's embeddings of whole images, once, for many students.
+"""Write a teacher's embeddings of full images, once for many students.
 
-``python -m training.precompute --teacher sam:FOLDER --data DATA --out EMBEDDINGS``; what is there is kept.
-``--kind sa1b_tar`` reads tar shards and writes the embeddings of each as a shard, here or over workers.
+``python -m training.precompute --teacher sam:FOLDER --data DATA --out EMBEDDINGS``; existing embeddings are
+kept. ``--kind sa1b_tar`` reads tar shards and writes the embeddings of each as a shard, here or over workers.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
-#: Kind of the data that are tar shards.
+#: Data kind of tar shards.
 SHARDS = "sa1b_tar"
 
 
 @dataclass(frozen=True)
 class ShardJob:
-    """The work on every shard.
+    """Define the work on every shard.
 
     Attributes:
         teacher: of the embeddings.
-        size: side that images are drawn at, in pixels.
+        size: side of the encoder's input in pixels.
         out: existing folder of the embeddings.
         dtype: ``float16`` or ``int8``.
     """
@@ -62,18 +62,18 @@ class ShardJob:
 
 
 def image_batch(record: Record, size: int) -> Batch:
-    """The whole image as a batch of one, without masks."""
+    """Make a batch of one full image, without masks."""
     image, valid = place_image(record.read_image(), ViewOptions(size))
-    nothing = torch.zeros(0)
+    empty = torch.zeros(0)
     return Batch(
         torch.from_numpy(image)[None],
         torch.tensor([valid]),
-        coverage=nothing,
-        boxes=nothing,
-        points=nothing,
-        heat=nothing,
-        distances=nothing,
-        group=nothing,
+        coverage=empty,
+        boxes=empty,
+        points=empty,
+        heat=empty,
+        distances=empty,
+        group=empty,
         names=[record.name],
         skipped=[],
     )
@@ -104,10 +104,10 @@ def precompute_shard(
 def precompute(
     teacher: TeacherModel, records: Sequence[Record] | ConcatDataset[Record], size: int, out: Path
 ) -> Skipped:
-    """Embed every record that has no file yet; what cannot be read is skipped and counted."""
+    """Embed every record that has no file yet; skip and count unreadable records."""
     skipped = Skipped()
     device = next(teacher.parameters()).device
-    # By index: one that cannot be read would end an iteration.
+    # By index: an unreadable record would end an iteration.
     for index in tqdm(range(len(records)), desc="embed", unit="image"):
         try:
             record = records[index]
@@ -129,9 +129,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--kind", choices=[*READERS, SHARDS], default="coco")
     parser.add_argument("--dtype", choices=[FLOAT16, INT8], default=FLOAT16, help=f"of --kind {SHARDS}")
     parser.add_argument("--workers", type=int, default=0, help=f"of --kind {SHARDS}: workers of Ray here")
-    parser.add_argument("--ray", default="", metavar="ADDRESS", help="join a cluster of Ray")
+    parser.add_argument("--ray", default="", metavar="ADDRESS", help="address of a Ray cluster to join")
     parser.add_argument("--train", nargs="+", default=["*_train"], help="annotation files, without .json")
-    parser.add_argument("--size", type=int, default=1024, help="side that images are drawn at, in pixels")
+    parser.add_argument("--size", type=int, default=1024, help="side of the encoder's input in pixels")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -140,7 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
         Teacher(kind="sam", path=path) if kind == "sam" else Teacher(kind="model", model=kind, path=path)
     )
     if options.kind == SHARDS:
-        return _over_shards(teacher, options)
+        return _embed_shards(teacher, options)
     if options.dtype != FLOAT16 or options.workers or options.ray:
         parser.error(f"--dtype, --workers and --ray are for --kind {SHARDS}")
     try:
@@ -160,8 +160,8 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _over_shards(teacher: Teacher, options: argparse.Namespace) -> int:
-    """Embed all shards, here or over workers; return the exit code."""
+def _embed_shards(teacher: Teacher, options: argparse.Namespace) -> int:
+    """Embed all shards in this process or on workers; return the exit code."""
     from .shard_workers import precompute_shards
 
     options.out.mkdir(parents=True, exist_ok=True)

@@ -7,8 +7,11 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 DEBUG = "EVITSAM_DEBUG"
 
@@ -33,7 +36,7 @@ def run_safely(name: str, command: Callable[[], int], debug: bool) -> int:
             if sys.stdout:  # None if the shell has closed it
                 sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read it, as ``head``, has enough. Python would complain when it flushes at its end.
+        # The reader, such as ``head``, has closed the pipe. Python would fail when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (Exception, KeyboardInterrupt) as error:
         if debug:
@@ -43,14 +46,14 @@ def run_safely(name: str, command: Callable[[], int], debug: bool) -> int:
 
 
 def one_line(error: BaseException) -> str:
-    """What an exception says to a person, in one line."""
+    """Return the message of an exception in one line."""
     text = " ".join(str(getattr(error, "err", None) or error).split())  # OpenCV's own words
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     if isinstance(error, MemoryError):
         return f"not enough memory{f': {text}' if text else ''}"
     if isinstance(error, ImportError):
-        return f"{text}; 'evitsam doctor' says how to install it"
+        return f"{text}; 'evitsam doctor' has the install command"
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{os.fsdecode(error.filename)}: {error.strerror}"
     if isinstance(error, ValueError | OSError) and text:

@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
-import argparse
+from typing import TYPE_CHECKING
 
 from .deprecated import take_positional_model
 from .options import Number, add_model, add_out, add_threads, path
+
+if TYPE_CHECKING:
+    import argparse
 
 #: Limit of numbers of images.
 MANY = 1_000_000
 
 
 def add(commands) -> None:
+    """Add the command's parser."""
     parser = commands.add_parser(
         "quantize",
         help="give a bundle an int8 encoder for CPUs, measured on held-out images; from a checkout",
@@ -71,6 +75,7 @@ def add(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
     try:
         from training.quantization.quantize import Options, quantize_bundle
     except ModuleNotFoundError as error:

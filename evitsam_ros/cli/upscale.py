@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
-import argparse
+from typing import TYPE_CHECKING
 
 from .options import add_backend, add_model, add_out, path
 from .outputs import check_file
+
+if TYPE_CHECKING:
+    import argparse
 
 #: The bundle that is taken when none is named.
 DEFAULT_UPSCALE = "efficientvit_sr_tiny"
 
 
 def add(commands) -> None:
+    """Add the command's parser."""
     parser = commands.add_parser("upscale", help="double the resolution of an image, a video or a folder")
     parser.add_argument("image", type=path, help="image, video file or folder of frames")
     add_model(parser, default=DEFAULT_UPSCALE)
@@ -26,6 +30,7 @@ def add(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
     from ..io.sources import is_sequence
 
     if options.image.exists() and is_sequence(options.image):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Source of images that come with the package: this alone, or ``example:NAME[,NAME…]``.
+#: Source of the package's example images: this word alone, or ``example:NAME[,NAME…]``.
 EXAMPLE = "example"
 #: Where they are, below ``share/evitsam_ros``.
 EXAMPLES = "demo/pictures"
@@ -85,10 +85,10 @@ def open_source(source: str, loop: bool = True, motion: float = 0.0) -> Iterator
             ``example:NAME[,NAME…]`` for the images that come with this package, or ``skimage:NAME[,NAME…]``
             for photographs that come with scikit-image.
         loop: start again at the end.
-        motion: for a still image, how far the view wanders, as a share of its size (0: it does not).
+        motion: for a still image, amplitude of the view's motion, as a share of its size (0: none).
 
     Raises:
-        SourceError: The source cannot be opened; the message names it and what was expected.
+        SourceError: The source cannot be opened; the message names it and the expected form.
     """
     if source == EXAMPLE or source.startswith(f"{EXAMPLE}:"):
         names = source.partition(":")[2].split(",") if ":" in source else ["astronaut"]

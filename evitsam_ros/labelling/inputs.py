@@ -28,7 +28,7 @@ SHARDS, LISTS, BAG_FILES = (".tar",), (".txt",), (".mcap", ".db3", ".mcap.zstd",
 
 
 class InputError(JobError):
-    """An input that is not there, or is nothing that can be labelled."""
+    """Report an input that is missing or cannot be labelled."""
 
 
 def find_units(inputs: Sequence[str], job: Job, chunk: int = CHUNK) -> Iterator[Unit]:
@@ -40,7 +40,7 @@ def find_units(inputs: Sequence[str], job: Job, chunk: int = CHUNK) -> Iterator[
         chunk: max number of images of a unit, where they are no sequence.
 
     Raises:
-        InputError: An input is not there, cannot be reached, or is nothing that can be labelled.
+        InputError: An input is missing, cannot be reached, or cannot be labelled.
     """
     seen: set[str] = set()
     loose: dict[str, list[str]] = {}
@@ -80,7 +80,7 @@ def _units_of(text: str, job: Job, loose: dict[str, list[str]], chunk: int) -> I
 
 
 def _expanded(text: str) -> list[Place]:
-    """Return what a path, URL or glob names."""
+    """Return the paths or URLs that a path, URL or glob names."""
     if not text:
         raise InputError("an input is an empty string; expected a path or a URL")
     if is_url(text):
@@ -227,7 +227,7 @@ def _bag(place: Place, job: Job, size: int) -> Iterator[Unit]:
 
 
 def _cut(unit: Unit, job: Job, count: int) -> Iterator[Unit]:
-    """Cut a sequence of ``count`` frames into parts, where its ids do not need the whole."""
+    """Cut a sequence of ``count`` frames into parts, if its ids do not need all of it."""
     from dataclasses import replace
 
     if not job.cut or count <= job.cut:

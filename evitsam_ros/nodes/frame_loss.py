@@ -7,7 +7,7 @@ from collections import deque
 
 import numpy as np
 
-#: Largest number of intervals that are kept.
+#: Max number of stored intervals.
 WINDOW = 60
 #: Fewer intervals give no estimate.
 MIN_INTERVALS = 20

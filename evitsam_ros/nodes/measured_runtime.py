@@ -20,13 +20,13 @@ _WARM_UP_SIZE = (64, 64)
 
 
 class MeasuredRuntime:
-    """Start the measurement of a bundle, and open what was chosen.
+    """Start the measurement of a bundle, and open the chosen backends.
 
     Args:
         segmenter: as it runs now.
         parameters: as configured.
         logger: of the node.
-        warn: called with what a user should know.
+        warn: called with messages for the user.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class MeasuredRuntime:
         return choice is None or not choice.is_final(self._bundle)
 
     def _open(self) -> Segmenter | None:
-        """Log what was chosen, and open it where it is not what runs."""
+        """Log the choice, and open it if it differs from the current one."""
         choice = read_choice(self._bundle)
         if choice is None:
             raise ValueError("the cache has no choice of this machine")

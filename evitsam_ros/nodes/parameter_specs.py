@@ -60,8 +60,8 @@ PARAMETERS: dict[str, Spec] = {
     "backend": Spec("auto", "Runtime of the networks.", backend_choices()),
     "precision": Spec(
         "auto",
-        "What the networks compute in. auto: on a CPU the fastest that was measured here to draw the same "
-        "masks, float32 until then; on a GPU the engines' own.",
+        "Precision of the networks. auto: on a CPU the fastest one that was measured here to give the same "
+        "masks, float32 until then; on a GPU that of the engines.",
         PRECISION_CHOICES,
     ),
     "build_engines": Spec(
@@ -76,7 +76,7 @@ PARAMETERS: dict[str, Spec] = {
     ),
     "mode": Spec(
         "prompt",
-        "Segment prompted objects, everything, or nothing until a service requests it.",
+        "Segment prompted objects, all objects, or only on request of a service.",
         ("prompt", "everything", "on_request"),
         live=True,
     ),
@@ -85,7 +85,7 @@ PARAMETERS: dict[str, Spec] = {
     ),
     "min_prompts": Spec(
         32,
-        "Minimum number of prompts to decode in everything mode, whatever latency_budget_ms is.",
+        "Minimum number of prompts to decode in everything mode, for any latency_budget_ms.",
         low=1,
         high=1024,
         live=True,
@@ -152,7 +152,7 @@ PARAMETERS: dict[str, Spec] = {
     ),
     "history_mb": Spec(
         128.0,
-        "Maximum memory of buffered images, 10^6 bytes; the newest image is buffered whatever its size.",
+        "Maximum memory of buffered images, 10^6 bytes; the newest image is buffered at any size.",
         low=0.0,
         high=65536.0,
     ),

@@ -35,7 +35,7 @@ from .semantic_publishers import CONFIDENT, SemanticCamera, SemanticPublishers
 
 #: Seconds between two log lines of one kind.
 THROTTLE = 2.0
-#: Share of the period of ``max_rate_hz`` that may be missing: camera frames come unevenly.
+#: Tolerated share of the period of ``max_rate_hz``: camera frames arrive unevenly.
 EARLY = 0.05
 
 
@@ -84,7 +84,7 @@ class SemanticNode(Node):
         self.get_logger().info(f"model {self._segmenter.bundle.name}; {self._segmenter.description}")
 
     def start(self) -> None:
-        """Do nothing: the node works as soon as its process spins."""
+        """Return at once: the node works as soon as its process spins."""
 
     def release(self) -> None:
         """End the inference thread after its frame and free the network."""
@@ -187,7 +187,7 @@ class SemanticNode(Node):
             return None
 
     def _on_error(self, camera: int, error: Exception) -> None:
-        """Report a frame that failed: nothing is published for it."""
+        """Report a failed frame, which has no output."""
         if not rclpy.ok():
             return
         self._report_error("inference_errors", f"{type(error).__name__}: {error}")

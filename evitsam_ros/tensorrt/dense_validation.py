@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..autotune.proof import NetworkProof, Proof, compare_outputs
+from ..autotune.proof import Comparison, NetworkProof, Proof, compare_outputs
 from ..backends import FunctionNetwork, Runtime, open_runtime
 from ..bundle import DENSE_NETWORK, Bundle
 from ..dense import SemanticBundle, SemanticSegmenter, UpscaleBundle, Upscaler
@@ -34,8 +34,8 @@ MAX_PSNR = 100.0
 
 
 @dataclass(frozen=True)
-class DenseProof:
-    """What was compared, and how it came out.
+class DenseProof(Comparison):
+    """Hold the result of a comparison.
 
     Attributes:
         precision: of the candidate.
@@ -43,7 +43,7 @@ class DenseProof:
         images: number of images.
         value: mean over classes, or over images.
         worst: of a class, or of an image.
-        min_value: which ``value`` is needed.
+        min_value: required min ``value``.
         networks: outputs by network.
         ran: False where the GPU's arithmetic was emulated.
     """
@@ -62,20 +62,12 @@ class DenseProof:
         """Return the result in a line."""
         return f"{self.images} images, {self.measure} {self.value:.4f}, {self.worst:.4f} at worst"
 
-    def problem(self) -> str:
-        """Return why it fails, in a line; empty if it holds."""
-        for name, proof in self.networks.items():
-            if proof.broken:
-                return f"the {name} gives {proof.broken} values that are not finite"
+    def _difference(self) -> str:
         if not self.images:
             return "there was no image to compare"
         if not self.value >= self.min_value:  # NaN fails
             return f"{self.measure} is {self.value:.4f}; {self.precision} needs {self.min_value}"
         return ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the proof for JSON."""
-        return asdict(self)
 
 
 def feeds_for(
@@ -88,7 +80,7 @@ def feeds_for(
 
 
 def _feeds(bundle: SemanticBundle | UpscaleBundle, image: np.ndarray) -> list[dict[str, np.ndarray]]:
-    """Return what the network reads of an image: all of it, or some of the tiles."""
+    """Return the network's inputs for an image: all of it, or some of the tiles."""
     feeds: list[dict[str, np.ndarray]] = []
     height, width = bundle.input_size
     if isinstance(bundle, SemanticBundle):

@@ -2,20 +2,23 @@
 """The objects that the page has prompted on one camera, as the points and boxes that were given.
 
 Every change publishes all of them again, since an array of prompts replaces the one before. Objects move in
-the meantime: what was given is moved as the object's box has moved.
+the meantime: their prompts are moved with their boxes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count
+from typing import TYPE_CHECKING
 
 from .commands import CommandError
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 #: Corners x0, y0, x1, y1 in pixels.
 Box = tuple[float, float, float, float]
-#: Objects and points of an object that are kept.
+#: Max number of objects, and of points of an object.
 MAX_OBJECTS = 64
 MAX_POINTS = 32
 #: Seconds after a change until the object's box is taken for that of its prompt.
@@ -33,7 +36,7 @@ class PlacedPrompt:
 
 @dataclass
 class _Object:
-    """An object: what was given, its box then and now, and whether the segmenter has it."""
+    """Hold an object: its prompt, its box then and now, and whether the segmenter has it."""
 
     name: str
     points: list[tuple[float, float, bool]] = field(default_factory=list)

@@ -82,7 +82,7 @@ def difference(graph: Graph, profile: ElementTree.Element) -> list[str]:
         ("web", "web", "web"),
     ],
 )
-def test_policy_lists_what_the_node_has(live, enclave, node, of):
+def test_policy_lists_the_entities_of_the_node(live, enclave, node, of):
     graph = live(of) | LATER if of == "semantic" else live(of)
     lines = difference(graph, profiles(enclave)[node])
     assert not lines, f"enclave /evitsam_ros/{enclave}, profile {node}:\n" + "\n".join(lines)

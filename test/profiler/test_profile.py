@@ -48,9 +48,9 @@ def test_lower_bounds_are_work_at_the_peak_rates(profiled):
 def test_the_report_is_reproducible(profiled):
     report = read_report(profiled.json)
     bundle = open_bundle(DEFAULT_MODEL)
-    for name, told in report.model["networks"].items():
-        assert told["sha256"] == bundle.description["networks"][name]["sha256"]
-        assert told["precision"] == "fp32" and told["runtime"].startswith("onnxruntime ")
+    for name, info in report.model["networks"].items():
+        assert info["sha256"] == bundle.description["networks"][name]["sha256"]
+        assert info["precision"] == "fp32" and info["runtime"].startswith("onnxruntime ")
     assert report.settings["pictures"][0]["size"] == [320, 240]
     words = shlex.split(report.command)
     assert words[:2] == ["evitsam", "profile"]

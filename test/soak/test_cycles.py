@@ -56,7 +56,7 @@ def settled_entities(robot, seen: list[dict[str, list[str]]]) -> dict[str, list[
     return last
 
 
-def test_nothing_grows(robots):
+def test_memory_and_entities_do_not_grow(robots):
     robot = robots(autostart=False, enable_depth=True, enable_3d_clicks=True)
     robot.wait_state("inactive")
     manager, pid = Manager(robot), robot.process.process.pid
