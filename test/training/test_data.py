@@ -148,7 +148,7 @@ def test_a_corrupt_image_is_skipped_and_reported(shapes_data, tmp_path):
 def test_pasted_objects_occlude(shapes_data):
     records = read_folder(shapes_data, ["shapes_train"])
     view, giver = (draw_view(r, ViewOptions(160), np.random.default_rng(0)) for r in records[:2])
-    mixed = paste_objects(view, giver, np.random.default_rng(1), most=2)
+    mixed = paste_objects(view, giver, np.random.default_rng(1), max_objects=2)
     added = mixed.coverage[[any((m == g).all() for g in giver.coverage) for m in mixed.coverage]]
     assert 1 <= len(added) <= 2
     core = np.kron(added.max(0), np.ones((4, 4))) == 1

@@ -94,8 +94,8 @@ def test_average_recall_counts_the_thresholds_that_a_mask_passes():
     recall = average_recall([truth], [[two_thirds, truth[1]]], [np.array([0.9, 0.8])])
     assert recall["all"] == pytest.approx((0.4 + 1.0) / 2)
     assert recall["small"] == recall["all"] and np.isnan(recall["large"])
-    assert average_recall([truth], [truth], [np.ones(2)], most=1000)["all"] == 1.0
-    assert average_recall([truth], [truth], [np.ones(2)], most=11)["all"] == 1.0
+    assert average_recall([truth], [truth], [np.ones(2)], max_masks=1000)["all"] == 1.0
+    assert average_recall([truth], [truth], [np.ones(2)], max_masks=11)["all"] == 1.0
     assert average_recall([truth], [[]], [np.ones(0)])["all"] == 0.0
 
 
