@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``evitsam label`` on Ray: the same files as in one process, whatever is killed on the way."""
+"""``evitsam label`` on Ray: the same files as in one process, also after kills."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def _pixel_bytes(encoding: str) -> int:
 
 
 def image(rng: Rng) -> tuple[Image, bool]:
-    """A raw picture; whether it is sound."""
+    """A raw image; whether it is sound."""
     encoding, (height, width) = pick(rng, KNOWN), (pick(rng, SIDES), pick(rng, SIDES))
     if encoding in PLANAR or packed_encoding(encoding).channels == 2:
         height, width = height + height % 2, width + width % 2

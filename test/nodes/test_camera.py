@@ -17,7 +17,7 @@ from .harness import Peer, Process, next_domain, pixels
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Three pictures of one colour each, and a text that is no picture."""
+    """Three images of one colour each, and a text that is no image."""
     path = tmp_path_factory.mktemp("frames")
     for index, value in enumerate((40, 120, 200)):
         cv2.imwrite(str(path / f"{index}.png"), np.full((60, 80, 3), value, np.uint8))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cameras and segmenter in one process: images do not go through DDS, answers and pictures do."""
+"""Cameras and segmenter in one process: images do not go through DDS, answers and images do."""
 
 import pytest
 from sensor_msgs.msg import Image

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What breaks while the node runs is told, and what can be mended is."""
+"""What breaks while the node runs is reported, and what can be mended is."""
 
 from types import SimpleNamespace
 
@@ -24,7 +24,7 @@ BRIGHT, BLACK = 90, 0
 
 @pytest.fixture(scope="module")
 def fragile(robots, tmp_path_factory):
-    """A segmenter whose decoder raises on black pictures, on ONNX Runtime."""
+    """A segmenter whose decoder raises on black images, on ONNX Runtime."""
     folder = tmp_path_factory.mktemp("engines") / "fragile"
     robot = robots(
         bundle=write_known_bundle(folder, fails_on_black=True), backend="onnxruntime", enable_tracking=False
@@ -36,7 +36,7 @@ def fragile(robots, tmp_path_factory):
 
 
 def send(robot, brightness: int) -> int:
-    """The stamp of a picture of one grey."""
+    """The stamp of an image of one grey."""
     return robot.send_image(image=np.full((96, 128, 3), brightness, np.uint8)).header.stamp.sec
 
 

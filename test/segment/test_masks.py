@@ -11,7 +11,7 @@ from evitsam_ros.segment.transform import Transform
 
 
 def blobs(count: int, size: tuple[int, int], seed: int = 0) -> Masks:
-    """Smooth random logits, with one empty mask and one that fills the picture."""
+    """Smooth random logits, with one empty mask and one that fills the image."""
     rng = np.random.default_rng(seed)
     noise = rng.standard_normal((count, 160, 160)).astype(np.float32)
     logits = np.stack([cv2.GaussianBlur(layer, (0, 0), 9) * 40 - 1.0 for layer in noise])

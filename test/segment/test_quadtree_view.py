@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Views hold their points and the whole picture; masks land where they belong, nearly as the decoder's."""
+"""Views hold their points and the whole image; masks land where they belong, nearly as the decoder's."""
 
 import numpy as np
 import pytest

@@ -31,7 +31,7 @@ class Manager:
 
 
 def answered(robot, count: int) -> None:
-    """Pictures of several sizes are answered."""
+    """Images of several sizes are answered."""
     for number in range(count):
         side = 64 + 32 * (number % 3)
         robot.answer(Image, "mask", image=np.full((side, side, 3), 90, np.uint8))

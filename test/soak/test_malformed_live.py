@@ -66,7 +66,7 @@ class Storm:
         assert self.total(ARRIVED) == expected
 
     def frame(self) -> None:
-        """One damaged or sound picture, with depth and calibration: answered, or refused by name."""
+        """One damaged or sound image, with depth and calibration: answered, or refused by name."""
         before = self.total(("frames_in",)), self.total(DONE)
         make = malformed.compressed if self.compressed else malformed.image
         self.robot.peer.publish("/camera_info", malformed.camera_info(self.rng)[0])
@@ -121,7 +121,7 @@ def test_every_message_is_counted_and_the_next_good_one_answered(robots, transpo
 
 
 def good(robot, transport: str) -> None:
-    """A good picture is answered with what it was asked."""
+    """A good image is answered with what it was asked."""
     robot.peer.listen(Image, robot.topic("mask")).clear()  # they have stamps of all times
     prompt(robot, detection(60, 40, 50, 30))
     if transport == "raw":

@@ -16,7 +16,7 @@ from evitsam_ros.tracking.flow import FlowEstimator
 def moved(
     image: np.ndarray, turn: float, grow: float, shift: tuple[float, float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The picture under a similarity, and the matrix in pixels whose centres are at +0.5."""
+    """The image under a similarity, and the matrix in pixels whose centres are at +0.5."""
     height, width = image.shape[:2]
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), turn, grow)
     matrix[:, 2] += shift
@@ -92,6 +92,6 @@ STRIPS = """
 
 
 def test_narrow_images_do_not_raise():
-    """In a process of its own: OpenCV's flow ends it for pictures with few rows."""
+    """In a process of its own: OpenCV's flow ends it for images with few rows."""
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(STRIPS)], capture_output=True, text=True)
     assert done.returncode == 0, f"{done.returncode}\n{done.stderr}"

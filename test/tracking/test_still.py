@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shipped weights on a real picture: what was clicked stays what it was, or is lost."""
+"""The shipped weights on a real image: what was clicked stays what it was, or is lost."""
 
 import cv2
 import numpy as np

@@ -35,7 +35,7 @@ def scene(**places: tuple[int, int]) -> np.ndarray:
 
 @dataclass
 class Eyes:
-    """A segmenter that sees colours: every square is a mask, and the embedding is the picture itself."""
+    """A segmenter that sees colours: every square is a mask, and the embedding is the image itself."""
 
     image: np.ndarray | None = None
     blind_to: set = field(default_factory=set)

@@ -90,7 +90,7 @@ def test_a_static_camera_loses_no_object(shapes_data, bundle_folder, tmp_path, c
 
 
 def test_known_masks_move_with_the_image(shapes_data):
-    """An object's pixels have one colour, in the picture and in every view of it."""
+    """An object's pixels have one colour, in the image and in every view of it."""
     record = read_folder(shapes_data, ["shapes_val"])[0]
     image = record.read_image()
     for view, truths in move_camera(record, 6, seed=3):

@@ -127,7 +127,7 @@ def test_training_reduces_the_loss_and_writes_previews(shapes_data, tmp_path):
 
 
 def test_accumulated_parts_equal_one_large_step(shapes_data, tmp_path):
-    """Two parts of two pictures and four pictures at once: the same mean gradient, batch norm aside."""
+    """Two parts of two images and four images at once: the same mean gradient, batch norm aside."""
 
     def gradient(stage: dict) -> torch.Tensor:
         settings = recipe([stage], task="distill", geometry={}, teacher=teacher)
@@ -152,7 +152,7 @@ def test_accumulated_parts_equal_one_large_step(shapes_data, tmp_path):
 
 
 def test_two_processes_train_one_model(shapes_data, tmp_path):
-    """torchrun, gloo, DDP: both ranks end with the same weights, and had different pictures."""
+    """torchrun, gloo, DDP: both ranks end with the same weights, and had different images."""
     settings = recipe([{**STAGES[0], "accumulate": 2}]).model_dump(mode="json")
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(settings))
     driver = Path(__file__).with_name("two_ranks.py")

@@ -25,7 +25,7 @@ from .instances_file import write_images
 
 @pytest.fixture
 def two_objects(tmp_path):
-    """Instances in COCO's and LVIS's format with a picture, and detections that hit and that miss."""
+    """Instances in COCO's and LVIS's format with an image, and detections that hit and that miss."""
     masks = [rectangle(5, 5, 45, 45), rectangle(50, 10, 75, 50)]
     annotations = []
     for index, mask in enumerate(masks, start=1):
