@@ -13,6 +13,20 @@ from evitsam_ros.models.specs import SPECS, TIMM_PREFIX, ModelSpec
 
 from .markdown import code, page, table
 
+NOTES = """\
+- **`efficientnet_sam_lite2`** is not a model of the papers. It has SAM's heads behind an ImageNet backbone,
+  with high-resolution features as SAM 2 has them. It is the default because its masks of boxes are better
+  than those of `lite_sam`, and its encoder takes 0.6 of the multiply-adds.
+- **`lite_sam`** is a reconstruction: the paper publishes counts, not the layout.
+- **SAM's family** loads the official checkpoints. SAM's ViT is our own code. The encoders of MobileSAM and
+  TinySAM (TinyViT), RepViT-SAM and EdgeSAM (RepViT) are the layers of timm, with a map of the official names.
+  Their export needs timm; their use does not. Weights that are never used are left out: MobileSAM's
+  classifier and EdgeSAM's region proposals.
+- **EdgeSAM's** IoU head is not trained, so its masks are ranked by their stability. Its licence (S-Lab 1.0)
+  forbids commercial use.
+- **EfficientViT-SAM** on a Jetson AGX Orin takes 8.2, 10.2, 12.9, 22.5 and 37.2 ms for L0 to XL1, as its
+  authors publish it (TensorRT fp16). This project did not measure it.
+"""
 ENGINES = Path(__file__).parents[2] / "engines"
 INTRODUCTION = """\
 `evitsam models` and `evitsam models --dense` print these tables with the models that are installed.
@@ -22,7 +36,8 @@ PUBLISHED_NOTE = """\
 The published figures are those of the papers and repositories. They belong to the official weights on COCO
 val2017, and this project did not measure them. mAP uses the boxes of a ViTDet detector. Box mIoU uses
 annotated boxes. The shipped models were trained on some thousands of images and are far from these figures:
-see [Accuracy](../accuracy.md) and their [model cards](../models.md#model-cards).
+see
+[Accuracy](../accuracy.md) and the model cards in `engines/`.
 """
 
 
@@ -55,6 +70,7 @@ def models_page() -> str:
         "## Promptable segmentation",
         promptable,
         f"{code(TIMM_PREFIX + 'NAME')} is SAM's heads around the backbone NAME of timm.",
+        NOTES,
         PUBLISHED_NOTE,
         sources,
         "## Semantic segmentation, classification, super-resolution",
