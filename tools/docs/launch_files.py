@@ -28,12 +28,12 @@ that file. Paths are below the package's share folder.
 
 def launch_page() -> str:
     """Return the page."""
-    shared = _declared("segmenter")
+    shared = declared_arguments("segmenter")
     sections = [_section(name, {} if name in ("segmenter", "semantic") else shared) for name in NAMES]
     return page("Launch arguments", INTRODUCTION, *sections)
 
 
-def _declared(name: str) -> dict[str, tuple[DeclareLaunchArgument, str]]:
+def declared_arguments(name: str) -> dict[str, tuple[DeclareLaunchArgument, str]]:
     """Return the arguments of a launch file, each with its default."""
     context = launch(ROOT / "launch" / f"{name}.launch.py", {"evitsam_ros": ROOT})
     return {key: (each, _default(each, context)) for key, each in context.declared.items()}
@@ -45,7 +45,7 @@ def _default(argument: DeclareLaunchArgument, context: Context) -> str:
 
 def _section(name: str, shared: dict[str, tuple[DeclareLaunchArgument, str]]) -> str:
     rows = []
-    for key, (argument, default) in _declared(name).items():
+    for key, (argument, default) in declared_arguments(name).items():
         if key in shared and shared[key][1] == default:
             continue
         rows.append(
