@@ -137,3 +137,9 @@ def test_readme_is_short_and_names_every_launch_file():
     text = (ROOT / "README.md").read_text()
     assert len(text.encode()) <= 6144
     assert [name for name in NAMES if f"`{name}.launch.py`" not in text] == []
+
+
+def test_readme_has_the_version():
+    version = re.search(r'^ +version="(.+)",$', (ROOT / "setup.py").read_text(), re.MULTILINE)[1]
+    assert f"/version-{version}-" in (ROOT / "README.md").read_text()
+    assert f"\n## [{version}] - " in (ROOT / "CHANGELOG.md").read_text()
