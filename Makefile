@@ -70,7 +70,7 @@ $(DOCS_STAMP): requirements/docs.txt
 	@touch $@
 
 docs: $(DOCS_STAMP)  ## the documentation site in out/site, with its links checked
-	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --strict
 	@echo "open out/site/index.html, or serve it: .venv-docs/bin/python -m mkdocs serve"
 
 reference: setup ## write docs/reference/ from the code
