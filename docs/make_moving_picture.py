@@ -2,7 +2,7 @@
 """Renew docs/live.webp: the page in use, with the shipped model.
 
 Run it as ``./env.sh python docs/make_moving_picture.py``; it needs chromium. The camera is slow
-(``--rate``), so a busy machine shows the same: each answered frame is recorded, and played for a tenth of a second.
+(``--rate``), so a busy machine shows the same: each answered frame is recorded, and shown for 0.1 s.
 """
 
 from __future__ import annotations
