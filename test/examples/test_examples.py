@@ -13,13 +13,13 @@ from ..conftest import ROOT
 from .conftest import EXAMPLES
 
 SCRIPTS = sorted(path.name for path in EXAMPLES.glob("*.py"))
-#: Discs of the known bundle: a quarter and three quarters along the diagonal of the image.
-SIZE = (96, 128)
+#: A square, so that the bundle's two proposals, at quarters of its diagonal, are inside the image.
+SIZE = (128, 128)
 
 
 def frames(count: int) -> list[np.ndarray]:
     rng = np.random.default_rng(0)
-    image = cv2.resize(rng.integers(0, 255, (12, 16, 3), dtype=np.uint8), SIZE[::-1])
+    image = cv2.resize(rng.integers(0, 255, (16, 16, 3), dtype=np.uint8), SIZE)
     return [image] * count
 
 
@@ -43,7 +43,7 @@ def test_an_image_is_segmented_by_a_box_and_a_point(run_example, known_bundle, t
     assert len(boxes) == 2 and np.abs(np.subtract(boxes[0], (32, 24, 96, 72))).max() < 4
     drawn = cv2.imread(str(tmp_path / "masks.png"))
     changed = (drawn != frames(1)[0]).any(2)
-    assert changed[40:56, 48:80].all() and not changed[80:, 110:].any()
+    assert changed[40:56, 48:80].all() and not changed[100:, 100:].any()
 
 
 def test_an_image_without_a_prompt_is_a_usage_error(run_example):
@@ -52,13 +52,12 @@ def test_an_image_without_a_prompt_is_a_usage_error(run_example):
 
 def test_objects_of_a_video_keep_their_ids(run_example, known_bundle, tmp_path):
     path = tmp_path / "video.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, SIZE[::-1])
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, SIZE)
     for frame in frames(6):
         writer.write(frame)
     writer.release()
     output = run_example("track_video.py", path, "--model", known_bundle, "--out", "out.avi")
-    # An object is shown from the second frame on.
-    assert sorted(re.findall(r"object (\d+): (\d+) frames", output)) == [("1", "5"), ("2", "5")]
+    assert sorted(re.findall(r"object (\d+): (\d+) frames", output)) == [("1", "6"), ("2", "6")]
     capture = cv2.VideoCapture(str(tmp_path / "out.avi"))
     assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 6
     assert {file.name for file in tmp_path.iterdir()} == {"video.avi", "out.avi"}
@@ -74,7 +73,7 @@ def test_a_bag_becomes_a_data_set_that_pycocotools_reads(run_example, known_bund
         for second, frame in enumerate(frames(3)):
             bag.put("/camera/image_raw", second, recordings.raw(second, frame))
     output = run_example("bag_to_coco.py", "bag", "--model", known_bundle)
-    assert output.strip().endswith("3 images, 4 masks -> dataset")
+    assert output.strip().endswith("3 images, 6 masks -> dataset")
     data = coco.COCO(str(tmp_path / "dataset" / "annotations" / "bag_train.json"))
     assert len(data.imgs) == 3 and {entry["track_id"] for entry in data.anns.values()} == {1, 2}
     for image in data.imgs.values():
