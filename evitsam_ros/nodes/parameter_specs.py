@@ -60,8 +60,8 @@ PARAMETERS: dict[str, Spec] = {
     "backend": Spec("auto", "Runtime of the networks.", backend_choices()),
     "precision": Spec(
         "auto",
-        "Precision of the networks. auto: on a CPU the fastest one that was measured here to give the same "
-        "masks, float32 until then; on a GPU that of the engines.",
+        "Precision of the networks. auto: on a CPU the fastest that was measured here to give the same "
+        "masks, float32 until then; on a GPU the engines' own.",
         PRECISION_CHOICES,
     ),
     "build_engines": Spec(

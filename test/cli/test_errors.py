@@ -45,7 +45,7 @@ def yaml_error() -> Exception:
         (MemoryError("Unable to allocate 9 GiB"), "not enough memory: Unable to allocate"),
         (MemoryError(), "not enough memory"),
         (KeyboardInterrupt(), "interrupted"),
-        (ImportError("No module named 'torch'"), "'evitsam doctor' says how to install it"),
+        (ImportError("No module named 'torch'"), "'evitsam doctor' has the install command"),
         (UnicodeDecodeError("utf-8", b"\xe9", 0, 1, "invalid"), "can't decode byte"),
         (KeyError("x"), "KeyError: 'x'; EVITSAM_DEBUG=1 shows where"),
         (ValueError(), "ValueError"),

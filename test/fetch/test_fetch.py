@@ -116,7 +116,7 @@ def test_a_pickle_is_never_loaded(server, lines, monkeypatch, tmp_path):
     content = pickle.dumps({"state_dict": Harm()})
     server.files[PATH] = content
     monkeypatch.setitem(CATALOGUE, "small_sam", entry(server.url, content))
-    with pytest.raises(ValueError, match="nothing but tensors"):
+    with pytest.raises(ValueError, match="only tensors"):
         fetch_named("small_sam", OPTIONS, lines.append)
     assert not (tmp_path / "harm").exists()
 

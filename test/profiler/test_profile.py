@@ -112,7 +112,7 @@ def test_compare_through_the_command_line(profiled, tmp_path, capsys):
         (["--model", "lite_sam", "--precision", "int8"], "int8 a GPU, or a bundle with an int8 form"),
         (["--model", "nope"], "no bundle 'nope'"),
         (["--compare", "a.json", "b.json"], "a.json cannot be read"),
-        (["--compare", "a.json", "b.json", "--trace", "c"], "--compare measures nothing"),
+        (["--compare", "a.json", "b.json", "--trace", "c"], "--compare only reads files"),
     ],
 )
 def test_invalid_values_are_one_line_of_error(words, text, capsys):
