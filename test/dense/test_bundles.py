@@ -77,7 +77,7 @@ def test_changed_network_is_named(semantic_folder, tmp_path):
 def test_overlap_of_a_full_tile_is_rejected(upscale_folder, tmp_path):
     folder = shutil.copytree(upscale_folder, tmp_path / "bundle")
     edit(folder, overlap=20)
-    with pytest.raises(BundleError, match="overlap: 20 leaves nothing of a tile of 48x40"):
+    with pytest.raises(BundleError, match="overlap: 20 leaves no pixel of a tile of 48x40"):
         open_upscale(folder)
 
 

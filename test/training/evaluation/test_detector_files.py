@@ -121,7 +121,7 @@ def test_labels_that_are_no_category_are_left_out_and_named(tmp_path, caplog):
             [{**WANTED[0], "category_id": "dog"}],
             "no category of instances.json: 'dog' .*expected person, car",
         ),
-        ([{"image_id": 7, "boxes": [[1, 2, 3, 4]], "scores": [], "labels": []}], "as many of each"),
+        ([{"image_id": 7, "boxes": [[1, 2, 3, 4]], "scores": [], "labels": []}], "the same number of each"),
         ("text", "expected COCO results, a list of detections"),
     ],
 )
