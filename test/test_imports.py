@@ -203,3 +203,15 @@ def test_no_pickle_is_ever_loaded():
             ):
                 arguments = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
                 assert arguments.get("weights_only") == "True", f"{path}: {ast.unparse(node)}"
+
+
+def test_no_test_module_imports_another():
+    """Helpers of several test modules are in modules of their own."""
+    found = []
+    for path in sorted((ROOT / "test").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                own = node.level > 0 or node.module.split(".")[0] == "test"
+                if own and node.module.split(".")[-1].startswith("test_"):
+                    found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert not found

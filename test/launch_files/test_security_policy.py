@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
-from .live import Graph
+from .live import Graph, expanded
 
 POLICY = Path(__file__).parents[2] / "config" / "sros2" / "policy.xml"
 #: Permission -> (element around, element).
@@ -37,14 +37,6 @@ def profiles(enclave: str) -> dict[str, ElementTree.Element]:
     root = ElementTree.parse(POLICY).getroot()
     (found,) = [e for e in root.iter("enclave") if e.get("path") == f"/evitsam_ros/{enclave}"]
     return {profile.get("node"): profile for profile in found.iter("profile")}
-
-
-def expanded(name: str, node: str, namespace: str) -> str:
-    """An expression of the policy as a fully qualified name, by the rules that sros2 has for it."""
-    base = namespace.rstrip("/")
-    if name.startswith("/"):
-        return name
-    return f"{base}/{node}{name[1:]}" if name.startswith("~/") else f"{base}/{name}"
 
 
 def allowed(profile: ElementTree.Element) -> Graph:
