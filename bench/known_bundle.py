@@ -55,6 +55,13 @@ def cached_bundle(name: str, write: Callable[[Path], object]) -> Path:
     return folder
 
 
+def export_random(model: str, folder: Path) -> None:
+    """Export a model of the registry with random weights, and keep the weights for torch."""
+    from evitsam_ros.export import export
+
+    export(model, None, folder, with_weights=True)
+
+
 def labelled(coords, labels, label: int):
     """Return the sum of the points of a label, ``(B, 2, 1, 1)``."""
     return (coords * (labels == label).float()[..., None]).sum(1)[:, :, None, None]
