@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Time an image to the full-size mask of a box.
 
-``python -m bench.box_contender ours BUNDLE [BACKEND]``, or ``… reference BUNDLE``.
+``python -m bench.box_contender ours|reference BUNDLE [THREADS [BACKEND]]``; 0: all threads. The reference has
+no backend.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
 MASK, ENCODER = "image -> box mask", "encoder"
 
 
-def ours(bundle: Path, image: np.ndarray, backend: str = "auto") -> tuple[Variants, dict]:
+def ours(bundle: Path, image: np.ndarray, threads: int, backend: str = "auto") -> tuple[Variants, dict]:
     """Make the variants of a backend; ``auto``: the best of the CPU. Masks are resized inside their boxes."""
-    segmenter = Segmenter.open(bundle, backend)
+    segmenter = Segmenter.open(bundle, backend, threads)
     expects = segmenter.bundle
     blob = preprocess(image, expects.image_size, expects.mean, expects.std)
     box = [Prompt(box=BOX)]
@@ -36,7 +37,7 @@ def ours(bundle: Path, image: np.ndarray, backend: str = "auto") -> tuple[Varian
     return variants, {"runtimes": segmenter.description}
 
 
-def reference(bundle: Path, image: np.ndarray) -> tuple[Variants, dict]:
+def reference(bundle: Path, image: np.ndarray, threads: int) -> tuple[Variants, dict]:
     """Make the variants of eager PyTorch, as the papers' code runs it."""
     import torch
 
@@ -44,6 +45,8 @@ def reference(bundle: Path, image: np.ndarray) -> tuple[Variants, dict]:
 
     from .reference import Reference
 
+    if threads:
+        torch.set_num_threads(threads)
     opened = open_bundle(bundle)
     model = Reference(opened.name, bundle / CHECKPOINT, opened.image_size)
     blob = model.preprocess(image)
@@ -51,10 +54,12 @@ def reference(bundle: Path, image: np.ndarray) -> tuple[Variants, dict]:
     return variants, {"runtimes": f"torch {torch.__version__}, eager, {torch.get_num_threads()} threads"}
 
 
-def main(contender: str, bundle: str, *backend: str) -> None:
+def main(contender: str, bundle: str, threads: str = "0", *backend: str) -> None:
     """Serve the variants of a contender."""
     answers = own_stdout()
-    variants, facts = {"ours": ours, "reference": reference}[contender](Path(bundle), photograph(), *backend)
+    variants, facts = {"ours": ours, "reference": reference}[contender](
+        Path(bundle), photograph(), int(threads), *backend
+    )
     # The share of the image that the mask fills decides the cost of resizing it.
     serve(variants, answers, facts | {"filled": float(variants[MASK]().mean())})
 

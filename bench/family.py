@@ -36,6 +36,8 @@ LARGE = 300_000_000
 FLOAT32, BFLOAT16 = "openvino", "openvino_bf16"
 #: Rounds before those that count. The first run of a network allocates its memory.
 WARMUP = 1
+#: Argument of a contender.
+ALL_THREADS = "0"
 
 
 def models(settings: Settings) -> list[ModelSpec]:
@@ -72,7 +74,10 @@ def add_model(suite: Suite, name: str, folder: Path, rounds: int) -> None:
     with ExitStack() as stack:
         contenders = [
             stack.enter_context(Contender("bench.box_contender", kind, str(folder), *arguments))
-            for kind, *arguments in (*(("ours", backend) for backend in backends), ("reference",))
+            for kind, *arguments in (
+                *(("ours", ALL_THREADS, backend) for backend in backends),
+                ("reference",),
+            )
         ]
         times, _ = interleave(contenders, [MASK], rounds, WARMUP)
         facts = [contender.facts for contender in contenders]

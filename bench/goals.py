@@ -74,6 +74,20 @@ GOALS = (
         for spec in SPECS.values()
         if spec.is_official
     ),
+    Goal("default/box: lite_sam fp32", "default model beside lite_sam in float32, a box's mask", 0.30, LESS),
+    Goal(
+        "default/everything: lite_sam fp32",
+        "default model beside lite_sam in float32, everything",
+        0.40,
+        LESS,
+    ),
+    Goal("default/box: l0 eager", "L0 with the backends chosen: times as fast as eager", 3.0, MORE),
+    Goal(
+        "default/box: mobile_sam eager",
+        "default model: times as fast as MobileSAM, eager, one thread",
+        20.0,
+        MORE,
+    ),
     Goal("semantic/1024x512: speed", "semantic B0, 1024x512: times as fast as eager PyTorch", 2.0, MORE),
     Goal("semantic/2048x1024: speed", "semantic B0, 2048x1024: times as fast as eager PyTorch", 2.0, MORE),
     Goal("ros/720p/raw/two: cost", "ROS, 720p, raw, two processes, minus inference", 5.0, LESS, "ms"),

@@ -24,7 +24,7 @@ class Settings:
     """Numbers of repetitions, after a warm-up.
 
     Attributes:
-        networks, l0, semantic: rounds of these suites.
+        networks, l0, semantic, default: rounds of these suites.
         family, family_large: rounds of each model of SAM's family; of each large one, 0: these are left out.
         semantic_sizes: number of input sizes of the semantic networks.
         everything: rounds of everything mode.
@@ -47,6 +47,7 @@ class Settings:
     l0: int = 15
     family: int = 5
     family_large: int = 2
+    default: int = 9
     semantic: int = 7
     semantic_sizes: int = 2
     frames: int = 60
@@ -71,6 +72,7 @@ QUICK = Settings(
     l0=3,
     family=1,
     family_large=0,
+    default=2,
     semantic=3,
     semantic_sizes=1,
     frames=25,
