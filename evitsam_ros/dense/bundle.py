@@ -16,7 +16,7 @@ from ..bundle import (
     open_bundle,
     open_files,
 )
-from ..bundle_schema import NETWORK_SCHEMA, NUMBERS3, SCHEMA
+from ..bundle_schema import NETWORK_SCHEMA, NUMBERS3, POSITIVE3, SCHEMA
 from .class_tables import ClassTable
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _schema(kind: str, **further: dict[str, Any]) -> dict[str, Any]:
         },
         "input_size": _SIDES,
         "mean": NUMBERS3,
-        "std": NUMBERS3,
+        "std": POSITIVE3,
         **further,
     }
     optional = {
