@@ -31,15 +31,8 @@ OVERRIDES = {
     **{
         name: shared.OVERRIDES[name]
         for name in (
-            *(
-                "backend",
-                "precision",
-                "image_transport",
-                "depth_transport",
-                "reliability",
-                "enable_depth",
-                "use_sim_time",
-            ),
+            *("backend", "precision", "image_transport", "depth_transport", "reliability"),
+            *("enable_depth", "use_sim_time"),
         )
     },
 }

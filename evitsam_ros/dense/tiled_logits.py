@@ -14,7 +14,7 @@ from .tiles import tile_starts
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: A tile's side divided by the cells of it that are blended with each neighbour, at least.
+#: A tile's side divided by the cells of it that it shares with each neighbour, at least.
 SHARED = 4
 
 
@@ -47,7 +47,9 @@ def tiled_logits(
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
     tile = tuple(side // stride for side in input_size)
     ramps = [_ramp(side) for side in tile]
-    axes = [tile_starts(count, side, side // (2 * SHARED)) for count, side in zip(cells, tile, strict=True)]
+    axes = [
+        tile_starts(count, side, -(-side // (2 * SHARED))) for count, side in zip(cells, tile, strict=True)
+    ]
     total, weights = None, np.zeros(cells, np.float32)
     for top, left in product(*axes):
         part = image[top * stride :, left * stride :][: input_size[0], : input_size[1]]
