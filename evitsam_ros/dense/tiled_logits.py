@@ -47,9 +47,7 @@ def tiled_logits(
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
     tile = tuple(side // stride for side in input_size)
     ramps = [_ramp(side) for side in tile]
-    axes = [
-        tile_starts(count, side, -(-side // (2 * SHARED))) for count, side in zip(cells, tile, strict=True)
-    ]
+    axes = [tile_starts(count, side, _overlap(side)) for count, side in zip(cells, tile, strict=True)]
     total, weights = None, np.zeros(cells, np.float32)
     for top, left in product(*axes):
         part = image[top * stride :, left * stride :][: input_size[0], : input_size[1]]
@@ -61,6 +59,11 @@ def tiled_logits(
         total[:, rows, cols] += logits * weight
         weights[rows, cols] += weight
     return cast("np.ndarray", total) / weights
+
+
+def _overlap(length: int) -> int:
+    """Return half of the cells that tiles share along an axis."""
+    return min(-(-length // (2 * SHARED)), (length - 1) // 2)
 
 
 def _ramp(length: int) -> np.ndarray:

@@ -37,12 +37,9 @@ def test_the_fastest_with_float32s_label_maps_is_chosen(measured, machine, colou
     machine.change["own_int8"] = lambda logits: logits[:, ::-1]  # stop for water
     choice = measured(bundle=colours).choice
     assert choice.backends == {DENSE_NETWORK: "own_bf16"} and choice.is_final(colours)
-    found = candidates(choice)
-    assert (found["own_bf16"].measure, found["own_bf16"].value) == ("mean IoU", 1.0)
-    assert (
-        found["own_int8"].verdict
-        == f"mean IoU is {found['own_int8'].value:.4f}; int8 needs {MIN_IOU['int8']}"
-    )
+    bf16, int8 = (candidates(choice)[name] for name in ("own_bf16", "own_int8"))
+    assert (bf16.measure, bf16.value) == ("mean IoU", 1.0)
+    assert int8.verdict == f"mean IoU is {int8.value:.4f}; int8 needs {MIN_IOU['int8']}"
     assert "own_bf16 10 ms, mean IoU 1.0000" in str(choice)
 
 

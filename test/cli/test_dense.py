@@ -11,6 +11,8 @@ from evitsam_ros.cli import main
 from evitsam_ros.dense import SemanticSegmenter, open_semantic
 from evitsam_ros.io.video_files import Video
 
+INT8 = ("--precision", "int8", "--backend", "onnxruntime")
+
 
 @pytest.fixture(scope="module")
 def street(tmp_path_factory, photograph):
@@ -133,10 +135,7 @@ def test_a_large_image_is_segmented_in_tiles(semantic_folder, photograph, tmp_pa
     ("arguments", "text"),
     [
         (["segment", "PICTURE", "--tiles"], "are for --semantic"),
-        (
-            ["upscale", "PICTURE", "--model", "UPSCALE", "--precision", "int8", "--backend", "onnxruntime"],
-            "would run in fp32",
-        ),
+        (["upscale", "PICTURE", "--model", "UPSCALE", *INT8], "would run in fp32"),
         (["segment", "PICTURE", "--labels", "x.png"], "are for --semantic"),
         (["segment", "PICTURE", "--semantic", "--model", "other"], "name the semantic bundle with"),
         (["segment", "PICTURE", "--semantic", "--track"], "classes have no ids"),
