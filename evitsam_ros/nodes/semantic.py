@@ -73,13 +73,13 @@ class SemanticNode(Node):
             self._entities,
             SemanticCamera(self._report_error),
             options,
-            lambda: self._parameters().jpeg_quality,
+            lambda: self._current().jpeg_quality,
         )
         choice = f" {segmenter.runtime.choice}" if segmenter.runtime.choice else ""
         self.get_logger().info(f"model {segmenter.bundle.name}; {segmenter.description}{choice}")
         self._inference = SemanticInference(
             segmenter,
-            self._parameters,
+            self._current,
             self._outputs,
             self._counters,
             topic,
@@ -111,14 +111,14 @@ class SemanticNode(Node):
             return
         self._counters.frame_in()
         self._losses.add(stamp_ns(message.header) / 1e9)
-        now, rate = time.monotonic(), self._parameters().max_rate_hz
+        now, rate = time.monotonic(), self._current().max_rate_hz
         if rate is not None and now - self._last_taken < (1 - EARLY) / rate:
             self._counters.count("frames_skipped_by_max_rate")
             return
         self._last_taken = now
         self._inference.submit(message)
 
-    def _parameters(self) -> SemanticParameters:
+    def _current(self) -> SemanticParameters:
         return self._node_parameters.current
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
@@ -145,7 +145,7 @@ class SemanticNode(Node):
         self._diagnostics.publish(message)
 
     def _publish_classes(self) -> None:
-        header, threshold = Header(), self._parameters().score_threshold
+        header, threshold = Header(), self._current().score_threshold
         header.stamp = self.get_clock().now().to_msg()
         if not self._outputs.publish_classes(self._inference.segmenter.bundle.classes, header, threshold):
             self.get_logger().warning(

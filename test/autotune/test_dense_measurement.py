@@ -93,5 +93,6 @@ def test_int8_is_for_the_model_that_has_it(colours, cache):
 def test_the_command_measures_a_dense_bundle(colours, cache, capsys):
     assert main(["build", "--target", "cpu", "--model", str(colours.folder)]) == 0
     choice = read_choice(colours)
-    assert choice is not None and set(choice.networks) == {DENSE_NETWORK}
+    # Beside other work the times of so small a network may not settle.
+    assert choice is not None and {*choice.networks, *choice.unsettled} == {DENSE_NETWORK}
     assert f"{DENSE_NETWORK} " in capsys.readouterr().out
