@@ -35,6 +35,8 @@ DESCRIPTION = "model.yaml"
 CHECKPOINT = "model.safetensors"
 #: The bundle that node, command line, launch files and demo take when none is named.
 DEFAULT_MODEL = "efficientnet_sam_lite2"
+#: The same of label maps and of super-resolution.
+DEFAULT_SEMANTIC, DEFAULT_UPSCALE = "efficientvit_seg_b0_camvid", "efficientvit_sr_tiny"
 #: Widths of the cells that ``foveal_decoder.onnx`` can look at, in cells of the embedding.
 FOVEAL_STRIDES = (1, 2, 4, 8)
 #: The one network of a bundle of another kind.

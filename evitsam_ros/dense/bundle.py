@@ -117,6 +117,11 @@ class UpscaleBundle(BundleFiles):
     overlap: int
 
 
+#: A bundle whose one network has a value for every pixel; and one of any kind.
+DenseBundle = SemanticBundle | UpscaleBundle
+AnyBundle = Bundle | DenseBundle
+
+
 def open_any_bundle(name_or_folder: str | Path) -> BundleFiles:
     """Find, read and check a bundle of any kind.
 
@@ -126,7 +131,7 @@ def open_any_bundle(name_or_folder: str | Path) -> BundleFiles:
     return open_files(name_or_folder, {"promptable": SCHEMA, **SCHEMAS})
 
 
-def open_by_kind(name_or_folder: str | Path) -> Bundle | SemanticBundle | UpscaleBundle:
+def open_by_kind(name_or_folder: str | Path) -> AnyBundle:
     """Find, read and check a bundle of any kind, with what its kind has.
 
     Raises:

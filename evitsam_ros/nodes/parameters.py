@@ -105,6 +105,11 @@ class SegmenterParameters:
             output_timeout_s=decoded["output_timeout_s"] or None,
         )
 
+    @property
+    def job(self) -> str:
+        """Return what is answered, for empty outputs."""
+        return f"the mode is {self.mode}"
+
     def thresholds(self) -> dict[str, float | None]:
         """Return the thresholds of everything mode; None for the bundle's own."""
         return {

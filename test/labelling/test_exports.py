@@ -15,6 +15,7 @@ import pytest
 from pycocotools import mask as codec
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
+from evitsam_ros.bundle import DEFAULT_SEMANTIC
 from evitsam_ros.io.bags import BagError
 from evitsam_ros.labelling.coco import write_coco
 from evitsam_ros.labelling.detections import numbered_prompts
@@ -160,9 +161,7 @@ def test_ids_of_detections_are_different():
 
 
 def test_classes_alone_are_a_row_for_each_class_of_an_image(tmp_path):
-    bundle = ROOT / "engines" / "efficientvit_seg_b0_camvid"
-    if not bundle.is_dir():
-        pytest.skip("the semantic bundle is not there")
+    bundle = ROOT / "engines" / DEFAULT_SEMANTIC
     from evitsam_ros.dense import SemanticSegmenter
 
     folder = tmp_path / "pictures"
