@@ -20,6 +20,14 @@ def installed_folders(name: str) -> list[Path]:
     return [Path(prefix) / "share" / "evitsam_ros" / name for prefix in dict.fromkeys(prefixes)]
 
 
+def expand_user(path: str | Path) -> Path:
+    """Return a path with ``~`` and ``~NAME`` replaced; unchanged if there is no such user or home."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def data_folder() -> Path:
     """Return ``$XDG_DATA_HOME/evitsam``, by default ``~/.local/share/evitsam``; it need not exist.
 

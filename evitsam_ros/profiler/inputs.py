@@ -6,18 +6,19 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import cv2
 
+from ..installed import expand_user
 from ..io.encodings import compressed_to_frame
 from ..io.image_files import IMAGES, ImageFileError, read_image
 from ..io.sources import SourceError, is_device, open_source, spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import numpy as np
 
@@ -75,7 +76,7 @@ def open_images(sources: Sequence[str], size: tuple[int, int] | None) -> list[En
 
 
 def _of_source(source: str, size: tuple[int, int] | None) -> list[EncodedImage]:
-    path = Path(source).expanduser()
+    path = expand_user(source)
     if path.is_file() and path.suffix.lower() in IMAGES:
         return [_of_file(path, size)]
     frames = open_source(source, loop=False)

@@ -7,7 +7,8 @@ decoder.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,6 +48,9 @@ class Thresholds:
         proposal_nms_thresh: max IoU of the boxes, or proposals' boxes, of two prompts that are both decoded.
         min_region: holes and specks of a mask smaller than this share of it are removed; 0: none. For all
             masks, not everything mode's alone.
+
+    Raises:
+        ValueError: one is NaN or no number.
     """
 
     pred_iou_thresh: float = 0.7
@@ -56,6 +60,12 @@ class Thresholds:
     min_area: float = 16.0
     proposal_nms_thresh: float = 0.9
     min_region: float = 0.0
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):
+            value: object = getattr(self, entry.name)
+            if not isinstance(value, int | float | np.number) or math.isnan(value):
+                raise ValueError(f"{entry.name} is {value!r}; expected a number")
 
     @classmethod
     def from_description(cls, values: Mapping[str, float]) -> Thresholds:
