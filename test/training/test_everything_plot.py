@@ -90,7 +90,7 @@ def test_each_value_is_drawn_at_its_place(tmp_path, monkeypatch):
     [
         ({"plot": "figure.xyz"}, "expected a name with .png, .svg, .pdf in a folder that exists"),
         ({"plot": "nowhere/figure.png"}, "expected a name with .png"),
-        ({"on": "some"}, "everything has a mask"),
+        ({"on": "some"}, "every object has a mask"),
         ({"on": "missing"}, "missing"),
         ({"bundle": "no_such_model"}, "no_such_model"),
     ],
