@@ -113,15 +113,16 @@ def model_of(options: argparse.Namespace) -> str:
 def _segment_image(options: argparse.Namespace) -> int:
     import cv2
 
-    from ..io.image_files import check_image_ending, read_image, write_image
+    from ..io.image_files import check_image_ending, check_lossless_ending, read_image, write_image
     from .segment import beside
 
     image = cv2.cvtColor(read_image(options.image), cv2.COLOR_BGR2RGB)
     out = options.out or beside(options.image, "_semantic.png")
-    for path in (out, options.labels):
-        if path is not None:
-            check_file(path)
-            check_image_ending(path)
+    check_file(out)
+    check_image_ending(out)
+    if options.labels is not None:
+        check_file(options.labels)
+        check_lossless_ending(options.labels)
     segmenter = open_segmenter(options)
     found = segmenter.segment(image, score_threshold=options.score_threshold, tiles=options.tiles)
     write_image(out, cv2.cvtColor(found.overlay(image), cv2.COLOR_RGB2BGR))

@@ -16,7 +16,16 @@ from ..bundle import (
     open_bundle,
     open_files,
 )
-from ..bundle_schema import MEAN_TEXT, NETWORK_SCHEMA, NUMBERS3, OPTIONAL, SCHEMA, STD_TEXT, described
+from ..bundle_schema import (
+    MEAN_TEXT,
+    NETWORK_SCHEMA,
+    NUMBERS3,
+    OPTIONAL,
+    POSITIVE3,
+    SCHEMA,
+    STD_TEXT,
+    described,
+)
 from .class_tables import ClassTable
 
 if TYPE_CHECKING:
@@ -53,7 +62,7 @@ def _schema(kind: str, **further: dict[str, Any]) -> dict[str, Any]:
         },
         "input_size": described(_SIDES, "height and width in pixels of the image that the network reads"),
         "mean": described(NUMBERS3, MEAN_TEXT),
-        "std": described(NUMBERS3, STD_TEXT),
+        "std": described(POSITIVE3, STD_TEXT),
         **further,
     }
     return {"type": "object", "required": list(common), "properties": {**common, **OPTIONAL}}

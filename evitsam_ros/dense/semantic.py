@@ -167,8 +167,10 @@ class SemanticSegmenter(DenseRunner):
                 overlapping tiles of that size, whose logits are blended.
 
         Raises:
-            ValueError: the image has another shape or type, or a name is unknown.
+            ValueError: the image has another shape or type, a name is unknown, or the threshold is not from 0
+                to 1.
         """
+        _check_threshold(score_threshold)
         keep, timer = self._kept(only), StageTimer()
         asked = None if confidence_of is None else self._number(confidence_of)
         logits = self._logits(image, timer, tiles=tiles)
@@ -198,6 +200,7 @@ class SemanticSegmenter(DenseRunner):
         """
         if image.shape[:2] != masks.image_size:
             raise ValueError(f"the image is {image.shape[:2]}, that of the masks {masks.image_size}")
+        _check_threshold(score_threshold)
         timer, names = StageTimer(), self.bundle.classes.names
         logits = self._logits(image, timer, tiles=tiles)
         with timer.stage("classify"):
@@ -226,6 +229,11 @@ class SemanticSegmenter(DenseRunner):
         if name not in names:
             raise ValueError(f"class {name!r} is unknown to {self.bundle.name}; expected {', '.join(names)}")
         return names.index(name)
+
+
+def _check_threshold(score_threshold: float) -> None:
+    if not 0 <= score_threshold <= 1:  # NaN is outside too
+        raise ValueError(f"score_threshold is {score_threshold}; expected 0 to 1")
 
 
 def _labels(found: PixelClasses, keep: np.ndarray, score_threshold: float) -> np.ndarray:

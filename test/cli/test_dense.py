@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from evitsam_ros.cli import main
+<<<<<<< HEAD
+from evitsam_ros.dense import open_semantic
+from evitsam_ros.io.image_files import LOSSLESS, check_lossless_ending, write_image
+=======
 from evitsam_ros.dense import SemanticSegmenter, open_semantic
+>>>>>>> h_sem
 from evitsam_ros.io.video_files import Video
 
 INT8 = ("--precision", "int8", "--backend", "onnxruntime")
@@ -177,3 +182,20 @@ def test_networks_are_listed(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("efficientvit_seg_b0_cityscapes") and "4.40 G" in line for line in lines)
     assert any(line.endswith("evitsam fetch efficientvit_seg_b3_ade20k") for line in lines)
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".webp", ".gif"])
+def test_a_label_map_is_not_written_where_its_values_would_change(street, tmp_path, capsys, ending):
+    words = ["segment", str(street), "--semantic", "--out", str(tmp_path / "o.png")]
+    assert main([*words, "--labels", str(tmp_path / f"labels{ending}")]) == 1
+    assert f"has the ending '{ending}', whose format changes values" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("ending", LOSSLESS)
+def test_the_formats_of_label_maps_keep_every_value(tmp_path, ending):
+    labels = np.random.default_rng(0).integers(0, 255, (37, 53), dtype=np.uint8)
+    path = tmp_path / f"labels{ending}"
+    check_lossless_ending(path)
+    write_image(path, labels)
+    assert np.array_equal(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), labels)
