@@ -55,9 +55,7 @@ def test_semantic_writes_overlay_labels_and_shares(street, semantic_folder, tmp_
     assert next(iter(report["shares"])) in capsys.readouterr().out
 
 
-def test_masks_get_the_class_of_most_of_their_pixels(
-    street, semantic_folder, bundle_folder, tmp_path, capsys
-):
+def test_masks_get_their_majority_class(street, semantic_folder, bundle_folder, tmp_path, capsys):
     record, labels = tmp_path / "masks.json", tmp_path / "labels.png"
     semantic = ["--semantic", "--semantic-model", str(semantic_folder)]
     assert (
@@ -152,7 +150,7 @@ def test_a_large_image_is_segmented_in_tiles(photograph, tmp_path):
         (["export", "--model", "lite_sam", "--out", "x", "--image-size", "64x96"], "takes squares"),
     ],
 )
-def test_what_does_not_fit_is_named(
+def test_invalid_combinations_are_named(
     arguments, text, street, semantic_folder, upscale_folder, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
