@@ -99,6 +99,7 @@ def _pack(options: argparse.Namespace) -> int:
     images, skipped, packed = options.data / "images", Skipped(), 0
     files = annotation_files(options.data, options.names)
     _check_apart(options.data, options.out)
+    options.out.mkdir(parents=True, exist_ok=True)
     for file in files:
         packed += pack_file(file, images, options.out, options.size, options.quality, skipped)
     print(f"skipped {skipped}")

@@ -33,7 +33,7 @@ def add(commands) -> None:
     parser.add_argument(
         "--kind", metavar="NAME", help="layout of the data set of a semantic model, as camvid"
     )
-    add_out(parser, "folder of a new bundle (default: the model's own, which gets the int8 encoder)")
+    add_out(parser, "folder of a new bundle (default: the model's own, which gets the int8 form)")
     parser.add_argument(
         "--train-on",
         nargs="+",

@@ -17,7 +17,7 @@ from ..io.sources import is_sequence
 from ..io.video_files import VIDEOS, Video
 from . import unit as units
 from .job import Job, JobError
-from .places import Place, is_url
+from .places import FILE, FOLDER, MISSING, Place, is_url
 from .unit import Unit
 
 if TYPE_CHECKING:
@@ -70,9 +70,9 @@ def _units_of(
             found = place.info()
         except OSError as error:
             raise InputError(f"{place.text} cannot be reached: {error}") from error
-        if found.type.name == "NotFound":
+        if found.kind == MISSING:
             raise InputError(f"{place.text} does not exist; expected a file, a folder, a glob or a URL")
-        if found.type.name == "Directory":
+        if found.kind == FOLDER:
             yield from _folder(place, job, chunk)
         elif _ending(place.path) in LISTS:
             if place.source in above:
@@ -140,9 +140,7 @@ def _folder(place: Place, job: Job, chunk: int) -> Iterator[Unit]:
         yield from _bag(place, job, -1)
         return
     entries = [(name, info) for name, info in place.listed() if not name.startswith(".")]
-    files = sorted(
-        (n for n, info in entries if info.type.name == "File"), key=lambda n: natural_order(Path(n))
-    )
+    files = sorted((n for n, info in entries if info.kind == FILE), key=lambda n: natural_order(Path(n)))
     images = [name for name in files if _ending(name) in IMAGES]
     count = 0
     for unit in _image_units(place.source, images, chunk, sequence=job.track):
@@ -155,7 +153,7 @@ def _folder(place: Place, job: Job, chunk: int) -> Iterator[Unit]:
             yield from _file(place.join(name), job, sizes[name])
     for name, info in entries:
         inner = place.join(name)
-        if info.type.name == "Directory" and _is_bag_folder(inner):
+        if info.kind == FOLDER and _is_bag_folder(inner):
             count += 1
             yield from _bag(inner, job, -1)
     if not count:

@@ -261,7 +261,7 @@ def with_detections(bag, colour, out) -> list[dict]:
     [
         ([1, 1], [1, 2], "1 messages have the stamp of another one; the last of a stamp counts"),
         ([8, 9], [1, 2], "no message has the stamp of an image; no image has prompts"),
-        ([1, 2], [1, 1], "1 messages have the stamp of several images"),
+        ([1, 2], [1, 1], "1 messages have the stamp of more than one image"),
     ],
 )
 def test_detections_whose_stamps_are_ambiguous_are_named(stamps, images, words, colour, tmp_path, caplog):
