@@ -64,7 +64,7 @@ setup(
             f"compose = {NAME}.start:compose",
             f"detections_converter = {NAME}.start:detections_converter",
             f"web = {NAME}.start:web",
-            f"evitsam = {NAME}.cli:main",
+            f"evitsam = {NAME}.start:evitsam",
         ]
     },
 )

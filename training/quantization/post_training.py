@@ -26,7 +26,7 @@ from ..evaluation.mask_metrics import mask_iou
 from .calibration import encoder_input
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ..records import Record
 
@@ -63,28 +63,45 @@ def quantize_encoder(segmenter: Segmenter, images: Sequence[Record], max_drop: f
     Raises:
         ValueError: NNCF is not installed.
     """
-    nncf = import_nncf()
     bundle = segmenter.bundle
     model = import_openvino().Core().read_model(str(bundle.networks["encoder"].resolve()))
-    calibration = nncf.Dataset(list(images), partial(encoder_input, bundle))
-    options = {
+    if max_drop is None:
+        return quantize_network(model, images, partial(encoder_input, bundle))
+    nncf = import_nncf()
+    return nncf.quantize_with_accuracy_control(
+        model,
+        nncf.Dataset(list(images), partial(encoder_input, bundle)),
+        nncf.Dataset(list(images)),
+        partial(box_iou, segmenter),
+        max_drop=max_drop,
+        drop_type=nncf.DropType.ABSOLUTE,
+        **_options(nncf, images),
+    )
+
+
+def quantize_network(model: Any, images: Sequence[Any], network_input: Callable[[Any], Any]) -> Any:
+    """Quantise a network; return an OpenVINO model.
+
+    Args:
+        model: an OpenVINO model in float32.
+        images: of the training split, for the ranges of activations.
+        network_input: makes the network's input of one of them.
+
+    Raises:
+        ValueError: NNCF is not installed.
+    """
+    nncf = import_nncf()
+    return nncf.quantize(model, nncf.Dataset(list(images), network_input), **_options(nncf, images))
+
+
+def _options(nncf: Any, images: Sequence[Any]) -> dict[str, Any]:
+    return {
         # Symmetric weights, asymmetric activations: GELU and Hard-Swish have short negative tails.
         "preset": nncf.QuantizationPreset.MIXED,
         "subset_size": len(images),
         "fast_bias_correction": True,
         "ignored_scope": nncf.IgnoredScope(names=linear_attention(model)),
     }
-    if max_drop is None:
-        return nncf.quantize(model, calibration, **options)
-    return nncf.quantize_with_accuracy_control(
-        model,
-        calibration,
-        nncf.Dataset(list(images)),
-        partial(box_iou, segmenter),
-        max_drop=max_drop,
-        drop_type=nncf.DropType.ABSOLUTE,
-        **options,
-    )
 
 
 def linear_attention(model: Any) -> list[str]:
