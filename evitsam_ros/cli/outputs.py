@@ -14,7 +14,7 @@ from pathlib import Path
 from .options import JsonOutput
 
 #: Options that name what is written; every other path is read.
-OUTPUTS = ("out", "json", "html", "trace", "labels", "coco", "write_prompts")
+OUTPUTS = ("out", "json", "html", "trace", "labels", "coco", "write_prompts", "plot")
 #: Options that name what is read as text: a path, a URL, or an example.
 SOURCES = ("inputs", "images", "sequence")
 #: Folder of a data set whose files are read, whatever their endings.

@@ -8,12 +8,8 @@ import numpy as np
 import pytest
 
 from evitsam_ros.cli import main
-<<<<<<< HEAD
-from evitsam_ros.dense import open_semantic
-from evitsam_ros.io.image_files import LOSSLESS, check_lossless_ending, write_image
-=======
 from evitsam_ros.dense import SemanticSegmenter, open_semantic
->>>>>>> h_sem
+from evitsam_ros.io.image_files import LOSSLESS, check_lossless_ending, write_image
 from evitsam_ros.io.video_files import Video
 
 INT8 = ("--precision", "int8", "--backend", "onnxruntime")

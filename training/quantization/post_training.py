@@ -75,7 +75,7 @@ def quantize_encoder(segmenter: Segmenter, images: Sequence[Record], max_drop: f
         partial(box_iou, segmenter),
         max_drop=max_drop,
         drop_type=nncf.DropType.ABSOLUTE,
-        **_options(nncf, images),
+        **_options(nncf, model, images),
     )
 
 
@@ -91,10 +91,10 @@ def quantize_network(model: Any, images: Sequence[Any], network_input: Callable[
         ValueError: NNCF is not installed.
     """
     nncf = import_nncf()
-    return nncf.quantize(model, nncf.Dataset(list(images), network_input), **_options(nncf, images))
+    return nncf.quantize(model, nncf.Dataset(list(images), network_input), **_options(nncf, model, images))
 
 
-def _options(nncf: Any, images: Sequence[Any]) -> dict[str, Any]:
+def _options(nncf: Any, model: Any, images: Sequence[Any]) -> dict[str, Any]:
     return {
         # Symmetric weights, asymmetric activations: GELU and Hard-Swish have short negative tails.
         "preset": nncf.QuantizationPreset.MIXED,
