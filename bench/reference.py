@@ -3,7 +3,8 @@
 
 Pillow resizes the image with antialiasing, as torchvision does for segment-anything and EfficientViT-SAM. The
 model is in its plain form. The three masks are resized to the square of the prompts, cropped to the image and
-resized to its size, each by bilinear interpolation. Then the one of highest predicted IoU is selected.
+resized to its size, each by bilinear interpolation. Then the one of highest predicted IoU is selected, or the
+most stable one of a model that does not predict it (EdgeSAM).
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Reference:
         no_mask = torch.zeros(1, 1, *self.spec.mask_size), torch.zeros(1)
         logits, iou = self.model.decode(embedding, corners, torch.tensor([[2.0, 3.0]]), *no_mask, high_res)
         masks = self.full_size(logits[:, 1:], size) > 0
-        return masks[0].numpy()[int(iou[0, 1:].argmax())]
+        return masks[0].numpy()[int(self.model.rate(logits, iou)[0, 1:].argmax())]
 
     @torch.inference_mode()
     def encode(self, blob: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:

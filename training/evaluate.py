@@ -91,7 +91,7 @@ def everything(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, T
 
 def _everything(options: argparse.Namespace, segmenter: Segmenter, records: list[Record]) -> Table:
     def row(proposal_prompt: str = "", *, foveal: bool = True) -> dict[str, float]:
-        how = {"foveal": foveal, "proposals_as": proposal_prompt, "spread": options.score_records}
+        how = {"foveal": foveal, "proposal_prompt": proposal_prompt, "score_records": options.score_records}
         recall = everything_recall(segmenter, records, options.max_prompts, **how)
         return recall | score_shown(segmenter, records, options.max_prompts, **how)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 #: Options of output paths; every other path is read.
-OUTPUTS = ("out", "json", "html", "trace", "labels", "coco", "write_prompts")
+OUTPUTS = ("out", "json", "html", "trace", "labels", "coco", "write_prompts", "plot")
 #: Options that are read as text: a path, a URL, or an example.
 SOURCES = ("inputs", "images", "sequence")
 #: Folder of a data set with files to read, of any suffix.

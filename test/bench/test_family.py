@@ -61,10 +61,16 @@ def test_a_model_is_compared_with_its_plain_form(tiny):
     assert ratios[": speed"].title.endswith(chosen)
 
 
-def test_the_compared_masks_are_equal(tiny):
+@pytest.mark.parametrize("name", ["mobile_sam", "edge_sam"])
+def test_the_compared_masks_are_equal(name, tiny, tmp_path):
+    """EdgeSAM selects its mask by stability."""
+    bundle = tiny
+    if name != "mobile_sam":
+        model = lively(create_model(name, image_size=SIDE))
+        bundle = export_bundle(model, tmp_path / name, with_weights=True)
     image, box = photograph((160, 120)), (40.0, 20.0, 120.0, 100.0)
-    segmenter = Segmenter.open(tiny, "onnxruntime")
+    segmenter = Segmenter.open(bundle, "onnxruntime")
     ours = segmenter.decode(segmenter.embed(image), [Prompt(box=box)]).full()[0]
-    theirs = Reference("mobile_sam", tiny / CHECKPOINT, SIDE).mask(image, box)
+    theirs = Reference(name, bundle / CHECKPOINT, SIDE).mask(image, box)
     assert theirs.shape == ours.shape == (120, 160) and 0.01 < ours.mean() < 0.99
     assert (ours & theirs).sum() / (ours | theirs).sum() > 0.97

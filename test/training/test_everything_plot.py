@@ -88,8 +88,8 @@ def test_each_value_is_drawn_at_its_place(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"plot": "figure.xyz"}, "expected a name with .png, .svg, .pdf in a folder that exists"),
-        ({"plot": "nowhere/figure.png"}, "expected a name with .png"),
+        ({"plot": "figure.xyz"}, "expected a name that ends with .png, .svg, .pdf"),
+        ({"plot": "nowhere/figure.png"}, "there is no folder"),
         ({"on": "some"}, "every object has a mask"),
         ({"on": "missing"}, "missing"),
         ({"bundle": "no_such_model"}, "no_such_model"),
