@@ -8,13 +8,13 @@ import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..installed import expand_user
 from ..io.bags import BagError, is_bag, open_bag
 from ..io.bags.reader import ANSWERS
 from ..io.image_files import IMAGES
 from ..io.natural_order import natural_order
 from ..io.sources import is_sequence
 from ..io.video_files import VIDEOS, Video
-from ..user_folders import expand_user
 from . import unit as units
 from .job import Job, JobError
 from .places import FILE, FOLDER, MISSING, Place, is_url
@@ -29,7 +29,7 @@ SHARDS, LISTS, BAG_FILES = (".tar",), (".txt",), (".mcap", ".db3", ".mcap.zstd",
 
 
 class InputError(JobError):
-    """An input that is not there, or is nothing that can be labelled."""
+    """Report an input that is missing or cannot be labelled."""
 
 
 def find_units(inputs: Sequence[str], job: Job, chunk: int = CHUNK) -> Iterator[Unit]:
@@ -41,7 +41,7 @@ def find_units(inputs: Sequence[str], job: Job, chunk: int = CHUNK) -> Iterator[
         chunk: max number of images of a unit, where they are no sequence.
 
     Raises:
-        InputError: An input is not there, cannot be reached, or is nothing that can be labelled.
+        InputError: An input is missing, cannot be reached, or cannot be labelled.
     """
     seen: set[str] = set()
     loose: dict[str, list[str]] = {}
@@ -96,7 +96,7 @@ def _lines(place: Place) -> list[str]:
 
 
 def _expanded(text: str) -> list[Place]:
-    """Return what a path, URL or glob names."""
+    """Return the paths or URLs that a path, URL or glob names."""
     if not text:
         raise InputError("an input is an empty string; expected a path or a URL")
     if is_url(text):
@@ -241,7 +241,7 @@ def _bag(place: Place, job: Job, size: int) -> Iterator[Unit]:
 
 
 def _cut(unit: Unit, job: Job, count: int) -> Iterator[Unit]:
-    """Cut a sequence of ``count`` frames into parts, where its ids do not need the whole."""
+    """Cut a sequence of ``count`` frames into parts, if its ids do not need all of it."""
     from dataclasses import replace
 
     if not job.cut or count <= job.cut:
