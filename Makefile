@@ -9,9 +9,10 @@ STAMP := .venv/.ready
 LINT_STAMP := .venv/.ready-lint
 DEMO_INPUTS := $(addprefix requirements/,ros.txt runtime.txt interfaces.txt cmake.txt) \
 	$(wildcard interfaces/*/*) $(wildcard interfaces/*/msg/*) $(wildcard interfaces/*/srv/*) tools/setup.sh tools/build_interfaces.py setup.py setup.cfg
-INPUTS := $(filter-out $(DEMO_INPUTS) requirements/lint.txt,$(wildcard requirements/*.txt))
+DOCS_STAMP := .venv-docs/.ready
+INPUTS := $(filter-out $(DEMO_INPUTS) requirements/lint.txt requirements/docs.txt,$(wildcard requirements/*.txt))
 
-.PHONY: help setup setup-demo setup-unit demo live test test-unit lint bench soak clean
+.PHONY: help setup setup-demo setup-unit demo live test test-unit lint docs reference bench soak clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -63,9 +64,21 @@ lint: $(LINT_STAMP)  ## style, types and spelling: ruff, mypy, codespell
 	@./env.sh python -m mypy
 	@./env.sh python -m codespell_lib
 
+$(DOCS_STAMP): requirements/docs.txt
+	@[ -x .venv-docs/bin/python ] || $(or $(PYTHON),python3) -m venv .venv-docs
+	@.venv-docs/bin/python -m pip --disable-pip-version-check install -q -r requirements/docs.txt
+	@touch $@
+
+docs: $(DOCS_STAMP)  ## the documentation site in out/site, with its links checked
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --strict
+	@echo "open out/site/index.html, or serve it: .venv-docs/bin/python -m mkdocs serve"
+
+reference: setup ## write docs/reference/ from the code
+	@./env.sh python -m tools.docs
+
 bench: setup     ## the project's own figures as ratios (out/bench.json; ARGS=--quick: a minute; ARGS=--store: this processor)
 	@mkdir -p out
 	@./env.sh python -m bench --json out/bench.json --check bench/ratios.yaml $(ARGS)
 
 clean:           ## remove what setup, tests and demo made
-	rm -rf .venv .venv-peer build install log out .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-peer .venv-docs build install log out .pytest_cache .ruff_cache .hypothesis *.egg-info

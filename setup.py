@@ -32,7 +32,7 @@ def is_spare_checkpoint(path: Path) -> bool:
 
 setup(
     name=NAME,
-    version="0.1.0",
+    version="0.2.0",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
     package_data={NAME: ["py.typed"], f"{NAME}.profiler": ["templates/*"], f"{NAME}.web": ["page.html"]},
     data_files=[

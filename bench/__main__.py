@@ -33,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--suites", nargs="+", choices=list(SUITES), default=list(SUITES), help="default: all"
     )
-    add_json(parser, "; python -m bench.readme reads the file")
+    add_json(parser, "; python -m bench.tables reads the file")
     parser.add_argument(
         "--check",
         type=Path,

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Time an image to the full-size mask of a box: ``python -m bench.box_contender ours|reference BUNDLE``."""
+"""Time an image to the full-size mask of a box.
+
+``python -m bench.box_contender ours|reference BUNDLE [THREADS]``, 0: all threads.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,9 @@ if TYPE_CHECKING:
 MASK, ENCODER = "image -> box mask", "encoder"
 
 
-def ours(bundle: Path, image: np.ndarray) -> tuple[Variants, dict]:
+def ours(bundle: Path, image: np.ndarray, threads: int) -> tuple[Variants, dict]:
     """Make the variants of the best CPU runtime; masks are resized inside their boxes only."""
-    segmenter = Segmenter.open(bundle)
+    segmenter = Segmenter.open(bundle, threads=threads)
     expects = segmenter.bundle
     blob = preprocess(image, expects.image_size, expects.mean, expects.std)
     box = [Prompt(box=BOX)]
@@ -33,7 +36,7 @@ def ours(bundle: Path, image: np.ndarray) -> tuple[Variants, dict]:
     return variants, {"runtimes": segmenter.description}
 
 
-def reference(bundle: Path, image: np.ndarray) -> tuple[Variants, dict]:
+def reference(bundle: Path, image: np.ndarray, threads: int) -> tuple[Variants, dict]:
     """Make the variants of eager PyTorch, as the papers' code runs it."""
     import torch
 
@@ -41,16 +44,20 @@ def reference(bundle: Path, image: np.ndarray) -> tuple[Variants, dict]:
 
     from .reference import Reference
 
+    if threads:
+        torch.set_num_threads(threads)
     model = Reference(open_bundle(bundle).name, bundle / CHECKPOINT)
     blob = model.preprocess(image)
     variants = {MASK: lambda: model.mask(image, BOX), ENCODER: lambda: model.encode(blob)}
     return variants, {"runtimes": f"torch {torch.__version__}, eager, {torch.get_num_threads()} threads"}
 
 
-def main(contender: str, bundle: str) -> None:
+def main(contender: str, bundle: str, threads: str = "0") -> None:
     """Serve the variants of a contender."""
     answers = own_stdout()
-    variants, facts = {"ours": ours, "reference": reference}[contender](Path(bundle), photograph())
+    variants, facts = {"ours": ours, "reference": reference}[contender](
+        Path(bundle), photograph(), int(threads)
+    )
     # The share of the image that the mask fills decides the cost of resizing it.
     serve(variants, answers, facts | {"filled": float(variants[MASK]().mean())})
 

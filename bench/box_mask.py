@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 CONTENDERS = ("ours", "reference")
 
 
-def _export(model: str, folder: Path) -> None:
+def export_with_weights(model: str, folder: Path) -> None:
+    """Export a model with random weights, and keep its checkpoint for the eager form."""
     from evitsam_ros.export import export
 
     export(model, None, folder, with_weights=True)
@@ -46,7 +47,7 @@ def mobile_sam(settings: Settings) -> Suite:
 
 def _compare(settings: Settings, model: str, key: str, title: str) -> Suite:
     """Measure a model; ``key`` and ``title`` are its names in keys and titles of figures."""
-    folder = cached_bundle(model, partial(_export, model))
+    folder = cached_bundle(model, partial(export_with_weights, model))
     bundle = open_bundle(folder)
     (_, inputs), *_ = cases_of(bundle)["encoder"]
     work = graph_work(bundle.networks["encoder"], inputs)

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,18 +143,35 @@ def _driver(count: int) -> int:
 
 
 def _nodes(suite: Suite, settings: Settings) -> None:
-    """Many simulated nodes beside one; then with three taken away and two added on the way."""
-    seconds, nodes, units = SIMULATED / PUBLISHED, settings.fleet_nodes, settings.fleet_units
-    with _cluster(nodes) as cluster:
-        many = _throughput(units * nodes, nodes, seconds)
-        taken = _churn(cluster, units * nodes, nodes, seconds)
-    alone = SIMULATED / seconds
+    """Many simulated nodes beside one; then with three taken away and two added on the way.
+
+    A process of its own drives them: Ray reads a cluster's token once a process.
+    """
+    nodes, units = settings.fleet_nodes, settings.fleet_units
+    words = [sys.executable, "-m", "bench.fleet", "nodes", str(nodes), str(units)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=1500, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(words[1:])} exited with {done.returncode}: {done.stderr[-2000:]}")
+    found = json.loads(done.stdout.splitlines()[-1])
+    seconds = SIMULATED / PUBLISHED
+    many, alone = found["images_per_s"], SIMULATED / seconds
     title = f"{nodes} simulated nodes / {nodes} times one"
     suite.ratios.append(ratio_of("fleet/nodes: linear", title, [many / nodes], [alone], MORE))
-    suite.ratios.append(ratio_of("fleet/churn: kept", "units once, nodes lost / all", [taken], [1.0], MORE))
+    title = "units once, nodes lost / all"
+    suite.ratios.append(ratio_of("fleet/churn: kept", title, [found["kept"]], [1.0], MORE))
     suite.notes.append(
         f"A simulated node sleeps {seconds:.2f} s for {SIMULATED} images: XL1 on an A100, published."
     )
+
+
+def _drive_nodes(nodes: int, units: int) -> int:
+    """Drive simulated nodes, ``units`` for each; print images a second, and the share kept under churn."""
+    seconds = SIMULATED / PUBLISHED
+    with _cluster(nodes) as cluster:
+        many = _throughput(units * nodes, nodes, seconds)
+        kept = _churn(cluster, units * nodes, nodes, seconds)
+    print(json.dumps({"images_per_s": many, "kept": kept}))
+    return 0
 
 
 @contextmanager
@@ -207,5 +224,12 @@ def _churn(cluster, units: int, nodes: int, seconds: float) -> float:
     return len(kept) / units if len(found) == units else 0.0
 
 
+def main(arguments: Sequence[str]) -> int:
+    """Drive ``COUNT`` units that do nothing, or simulated nodes: ``nodes NODES UNITS``."""
+    if arguments[0] == "nodes":
+        return _drive_nodes(*map(int, arguments[1:]))
+    return _driver(int(arguments[0]))
+
+
 if __name__ == "__main__":
-    sys.exit(_driver(int(sys.argv[1])))
+    sys.exit(main(sys.argv[1:]))

@@ -30,8 +30,8 @@ ID = "evitsam-ratios/2"
 OLD = "evitsam-ratios/1"
 HEADER = """\
 # Ratios of `make bench` by processor, and how much worse each may get; stored by `make bench ARGS=--store`.
-# An entry without a family is of a processor that was not identified: the README's ranges include it, the
-# check does not use it.
+# An entry without a family is of a processor that was not identified: the ranges of docs/benchmarks.md
+# include it, the check does not use it.
 """
 #: The smallest tolerance, since no machine is perfectly quiet. Tolerances are multiples of TOLERANCE_STEP.
 MIN_TOLERANCE, TOLERANCE_STEP = 0.15, 0.05

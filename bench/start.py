@@ -75,7 +75,7 @@ def start(settings: Settings) -> Suite:
     lower_bound = [sorted(dependencies)[len(dependencies) // 2]] * len(starts)
     taken = [s.seconds for s in starts]
     suite.add(Figure("start/first mask", "process start to first mask", "s", taken, lower_bound, LOWER_BOUND))
-    # Networks and topics are ready earlier; DDS discovery takes the rest (README, "Numbers").
+    # Networks and topics are ready earlier; DDS discovery takes the rest (docs/benchmarks.md).
     suite.add(Figure("start/found", "process start to its topic discovered", "s", [s.found for s in starts]))
     memory = [s.resident_mb for s in starts]
     suite.figures.append(

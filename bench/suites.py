@@ -52,6 +52,7 @@ SUITES = {
     "everything": SuiteSpec("segmenter_suites", "everything", 560, 15),
     "l0": SuiteSpec("box_mask", "box_mask", 60, 20),
     "mobile_sam": SuiteSpec("box_mask", "mobile_sam", 75, 20),
+    "default": SuiteSpec("default_model", "default_model", 60, 25),
     "semantic": SuiteSpec("semantic", "semantic", 90, 10),
     "ros": SuiteSpec("ros.cost", "ros_cost", 150, 25),
     "start": SuiteSpec("start", "start", 90, 15),

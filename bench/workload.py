@@ -24,7 +24,7 @@ class Settings:
     """Numbers of repetitions, after a warm-up.
 
     Attributes:
-        networks, l0, semantic: rounds of these suites.
+        networks, l0, semantic, default: rounds of these suites.
         semantic_sizes: number of input sizes of the semantic networks.
         everything: rounds of everything mode.
         grids: whether to measure the 32 x 32 grids, which take most of the time.
@@ -44,6 +44,7 @@ class Settings:
     grids: bool = True
     slow_every: int = 1
     l0: int = 15
+    default: int = 9
     semantic: int = 7
     semantic_sizes: int = 2
     frames: int = 60
@@ -66,6 +67,7 @@ QUICK = Settings(
     grids=False,
     slow_every=3,
     l0=3,
+    default=2,
     semantic=3,
     semantic_sizes=1,
     frames=25,

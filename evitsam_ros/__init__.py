@@ -3,6 +3,6 @@
 
 from . import moved_modules
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 moved_modules.install()

@@ -29,7 +29,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "source",
                 default_value=PathJoinSubstitution([SHARE, "demo", "pictures", "astronaut.jpg"]),
-                description="what the desk camera shows: device, video, bag, picture or folder",
+                description="source of the desk camera: device, video, bag, image or folder",
             ),
             DeclareLaunchArgument(
                 "camera",

@@ -30,7 +30,7 @@ def generate_launch_description() -> LaunchDescription:
                 "mode",
                 default_value="everything",
                 choices=["prompt", "everything", "on_request"],
-                description="segment what is prompted, or everything",
+                description="segment prompted objects, everything, or on request",
             ),
             IncludeLaunchDescription(PythonLaunchDescriptionSource(segmenter)),
         ]

@@ -73,7 +73,7 @@ def generate_launch_description() -> LaunchDescription:
         "driver",
         default_value="realsense",
         choices=list(DRIVERS),
-        description="driver by whose names the topics are found; none: image, depth, camera_info",
+        description="driver of the camera, which has its own topic names; none: image, depth, camera_info",
     )
     decided = [
         DeclareLaunchArgument(

@@ -29,7 +29,7 @@ OVERRIDES = {
     "model": (str, [], "bundle: a name or a folder"),
     "semantic_model": (str, [], "semantic bundle; its classes name the masks"),
     "backend": (str, list(backend_choices()), "runtime of the networks"),
-    "precision": (str, list(PRECISION_CHOICES), "what the networks compute in"),
+    "precision": (str, list(PRECISION_CHOICES), "precision of the networks"),
     "mode": (
         str,
         ["prompt", "everything", "on_request"],
@@ -67,7 +67,7 @@ ARGUMENTS = {
     "namespace": ("", [], "namespace of the nodes"),
     "params_file": ([CONFIG, "/segmenter.yaml"], [], "YAML with parameters"),
     "camera": ("false", BOOLEAN, "start the desk camera too, one for each of cameras"),
-    "source": ("/dev/video0", [], "what the desk camera shows: device, video, bag, image or folder"),
+    "source": ("/dev/video0", [], "source of the desk camera: device, video, bag, image or folder"),
     "rate": ("", [], "frames a second of the desk camera; default: as in params_file"),
     "compose": ("false", BOOLEAN, "desk camera and segmenter in one process, without DDS between them"),
     "web": ("false", BOOLEAN, "serve a page to watch and prompt the segmenter: http://127.0.0.1:8765/"),

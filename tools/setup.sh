@@ -20,7 +20,7 @@ command -v "$python" >/dev/null || die "$python not found; install it: sudo apt-
 "$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' ||
   die "$("$python" --version) is not supported: Python 3.10 to 3.13 is; name one with PYTHON=python3.12 make setup"
 [ "$(uname -sm)" = "Linux x86_64" ] ||
-  die "the Python index has ROS 2 for Linux x86_64 only; on $(uname -sm) use a ROS installation and colcon (README)"
+  die "the Python index has ROS 2 for Linux x86_64 only; on $(uname -sm) use a ROS installation and colcon (docs/quickstart.md)"
 "$python" -c 'import ensurepip, venv' 2>/dev/null ||
   die "$python has no venv module; install it: sudo apt-get install python3-venv"
 

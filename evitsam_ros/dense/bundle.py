@@ -16,7 +16,7 @@ from ..bundle import (
     open_bundle,
     open_files,
 )
-from ..bundle_schema import NETWORK_SCHEMA, NUMBERS3, SCHEMA
+from ..bundle_schema import MEAN_TEXT, NETWORK_SCHEMA, NUMBERS3, OPTIONAL, SCHEMA, STD_TEXT, described
 from .class_tables import ClassTable
 
 if TYPE_CHECKING:
@@ -41,36 +41,40 @@ _SIDES = {"type": "array", "items": {"type": "integer", "minimum": 32}, "minItem
 
 def _schema(kind: str, **further: dict[str, Any]) -> dict[str, Any]:
     common = {
-        "format": {"enum": [FORMAT]},
-        "kind": {"enum": [kind]},
-        "name": {"type": "string", "minLength": 1},
+        "format": described({"enum": [FORMAT]}, "version of the format"),
+        "kind": described({"enum": [kind]}, "kind of the bundle"),
+        "name": described({"type": "string", "minLength": 1}, "name of the model"),
         "networks": {
+            "description": "the network",
             "type": "object",
             "required": [DENSE_NETWORK],
             "additionalProperties": False,
             "properties": {DENSE_NETWORK: NETWORK_SCHEMA},
         },
-        "input_size": _SIDES,
-        "mean": NUMBERS3,
-        "std": NUMBERS3,
+        "input_size": described(_SIDES, "height and width in pixels of the image that the network reads"),
+        "mean": described(NUMBERS3, MEAN_TEXT),
+        "std": described(NUMBERS3, STD_TEXT),
         **further,
     }
-    optional = {
-        "precision": {"enum": ["fp32", "fp16", "bf16", "int8"]},
-        "licence": {"type": "string"},
-        "weights": {"type": "object"},
-        "quality": {"type": "object"},
-    }
-    return {"type": "object", "required": list(common), "properties": {**common, **optional}}
+    return {"type": "object", "required": list(common), "properties": {**common, **OPTIONAL}}
 
 
 SCHEMAS = {
     "semantic": _schema(
         "semantic",
-        stride={"type": "integer", "minimum": 1},
-        classes={"type": "array", "items": _CLASS, "minItems": 1, "maxItems": 254},
+        stride=described({"type": "integer", "minimum": 1}, "pixels of the input, each way, to a cell"),
+        classes=described(
+            {"type": "array", "items": _CLASS, "minItems": 1, "maxItems": 254},
+            "name and colour (red, green, blue) of each class, in the order of the logits",
+        ),
     ),
-    "upscale": _schema("upscale", scale={"enum": [2]}, overlap={"type": "integer", "minimum": 0}),
+    "upscale": _schema(
+        "upscale",
+        scale=described({"enum": [2]}, "pixels of the output, each way, to a pixel of the input"),
+        overlap=described(
+            {"type": "integer", "minimum": 0}, "pixels at the border of a tile that its neighbour replaces"
+        ),
+    ),
 }
 
 

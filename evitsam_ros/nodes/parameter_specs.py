@@ -60,7 +60,7 @@ PARAMETERS: dict[str, Spec] = {
     "backend": Spec("auto", "Runtime of the networks.", backend_choices()),
     "precision": Spec(
         "auto",
-        "What the networks compute in. auto: on a CPU the fastest that was measured here to draw the same "
+        "Precision of the networks. auto: on a CPU the fastest that was measured here to give the same "
         "masks, float32 until then; on a GPU the engines' own.",
         PRECISION_CHOICES,
     ),

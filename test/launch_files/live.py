@@ -23,7 +23,7 @@ class Graph:
     """What a node has, by fully qualified names.
 
     ``offered`` has (topic, type, reliability) of every publisher, as ``/image``, ``sensor_msgs/msg/Image``,
-    ``RELIABLE``.
+    ``RELIABLE``; ``types`` has (name, type) of every topic and service.
     """
 
     publish: frozenset[str]
@@ -31,6 +31,7 @@ class Graph:
     reply: frozenset[str]
     request: frozenset[str]
     offered: frozenset[tuple[str, str, str]] = frozenset()
+    types: frozenset[tuple[str, str]] = frozenset()
 
     def __or__(self, other: Graph) -> Graph:
         return Graph(*(getattr(self, name) | getattr(other, name) for name in Graph.__dataclass_fields__))
@@ -46,14 +47,16 @@ def graph_of(peer: Peer, node: str, namespace: str = "/") -> Graph:
     )
     if (node, namespace) not in peer.node.get_node_names_and_namespaces():
         return Graph(*[frozenset()] * 4)
-    names = [frozenset(name for name, _ in query(node, namespace)) for query in queries]
+    found = [query(node, namespace) for query in queries]
+    names = [frozenset(name for name, _ in each) for each in found]
+    types = frozenset((name, kind) for each in found for name, kinds in each for kind in kinds)
     offered = frozenset(
         (topic, info.topic_type, info.qos_profile.reliability.name)
         for topic in names[0]
         for info in peer.node.get_publishers_info_by_topic(topic)
         if (info.node_name, info.node_namespace) == (node, namespace)
     )
-    return Graph(*names, offered)
+    return Graph(*names, offered, types)
 
 
 def live_graph(folder: Path, module: str, parameters: dict, needs: str, extra: tuple[str, ...] = ()) -> Graph:

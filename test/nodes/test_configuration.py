@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parameter file and README against the node. What else is in config/ is tested in test/launch_files."""
+"""The parameter file against the node. What else is in config/ is tested in test/launch_files."""
 
 from pathlib import Path
 
@@ -14,8 +14,3 @@ def test_parameter_file_states_every_parameter_with_its_default():
     content = yaml.safe_load((ROOT / "config" / "segmenter.yaml").read_text())
     stated = content["/**/segmenter"]["ros__parameters"]
     assert stated == {name: spec.default for name, spec in PARAMETERS.items()}
-
-
-def test_readme_names_every_parameter():
-    readme = (ROOT / "README.md").read_text()
-    assert not [name for name in PARAMETERS if f"`{name}`" not in readme]

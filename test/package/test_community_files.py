@@ -38,6 +38,7 @@ def test_code_that_the_recipes_name_exists():
 
 def test_names_of_the_architecture_table_are_defined_in_their_files():
     text = (ROOT / "docs" / "architecture.md").read_text()
+    text = text.partition("\n## Behaviours\n")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| [^|]+ \| `([\w/]+\.py)` \| `(\w+)` \|$", text, re.MULTILINE)
     assert len(rows) == text.count("\n| ") - 1 >= 20
     for file, name in rows:
@@ -64,3 +65,14 @@ def test_citation_is_of_this_version_and_licence():
     required = {"cff-version", "message", "title", "authors"}  # by the schema of version 1.2.0
     assert required <= set(citation)
     assert all({"type", "title", "authors"} <= set(each) for each in citation["references"])
+
+
+def test_folders_of_the_architecture_table_exist():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    text = text.partition("\n## Folders\n")[2].partition("\n## ")[0]
+    paths = re.findall(r"`((?:[\w.]+/)+(?:\w+\.py)?)`", text)
+    assert len(paths) > 20
+    listed = {path for path in paths if path != "examples/"}
+    assert [path for path in listed if not (ROOT / path).exists()] == []
+    packages = {f"evitsam_ros/{path.parent.name}/" for path in (ROOT / "evitsam_ros").glob("*/__init__.py")}
+    assert not packages - listed

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write the performance tables of the README: ``python -m bench.readme bench.json [README.md]``.
+"""Write the tables of docs/benchmarks.md: ``python -m bench.tables bench.json [docs/benchmarks.md]``.
 
 They replace the text between the lines ``<!-- bench:begin -->`` and ``<!-- bench:end -->``. Seconds are those
 of one processor, which is named; a speed-up is shown with its range over the processors that were measured.
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from evitsam_ros.profiler.measurements import Figure
     from evitsam_ros.profiler.report import Report
 
+#: The page of the documentation.
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 RUNTIMES = {
     "onnxruntime": "ONNX Runtime",
@@ -175,7 +177,7 @@ def _start(report: Report) -> list[str]:
     return grid(["the robot's process, `lite_sam`", ""], rows)
 
 
-def write_readme(report: Report, path: Path, table: RatioTable) -> None:
+def write_tables(report: Report, path: Path, table: RatioTable) -> None:
     """Replace the text between the markers of a file.
 
     Raises:
@@ -191,15 +193,15 @@ def write_readme(report: Report, path: Path, table: RatioTable) -> None:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the command line: a report, and the README or another file; return the exit code."""
+    """Run the command line: a report, and the page or another file; return the exit code."""
     if len(argv) not in (1, 2):
-        print("usage: python -m bench.readme bench.json [README.md]", file=sys.stderr)
+        print("usage: python -m bench.tables bench.json [docs/benchmarks.md]", file=sys.stderr)
         return 2
     try:
-        path = Path(argv[1] if len(argv) > 1 else "README.md")
-        write_readme(read_report(Path(argv[0])), path, read_table(TABLE))
+        path = Path(argv[1]) if len(argv) > 1 else PAGE
+        write_tables(read_report(Path(argv[0])), path, read_table(TABLE))
     except ReportError as error:
-        print(f"bench.readme: {error}", file=sys.stderr)
+        print(f"bench.tables: {error}", file=sys.stderr)
         return 1
     return 0
 
