@@ -47,6 +47,14 @@ setup(
     maintainer_email="maintainers@evitsam-ros.example",
     description="Segment anything on a robot: EfficientViT-SAM and Lite-SAM as ROS 2 nodes",
     license="Apache-2.0",
+    classifiers=[
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Programming Language :: Python :: 3.14",
+    ],
     entry_points={
         "console_scripts": [
             f"segmenter = {NAME}.start:segmenter",
@@ -56,7 +64,7 @@ setup(
             f"compose = {NAME}.start:compose",
             f"detections_converter = {NAME}.start:detections_converter",
             f"web = {NAME}.start:web",
-            f"evitsam = {NAME}.cli:main",
+            f"evitsam = {NAME}.start:evitsam",
         ]
     },
 )

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Time an image to the full-size mask of a box.
 
-``python -m bench.box_contender ours|reference BUNDLE [THREADS]``, 0: all threads.
+``python -m bench.box_contender ours|reference BUNDLE [THREADS [BACKEND]]``; 0: all threads. The reference has
+no backend.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
 MASK, ENCODER = "image -> box mask", "encoder"
 
 
-def ours(bundle: Path, image: np.ndarray, threads: int) -> tuple[Variants, dict]:
-    """Make the variants of the best CPU runtime; masks are resized inside their boxes only."""
-    segmenter = Segmenter.open(bundle, threads=threads)
+def ours(bundle: Path, image: np.ndarray, threads: int, backend: str = "auto") -> tuple[Variants, dict]:
+    """Make the variants of a backend; ``auto``: the best of the CPU. Masks are resized inside their boxes."""
+    segmenter = Segmenter.open(bundle, backend, threads)
     expects = segmenter.bundle
     blob = preprocess(image, expects.image_size, expects.mean, expects.std)
     box = [Prompt(box=BOX)]
@@ -46,17 +47,18 @@ def reference(bundle: Path, image: np.ndarray, threads: int) -> tuple[Variants, 
 
     if threads:
         torch.set_num_threads(threads)
-    model = Reference(open_bundle(bundle).name, bundle / CHECKPOINT)
+    opened = open_bundle(bundle)
+    model = Reference(opened.name, bundle / CHECKPOINT, opened.image_size)
     blob = model.preprocess(image)
     variants = {MASK: lambda: model.mask(image, BOX), ENCODER: lambda: model.encode(blob)}
     return variants, {"runtimes": f"torch {torch.__version__}, eager, {torch.get_num_threads()} threads"}
 
 
-def main(contender: str, bundle: str, threads: str = "0") -> None:
+def main(contender: str, bundle: str, threads: str = "0", *backend: str) -> None:
     """Serve the variants of a contender."""
     answers = own_stdout()
     variants, facts = {"ours": ours, "reference": reference}[contender](
-        Path(bundle), photograph(), int(threads)
+        Path(bundle), photograph(), int(threads), *backend
     )
     # The share of the image that the mask fills decides the cost of resizing it.
     serve(variants, answers, facts | {"filled": float(variants[MASK]().mean())})

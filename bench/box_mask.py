@@ -18,21 +18,12 @@ from evitsam_ros.profiler.network_contender import cases_of
 from evitsam_ros.profiler.networks import PRODUCT
 
 from .box_contender import ENCODER, MASK
-from .known_bundle import cached_bundle
+from .known_bundle import cached_bundle, export_random
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from .workload import Settings
 
 CONTENDERS = ("ours", "reference")
-
-
-def export_with_weights(model: str, folder: Path) -> None:
-    """Export a model with random weights, and keep its checkpoint for the eager form."""
-    from evitsam_ros.export import export
-
-    export(model, None, folder, with_weights=True)
 
 
 def box_mask(settings: Settings) -> Suite:
@@ -47,7 +38,7 @@ def mobile_sam(settings: Settings) -> Suite:
 
 def _compare(settings: Settings, model: str, key: str, title: str) -> Suite:
     """Measure a model; ``key`` and ``title`` are its names in keys and titles of figures."""
-    folder = cached_bundle(model, partial(export_with_weights, model))
+    folder = cached_bundle(model, partial(export_random, model))
     bundle = open_bundle(folder)
     (_, inputs), *_ = cases_of(bundle)["encoder"]
     work = graph_work(bundle.networks["encoder"], inputs)

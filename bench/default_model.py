@@ -21,9 +21,8 @@ from evitsam_ros.profiler.interleaving import Contender, interleave
 from evitsam_ros.profiler.measurements import LESS, MORE, Figure, Suite, ratio_of
 
 from .box_contender import MASK
-from .box_mask import export_with_weights
 from .default_contender import EVERYTHING
-from .known_bundle import cached_bundle
+from .known_bundle import cached_bundle, export_random
 
 if TYPE_CHECKING:
     from evitsam_ros.backends.choice import Choice
@@ -85,7 +84,7 @@ COMPARISONS = (
 
 def default_model(settings: Settings) -> Suite:
     """Measure the suite ``default``."""
-    folders = {name: str(cached_bundle(name, partial(export_with_weights, name))) for name in REFERENCES}
+    folders = {name: str(cached_bundle(name, partial(export_random, name))) for name in REFERENCES}
     l0 = folders["efficientvit_sam_l0"]
     suite = Suite(
         notes=[f"default: {open_bundle(model).name}: {chosen(model)}" for model in (DEFAULT_MODEL, l0)]

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SIDE = 64
 POINT_RADIUS = 8.0
+#: Factor of the logits of models with random weights.
+LOGIT_SCALE = 30.0
 
 
 def cache_folder() -> Path:
@@ -53,6 +55,25 @@ def cached_bundle(name: str, write: Callable[[Path], object]) -> Path:
             shutil.rmtree(old)
         write(folder)
     return folder
+
+
+def export_random(name: str, folder: Path) -> None:
+    """Export a model of the registry with random weights, and keep the weights for torch.
+
+    Random logits are near zero, where no mask is stable enough to be compared; they are scaled.
+    """
+    import torch
+
+    from evitsam_ros.export import export_bundle
+    from evitsam_ros.models import create_model
+
+    torch.manual_seed(0)
+    model = create_model(name)
+    with torch.no_grad():
+        for mlp in model.mask_decoder.output_hypernetworks_mlps:
+            for values in mlp.layers[-1].parameters():
+                values *= LOGIT_SCALE
+    export_bundle(model, folder, with_weights=True)
 
 
 def labelled(coords, labels, label: int):

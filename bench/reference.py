@@ -23,10 +23,16 @@ if TYPE_CHECKING:
 
 
 class Reference:
-    """A model in its plain form, with the weights of a file."""
+    """A model in its plain form, with the weights of a file.
 
-    def __init__(self, name: str, weights: Path) -> None:
-        self.model = create_model(name, weights).eval()
+    Args:
+        name: of the registry.
+        weights: a checkpoint.
+        image_size: side of the input in pixels, where it is not the published one.
+    """
+
+    def __init__(self, name: str, weights: Path, image_size: int | None = None) -> None:
+        self.model = create_model(name, weights, image_size=image_size).eval()
         self.spec = self.model.spec
 
     @torch.inference_mode()

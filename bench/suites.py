@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from evitsam_ros.profiler.report import Report
 
 #: Seconds after which a suite is considered hung.
-TIMEOUT = 1800
+TIMEOUT = 3600
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ SUITES = {
     "everything": SuiteSpec("segmenter_suites", "everything", 560, 15),
     "l0": SuiteSpec("box_mask", "box_mask", 60, 20),
     "mobile_sam": SuiteSpec("box_mask", "mobile_sam", 75, 20),
+    "family": SuiteSpec("family", "family", 900, 150),
     "default": SuiteSpec("default_model", "default_model", 60, 25),
     "semantic": SuiteSpec("semantic", "semantic", 90, 10),
     "ros": SuiteSpec("ros.cost", "ros_cost", 150, 25),

@@ -84,7 +84,7 @@ def sections(report: Report, table: RatioTable) -> list[str]:
     ]
     lines += [f"Warning: {warning}\n" for warning in report.warnings]
     lines += [*_goals(report, table), *_networks(report), *_everything(report, table)]
-    return [*lines, *_l0(report, table), *_ros(report), *_start(report)]
+    return [*lines, *_l0(report, table), *_family(report, table), *_ros(report), *_start(report)]
 
 
 def _goals(report: Report, table: RatioTable) -> list[str]:
@@ -148,6 +148,21 @@ def _l0(report: Report, table: RatioTable) -> list[str]:
             rows.append([title, _ms(ours), _ms(reference), f"{speed.value:.2g}", speed_up, bound])
     columns = ["ours", "reference: eager PyTorch", "times", "range", "lower bound"]
     return grid(["`efficientvit_sam_l0`, 1280 x 720", *columns], rows)
+
+
+def _family(report: Report, table: RatioTable) -> list[str]:
+    suite = report.suites.get("family")
+    rows = []
+    for key in dict.fromkeys(figure.key.rpartition("/")[0] for figure in (suite.figures if suite else ())):
+        names = ("openvino", "openvino_bf16", "reference")
+        cells = [_ms(report.figure(f"{key}/{name}")) for name in names]
+        ratios = [report.ratio(f"{key}{suffix}: speed") for suffix in ("", ", float32")]
+        values = ["" if ratio is None else f"{ratio.value:.2g}" for ratio in ratios]
+        rows.append(
+            [f"`{key.split('/')[1]}`", *cells, *values, processor_range(report, table, f"{key}: speed")]
+        )
+    columns = ["float32", "bfloat16", "reference: eager PyTorch", "times", "times, float32", "range of times"]
+    return grid(["image to the mask of a box, 1280 x 720", *columns], rows)
 
 
 def _ros(report: Report) -> list[str]:

@@ -25,6 +25,7 @@ class Settings:
 
     Attributes:
         networks, l0, semantic, default: rounds of these suites.
+        family, family_large: rounds of each model of SAM's family; of each large one, 0: these are left out.
         semantic_sizes: number of input sizes of the semantic networks.
         everything: rounds of everything mode.
         grids: whether to measure the 32 x 32 grids, which take most of the time.
@@ -44,6 +45,8 @@ class Settings:
     grids: bool = True
     slow_every: int = 1
     l0: int = 15
+    family: int = 5
+    family_large: int = 2
     default: int = 9
     semantic: int = 7
     semantic_sizes: int = 2
@@ -67,6 +70,8 @@ QUICK = Settings(
     grids=False,
     slow_every=3,
     l0=3,
+    family=1,
+    family_large=0,
     default=2,
     semantic=3,
     semantic_sizes=1,

@@ -14,16 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import yaml
 
 from .bundle_schema import FORMATS as FORMATS
 from .bundle_schema import HIGH_RES as HIGH_RES
 from .bundle_schema import NETWORKS as NETWORKS
-from .bundle_schema import SCHEMA
+from .bundle_schema import SCHEMA, find_fault
 from .catalogue import CATALOGUE
 from .installed import CHECKOUT, installed_folders
-from .user_folders import models_folder
+from .user_folders import expand_user, models_folder
 
 #: What a bundle is for, and what runs it. A description without a kind is of the first one.
 KINDS = {
@@ -36,6 +35,8 @@ DESCRIPTION = "model.yaml"
 CHECKPOINT = "model.safetensors"
 #: The bundle that node, command line, launch files and demo take when none is named.
 DEFAULT_MODEL = "efficientnet_sam_lite2"
+#: The same of label maps and of super-resolution.
+DEFAULT_SEMANTIC, DEFAULT_UPSCALE = "efficientvit_seg_b0_camvid", "efficientvit_sr_tiny"
 #: Widths of the cells that ``foveal_decoder.onnx`` can look at, in cells of the embedding.
 FOVEAL_STRIDES = (1, 2, 4, 8)
 #: The one network of a bundle of another kind.
@@ -158,7 +159,7 @@ def find_bundle(name_or_folder: str | Path, kinds: Collection[str] = tuple(KINDS
     Raises:
         BundleError: there is none; the message lists the installed ones of these kinds.
     """
-    folder = Path(name_or_folder).expanduser()
+    folder = expand_user(name_or_folder)
     if (folder / DESCRIPTION).is_file():
         return folder
     if folder.is_dir() and len(folder.parts) > 1:
@@ -236,11 +237,8 @@ def open_files(name_or_folder: str | Path, schemas: dict[str, dict[str, Any]]) -
             f"{path}: the bundle is of kind {kind!r}; expected {' or '.join(map(repr, schemas))}. "
             f"{KINDS[kind]} runs this one"
         )
-    try:
-        jsonschema.validate(description, schemas[kind])
-    except jsonschema.ValidationError as error:
-        where = ".".join(str(part) for part in error.absolute_path) or "the file"
-        raise BundleError(f"{path}: {where}: {error.message}") from error
+    if fault := find_fault(description, schemas[kind]):
+        raise BundleError(f"{path}: {fault}")
     return BundleFiles(
         folder=folder,
         name=description["name"],
@@ -256,6 +254,8 @@ def _read(path: Path) -> Any:
         return yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise BundleError(f"{path} cannot be read: {error}") from error
+    except RecursionError as error:
+        raise BundleError(f"{path} cannot be read: it is nested too deeply") from error
 
 
 def _kind(path: Path, description: Any) -> str:

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
+
+import jsonschema
 
 #: Of a bundle's description; 2 has high-resolution features, which software for 1 does not pass on. 3 is of
 #: another kind than ``promptable``, see :mod:`~evitsam_ros.dense_bundle`.
@@ -11,8 +14,14 @@ FORMATS = (1, 2)
 #: What else the encoder gives the decoders, of strides 4 and 8; named as SAM 2 names them.
 HIGH_RES = ("high_res_feats_0", "high_res_feats_1")
 NETWORKS = ("encoder", "decoder", "proposals", "foveal_decoder")
+#: Entries whose numbers have to be finite; YAML has NaN and infinity.
+_FINITE = ("mean", "std", "thresholds", "expected_iou")
+#: Characters of a fault that are shown: it may quote a description of any length.
+_MAX_MESSAGE = 300
 
 NUMBERS3 = {"type": "array", "items": {"type": "number"}, "minItems": 3, "maxItems": 3}
+#: Deviations, by which is divided.
+POSITIVE3 = {**NUMBERS3, "items": {"type": "number", "exclusiveMinimum": 0}}
 
 
 def described(schema: dict[str, Any], description: str) -> dict[str, Any]:
@@ -21,6 +30,12 @@ def described(schema: dict[str, Any], description: str) -> dict[str, Any]:
 
 
 _SIDE = {"type": "integer", "minimum": 16}
+_LENGTH = {"type": "integer", "minimum": 1}
+#: Thresholds of everything mode, by their old and new names.
+THRESHOLDS = (
+    *("score", "stability", "nms", "heat", "same", "pred_iou_thresh", "stability_score_thresh"),
+    *("box_nms_thresh", "objectness_thresh", "proposal_nms_thresh", "min_area", "min_region"),
+)
 _NAME = {"type": "string", "pattern": r"^\w[\w.-]*$"}
 _DIGEST = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 _WEIGHTS = {
@@ -93,26 +108,30 @@ SCHEMA: dict[str, Any] = {
         "image_size": described(_SIDE, "side in pixels of the padded square that the encoder takes"),
         "prompt_size": described(_SIDE, "side in pixels of the square of the prompts' coordinates"),
         "embedding": described(
-            {"type": "array", "items": {"type": "integer"}, "minItems": 3, "maxItems": 3},
+            {"type": "array", "items": _LENGTH, "minItems": 3, "maxItems": 3},
             "channels, height and width of the embedding",
         ),
         "mask_size": described(
-            {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2},
+            {"type": "array", "items": _LENGTH, "minItems": 2, "maxItems": 2},
             "height and width of the low-res logits",
         ),
         "high_res_feats": {
             "description": "shapes of the high-resolution features of strides 4 and 8",
             "type": "array",
-            "items": {"type": "array", "items": {"type": "integer"}, "minItems": 3, "maxItems": 3},
+            "items": {"type": "array", "items": _LENGTH, "minItems": 3, "maxItems": 3},
             "minItems": len(HIGH_RES),
             "maxItems": len(HIGH_RES),
         },
         "mean": described(NUMBERS3, MEAN_TEXT),
-        "std": described(NUMBERS3, STD_TEXT),
+        "std": described(POSITIVE3, STD_TEXT),
         **OPTIONAL,
         "decoder_form": described({"type": "string"}, "form of the decoder's graph; see evitsam export"),
         "thresholds": described(
-            {"type": "object", "additionalProperties": {"type": "number"}},
+            {
+                "type": "object",
+                "propertyNames": {"enum": list(THRESHOLDS)},
+                "additionalProperties": {"type": "number", "minimum": 0},
+            },
             "thresholds of everything mode: score, stability, nms, heat, same, min_region",
         ),
         "proposals_as": described(
@@ -125,3 +144,28 @@ SCHEMA: dict[str, Any] = {
         ),
     },
 }
+
+
+def find_fault(description: Any, schema: dict[str, Any]) -> str:
+    """Return where a description is wrong, and how, in a line; empty where it is right."""
+    try:
+        jsonschema.validate(description, schema)
+    except jsonschema.ValidationError as error:
+        where = ".".join(str(part) for part in error.absolute_path) or "the file"
+        return f"{where}: {error.message[:_MAX_MESSAGE]}"
+    for name in _FINITE:
+        if not _is_finite(description.get(name)):
+            return f"{name}: {description[name]}; expected finite numbers"
+    return ""
+
+
+def _is_finite(value: Any) -> bool:
+    """Return whether a number, or all numbers of a list or mapping, are finite."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return all(map(_is_finite, value))
+    try:
+        return value is None or math.isfinite(value)
+    except OverflowError:  # a whole number beyond the range of float
+        return False

@@ -15,7 +15,7 @@ import yaml
 
 from .bundle import CHECKPOINT, DENSE_NETWORK, DESCRIPTION, sha256
 from .bundle_folder import new_bundle
-from .dense.bundle import FORMAT
+from .dense.bundle import FORMAT, open_any_bundle
 from .dense.class_tables import class_table
 from .export import check_storage, export, write_network
 from .models.efficientvit.build import create_network
@@ -64,6 +64,7 @@ def export_network(
         raise ValueError(f"{name} is a classifier: there is no bundle of that kind; it is for training")
     with new_bundle(out) as folder:
         _write(network, folder, storage, with_weights=with_weights, extra=extra or {})
+        open_any_bundle(folder)  # before it takes the place of an old one
     return Path(out)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from .backends.choice import measured_models, read_choice
 from .backends.registry import requirements
-from .bundle import DEFAULT_MODEL, BundleError, installed_bundles, open_bundle
+from .bundle import DEFAULT_MODEL, BundleError, installed_bundles
 from .jetson import JetPack, cuda_bindings_remedy, onnxruntime_remedy, read_jetpack, tensorrt_remedy
 
 if TYPE_CHECKING:
@@ -134,8 +134,10 @@ def findings() -> list[Finding]:
 def _choice(model: str) -> Finding:
     """Return which backends were measured and chosen for a bundle on this CPU."""
     try:
-        choice = read_choice(open_bundle(model))
-    except BundleError:
+        from .dense.bundle import open_by_kind  # it needs OpenCV, which may be what is missing
+
+        choice = read_choice(open_by_kind(model))
+    except (BundleError, ImportError):
         choice = None
     remedy = f"{model} is not measured yet: a node does it, or evitsam build --target cpu --model {model}"
     return Finding("CPU backends", f"{model}: {choice}" if choice and choice.networks else None, remedy)

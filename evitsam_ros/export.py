@@ -16,7 +16,7 @@ import torch
 import yaml
 from torch import nn
 
-from .bundle import CHECKPOINT, DESCRIPTION, FORMATS, HIGH_RES, sha256
+from .bundle import CHECKPOINT, DESCRIPTION, FORMATS, HIGH_RES, open_bundle, sha256
 from .bundle_folder import new_bundle
 from .models import create_model
 from .models.decoder_rewrites import DeployedDecoder, Form
@@ -83,6 +83,7 @@ def export_bundle(
     check_storage(storage)
     with new_bundle(out) as folder:
         _write(model, folder, storage, decoder_form, with_weights=with_weights, extra=extra or {})
+        open_bundle(folder)  # before it takes the place of an old one
     return Path(out)
 
 

@@ -1,20 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Start the nodes. Ctrl-C ends them without a traceback, also while their modules are being imported."""
+"""Start the nodes and the command line. Ctrl-C ends them without a traceback, also during imports."""
 
 from __future__ import annotations
 
 import os
 import signal
 from importlib import import_module
+from types import ModuleType
 
 #: Exit code after Ctrl-C, as of a shell.
 INTERRUPTED = 128 + signal.SIGINT
 
 
-def _run(node: str) -> int:
+def _imported(module: str) -> ModuleType:
     # Not KeyboardInterrupt: imported modules turn it into errors of their own.
     signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
-    return import_module(f"evitsam_ros.nodes.{node}").main()
+    return import_module(f"evitsam_ros.{module}")
+
+
+def _run(node: str) -> int:
+    return _imported(f"nodes.{node}").main()
+
+
+def evitsam() -> int:
+    """Run the command line."""
+    before = signal.getsignal(signal.SIGINT)
+    program = _imported("cli.program")
+    signal.signal(signal.SIGINT, before)
+    return program.main()
 
 
 def segmenter() -> int:

@@ -7,6 +7,14 @@ import os
 from pathlib import Path
 
 
+def expand_user(path: str | Path) -> Path:
+    """Return a path with ``~`` and ``~NAME`` replaced; as it is where there is no such user or home."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def data_folder() -> Path:
     """Return ``$XDG_DATA_HOME/evitsam``, by default ``~/.local/share/evitsam``; it need not exist.
 

@@ -27,10 +27,12 @@ OVERRIDES = {
     "model": (str, [], "semantic bundle: a name or a folder"),
     "resolution": (str, ["image", "network"], "resolution of the outputs"),
     "score_threshold": (float, [], "pixels of less confidence are void"),
+    "tiles": (bool, BOOLEAN, "large images in overlapping tiles of the network's input, not scaled to it"),
     **{
         name: shared.OVERRIDES[name]
         for name in (
-            *("backend", "image_transport", "depth_transport", "reliability", "enable_depth", "use_sim_time"),
+            *("backend", "precision", "image_transport", "depth_transport", "reliability"),
+            *("enable_depth", "use_sim_time"),
         )
     },
 }

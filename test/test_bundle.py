@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """A damaged bundle is refused with the name of the file; an intact one is found where it is looked for."""
 
+import dataclasses
 import shutil
 
 import pytest
 import yaml
 
 from evitsam_ros.bundle import BundleError, find_bundle, installed_bundles, open_bundle, sha256
+from evitsam_ros.bundle_schema import THRESHOLDS
 from evitsam_ros.dense import open_semantic
+from evitsam_ros.segment.mask_filter import RENAMED, Thresholds
 
 
 @pytest.fixture
@@ -67,6 +70,13 @@ def test_swapped_networks_are_noticed(copy):
     ("changes", "text"),
     [
         ({"format": 99}, r"model\.yaml: format"),
+        ({"std": [0.2, 0, 0.2]}, r"std\.1: 0 is less than or equal to the minimum of 0"),
+        ({"mean": [0.5, float("nan"), 0.5]}, r"mean: .*nan.*; expected finite numbers"),
+        ({"std": [0.5, float("inf"), 0.5]}, r"std: .*inf.*; expected finite numbers"),
+        ({"thresholds": {"score": float("nan")}}, r"thresholds: .*nan.*; expected finite numbers"),
+        ({"thresholds": {"scroe": 0.5}}, r"thresholds: 'scroe' is not one of"),
+        ({"thresholds": {"nms": -1}}, r"thresholds\.nms: -1 is less than the minimum of 0"),
+        ({"mask_size": [0, 160]}, r"mask_size\.0: 0 is less than the minimum of 1"),
         ({"image_size": "large"}, r"image_size: 'large' is not of type 'integer'"),
         ({"mean": [0.5]}, r"mean: \[0\.5\] is too short"),
         (
@@ -108,3 +118,15 @@ def test_search_path_prefers_the_users_folder_over_the_installation(copy, tmp_pa
     monkeypatch.setenv("EVITSAM_ENGINES", str(copy.parent))
     assert find_bundle("lite_sam") == copy
     assert installed_bundles()["lite_sam"] == copy
+
+
+def test_the_thresholds_of_a_description_are_those_of_everything_mode():
+    fields = {field.name for field in dataclasses.fields(Thresholds)}
+    assert set(THRESHOLDS) == fields | set(RENAMED) and set(RENAMED.values()) <= fields
+
+
+@pytest.mark.parametrize("text", ["[" * 3000, "{{{", "a: &a [*a]\n"], ids=["deep", "no YAML", "circle"])
+def test_a_description_that_is_no_description_is_one_error(copy, text):
+    (copy / "model.yaml").write_text(text)
+    with pytest.raises(BundleError, match=r"model\.yaml"):
+        open_bundle(copy)

@@ -17,8 +17,8 @@ die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
 case "$level" in unit | demo | web | all) ;; *) die "unknown level '$level': expected unit, demo, web or all" ;; esac
 command -v "$python" >/dev/null || die "$python not found; install it: sudo apt-get install python3 python3-venv"
-"$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' ||
-  die "$("$python" --version) is not supported: Python 3.10 to 3.13 is; name one with PYTHON=python3.12 make setup"
+"$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))' ||
+  die "$("$python" --version) is not supported: Python 3.10 to 3.14 is; name one with PYTHON=python3.12 make setup"
 [ "$(uname -sm)" = "Linux x86_64" ] ||
   die "the Python index has ROS 2 for Linux x86_64 only; on $(uname -sm) use a ROS installation and colcon (docs/quickstart.md)"
 "$python" -c 'import ensurepip, venv' 2>/dev/null ||

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 from evitsam_ros.malloc import tune_malloc
 
+from .command import run_command
 from .compare import folder_of, read_comparison, read_measured, run_variant
-from .records import DataError
 from .seed_report import check_plotting, spreads, write_report
 
 if TYPE_CHECKING:
@@ -144,12 +144,12 @@ def main(arguments: list[str] | None = None) -> int:
         parser().error("--seeds: expected two or more different seeds; one has no spread")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     tune_malloc()
-    try:
+
+    def train_all() -> int:
         print(ablate(options))
-    except ValueError as error:
-        print(f"ablate: {error}", file=sys.stderr)
-        return 1 if isinstance(error, DataError) else 2
-    return 0
+        return 0
+
+    return run_command("ablate", train_all)
 
 
 if __name__ == "__main__":

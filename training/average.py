@@ -13,9 +13,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evitsam_ros.cli.outputs import check_outputs
 from evitsam_ros.models.registry import read_checkpoint
 
 from .checkpoint import save_weights
+from .command import run_command
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,8 +27,11 @@ def average(before: dict[str, Tensor], after: dict[str, Tensor], share: float = 
     """``share`` of ``after`` and the rest of ``before``, in float32; whole numbers are those of ``after``.
 
     Raises:
-        ValueError: naming the first tensor that one has and the other has not, or not of that shape.
+        ValueError: naming the first tensor that one has and the other has not, or not of that shape; or
+            the share is not from 0 to 1.
     """
+    if not 0 <= share <= 1:
+        raise ValueError(f"the share is {share}; expected 0 to 1")
     shapes = [{name: tuple(tensor.shape) for name, tensor in state.items()} for state in (before, after)]
     for name in sorted(set(shapes[0]) | set(shapes[1])):
         if shapes[0].get(name) != shapes[1].get(name):
@@ -45,12 +50,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--share", type=float, default=0.5, help="of the second one, 0 to 1")
     parser.add_argument("--out", type=Path, required=True, help="safetensors to write")
     options = parser.parse_args(arguments)
-    try:
-        before, after = read_checkpoint(options.before), read_checkpoint(options.after)
-        save_weights(average(before, after, options.share), options.out)
-    except (ValueError, OSError) as error:
-        print(f"average: {error}", file=sys.stderr)
-        return 2
+    return run_command("average", lambda: _average(options))
+
+
+def _average(options: argparse.Namespace) -> int:
+    check_outputs(options)
+    before, after = read_checkpoint(options.before), read_checkpoint(options.after)
+    save_weights(average(before, after, options.share), options.out)
     return 0
 
 

@@ -24,6 +24,7 @@ from evitsam_ros.models import create_model
 from evitsam_ros.segment import Segmenter
 
 from .annotations import read_folder
+from .command import run_command
 from .engine import Engine
 from .evaluation.cost import network_costs
 from .evaluation.prompted import score_prompts
@@ -77,11 +78,13 @@ def read_comparison(path: Path) -> tuple[Comparison, dict[str, Recipe]]:
     try:
         comparison = Comparison.model_validate(yaml.safe_load(path.read_text()))
         base = yaml.safe_load((path.parent / comparison.recipe).read_text())
+        if not isinstance(base, dict):
+            raise ValueError(f"comparison {path}: {comparison.recipe} is no recipe: expected a mapping")
         recipes = {
             name: Recipe.model_validate(merged(merged(base, comparison.changes), changes))
             for name, changes in comparison.variants.items()
         }
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
         raise ValueError(f"comparison {path} cannot be read: {error}") from error
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
@@ -148,8 +151,9 @@ def run_variant(
 
 
 def folder_of(variant: str) -> str:
-    """Return the name of a variant's folder."""
-    return variant.replace(" ", "_").replace("/", "_")
+    """Return the name of a variant's folder, which is never one of those above it."""
+    name = variant.replace(" ", "_").replace("/", "_")
+    return name if name.strip(".") else f"_{name}"
 
 
 def table(results: dict[str, dict[str, float]]) -> str:
@@ -173,20 +177,20 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     tune_malloc()
-    try:
-        comparison, recipes = read_comparison(options.comparison)
-        unknown = sorted(set(options.only or ()) - set(recipes))
-        if unknown:
-            raise ValueError(f"no variant {', '.join(unknown)}; expected some of {', '.join(recipes)}")
-        measure, results = comparison.measure, {}
-        records = read_measured(options.data, measure)
-        for name in options.only or recipes:
-            log.info("variant %s", name)
-            out = options.out / folder_of(name)
-            results[name] = run_variant(recipes[name], measure, records, options.data, out, options.workers)
-    except ValueError as error:
-        print(f"compare: {error}", file=sys.stderr)
-        return 2
+    return run_command("compare", lambda: _compare(options))
+
+
+def _compare(options: argparse.Namespace) -> int:
+    comparison, recipes = read_comparison(options.comparison)
+    unknown = sorted(set(options.only or ()) - set(recipes))
+    if unknown:
+        raise ValueError(f"no variant {', '.join(unknown)}; expected some of {', '.join(recipes)}")
+    measure, results = comparison.measure, {}
+    records = read_measured(options.data, measure)
+    for name in options.only or recipes:
+        log.info("variant %s", name)
+        out = options.out / folder_of(name)
+        results[name] = run_variant(recipes[name], measure, records, options.data, out, options.workers)
     print(table(results))
     return 0
 

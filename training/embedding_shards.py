@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -72,6 +73,25 @@ def shard_file(out: Path, shard: Path) -> Path:
 def index_file(out: Path, shard: Path) -> Path:
     """Return the index of a shard's embeddings."""
     return out / f"{shard.stem}{INDEX}"
+
+
+def read_index(file: Path) -> dict[str, Any]:
+    """Read the index of a shard's embeddings.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    try:
+        content = json.loads(file.read_text())
+        if not (isinstance(content["images"], int) and content["images"] == len(content["places"])):
+            raise ValueError("the number of images is not that of their places")
+        float(content["relative_error"]["mean"])
+        for place, size in content["places"].values():
+            if not (isinstance(place, int) and isinstance(size, int) and place >= tarfile.BLOCKSIZE):
+                raise ValueError(f"a place is {place}, {size}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{file} is damaged ({error}); remove it and precompute the shard") from error
+    return content
 
 
 @dataclass
@@ -144,13 +164,8 @@ class ShardEmbeddings:
         self._places: dict[str, tuple[Path, int, int]] = {}
         for index in sorted(folder.glob(f"*{INDEX}")):
             shard = index.with_name(index.name.removesuffix(INDEX) + SHARD)
-            try:
-                places = json.loads(index.read_text())["places"]
-                self._places |= {name: (shard, place, size) for name, (place, size) in places.items()}
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise ValueError(
-                    f"{index} is damaged ({error}); remove it and precompute the shard"
-                ) from error
+            places = read_index(index)["places"]
+            self._places |= {name: (shard, place, size) for name, (place, size) in places.items()}
 
     def __len__(self) -> int:
         return len(self._places)
@@ -159,8 +174,23 @@ class ShardEmbeddings:
         return name in self._places
 
     def read(self, name: str) -> Tensor:
-        """Return the embedding of an image, ``(C, h, w)`` float32."""
+        """Return the embedding of an image, ``(C, h, w)`` float32.
+
+        Raises:
+            ValueError: The shard is missing, damaged, or not the one of the index.
+        """
         shard, place, size = self._places[name]
-        with shard.open("rb") as file:
-            file.seek(place)
-            return unpacked(load(file.read(size)))
+        try:
+            with shard.open("rb") as file:
+                file.seek(place - tarfile.BLOCKSIZE)
+                head = tarfile.TarInfo.frombuf(file.read(tarfile.BLOCKSIZE), "utf-8", "surrogateescape")
+                # The header of a long name or of one beyond ASCII has a part of it only.
+                is_plain = name.isascii() and len(f"{name}{MEMBER}") <= tarfile.LENGTH_NAME
+                if head.size != size or (is_plain and head.name != f"{name}{MEMBER}"):
+                    raise ValueError(f"{head.name} lies where its index has {name}{MEMBER}")
+                return unpacked(load(file.read(size)))
+        except (OSError, ValueError, KeyError, tarfile.TarError, SafetensorError) as error:
+            raise ValueError(
+                f"{shard}: the embedding of {name} cannot be read ({error}); remove "
+                f"{shard.name.removesuffix(SHARD)}{INDEX} and precompute the shard"
+            ) from error

@@ -64,6 +64,7 @@ class Engine:
 
     def __init__(self, recipe: Recipe, data: Path, out: Path, workers: int = 1, save_every: float = 120.0):
         self.recipe, self.out, self.save_every = recipe, out, save_every
+        out.mkdir(parents=True, exist_ok=True)  # before anything that takes long
         torch.manual_seed(recipe.seed)
         self.fabric = make_fabric(recipe.precision)
         model = channels_last(build_model(recipe))

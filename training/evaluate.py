@@ -249,7 +249,7 @@ def parser() -> argparse.ArgumentParser:
     on_data(added, "planar_ade_val")
     over_workers(added)
     added.add_argument(
-        "--grids", type=int, nargs="*", default=[], help="sides of point grids to compare with"
+        "--grids", type=count, nargs="*", default=[], help="sides of point grids to compare with"
     )
     added.add_argument("--no-foveal", action="store_true", help="also decode every prompt on the whole image")
     added.add_argument(
@@ -264,7 +264,7 @@ def parser() -> argparse.ArgumentParser:
     )
     added = command(edges, model_needed=False)
     on_data(added, "bsds500_val")
-    added.add_argument("--thresholds", type=int, default=33)
+    added.add_argument("--thresholds", type=count, default=33)
     added.add_argument("--baselines", nargs="*", default=[], choices=sorted(EDGE_BASELINES))
     added = command(detections)
     added.add_argument("--detections", type=Path, help="a detector's boxes (default: those of the masks)")
@@ -282,11 +282,11 @@ def parser() -> argparse.ArgumentParser:
     added = command(tracking)
     on_data(added, "coco_val")
     added.set_defaults(max_prompts=64)
-    added.add_argument("--frames", type=int, default=20, help="views of each image")
+    added.add_argument("--frames", type=count, default=20, help="views of each image")
     added = command(roundtrips)
     added.add_argument("--sequence", required=True, help="folder of frames, video or bag")
     added.add_argument("--limit", type=count, help="only the first so many frames")
-    added.add_argument("--reach", type=int, nargs="+", default=[5, 20], help="frames to go before turning")
+    added.add_argument("--reach", type=count, nargs="+", default=[5, 20], help="frames to go before turning")
     added.add_argument("--max-prompts", type=count, default=64, metavar="N", help="proposals to decode")
     on_data(command(cost), "coco_val")
     return top

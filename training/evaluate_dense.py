@@ -24,40 +24,18 @@ from evitsam_ros.dense import SemanticSegmenter, Upscaler
 from .dense_views import Photograph, read_photographs
 from .evaluate import RENAMED
 from .evaluation.classification import read_class_folders, score_classifier
-from .evaluation.confusion import Confusion
 from .evaluation.image_quality import psnr_y, ssim_y
+from .evaluation.label_maps import check_used, score_semantic
 from .evaluation.report import Table, count, run_evaluation
 from .halving import double_size, even_crop, half_size
-from .label_maps import LAYOUTS, LabelRecord, read_label_maps, read_photograph
-from .records import DataError, Skipped
+from .label_maps import LAYOUTS, read_label_maps, read_photograph
+from .records import Skipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 #: What is cut on each side before scoring: the scale, as the field does.
 BORDER = 2
-
-
-def score_semantic(segmenter: SemanticSegmenter, records: Iterable[LabelRecord]) -> Table:
-    """IoU by class, mean IoU and pixel accuracy, at the resolution of the label maps.
-
-    Raises:
-        DataError: no image can be used.
-    """
-    names = segmenter.bundle.classes.names
-    confusion, skipped, used = Confusion(len(names)), Skipped(), 0
-    for record in records:
-        try:
-            image, labels = record.read()
-        except ValueError as error:
-            skipped.add("unusable images", str(error))
-            continue
-        # A label map has 0 for void: 0 - 1 is 255, which is void in the confusion matrix too.
-        confusion.add(labels, segmenter.segment(image).labels - np.uint8(1))
-        used += 1
-    _check(used, skipped)
-    table = {name: {"IoU": float(value)} for name, value in zip(names, confusion.iou(), strict=True)}
-    return table | {"mean": {"IoU": confusion.mean_iou(), "accuracy": confusion.accuracy(), "images": used}}
 
 
 def score_upscale(upscaler: Upscaler | None, records: Iterable[Photograph]) -> Table:
@@ -82,7 +60,7 @@ def score_upscale(upscaler: Upscaler | None, records: Iterable[Photograph]) -> T
         scores["bicubic"].append(bicubic)
         if upscaler is not None:
             scores[upscaler.bundle.name].append(_scores(upscaler.upscale(small), original))
-    _check(len(scores["bicubic"]), skipped)
+    check_used(len(scores["bicubic"]), skipped)
     means = {name: np.mean(values, axis=0) for name, values in scores.items()}
     return {
         name: {"PSNR-Y": float(psnr), "SSIM-Y": float(ssim), "images": len(scores[name])}
@@ -92,13 +70,6 @@ def score_upscale(upscaler: Upscaler | None, records: Iterable[Photograph]) -> T
 
 def _scores(image: np.ndarray, original: np.ndarray) -> tuple[float, float]:
     return psnr_y(image, original, BORDER), ssim_y(image, original, BORDER)
-
-
-def _check(used: int, skipped: Skipped) -> None:
-    if not used:
-        raise DataError(f"no image can be used: {skipped.explain()}")
-    if skipped.counts:
-        logging.getLogger(__name__).warning("skipped %s", skipped)
 
 
 def semantic(options: argparse.Namespace) -> dict[str, Table]:

@@ -13,12 +13,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from evitsam_ros.cli.outputs import check_outputs
 from evitsam_ros.models import create_model
 from evitsam_ros.models.registry import read_checkpoint
 
 from .checkpoint import save_weights
+from .command import run_command
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,17 +88,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--encoder", type=Path, help="checkpoint of --model with a trained image encoder")
     parser.add_argument("--out", type=Path, required=True, help="safetensors to write")
     options = parser.parse_args(arguments)
+    return run_command("heads", lambda: _write_heads(options))
+
+
+def _write_heads(options: argparse.Namespace) -> int:
+    check_outputs(options)
+    model = create_model(options.model, options.encoder, decoder_mlp=2048)
     try:
-        model = create_model(options.model, options.encoder, decoder_mlp=2048)
         heads = heads_from_transformers(load_file(options.sam / "model.safetensors"))
         missing, unknown = model.load_state_dict(heads, strict=False)
-    except (ValueError, OSError, RuntimeError) as error:
-        print(f"heads: {error}", file=sys.stderr)
-        return 2
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise ValueError(f"{options.sam}: expected SAM in transformers' layout ({error})") from error
     lacking = [name for name in missing if name.startswith(("prompt_encoder.", "mask_decoder."))]
     if lacking or unknown:
-        print(f"heads: {options.sam} lacks {lacking[:3]} and has unknown {unknown[:3]}", file=sys.stderr)
-        return 2
+        raise ValueError(f"{options.sam} lacks {lacking[:3]} and has unknown {unknown[:3]}")
     save_weights(model.state_dict(), options.out)
     return 0
 

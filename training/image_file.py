@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from evitsam_ros.io.file_ends import check_file_end
 from evitsam_ros.io.image_header import HeaderError, encoded_image_size
 
 if TYPE_CHECKING:
@@ -25,12 +26,13 @@ _MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
 _END, _TEMPORARY = b"\xd9", b"\x01"
 
 
-def read_rgb(image: Path | bytes, size: tuple[int, int]) -> np.ndarray:
+def read_rgb(image: Path | bytes, size: tuple[int, int], *, apply_exif: bool = True) -> np.ndarray:
     """Decode a file, or its bytes, as ``(H, W, 3)`` uint8 RGB.
 
     Args:
         size: (H, W) in pixels that the image has to have. The header is read first, so that a small file
             cannot ask for more memory.
+        apply_exif: turn the image as its EXIF orientation asks for.
 
     Raises:
         ValueError: the file is missing, no image, damaged, cut off, or of another size.
@@ -39,6 +41,7 @@ def read_rgb(image: Path | bytes, size: tuple[int, int]) -> np.ndarray:
     where = f"{len(data)} bytes" if isinstance(image, bytes) else str(image)
     try:
         found = _size(data)
+        check_file_end(data)
     except HeaderError as error:
         raise ValueError(f"cannot be read as an image: it {error} ({where})") from error
     if found not in (size, size[::-1]):  # EXIF can ask for a quarter turn
@@ -46,7 +49,8 @@ def read_rgb(image: Path | bytes, size: tuple[int, int]) -> np.ndarray:
     if data.startswith(_JPEG) and not is_whole_jpeg(data):
         raise ValueError(f"cannot be read as an image: it is cut off ({where})")
     try:
-        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        flags = cv2.IMREAD_COLOR | (0 if apply_exif else cv2.IMREAD_IGNORE_ORIENTATION)
+        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         decoded = None
     if decoded is None:

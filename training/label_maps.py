@@ -76,10 +76,13 @@ class LabelRecord:
 
 
 def read_photograph(path: Path) -> np.ndarray:
-    """Read a JPEG or PNG of any size as ``(H, W, 3)`` uint8 RGB; ``ValueError`` names what is wrong."""
+    """Read a JPEG or PNG of any size as ``(H, W, 3)`` uint8 RGB; ``ValueError`` names what is wrong.
+
+    Its EXIF orientation is ignored: label maps and the field's readers follow the stored pixels.
+    """
     try:
         data = path.read_bytes()
-        return read_rgb(data, encoded_image_size(data))
+        return read_rgb(data, encoded_image_size(data), apply_exif=False)
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
     except (HeaderError, ValueError) as error:

@@ -19,7 +19,8 @@ from pycocotools import mask as rle_codec
 from tqdm import tqdm
 
 from .annotations import annotation_files, no_masks, read_content, records_from_content
-from .records import DataError, Record, Skipped
+from .command import run_command
+from .records import Record, Skipped
 
 MIN_PIXELS = 12
 
@@ -87,22 +88,36 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder with images/ and annotations/")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--size", type=_pixels, default=384, help="longest side in pixels")
-    parser.add_argument("--quality", type=int, default=92, help="JPEG quality")
+    parser.add_argument("--quality", type=_quality, default=92, help="JPEG quality")
     parser.add_argument("--names", nargs="+", default=["*"], help="annotation files, without .json")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    skipped, packed = Skipped(), 0
-    try:
-        for file in annotation_files(options.data, options.names):
-            images = options.data / "images"
-            packed += pack_file(file, images, options.out, options.size, options.quality, skipped)
-        print(f"skipped {skipped}")
-        if not packed:
-            raise no_masks(options.data, options.names, skipped)
-    except (ValueError, OSError) as error:
-        print(f"pack: {error}", file=sys.stderr)
-        return 1 if isinstance(error, (DataError, OSError)) else 2
+    return run_command("pack", lambda: _pack(options))
+
+
+def _pack(options: argparse.Namespace) -> int:
+    images, skipped, packed = options.data / "images", Skipped(), 0
+    files = annotation_files(options.data, options.names)
+    _check_apart(options.data, options.out)
+    for file in files:
+        packed += pack_file(file, images, options.out, options.size, options.quality, skipped)
+    print(f"skipped {skipped}")
+    if not packed:
+        raise no_masks(options.data, options.names, skipped)
     return 0
+
+
+def _check_apart(data: Path, out: Path) -> None:
+    """Raise ``ValueError`` where small images would take the place of the large ones."""
+    for part in ("images", "annotations"):
+        if (out / part).resolve() == (data / part).resolve():
+            raise ValueError(f"--out {out}: its {part} are the input, which is never written over")
+
+
+def _quality(text: str) -> int:
+    if not 0 <= (value := int(text)) <= 100:
+        raise argparse.ArgumentTypeError(f"{value}; expected 0 to 100")
+    return value
 
 
 def _pixels(text: str) -> int:

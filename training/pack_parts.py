@@ -23,9 +23,9 @@ import numpy as np
 from tqdm import tqdm
 
 from .annotations import read_folder
+from .command import run_command
 from .pack import shrink
 from .recipe import read_recipe
-from .records import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,6 +73,7 @@ class Part:
     def __init__(self, folder: Path, number: int) -> None:
         self.folder, self.number, self.size = folder, number, 0
         self._content: dict[str, dict[str, Any]] = {}
+        self._sources: dict[str, str] = {}
 
     def add(self, record: Record, pixels: int, quality: int) -> None:
         """Write the shrunk image of a record as WebP, and note its masks.
@@ -82,6 +83,8 @@ class Part:
         """
         image, annotations = shrink(record, pixels)
         name = str(Path(record.name).with_suffix(".webp"))
+        if self._sources.setdefault(name, record.name) != record.name:  # the same name with another ending
+            name = f"{record.name}.webp"
         done, data = cv2.imencode(".webp", image, [cv2.IMWRITE_WEBP_QUALITY, quality])
         if not done:
             raise ValueError(f"{record.name}: the image cannot be written as WebP")
@@ -123,28 +126,28 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the order of the images")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        recipe = read_recipe(options.recipe)
-        records = read_folder(options.data, list(recipe.data.train))
-        stream = drawn(records, recipe.data.source_weights, options.seed)
-        for number in range(options.parts):
-            part = Part(options.out / f"part{number}", number)
-            limit = options.mib * 2**20
-            bar = tqdm(total=round(limit / 2**20, 1), desc=f"part {number}", unit="MiB", mininterval=2)
-            for record in stream:
-                try:
-                    part.add(record, options.size, options.quality)
-                except ValueError as error:
-                    log.warning("left out: %s", error)
-                bar.n = round(part.size / 2**20, 1)
-                bar.refresh()
-                if part.size > limit - 0.2 * 2**20:
-                    break
-            bar.close()
-            log.info("part %d: %d images, %.1f MiB", number, part.close(), part.size / 2**20)
-    except (ValueError, OSError) as error:
-        print(f"pack_parts: {error}", file=sys.stderr)
-        return 1 if isinstance(error, (DataError, OSError)) else 2
+    return run_command("pack_parts", lambda: _pack(options))
+
+
+def _pack(options: argparse.Namespace) -> int:
+    recipe = read_recipe(options.recipe)
+    records = read_folder(options.data, list(recipe.data.train))
+    stream = drawn(records, recipe.data.source_weights, options.seed)
+    for number in range(options.parts):
+        part = Part(options.out / f"part{number}", number)
+        limit = options.mib * 2**20
+        bar = tqdm(total=round(limit / 2**20, 1), desc=f"part {number}", unit="MiB", mininterval=2)
+        for record in stream:
+            try:
+                part.add(record, options.size, options.quality)
+            except ValueError as error:
+                log.warning("left out: %s", error)
+            bar.n = round(part.size / 2**20, 1)
+            bar.refresh()
+            if part.size > limit - 0.2 * 2**20:
+                break
+        bar.close()
+        log.info("part %d: %d images, %.1f MiB", number, part.close(), part.size / 2**20)
     return 0
 
 

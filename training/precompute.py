@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
 from dataclasses import dataclass
@@ -20,8 +19,10 @@ from torch.utils.data import ConcatDataset, Dataset
 from tqdm import tqdm
 
 from . import sa1b
+from .command import run_command
 from .dataset import Batch
-from .embedding_shards import FLOAT16, INT8, index_file, write_shard
+from .embedding_shards import FLOAT16, INT8, index_file, read_index, write_shard
+from .evaluation.report import count
 from .feed import READERS, read_sources
 from .recipe import Data, Teacher
 from .records import DataError, Record, Skipped
@@ -85,11 +86,16 @@ def precompute_shard(
 ) -> dict[str, Any]:
     """Embed the images of a tar shard that has no embeddings yet; return the content of its index."""
     if index_file(out, shard).is_file():
-        return json.loads(index_file(out, shard).read_text())
+        return read_index(index_file(out, shard))
     device = next(teacher.parameters()).device
 
     def embeddings() -> Iterator[tuple[str, torch.Tensor]]:
+        names: set[str] = set()
         for record in sa1b.read_shard(shard, skipped):
+            if record.name in names:
+                skipped.add("images of the same name", f"{shard}: {record.name}")
+                continue
+            names.add(record.name)
             try:
                 batch = image_batch(record, size)
             except ValueError as error:
@@ -128,55 +134,56 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--kind", choices=[*READERS, SHARDS], default="coco")
     parser.add_argument("--dtype", choices=[FLOAT16, INT8], default=FLOAT16, help=f"of --kind {SHARDS}")
-    parser.add_argument("--workers", type=int, default=0, help=f"of --kind {SHARDS}: workers of Ray here")
+    parser.add_argument("--workers", type=count, default=0, help=f"of --kind {SHARDS}: workers of Ray here")
     parser.add_argument("--ray", default="", metavar="ADDRESS", help="join a cluster of Ray")
     parser.add_argument("--train", nargs="+", default=["*_train"], help="annotation files, without .json")
-    parser.add_argument("--size", type=int, default=1024, help="side that images are drawn at, in pixels")
+    parser.add_argument("--size", type=count, default=1024, help="side that images are drawn at, in pixels")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    kind, _, path = options.teacher.partition(":")
-    teacher = (
-        Teacher(kind="sam", path=path) if kind == "sam" else Teacher(kind="model", model=kind, path=path)
-    )
-    if options.kind == SHARDS:
-        return _over_shards(teacher, options)
-    if options.dtype != FLOAT16 or options.workers or options.ray:
+    if options.kind != SHARDS and (options.dtype != FLOAT16 or options.workers or options.ray):
         parser.error(f"--dtype, --workers and --ray are for --kind {SHARDS}")
-    try:
-        sources = read_sources(Data(kind=options.kind, train=tuple(options.train)), options.data)
-        opened = open_teacher(teacher)
-    except ValueError as error:
-        print(f"precompute: {error}", file=sys.stderr)
-        return 1 if isinstance(error, DataError) else 2
-    opened.to("cuda" if torch.cuda.is_available() else "cpu")
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    job = _over_shards if options.kind == SHARDS else _over_images
+    return run_command("precompute", lambda: job(options))
+
+
+def _teacher(options: argparse.Namespace) -> Teacher:
+    kind, _, path = options.teacher.partition(":")
+    if kind == "sam":
+        return Teacher(kind="sam", path=path)
+    return Teacher(kind="model", model=kind, path=path)
+
+
+def _over_images(options: argparse.Namespace) -> int:
+    """Embed the images of folders; return the exit code."""
+    sources = read_sources(Data(kind=options.kind, train=tuple(options.train)), options.data)
+    opened = open_teacher(_teacher(options)).to("cuda" if torch.cuda.is_available() else "cpu")
     records: ConcatDataset[Record] = ConcatDataset(cast("list[Dataset[Record]]", list(sources.values())))
+    options.out.mkdir(parents=True, exist_ok=True)
     skipped = precompute(opened, records, options.size, options.out)
     done = len(records) - sum(skipped.counts.values())
     print(f"{done} images; skipped {skipped}")
     if not done:
-        print(f"precompute: no image of {options.data} can be used: {skipped.explain()}", file=sys.stderr)
-        return 1
+        raise _nothing(options, skipped)
     return 0
 
 
-def _over_shards(teacher: Teacher, options: argparse.Namespace) -> int:
+def _over_shards(options: argparse.Namespace) -> int:
     """Embed all shards, here or over workers; return the exit code."""
     from .shard_workers import precompute_shards
 
+    shards = [Path(file) for file in sa1b.Shards(options.data).files]
     options.out.mkdir(parents=True, exist_ok=True)
-    job = ShardJob(teacher, options.size, options.out, options.dtype)
-    try:
-        shards = [Path(file) for file in sa1b.Shards(options.data).files]
-        images, error, skipped = precompute_shards(job, shards, options.workers, options.ray)
-    except ValueError as fault:
-        print(f"precompute: {fault}", file=sys.stderr)
-        return 1 if isinstance(fault, DataError) else 2
+    job = ShardJob(_teacher(options), options.size, options.out, options.dtype)
+    images, error, skipped = precompute_shards(job, shards, options.workers, options.ray)
     print(f"{images} images in {len(shards)} shards; relative error {error:.2e}; skipped {skipped}")
     if not images:
-        print(f"precompute: no image of {options.data} can be used: {skipped.explain()}", file=sys.stderr)
-        return 1
+        raise _nothing(options, skipped)
     return 0
+
+
+def _nothing(options: argparse.Namespace, skipped: Skipped) -> DataError:
+    return DataError(f"no image of {options.data} can be used: {skipped.explain()}")
 
 
 if __name__ == "__main__":

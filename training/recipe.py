@@ -276,7 +276,7 @@ def read_recipe(path: Path) -> Recipe:
     """Read and check a recipe; ``ValueError`` names the file and every entry that is wrong."""
     try:
         return Recipe.model_validate(yaml.safe_load(path.read_text()))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
         raise ValueError(f"recipe {path} cannot be read: {error}") from error
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors())

@@ -9,10 +9,13 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 #: Columns that do not depend on the seed, and are no measure of quality.
 COSTS = ("parameters, M", "GMAC")
+#: Largest over smallest cost from which on an axis is logarithmic.
+WIDE = 20
 
 
 @dataclass(frozen=True)
@@ -124,23 +127,33 @@ def plot(title: str, rows: Spreads, file: Path) -> None:
     figure.savefig(file, dpi=150)
 
 
-def plot_costs(title: str, rows: Spreads, file: Path) -> None:
-    """Draw each measure against each cost, as figure 1 of Lite-SAM: the mean of a row, and its spread."""
+def plot_costs(title: str, rows: Spreads, file: Path, costs: Sequence[str] = COSTS) -> None:
+    """Draw each measure against each cost, as figure 1 of Lite-SAM: the mean of a row, and its spread.
+
+    Args:
+        title: above the panels.
+        rows: to draw; columns that are no costs are measures.
+        file: image to write.
+        costs: columns. The axis of one that spans a factor of :data:`WIDE` is logarithmic.
+    """
     from matplotlib.figure import Figure
 
-    measures = list(dict.fromkeys(c for row in rows.values() for c in row if c not in COSTS))
-    size = (4.5 * len(COSTS), 3 * len(measures))
+    measures = list(dict.fromkeys(c for row in rows.values() for c in row if c not in costs))
+    size = (4.5 * len(costs), 3 * len(measures))
     figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(len(measures), len(COSTS), sharey="row", squeeze=False)
+    panels = figure.subplots(len(measures), len(costs), sharey="row", squeeze=False)
     for line, measure in zip(panels, measures, strict=True):
-        for panel, cost in zip(line, COSTS, strict=True):
-            for name, row in rows.items():
-                if measure not in row or cost not in row:
-                    continue
-                x, spread = row[cost].mean, row[measure]
-                panel.plot([x, x], [spread.minimum, spread.maximum], color="0.6")
-                panel.plot(x, spread.mean, "o", markersize=4)
-                panel.annotate(name, (x, spread.mean), fontsize=6, xytext=(3, 3), textcoords="offset points")
+        for panel, cost in zip(line, costs, strict=True):
+            drawn = {name: row for name, row in rows.items() if measure in row and cost in row}
+            for name, row in drawn.items():
+                x, y = row[cost], row[measure]
+                panel.plot([x.mean, x.mean], [y.minimum, y.maximum], color="0.6")
+                panel.plot([x.minimum, x.maximum], [y.mean, y.mean], color="0.6")
+                panel.plot(x.mean, y.mean, "o", markersize=4)
+                panel.annotate(name, (x.mean, y.mean), fontsize=6, xytext=(3, 3), textcoords="offset points")
+            values = [row[cost].mean for row in drawn.values()]
+            if values and max(values) > WIDE * min(values) > 0:
+                panel.set_xscale("log")
             panel.set_xlabel(cost)
             panel.grid(alpha=0.3)
         line[0].set_ylabel(measure)

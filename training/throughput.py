@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from evitsam_ros.cli.outputs import check_outputs
 from evitsam_ros.models import SPECS, create_model, model_spec
 
+from .command import run_command
 from .evaluation.report import count
 from .inputs import channels_last
 
@@ -33,6 +35,8 @@ REFERENCE = "sam_vit_h"
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 #: Min number of timed calls of a batch.
 MIN_CALLS = 3
+#: Max seconds of timing for each batch.
+MAX_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -174,9 +178,15 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--batches", type=count, nargs="+", default=[1, 2, 4, 8, 16, 32], metavar="N")
     top.add_argument("--device", default="auto", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
     top.add_argument("--precision", choices=sorted(PRECISIONS), help="default: fp16 on a GPU, else fp32")
-    top.add_argument("--seconds", type=float, default=5.0, help="of timing for each batch")
+    top.add_argument("--seconds", type=_seconds, default=5.0, help="of timing for each batch")
     top.add_argument("--json", type=Path, metavar="PATH", help="also write the rates as JSON")
     return top
+
+
+def _seconds(text: str) -> float:
+    if not 0 <= (value := float(text)) <= MAX_SECONDS:  # NaN is outside too
+        raise argparse.ArgumentTypeError(f"{text}; expected 0 to {MAX_SECONDS:g} seconds")
+    return value
 
 
 def run(options: argparse.Namespace) -> str:
@@ -194,10 +204,7 @@ def run(options: argparse.Namespace) -> str:
     title = f"PyTorch {torch.__version__}, {_describe(device)}, {precision}, random weights, encoders only"
     if options.json:
         content = {"title": title, "encoders": [asdict(encoder) for encoder in encoders]}
-        try:
-            options.json.write_text(json.dumps(content, indent=1))
-        except OSError as error:
-            raise ValueError(f"{options.json} cannot be written: {error}") from error
+        options.json.write_text(json.dumps(content, indent=1))
     return markdown(title, encoders)
 
 
@@ -210,12 +217,13 @@ def _describe(device: torch.device) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     options = parser().parse_args(arguments)
-    try:
+
+    def measure_all() -> int:
+        check_outputs(options)
         print(run(options))
-    except ValueError as error:
-        print(f"throughput: {error}", file=sys.stderr)
-        return 2
-    return 0
+        return 0
+
+    return run_command("throughput", measure_all)
 
 
 if __name__ == "__main__":

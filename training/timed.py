@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from evitsam_ros.malloc import tune_malloc
 
+from .command import run_command
 from .engine import Engine
 from .recipe import Recipe, read_recipe
-from .records import DataError
 
 if TYPE_CHECKING:
     from .recipe import Stage
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 #: Maximum steps before the measurement, in which caches fill and kernels are chosen, and of it; and the
 #: shares of the time after which there are no more of them.
 WARM_UP, MEASURED = 10, 20
+#: Max minutes of a run.
+MAX_MINUTES = 1e6
 WARM_UP_SHARE, MEASURED_SHARE = 0.05, 0.1
 #: Share of the time that is kept for checkpoints and the end.
 RESERVE = 0.05
@@ -92,6 +94,12 @@ def measure(recipe: Recipe, data: Path, out: Path, workers: int, seconds: float)
     return run(MEASURED, begun + (WARM_UP_SHARE + MEASURED_SHARE) * seconds) / work(stage)
 
 
+def _minutes(text: str) -> float:
+    if not 0 < (value := float(text)) <= MAX_MINUTES:  # NaN is outside too
+        raise argparse.ArgumentTypeError(f"{text}; expected more than 0 and at most {MAX_MINUTES:g} minutes")
+    return value
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -100,26 +108,27 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of the data")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--minutes", type=float, required=True, help="that measurement and training may take")
+    parser.add_argument("--minutes", type=_minutes, required=True, help="of measurement and training")
     parser.add_argument("--init", help="checkpoint to start from, instead of the recipe's")
     parser.add_argument("--workers", type=int, default=1, help="processes that load images")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     tune_malloc()
     end = time.monotonic() + 60 * options.minutes * (1 - RESERVE)
-    try:
-        recipe = read_recipe(options.recipe)
-        if options.init:
-            recipe = recipe.model_copy(update={"init": options.init})
-        left = end - time.monotonic()
-        speed = measure(recipe, options.data, options.out, options.workers, left)
-        recipe = scaled(recipe, speed, end - time.monotonic())
-        for stage in recipe.stages:
-            log.info("%d px: %d steps, %.2f s each", stage.size, stage.steps, speed * work(stage))
-        Engine(recipe, options.data, options.out, options.workers, save_every=60.0).run()
-    except ValueError as error:
-        print(f"timed: {error}", file=sys.stderr)
-        return 1 if isinstance(error, DataError) else 2
+    return run_command("timed", lambda: _train(options, end))
+
+
+def _train(options: argparse.Namespace, end: float) -> int:
+    """Measure the speed, and train until ``end``, seconds of the monotonic clock."""
+    recipe = read_recipe(options.recipe)
+    if options.init:
+        recipe = recipe.model_copy(update={"init": options.init})
+    left = end - time.monotonic()
+    speed = measure(recipe, options.data, options.out, options.workers, left)
+    recipe = scaled(recipe, speed, end - time.monotonic())
+    for stage in recipe.stages:
+        log.info("%d px: %d steps, %.2f s each", stage.size, stage.steps, speed * work(stage))
+    Engine(recipe, options.data, options.out, options.workers, save_every=60.0).run()
     return 0
 
 

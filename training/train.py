@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from evitsam_ros.malloc import tune_malloc
 
+from .command import run_command
 from .engine import Engine
 from .recipe import read_recipe
 from .records import DataError
@@ -32,14 +33,14 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     tune_malloc()
-    try:
-        recipe = read_recipe(options.recipe)
-        if options.init:
-            recipe = recipe.model_copy(update={"init": options.init})
-        engine = Engine(recipe, options.data, options.out, options.workers, options.save_every)
-    except ValueError as error:
-        print(f"train: {error}", file=sys.stderr)
-        return 1 if isinstance(error, DataError) else 2
+    return run_command("train", lambda: _train(options))
+
+
+def _train(options: argparse.Namespace) -> int:
+    recipe = read_recipe(options.recipe)
+    if options.init:
+        recipe = recipe.model_copy(update={"init": options.init})
+    engine = Engine(recipe, options.data, options.out, options.workers, options.save_every)
     try:
         engine.run()
     except DataError as error:

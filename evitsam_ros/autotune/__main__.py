@@ -17,7 +17,7 @@ from typing import Any
 import cv2
 
 from ..backends.choice import read_choice
-from ..bundle import open_bundle
+from ..dense.bundle import open_by_kind
 from .budget import BUDGET_S, OutOfTimeError
 from .measurement import measure
 from .photographs import photographs
@@ -38,7 +38,7 @@ def main(model: str) -> int:
         resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
     os.nice(LOW_PRIORITY)
     cv2.setNumThreads(1)
-    bundle = open_bundle(model)
+    bundle = open_by_kind(model)
     signal.signal(signal.SIGPROF, _end_step)
     signal.setitimer(signal.ITIMER_PROF, max(0.1, BUDGET_S - RESERVE_S - time.process_time()))
     try:

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..backends import BACKENDS, PRECISIONS, BackendError, Encoded, Runtime
+from ..bundle import Bundle, BundleFiles
 from ..segment import Segmenter
 from ..segment.transform import Transform, preprocess
 from .proof import Proof, compare, decoder_feed, foveal_feed, prompts_for, proposals_for
@@ -16,8 +18,8 @@ from .remembered import RememberedNetwork
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..bundle import Bundle
     from .budget import Budget
+    from .dense_proof import DenseProof
 
 #: Share of the remaining time that one race may take: later networks and the proof need some.
 RACE_SHARE = 0.5
@@ -26,18 +28,22 @@ COMPARE_S = 0.05
 #: Characters of the reason why a network cannot be loaded.
 LONGEST_REASON = 100
 
+AnyBundle = TypeVar("AnyBundle", bound=BundleFiles)
 
-class Bench:
+
+class Bench(ABC, Generic[AnyBundle]):
     """Load, time and prove networks of a bundle.
 
     Args:
         bundle: an opened bundle.
         images: ``(H, W, 3)`` uint8 RGB, real photographs.
-        reference: the backend in float32; its masks are the reference.
+        reference: the backend in float32; its answers are the reference.
         budget: of time; all methods raise ``OutOfTimeError`` where it is used up.
     """
 
-    def __init__(self, bundle: Bundle, images: Sequence[np.ndarray], reference: str, budget: Budget) -> None:
+    def __init__(
+        self, bundle: AnyBundle, images: Sequence[np.ndarray], reference: str, budget: Budget
+    ) -> None:
         self._bundle, self._images, self._reference, self._budget = bundle, images, reference, budget
         self._backends = {kind.name: kind() for kind in BACKENDS.values() if kind.cpu_only}
         self._loaded: dict[tuple[str, str], RememberedNetwork] = {}
@@ -72,6 +78,42 @@ class Bench:
         race.run()
         return race
 
+    @abstractmethod
+    def prove(self, backends: Mapping[str, str], compared: Collection[str]) -> Proof | DenseProof:
+        """Compare answers with those of float32.
+
+        Args:
+            backends: by network.
+            compared: networks to compare.
+        """
+
+    def release(self, keep: Collection[tuple[str, str]] = ()) -> None:
+        """Free all networks but those of these pairs of a network and a backend."""
+        for key in set(self._loaded) - set(keep):
+            del self._loaded[key]
+
+    def _load(self, network: str, name: str) -> RememberedNetwork:
+        key = network, name
+        if key not in self._loaded:
+            self._budget.check(self._load_s.get(network, 0.0))
+            start = self._budget.clock()
+            loaded = self._backends[name].load(self._bundle, network, 1)
+            self._loaded[key] = RememberedNetwork(loaded, self._budget.clock)
+            self._load_s[network] = self._budget.clock() - start
+        return self._loaded[key]
+
+    def _feeds(self, network: str) -> list[dict[str, Any]]:
+        """Make the inputs of a network on every image, from float32's embeddings."""
+        return [self._feed(network, image) for image in self._images]
+
+    @abstractmethod
+    def _feed(self, network: str, image: np.ndarray) -> dict[str, Any]:
+        """Make the inputs of a network on an image."""
+
+
+class MaskBench(Bench[Bundle]):
+    """Load, time and prove the networks of a promptable bundle."""
+
     def prove(self, backends: Mapping[str, str], compared: Collection[str]) -> Proof:
         """Compare masks with those of float32.
 
@@ -89,28 +131,9 @@ class Bench:
         self._budget.check(COMPARE_S * len(self._images) + decoded * self._run_s.get("decoder", 0.0))
         return compare(reference, candidate, self._images, lowest, networks=compared)
 
-    def release(self, keep: Collection[tuple[str, str]] = ()) -> None:
-        """Free all networks but those of these pairs of a network and a backend."""
-        for key in set(self._loaded) - set(keep):
-            del self._loaded[key]
-
     def _segmenter(self, backends: Mapping[str, str]) -> Segmenter:
         loaded = {network: self._load(network, name) for network, name in backends.items()}
         return Segmenter(self._bundle, Runtime(dict(loaded), "being measured"))
-
-    def _load(self, network: str, name: str) -> RememberedNetwork:
-        key = network, name
-        if key not in self._loaded:
-            self._budget.check(self._load_s.get(network, 0.0))
-            start = self._budget.clock()
-            loaded = self._backends[name].load(self._bundle, network, 1)
-            self._loaded[key] = RememberedNetwork(loaded, self._budget.clock)
-            self._load_s[network] = self._budget.clock() - start
-        return self._loaded[key]
-
-    def _feeds(self, network: str) -> list[dict[str, Any]]:
-        """Make the inputs of a network on every image, from float32's embeddings."""
-        return [self._feed(network, image) for image in self._images]
 
     def _feed(self, network: str, image: np.ndarray) -> dict[str, Any]:
         bundle = self._bundle

@@ -7,7 +7,7 @@ import argparse
 import math
 
 from ..backends.choice import choice_path
-from ..bundle import open_bundle
+from ..dense.bundle import open_by_kind
 from .budget import Budget
 from .measurement import measure
 from .photographs import photographs
@@ -15,7 +15,7 @@ from .photographs import photographs
 
 def run_measure(options: argparse.Namespace) -> int:
     """Measure all candidates again, and print what was chosen."""
-    bundle = open_bundle(options.model)
+    bundle = open_by_kind(options.model)
     choice = measure(bundle, photographs(options.images, options.count), Budget(math.inf), again=True)
     for name, found in choice.networks.items():
         print(f"{name:14} {found}")

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..backends import BACKENDS, BackendError, Candidate, Choice, NetworkChoice
 from ..backends.choice import read_choice, store_choice
 from ..backends.registry import cpu_candidates
-from .bench import Bench
+from ..bundle import DENSE_NETWORK, Bundle
+from .bench import Bench, MaskBench
 from .budget import Budget, OutOfTimeError
+from .dense_bench import DenseBench
 from .race import MARGIN
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..bundle import Bundle
+    from ..dense.bundle import AnyBundle
+    from .dense_proof import DenseProof
     from .proof import Proof
 
 #: Where a lower precision takes less than this share of float32's time, other float32 runtimes are not timed:
@@ -33,7 +36,7 @@ MAIN = ("encoder", "decoder")
 
 
 def measure(
-    bundle: Bundle, images: Sequence[np.ndarray], budget: Budget | None = None, *, again: bool = False
+    bundle: AnyBundle, images: Sequence[np.ndarray], budget: Budget | None = None, *, again: bool = False
 ) -> Choice:
     """Choose the backends of a bundle on this CPU, and keep the choice in the cache.
 
@@ -67,7 +70,7 @@ class Timing:
         ranking: those that are certainly faster than the reference, the one to take first.
         unsettled: those that may be much faster, which the times do not show.
         verdicts: why a candidate is not chosen, by name.
-        proofs: of masks, by name.
+        proofs: of answers, by name.
     """
 
     names: list[str]
@@ -75,7 +78,7 @@ class Timing:
     ranking: list[str] = field(default_factory=list)
     unsettled: list[str] = field(default_factory=list)
     verdicts: dict[str, str] = field(default_factory=dict)
-    proofs: dict[str, Proof] = field(default_factory=dict)
+    proofs: dict[str, Proof | DenseProof] = field(default_factory=dict)
 
     def choose(self, name: str) -> NetworkChoice:
         """Return the choice of one of the candidates."""
@@ -95,7 +98,7 @@ class Measurement:
     """Measure the networks of a bundle.
 
     Args:
-        bundle: an opened bundle.
+        bundle: an opened bundle of any kind.
         images: ``(H, W, 3)`` uint8 RGB.
         budget: of time.
         known: an earlier choice, which is completed.
@@ -108,13 +111,14 @@ class Measurement:
     """
 
     def __init__(
-        self, bundle: Bundle, images: Sequence[np.ndarray], budget: Budget, known: Choice | None = None
+        self, bundle: AnyBundle, images: Sequence[np.ndarray], budget: Budget, known: Choice | None = None
     ) -> None:
-        candidates = cpu_candidates(bundle, "encoder")
+        self._main = MAIN if isinstance(bundle, Bundle) else (DENSE_NETWORK,)
+        candidates = cpu_candidates(bundle, self._main[0])
         if not candidates:
             raise BackendError("no inference runtime is installed: pip install onnxruntime")
         self._bundle, self._budget, self._reference = bundle, budget, candidates[0].name
-        self._bench = Bench(bundle, images, self._reference, budget)
+        self._bench = _bench(bundle, images, self._reference, budget)
         before = known or Choice(attempts=0)
         self._seconds_before = before.seconds
         self.choice = replace(before, unsettled={}, attempts=before.attempts + 1)
@@ -123,10 +127,10 @@ class Measurement:
         """Measure; yield the choice whenever more of it is made.
 
         Encoder and decoder come first, and the other networks only where these are chosen: masks show whether
-        one draws as float32 does.
+        one draws as float32 does. A dense bundle has one network.
         """
-        rest = tuple(name for name in self._bundle.networks if name not in MAIN)
-        for group in (MAIN, rest):
+        rest = tuple(name for name in self._bundle.networks if name not in self._main)
+        for group in (self._main, rest):
             if all(name in self.choice.networks for name in group):
                 continue
             try:
@@ -135,10 +139,10 @@ class Measurement:
                 why = " ".join(str(error).split()) or type(error).__name__
                 self._note({}, dict.fromkeys(group, why))
             yield self.choice
-            if group == MAIN and not all(name in self.choice.networks for name in MAIN):
+            if group == self._main and not all(name in self.choice.networks for name in self._main):
                 break
-            kept = {(name, self.choice.backends[name]) for name in MAIN}
-            self._bench.release(kept | {(name, self._reference) for name in MAIN})
+            kept = {(name, self.choice.backends[name]) for name in self._main}
+            self._bench.release(kept | {(name, self._reference) for name in self._main})
         self._bench.release()
 
     def _note(self, networks: Mapping[str, NetworkChoice], unsettled: Mapping[str, str]) -> None:
@@ -159,7 +163,7 @@ class Measurement:
                 raise OutOfTimeError(
                     f"times of {', '.join(timing.unsettled)} did not settle beside other work on the CPU"
                 )
-        if group == MAIN:
+        if group == self._main:
             picked = self._other_runtime(timings, picked)
         self._note({network: timings[network].choose(name) for network, name in picked.items()}, {})
 
@@ -194,8 +198,8 @@ class Measurement:
     def _candidates(self, network: str) -> list[str]:
         """Return the names of the candidates, float32 first; of one runtime once that is chosen."""
         names = [kind.name for kind in cpu_candidates(self._bundle, network)]
-        if all(name in self.choice.networks for name in MAIN):
-            family = _family(self.choice.networks["encoder"].backend)
+        if all(name in self.choice.networks for name in self._main):
+            family = _family(self.choice.networks[self._main[0]].backend)
             names = [name for name in names if _family(name) == family]
         return names
 
@@ -218,7 +222,8 @@ class Measurement:
     def _problem(self, timings: Mapping[str, Timing], names: Mapping[str, str], network: str = "") -> str:
         """Prove backends; return why they fail, and note what was compared for one network or for all."""
         # Of networks without masks of their own the decoder's are compared.
-        compared = set(timings) if set(timings) & {*MAIN, "foveal_decoder"} else {*timings, "decoder"}
+        own = {*self._main, "foveal_decoder"}
+        compared = set(timings) if set(timings) & own else {*timings, "decoder"}
         proof = self._bench.prove({**self.choice.backends, **names}, compared)
         for each, timing in timings.items():
             if network in ("", each) and names[each] != timing.names[0]:
@@ -231,7 +236,7 @@ class Measurement:
         def total(names: Mapping[str, str]) -> float:
             return sum(timing.ms.get(names[network]) or float("inf") for network, timing in timings.items())
 
-        others = [name for name in timings["encoder"].names if _family(name) != _family(self._reference)]
+        others = [name for name in timings[self._main[0]].names if _family(name) != _family(self._reference)]
         for other in others:
             names = dict.fromkeys(timings, other)
             if total(names) >= MARGIN * total(picked):
@@ -248,8 +253,15 @@ def _family(name: str) -> str:
     return BACKENDS[name].variant_of or name
 
 
-def _candidate(name: str, ms: float | None, proof: Proof | None, verdict: str) -> Candidate:
+def _bench(bundle: AnyBundle, images: Sequence[np.ndarray], reference: str, budget: Budget) -> Bench[Any]:
+    if isinstance(bundle, Bundle):
+        return MaskBench(bundle, images, reference, budget)
+    return DenseBench(bundle, images, reference, budget)
+
+
+def _candidate(name: str, ms: float | None, proof: Proof | DenseProof | None, verdict: str) -> Candidate:
     rounded = None if ms is None else round(ms, 3)
-    if proof is None or not proof.masks:
+    if proof is None or not proof.compared:
         return Candidate(name, rounded, verdict=verdict)
-    return Candidate(name, rounded, round(proof.mean_iou, 4), round(proof.worst_iou, 4), verdict)
+    value, worst = round(proof.value, 4), round(proof.worst, 4)
+    return Candidate(name, rounded, proof.measure, value, worst, verdict)

@@ -12,7 +12,7 @@ from ..backends.registry import auto_backends
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..bundle import Bundle
+    from ..bundle import BundleFiles
 
 
 def measuring_command(folder: Path) -> list[str]:
@@ -20,7 +20,7 @@ def measuring_command(folder: Path) -> list[str]:
     return [sys.executable, "-m", "evitsam_ros.autotune", str(folder)]
 
 
-def is_measurable(bundle: Bundle) -> bool:
+def is_measurable(bundle: BundleFiles) -> bool:
     """Return whether ``auto`` runs a bundle on the CPU, and its choice is not made yet or not complete."""
     choice = read_choice(bundle)
     if choice is not None and choice.is_final(bundle):

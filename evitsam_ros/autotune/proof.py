@@ -49,6 +49,26 @@ class Proof:
     ran: bool = True
 
     @property
+    def measure(self) -> str:
+        """Return what :attr:`value` is."""
+        return "mask IoU"
+
+    @property
+    def compared(self) -> int:
+        """Return how many masks were compared."""
+        return self.masks
+
+    @property
+    def value(self) -> float:
+        """Return the mean over the masks."""
+        return self.mean_iou
+
+    @property
+    def worst(self) -> float:
+        """Return the smallest of the masks."""
+        return self.worst_iou
+
+    @property
     def summary(self) -> str:
         """Return the result in a line."""
         return f"{self.masks} masks, IoU {self.mean_iou:.4f} on average, {self.worst_iou:.4f} at worst"

@@ -20,7 +20,7 @@ from .registry import find_backend, ranked_on_cpu
 from .tensorrt.engine_cache import cache_folder, write_whole
 
 #: Version of the records and of the rule that makes them; others are measured again.
-FORMAT = 1
+FORMAT = 2
 #: Processes that try to measure one bundle; networks without a settled choice then stay in float32.
 MAX_ATTEMPTS = 3
 
@@ -32,20 +32,23 @@ class Candidate:
     Attributes:
         backend: its name.
         ms: median time of one thread, milliseconds; None where it was not timed.
-        iou: mean IoU of the masks with float32's; None where nothing was compared.
-        worst_iou: the smallest of these.
+        measure: of agreement with float32: ``mask IoU``, ``mean IoU`` of the classes of label maps, or
+            ``PSNR`` of upscaled images in dB.
+        value: its mean; None where nothing was compared.
+        worst: of a mask, a class or an image.
         verdict: ``chosen``, or why it was not.
     """
 
     backend: str
     ms: float | None = None
-    iou: float | None = None
-    worst_iou: float | None = None
+    measure: str = ""
+    value: float | None = None
+    worst: float | None = None
     verdict: str = ""
 
     def __str__(self) -> str:
         facts = [] if self.ms is None else [f"{self.ms:.3g} ms"]
-        facts += [] if self.iou is None else [f"mask IoU {self.iou:.4f}, worst {self.worst_iou:.3f}"]
+        facts += [] if self.value is None else [f"{self.measure} {self.value:.4f}, worst {self.worst:.3f}"]
         facts += [] if self.verdict in ("", "chosen") else [self.verdict]
         return f"{self.backend} {', '.join(facts)}".rstrip()
 

@@ -3,6 +3,6 @@
 
 import sys
 
-from .program import main
+from ..start import evitsam
 
-sys.exit(main())
+sys.exit(evitsam())

@@ -43,13 +43,13 @@ def run(options: argparse.Namespace) -> int:
     import cv2
     import numpy as np
 
-    from ..io.image_files import check_image_ending, read_image, write_image
+    from ..io.image_files import check_lossless_ending, read_image, write_image
     from ..nodes.client import SegmenterClient
 
     prompts = prompts_of(options)
     out = options.out or path("mask.png")
     check_file(out)
-    check_image_ending(out)
+    check_lossless_ending(out)
     image = None
     if options.image is not None:
         image = cv2.cvtColor(read_image(options.image), cv2.COLOR_BGR2RGB)

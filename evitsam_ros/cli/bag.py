@@ -51,7 +51,7 @@ def _segment(options: argparse.Namespace) -> int:
     from ..segment import Segmenter
 
     numbered, closer = dict(enumerate(prompts_of(options), start=1)) or None, closer_looks_of(options)
-    measure_before(options, frames_of_bag(options.bag, options.image_topic))
+    measure_before(options, frames_of_bag(options.bag, options.image_topic), options.model)
     segmenter = Segmenter.open(options.model, options.backend, precision=options.precision)
     done = answer_bag(
         segmenter,
@@ -76,6 +76,7 @@ def _segment(options: argparse.Namespace) -> int:
 def _label(options: argparse.Namespace) -> int:
     from ..io.bags.class_answers import LABEL_INFO, LABEL_MAP, OVERLAY, label_bag
 
+    measure_before(options, frames_of_bag(options.bag, options.image_topic), semantic.model_of(options))
     segmenter = semantic.open_segmenter(options)
     done = label_bag(
         segmenter,
@@ -83,6 +84,7 @@ def _label(options: argparse.Namespace) -> int:
         options.out,
         options.image_topic,
         score_threshold=options.score_threshold,
+        tiles=options.tiles,
     )
     print(segmenter.description)
     topics = [LABEL_MAP, OVERLAY, *([LABEL_INFO] if done.detections else [])]

@@ -8,13 +8,13 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 DEBUG = "EVITSAM_DEBUG"
 
 
 def run_safely(name: str, command: Callable[[], int], debug: bool) -> int:
-    """Run a command; an exception is one line on stderr.
+    """Run a command as :func:`report_errors` does, with its logged warnings on stderr.
 
     Args:
         name: before every line.
@@ -24,22 +24,70 @@ def run_safely(name: str, command: Callable[[], int], debug: bool) -> int:
     Returns:
         The command's exit code; 1 after an exception.
     """
+
+    def with_warnings() -> int:
+        with _warnings_after(name):
+            return command()
+
+    return report_errors(name, with_warnings, debug=debug)
+
+
+def report_errors(
+    name: str,
+    command: Callable[[], int],
+    *,
+    debug: bool,
+    exit_code: Callable[[BaseException], int] = lambda error: 1,
+) -> int:
+    """Run a command; an exception is one line on stderr.
+
+    Args:
+        name: before the line.
+        command: returns an exit code, or exits as argparse does.
+        debug: show the traceback as well.
+        exit_code: returns the exit code of an exception.
+
+    Returns:
+        The command's exit code, or that of its exception.
+    """
     try:
         _quiet_libraries()
         try:
-            with _warnings_after(name):
-                return command()
+            return command()
         finally:
             if sys.stdout:  # None if the shell has closed it
                 sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read it, as ``head``, has enough. Python would complain when it flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read it, as ``head``, has enough.
+        _discard_stdout()
     except (Exception, KeyboardInterrupt) as error:
+        if isinstance(error, OSError):
+            _discard_unwritable()
         if debug:
             traceback.print_exc()
         print(f"{name}: {one_line(error)}", file=sys.stderr)
+        return exit_code(error)
     return 1
+
+
+def is_debugging() -> bool:
+    """Return whether tracebacks are asked for by the environment."""
+    return os.environ.get(DEBUG, "") not in ("", "0")
+
+
+def _discard_unwritable() -> None:
+    """Discard what stdout still holds where it cannot be written, as on a full disk."""
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except (OSError, ValueError):
+        _discard_stdout()
+
+
+def _discard_stdout() -> None:
+    """Send what stdout still holds nowhere: Python would fail again when it flushes at its end."""
+    with suppress(OSError, ValueError):  # a stream without a descriptor of its own
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def one_line(error: BaseException) -> str:

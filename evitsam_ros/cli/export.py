@@ -101,11 +101,13 @@ def _size(text: str) -> tuple[int, int]:
 def _read_metadata(path: Path | None) -> dict:
     import yaml
 
+    from ..bundle_schema import SCHEMA, find_fault
+
     if path is None:
         return {}
     try:
         description = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
     usage = ("thresholds", "proposals_as", "expected_iou")
     allowed = {"licence", "weights", "quality", *usage}
@@ -113,4 +115,6 @@ def _read_metadata(path: Path | None) -> dict:
         return {key: description[key] for key in usage if key in description}
     if not isinstance(description, dict) or set(description) - allowed:
         raise ValueError(f"{path}: expected a mapping with some of {', '.join(sorted(allowed))}")
+    if fault := find_fault(description, {"properties": {key: SCHEMA["properties"][key] for key in allowed}}):
+        raise ValueError(f"{path}: {fault}")
     return description

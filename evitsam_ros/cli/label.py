@@ -126,8 +126,9 @@ def job_of(options: argparse.Namespace):
     Raises:
         JobError: Options that do not go together.
     """
+    from ..bundle import DEFAULT_SEMANTIC
     from ..labelling import Job
-    from ..labelling.job import DEFAULT_CUT, DEFAULT_SEMANTIC
+    from ..labelling.job import DEFAULT_CUT
 
     if not options.semantic and (options.semantic_model or options.score_threshold):
         raise ValueError("--semantic-model and --score-threshold are for --semantic")

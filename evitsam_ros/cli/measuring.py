@@ -12,17 +12,22 @@ from pathlib import Path
 LONG_WORK = 200
 
 
-def measure_before(options: argparse.Namespace, frames: int) -> None:
+def measure_before(options: argparse.Namespace, frames: int, model: str) -> None:
     """Choose the backends for work on so many frames, where that is left to do; float32 stays if that fails.
 
     The whole work runs on the choice made here: its masks do not depend on when a measurement ends.
+
+    Args:
+        options: with ``backend`` and ``precision``.
+        frames: number of images.
+        model: a bundle of any kind, its name or folder.
     """
     from ..autotune.needed import is_measurable, measuring_command
-    from ..bundle import open_bundle
+    from ..dense.bundle import open_by_kind
 
     if frames < LONG_WORK or (options.backend, options.precision) != ("auto", "auto"):
         return
-    bundle = open_bundle(options.model)
+    bundle = open_by_kind(model)
     if not is_measurable(bundle):
         return
     print("measuring the backends of this CPU, once for this model: some seconds", file=sys.stderr)

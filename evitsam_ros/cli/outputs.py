@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +14,11 @@ from pathlib import Path
 from .options import JsonOutput
 
 #: Options that name what is written; every other path is read.
-OUTPUTS = ("out", "json", "html", "trace", "labels", "coco")
+OUTPUTS = ("out", "json", "html", "trace", "labels", "coco", "write_prompts")
+#: Options that name what is read as text: a path, a URL, or an example.
+SOURCES = ("inputs", "images", "sequence")
+#: Folder of a data set whose files are read, whatever their endings.
+ANNOTATIONS = "annotations"
 
 
 class OutputError(ValueError):
@@ -28,9 +33,12 @@ def check_outputs(options: argparse.Namespace) -> None:
     """
     outputs = {name: path for name in OUTPUTS if (path := _file(getattr(options, name, None)))}
     inputs = list(_paths([value for name, value in vars(options).items() if name not in OUTPUTS]))
+    inputs += [Path(text) for name in SOURCES for text in _texts(getattr(options, name, None))]
     for name, path in outputs.items():
         if any(_same(path, other) for other in inputs):
             raise OutputError(f"--{name} {path} is the input, which is never written over")
+        if (folder := next((other for other in inputs if _is_read_from(path, other)), None)) is not None:
+            raise OutputError(f"--{name} {path} is a file of the input {folder}; expected another place")
         for other, place in outputs.items():
             if other < name and _same(path, place):
                 raise OutputError(f"--{other} and --{name} are both {path}; expected different files")
@@ -86,5 +94,24 @@ def _paths(values: object) -> Iterator[Path]:
             yield from _paths(value)
 
 
+def _texts(values: object) -> Iterator[str]:
+    for value in values if isinstance(values, list | tuple) else [values]:
+        if isinstance(value, str):
+            yield value
+
+
+def _is_read_from(path: Path, folder: Path) -> bool:
+    """Return whether a file that exists is an image or an annotation file in a folder."""
+    if not (path.is_file() and folder.is_dir()):
+        return False
+    from ..io.image_files import IMAGES  # not before it is needed: it imports OpenCV
+
+    place, above = path.resolve(), folder.resolve()
+    if not place.is_relative_to(above):
+        return False
+    return path.suffix.lower() in IMAGES or place.relative_to(above).parts[0] == ANNOTATIONS
+
+
 def _same(a: Path, b: Path) -> bool:
-    return a.samefile(b) if a.exists() and b.exists() else a.resolve() == b.resolve()
+    # Path.resolve raises where links form a loop.
+    return a.samefile(b) if a.exists() and b.exists() else os.path.realpath(a) == os.path.realpath(b)

@@ -33,6 +33,12 @@ def add(commands: argparse._SubParsersAction) -> None:
         "profile", help="measure the latency of every stage, beside what this machine can reach"
     )
     add_model(parser)
+    parser.add_argument(
+        "--semantic-model",
+        metavar="MODEL",
+        default="",
+        help="a semantic bundle; profile measures the classes of masks too (default: none)",
+    )
     add_backend(parser)
     add_precision(parser, "auto", "; profile fails if a network would run in another one")
     add_threads(parser)
@@ -82,6 +88,7 @@ def repeating_command(options: argparse.Namespace) -> str:
     """Return the command of the same measurement, with every default written out."""
     words = ["evitsam", "profile", "--model", options.model, "--backend", options.backend]
     words += ["--precision", options.precision]
+    words += ["--semantic-model", options.semantic_model] if options.semantic_model else []
     words += ["--threads", str(options.threads)]
     words += ["--size", "{}x{}".format(*options.size)] if options.size else []
     for name, counts in (("--prompts", ends(options.prompts)), ("--batch", options.batch)):
@@ -108,6 +115,7 @@ def run(options: argparse.Namespace) -> int:
         Options(
             command=repeating_command(options),
             model=options.model,
+            semantic_model=options.semantic_model,
             backend=options.backend,
             precision=options.precision,
             threads=options.threads,

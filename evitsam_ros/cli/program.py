@@ -26,7 +26,7 @@ from . import (
     upscale,
 )
 from .deprecated import rewrite, settle_model
-from .errors import DEBUG, run_safely
+from .errors import DEBUG, is_debugging, run_safely
 from .outputs import check_outputs, text_beside_json
 
 COMMANDS = (
@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
         _complete()
     words = _joined(sys.argv[1:] if argv is None else argv)
     name = next((f"evitsam {word}" for word in words if word in COMMANDS), "evitsam")
-    debug = "--traceback" in words or os.environ.get(DEBUG, "") not in ("", "0")
+    debug = "--traceback" in words or is_debugging()
     if "--traceback" in words:  # accepted anywhere on the command line
         words = ["--traceback", *(word for word in words if word != "--traceback")]
 

@@ -15,20 +15,27 @@ MANY = 1_000_000
 def add(commands) -> None:
     parser = commands.add_parser(
         "quantize",
-        help="give a bundle an int8 encoder for CPUs, measured on held-out images; from a checkout",
+        help="give a bundle an int8 form for CPUs, measured on held-out images; from a checkout",
     )
     add_model(parser, required=True)
     take_positional_model(parser)
     parser.add_argument(
-        "--data", type=path, required=True, metavar="PATH", help="folder with images/ and annotations/"
+        "--data",
+        type=path,
+        required=True,
+        metavar="PATH",
+        help="folder with images/ and annotations/; for a semantic model that of a data set",
+    )
+    parser.add_argument(
+        "--kind", metavar="NAME", help="layout of the data set of a semantic model, as camvid"
     )
     add_out(parser, "folder of a new bundle (default: the model's own, which gets the int8 encoder)")
     parser.add_argument(
         "--train-on",
         nargs="+",
-        default=["*_train"],
         metavar="NAME",
-        help="annotation files of training images, without .json (default: '*_train')",
+        help="annotation files of training images, without .json (default: '*_train'); of a semantic model "
+        "the split (default: train)",
     )
     parser.add_argument(
         "--calibration-images",
@@ -44,9 +51,9 @@ def add(commands) -> None:
     )
     parser.add_argument(
         "--held-out",
-        default="coco_val",
         metavar="NAME",
-        help="annotation file of held-out images for boxes and clicks (default: coco_val)",
+        help="annotation file of held-out images for boxes and clicks (default: coco_val); of a semantic "
+        "model the split (default: val)",
     )
     parser.add_argument(
         "--everything-on",
@@ -71,6 +78,8 @@ def add(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from ..bundle import bundle_kind
+
     try:
         from training.quantization.quantize import Options, quantize_bundle
     except ModuleNotFoundError as error:
@@ -80,14 +89,16 @@ def run(options: argparse.Namespace) -> int:
             f"{error.name} is missing: 'evitsam quantize' measures held-out images with the training code. "
             "Run it from a checkout after 'make setup'"
         ) from error
+    if options.kind is not None or bundle_kind(options.model) == "semantic":
+        return _quantize_semantic(options)
     place = quantize_bundle(
         Options(
             model=options.model,
             data=options.data,
             out=options.out,
-            training=tuple(options.train_on),
+            training=tuple(options.train_on or ["*_train"]),
             images=options.calibration_images,
-            held_out=options.held_out,
+            held_out=options.held_out or "coco_val",
             everything=options.everything_on,
             limit=options.limit,
             everything_limit=options.everything_limit,
@@ -97,4 +108,32 @@ def run(options: argparse.Namespace) -> int:
         )
     )
     print(f"{place}: encoder in int8, for backend openvino_int8")
+    return 0
+
+
+def _quantize_semantic(options: argparse.Namespace) -> int:
+    from training.label_maps import LAYOUTS
+    from training.quantization.semantic import SemanticOptions, quantize_semantic
+
+    splits = options.train_on or ["train"]
+    if options.kind not in LAYOUTS:
+        raise ValueError(f"--kind is {options.kind}; expected {', '.join(LAYOUTS)} for a semantic model")
+    if len(splits) != 1:
+        raise ValueError(f"--train-on has {len(splits)} names; expected one split for a semantic model")
+    if options.accuracy_aware:
+        raise ValueError("--accuracy-aware is for promptable models")
+    place = quantize_semantic(
+        SemanticOptions(
+            model=options.model,
+            data=options.data,
+            kind=options.kind,
+            out=options.out,
+            training=splits[0],
+            images=options.calibration_images,
+            held_out=options.held_out or "val",
+            limit=options.limit,
+            threads=options.threads,
+        )
+    )
+    print(f"{place}: network in int8, for backend openvino_int8")
     return 0

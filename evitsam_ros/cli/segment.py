@@ -106,7 +106,7 @@ def _segment_sequence(options: argparse.Namespace, prompts: list) -> int:
     sequence = open_sequence(options.image)
     out = options.out or beside(options.image, "_masks.avi")
     check_sequence_out(out)
-    measure_before(options, sequence.count)
+    measure_before(options, sequence.count, options.model)
     segmenter = Segmenter.open(options.model, options.backend, precision=options.precision)
     numbered = {number: prompt for number, prompt in enumerate(prompts, start=1)} or None
     report = segment_sequence(

@@ -7,7 +7,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..bundle import DEFAULT_MODEL
+from ..bundle import DEFAULT_MODEL, DEFAULT_SEMANTIC
+from .measuring import measure_before
 from .outputs import check_file
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
     from ..dense import LabelMap, SemanticSegmenter
     from ..segment import Masks
-
-#: The semantic bundle that is taken when none is named.
-DEFAULT_SEMANTIC = "efficientvit_seg_b0_camvid"
 
 
 def add_options(parser: argparse.ArgumentParser, *, with_labels: bool = True) -> None:
@@ -42,14 +40,20 @@ def add_options(parser: argparse.ArgumentParser, *, with_labels: bool = True) ->
         metavar="SHARE",
         help="with --semantic: pixels of less confidence are void",
     )
+    parser.add_argument(
+        "--tiles",
+        action="store_true",
+        help="with --semantic: large images in overlapping tiles at their own resolution, not scaled to the "
+        "network's input",
+    )
 
 
 def is_asked_alone(options: argparse.Namespace) -> bool:
     """Return whether classes are asked for, and no masks; reject options that do not go together."""
     labels = getattr(options, "labels", None)
     if not options.semantic:
-        if options.semantic_model or labels or options.score_threshold:
-            raise ValueError("--semantic-model, --labels and --score-threshold are for --semantic")
+        if options.semantic_model or labels or options.score_threshold or options.tiles:
+            raise ValueError("--semantic-model, --labels, --score-threshold and --tiles are for --semantic")
         return False
     if not 0 <= options.score_threshold <= 1:
         raise ValueError(f"--score-threshold {options.score_threshold} is not between 0 and 1")
@@ -83,10 +87,13 @@ def mask_namer(options: argparse.Namespace) -> Callable[[np.ndarray, Masks], dic
 
     A mask with void pixels alone has no name.
     """
-    segmenter, threshold = open_segmenter(options), options.score_threshold
+    from ..dense import SemanticSegmenter
+
+    segmenter = SemanticSegmenter.open_beside(model_of(options), options.backend, 0, options.precision)
+    threshold, tiles = options.score_threshold, options.tiles
 
     def names_of(image: np.ndarray, masks: Masks) -> dict[int, str]:
-        return dict(segmenter.classify(image, masks, score_threshold=threshold).names)
+        return dict(segmenter.classify(image, masks, score_threshold=threshold, tiles=tiles).names)
 
     return names_of
 
@@ -95,23 +102,29 @@ def open_segmenter(options: argparse.Namespace) -> SemanticSegmenter:
     """Open the semantic bundle that was named, or the default one."""
     from ..dense import SemanticSegmenter
 
-    return SemanticSegmenter.open(options.semantic_model or DEFAULT_SEMANTIC, options.backend)
+    return SemanticSegmenter.open(model_of(options), options.backend, precision=options.precision)
+
+
+def model_of(options: argparse.Namespace) -> str:
+    """Return the semantic bundle that was named, or the default one."""
+    return options.semantic_model or DEFAULT_SEMANTIC
 
 
 def _segment_image(options: argparse.Namespace) -> int:
     import cv2
 
-    from ..io.image_files import check_image_ending, read_image, write_image
+    from ..io.image_files import check_image_ending, check_lossless_ending, read_image, write_image
     from .segment import beside
 
     image = cv2.cvtColor(read_image(options.image), cv2.COLOR_BGR2RGB)
     out = options.out or beside(options.image, "_semantic.png")
-    for path in (out, options.labels):
-        if path is not None:
-            check_file(path)
-            check_image_ending(path)
+    check_file(out)
+    check_image_ending(out)
+    if options.labels is not None:
+        check_file(options.labels)
+        check_lossless_ending(options.labels)
     segmenter = open_segmenter(options)
-    found = segmenter.segment(image, score_threshold=options.score_threshold)
+    found = segmenter.segment(image, score_threshold=options.score_threshold, tiles=options.tiles)
     write_image(out, cv2.cvtColor(found.overlay(image), cv2.COLOR_RGB2BGR))
     if options.labels:
         write_image(options.labels, found.labels)
@@ -137,11 +150,12 @@ def _segment_sequence(options: argparse.Namespace) -> int:
     sequence = open_sequence(options.image)
     out = options.out or beside(options.image, "_semantic.avi")
     check_sequence_out(out)
+    measure_before(options, sequence.count, model_of(options))
     segmenter, drawing, frames = open_segmenter(options), Drawing(out, sequence.rate), []
     try:
         for name, bgr in sequence.frames:
             image = np.ascontiguousarray(bgr[..., ::-1])
-            found = segmenter.segment(image, score_threshold=options.score_threshold)
+            found = segmenter.segment(image, score_threshold=options.score_threshold, tiles=options.tiles)
             drawing.add(found.overlay(image))
             frames.append({"file_name": name, "shares": found.shares()})
         drawing.finish()

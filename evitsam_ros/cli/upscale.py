@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import argparse
 
-from .options import add_backend, add_model, add_out, path
+from ..bundle import DEFAULT_UPSCALE
+from .measuring import measure_before
+from .options import add_backend, add_model, add_out, add_precision, path
 from .outputs import check_file
-
-#: The bundle that is taken when none is named.
-DEFAULT_UPSCALE = "efficientvit_sr_tiny"
 
 
 def add(commands) -> None:
@@ -17,6 +16,7 @@ def add(commands) -> None:
     parser.add_argument("image", type=path, help="image, video file or folder of frames")
     add_model(parser, default=DEFAULT_UPSCALE)
     add_backend(parser)
+    add_precision(parser)
     add_out(
         parser,
         "an image (default: IMAGE_x2.png); for a video or a folder, a video (default: IMAGE_x2.avi) or a "
@@ -44,7 +44,7 @@ def _upscale_image(options: argparse.Namespace) -> int:
     out = options.out or beside(options.image, "_x2.png")
     check_file(out)
     check_image_ending(out)
-    upscaler = Upscaler.open(options.model, options.backend)
+    upscaler = Upscaler.open(options.model, options.backend, precision=options.precision)
     large = upscaler.upscale(image)
     write_image(out, cv2.cvtColor(large, cv2.COLOR_RGB2BGR))
     print(upscaler.description)
@@ -63,7 +63,9 @@ def _upscale_sequence(options: argparse.Namespace) -> int:
     sequence = open_sequence(options.image)
     out = options.out or beside(options.image, "_x2.avi")
     check_sequence_out(out)
-    upscaler, drawing, frames = Upscaler.open(options.model, options.backend), Drawing(out, sequence.rate), 0
+    measure_before(options, sequence.count, options.model)
+    upscaler = Upscaler.open(options.model, options.backend, precision=options.precision)
+    drawing, frames = Drawing(out, sequence.rate), 0
     try:
         for _, bgr in sequence.frames:
             drawing.add(upscaler.upscale(np.ascontiguousarray(bgr[..., ::-1])))

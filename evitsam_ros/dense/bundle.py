@@ -16,7 +16,16 @@ from ..bundle import (
     open_bundle,
     open_files,
 )
-from ..bundle_schema import MEAN_TEXT, NETWORK_SCHEMA, NUMBERS3, OPTIONAL, SCHEMA, STD_TEXT, described
+from ..bundle_schema import (
+    MEAN_TEXT,
+    NETWORK_SCHEMA,
+    NUMBERS3,
+    OPTIONAL,
+    POSITIVE3,
+    SCHEMA,
+    STD_TEXT,
+    described,
+)
 from .class_tables import ClassTable
 
 if TYPE_CHECKING:
@@ -53,7 +62,7 @@ def _schema(kind: str, **further: dict[str, Any]) -> dict[str, Any]:
         },
         "input_size": described(_SIDES, "height and width in pixels of the image that the network reads"),
         "mean": described(NUMBERS3, MEAN_TEXT),
-        "std": described(NUMBERS3, STD_TEXT),
+        "std": described(POSITIVE3, STD_TEXT),
         **further,
     }
     return {"type": "object", "required": list(common), "properties": {**common, **OPTIONAL}}
@@ -108,6 +117,11 @@ class UpscaleBundle(BundleFiles):
     overlap: int
 
 
+#: A bundle whose one network has a value for every pixel; and one of any kind.
+DenseBundle = SemanticBundle | UpscaleBundle
+AnyBundle = Bundle | DenseBundle
+
+
 def open_any_bundle(name_or_folder: str | Path) -> BundleFiles:
     """Find, read and check a bundle of any kind.
 
@@ -117,7 +131,7 @@ def open_any_bundle(name_or_folder: str | Path) -> BundleFiles:
     return open_files(name_or_folder, {"promptable": SCHEMA, **SCHEMAS})
 
 
-def open_by_kind(name_or_folder: str | Path) -> Bundle | SemanticBundle | UpscaleBundle:
+def open_by_kind(name_or_folder: str | Path) -> AnyBundle:
     """Find, read and check a bundle of any kind, with what its kind has.
 
     Raises:

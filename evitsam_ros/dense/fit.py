@@ -52,5 +52,7 @@ class Fit:
 
 def check_rgb(image: np.ndarray) -> None:
     """Raise ``ValueError`` unless an image is ``(H, W, 3)`` uint8 with a pixel or more."""
+    if not isinstance(image, np.ndarray):
+        raise ValueError(f"image is {type(image).__name__}; expected a uint8 array (H, W, 3), RGB")
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise ValueError(f"image has shape {image.shape} and type {image.dtype}; expected (H, W, 3) uint8")

@@ -11,12 +11,14 @@ import numpy as np
 
 from ..backends import Runtime, open_runtime
 from ..bundle import DENSE_NETWORK
+from ..bundle_forms import find_form
 from ..segment.overlay import draw_label_map
 from ..segment.timing import StageTimer
 from .bundle import SemanticBundle, open_semantic
 from .fit import Fit, check_rgb
 from .label_map import PixelClasses, majority_labels
 from .runner import DenseRunner
+from .tiled_logits import needs_tiles, tiled_logits
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -93,21 +95,45 @@ class SemanticSegmenter(DenseRunner):
         backend: str = "auto",
         threads: int = 0,
         exclude: frozenset[str] = frozenset(),
+        *,
+        precision: str = "auto",
     ) -> SemanticSegmenter:
         """Open a bundle by name or folder; arguments and errors as in ``Segmenter.open``."""
         bundle = open_semantic(model)
-        return cls(bundle, open_runtime(bundle, backend, threads, exclude))
+        return cls(bundle, open_runtime(bundle, backend, threads, exclude, precision))
 
-    def logits(self, image: np.ndarray) -> np.ndarray:
+    @classmethod
+    def open_beside(cls, model: str | Path, backend: str, threads: int, precision: str) -> SemanticSegmenter:
+        """Open a bundle that names the masks of another model, with the options of that model.
+
+        ``int8`` is for models that have this form; a bundle without it runs as with ``auto``.
+        """
+        bundle = open_semantic(model)
+        if precision == "int8" and find_form(bundle, DENSE_NETWORK, "int8") is None:
+            precision = "auto"
+        return cls(bundle, open_runtime(bundle, backend, threads, precision=precision))
+
+    def logits(self, image: np.ndarray, *, tiles: bool = False) -> np.ndarray:
         """``(H, W, 3)`` uint8 RGB -> ``(C, h, w)`` float32 logits of the cells that show the image.
+
+        Args:
+            image: ``(H, W, 3)`` uint8 RGB.
+            tiles: see :meth:`segment`.
 
         Raises:
             ValueError: the image has another shape or type.
         """
-        return self._logits(image, StageTimer())
+        return self._logits(image, StageTimer(), tiles=tiles)
 
-    def _logits(self, image: np.ndarray, timer: StageTimer) -> np.ndarray:
+    def _logits(self, image: np.ndarray, timer: StageTimer, *, tiles: bool) -> np.ndarray:
         check_rgb(image)
+        size, stride = self.bundle.input_size, self.bundle.stride
+        if tiles and needs_tiles(image.shape[:2], size):
+            return tiled_logits(image, size, stride, lambda part: self._fitted_logits(part, timer))
+        return self._fitted_logits(image, timer)
+
+    def _fitted_logits(self, image: np.ndarray, timer: StageTimer) -> np.ndarray:
+        """Compute the logits of an image that is scaled to fit the network's input."""
         bundle = self.bundle
         with timer.stage("preprocess"):
             fit = Fit.of(image.shape[:2], bundle.input_size, bundle.stride)
@@ -126,6 +152,7 @@ class SemanticSegmenter(DenseRunner):
         score_threshold: float = 0.0,
         with_confidence: bool = False,
         confidence_of: str | None = None,
+        tiles: bool = False,
     ) -> LabelMap:
         """Find the class of every pixel of an image.
 
@@ -136,13 +163,17 @@ class SemanticSegmenter(DenseRunner):
             score_threshold: pixels of less confidence are void.
             with_confidence: also give the confidence of every pixel.
             confidence_of: also give the confidence that every pixel is of this class.
+            tiles: an image larger than the network's input is not scaled down to it, but segmented in
+                overlapping tiles of that size, whose logits are blended.
 
         Raises:
-            ValueError: the image has another shape or type, or a name is unknown.
+            ValueError: the image has another shape or type, a name is unknown, or the threshold is not from 0
+                to 1.
         """
+        _check_threshold(score_threshold)
         keep, timer = self._kept(only), StageTimer()
         asked = None if confidence_of is None else self._number(confidence_of)
-        logits = self._logits(image, timer)
+        logits = self._logits(image, timer, tiles=tiles)
         height, width = image.shape[:2] if full_size else logits.shape[1:]
         with timer.stage("label_map"):
             found = PixelClasses(logits, (height, width))
@@ -151,7 +182,9 @@ class SemanticSegmenter(DenseRunner):
             of_class = None if asked is None else found.confidence(asked)
         return LabelMap(labels, self.bundle.classes, confidence, of_class, timer.seconds)
 
-    def classify(self, image: np.ndarray, masks: Masks, *, score_threshold: float = 0.0) -> MaskClasses:
+    def classify(
+        self, image: np.ndarray, masks: Masks, *, score_threshold: float = 0.0, tiles: bool = False
+    ) -> MaskClasses:
         """Find the class that most pixels of each mask have.
 
         Pixels are counted at the centres of the masks' low-res cells.
@@ -160,14 +193,16 @@ class SemanticSegmenter(DenseRunner):
             image: ``(H, W, 3)`` uint8 RGB.
             masks: of this image.
             score_threshold: pixels of less confidence are void.
+            tiles: see :meth:`segment`.
 
         Raises:
             ValueError: the image has another shape or type than the masks' image.
         """
         if image.shape[:2] != masks.image_size:
             raise ValueError(f"the image is {image.shape[:2]}, that of the masks {masks.image_size}")
+        _check_threshold(score_threshold)
         timer, names = StageTimer(), self.bundle.classes.names
-        logits = self._logits(image, timer)
+        logits = self._logits(image, timer, tiles=tiles)
         with timer.stage("classify"):
             cells = masks.transform.visible_cells
             labels = _labels(PixelClasses(logits, cells), self._kept(None), score_threshold)
@@ -194,6 +229,11 @@ class SemanticSegmenter(DenseRunner):
         if name not in names:
             raise ValueError(f"class {name!r} is unknown to {self.bundle.name}; expected {', '.join(names)}")
         return names.index(name)
+
+
+def _check_threshold(score_threshold: float) -> None:
+    if not 0 <= score_threshold <= 1:  # NaN is outside too
+        raise ValueError(f"score_threshold is {score_threshold}; expected 0 to 1")
 
 
 def _labels(found: PixelClasses, keep: np.ndarray, score_threshold: float) -> np.ndarray:

@@ -33,10 +33,12 @@ class Upscaler(DenseRunner):
         self.bundle = bundle
 
     @classmethod
-    def open(cls, model: str | Path, backend: str = "auto", threads: int = 0) -> Upscaler:
+    def open(
+        cls, model: str | Path, backend: str = "auto", threads: int = 0, *, precision: str = "auto"
+    ) -> Upscaler:
         """Open a bundle by name or folder; arguments and errors as in ``Segmenter.open``."""
         bundle = open_upscale(model)
-        return cls(bundle, open_runtime(bundle, backend, threads))
+        return cls(bundle, open_runtime(bundle, backend, threads, precision=precision))
 
     def upscale(self, image: np.ndarray) -> np.ndarray:
         """``(H, W, 3)`` uint8 RGB -> ``(2H, 2W, 3)`` uint8 RGB.

@@ -139,7 +139,7 @@ def _sums(path: Path, text: str) -> dict[str, str]:
 def _reading(path: Path | str) -> Iterator[None]:
     try:
         yield
-    except (tarfile.TarError, EOFError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (tarfile.TarError, EOFError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
         raise FetchError(
             f"{path} is not a packed bundle, or a truncated one ({' '.join(str(error).split())[:120]}); "
             "copy it again"

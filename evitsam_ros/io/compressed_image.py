@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from .file_ends import check_file_end
 from .image_header import HeaderError, encoded_image_size
 from .pixel_layouts import Packed, mosaic_to_rgb, packed_to_rgb
 from .raw_pixels import ImageError, check_size
@@ -74,8 +75,10 @@ def decode_bytes(raw: np.ndarray) -> np.ndarray:
         ImageError: The data are no image. The message has no subject: the caller names the file.
     """
     try:
-        size = encoded_image_size(raw.tobytes())
+        data = raw.tobytes()
+        size = encoded_image_size(data)
         check_size(*size)
+        check_file_end(data)
         decoded = cv2.imdecode(raw, _AS_IT_IS)
     except HeaderError as error:
         raise ImageError(str(error)) from error

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from .file_ends import check_file_end
 from .image_header import HeaderError, encoded_image_size
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ IMAGES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".gif"),
     *(".jp2", ".avif", ".ppm", ".pgm", ".pbm", ".pnm"),
 )
+#: Endings of formats that keep every value of one channel.
+LOSSLESS = (".png", ".tif", ".tiff", ".bmp", ".pgm")
 #: A larger image does not fit into the memory of a small computer together with its masks.
 MAX_PIXELS = 2**28
 
@@ -39,6 +42,8 @@ def read_image(path: Path) -> np.ndarray:
         ImageFileError: The file is missing, empty, cut off, too large, or no image; the message names both.
     """
     try:
+        if path.is_char_device():
+            raise ImageFileError(f"{path} is a device; expected an image file")
         data = path.read_bytes()
     except OSError as error:
         raise ImageFileError(f"{path} cannot be read: {error.strerror}") from error
@@ -64,15 +69,14 @@ def decode_image(data: bytes, name: Path | str) -> np.ndarray:
 
 
 def _check_header(path: Path | str, data: bytes) -> None:
-    """Reject a JPEG or PNG by its header, before a decoder allocates memory for it."""
-    if not data.startswith((b"\xff\xd8", b"\x89PNG\r\n\x1a\n")):
-        return
+    """Reject a file that is cut off or too large, before a decoder allocates memory for it."""
+    has_size = data.startswith((b"\xff\xd8", b"\x89PNG\r\n\x1a\n"))
     try:
-        height, width = encoded_image_size(data)
+        size = encoded_image_size(data) if has_size else check_file_end(data)
     except HeaderError as error:
         raise ImageFileError(f"{path} {error}; expected a complete image") from error
-    if height * width > MAX_PIXELS:
-        raise ImageFileError(f"{path} is {width}x{height}; expected at most {MAX_PIXELS} pixels")
+    if size is not None and size[0] * size[1] > MAX_PIXELS:
+        raise ImageFileError(f"{path} is {size[1]}x{size[0]}; expected at most {MAX_PIXELS} pixels")
 
 
 def _to_8_bits(image: np.ndarray) -> np.ndarray:
@@ -95,6 +99,16 @@ def check_image_ending(path: Path) -> None:
     if not known:
         has = f"the ending {path.suffix!r}" if path.suffix else "no ending"
         raise ImageFileError(f"{path} has {has}; expected one that OpenCV writes, as .png or .jpg")
+
+
+def check_lossless_ending(path: Path) -> None:
+    """Raise ``ImageFileError`` when values of pixels would not survive in the format of a file's ending."""
+    check_image_ending(path)
+    if path.suffix.lower() not in LOSSLESS:
+        raise ImageFileError(
+            f"{path} has the ending {path.suffix!r}, whose format changes values; expected one of "
+            f"{', '.join(LOSSLESS)}"
+        )
 
 
 def write_image(path: Path, image: np.ndarray) -> None:

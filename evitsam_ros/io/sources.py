@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from ..installed import CHECKOUT, installed_folders
+from ..user_folders import expand_user
 from .bags import BagError, is_bag, read_frames
 from .image_files import IMAGES, ImageFileError, read_image
 from .natural_order import natural_order
@@ -56,6 +57,8 @@ def is_sequence(path: Path) -> bool:
     """
     if path.is_dir():
         return True
+    if not path.is_file():  # a pipe can be read only once, and a device has no end
+        return False
     if path.suffix.lower() == ".gif":
         return is_video(path)
     return path.suffix.lower() not in IMAGES and is_video(path)
@@ -90,14 +93,16 @@ def open_source(source: str, loop: bool = True, motion: float = 0.0) -> Iterator
     Raises:
         SourceError: The source cannot be opened; the message names it and what was expected.
     """
+    if not source:
+        raise SourceError("the source is empty; expected an image, a folder, a video, a bag or a device")
     if source == EXAMPLE or source.startswith(f"{EXAMPLE}:"):
         names = source.partition(":")[2].split(",") if ":" in source else ["astronaut"]
         return _still([_example(name) for name in names], loop, motion)
     if source.startswith("skimage:"):
         return _still([_skimage(name) for name in source[8:].split(",")], loop, motion)
-    path = _expanded(source)
+    path = expand_user(source)
     if is_device(source):
-        return _played(_open_video(int(source) if source.isdigit() else path))
+        return _played(_open_video(int(source) if _is_number(source) else path))
     bag, topic = split_topic(path)
     if is_bag(bag):
         return _bag(bag, topic, loop)
@@ -117,8 +122,12 @@ def open_source(source: str, loop: bool = True, motion: float = 0.0) -> Iterator
 
 def is_device(source: str) -> bool:
     """Return whether a source is a camera: a device file, or a number that is not the name of a file."""
-    path = _expanded(source)
-    return path.is_char_device() or source.startswith("/dev/") or (source.isdigit() and not path.exists())
+    path = expand_user(source)
+    return path.is_char_device() or source.startswith("/dev/") or (_is_number(source) and not path.exists())
+
+
+def _is_number(source: str) -> bool:
+    return source.isascii() and source.isdigit()
 
 
 def split_topic(path: Path) -> tuple[Path, str]:
@@ -130,13 +139,6 @@ def split_topic(path: Path) -> tuple[Path, str]:
             return bag, text[place + 1 :]
     name, _, topic = text.partition(":")
     return Path(name), topic
-
-
-def _expanded(source: str) -> Path:
-    try:
-        return Path(source).expanduser()
-    except RuntimeError:  # ~NAME of an unknown user
-        return Path(source)
 
 
 def _files_in(folder: Path) -> list[Path]:
@@ -200,7 +202,9 @@ def _skimage(name: str) -> np.ndarray:
         from skimage import data
 
         image = np.asarray(getattr(data, name)())
-    except (ImportError, AttributeError) as error:
+        if image.dtype != np.uint8 or image.ndim not in (2, 3):
+            raise ValueError(f"it is {image.dtype} with shape {image.shape}")
+    except Exception as error:  # any attribute of the module can be named
         raise SourceError(
             f"source 'skimage:{name}' is not available: {error}; expected scikit-image and one of its images"
         ) from error

@@ -7,9 +7,10 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ..io.bags.answers import answer_bag
+from .detections import nanoseconds
 from .job import JobError
 from .labeller import UnitTables
-from .readers import Item, local_copy, nanoseconds
+from .readers import Item, local_copy
 from .store import BAGS
 
 if TYPE_CHECKING:

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -17,7 +18,7 @@ from . import unit as units
 from .job import JobError
 from .places import Place
 from .readers import read_unit
-from .rows import FRAMES, MASKS
+from .rows import FRAMES, MASKS, printable
 from .store import Store
 
 if TYPE_CHECKING:
@@ -77,38 +78,61 @@ class _Names:
         self._folder = f"{stem}-{_digest(unit)}"
         place = Place(unit.source)
         self._source = place.local if place.is_local and unit.kind == units.IMAGES else None
+        # The rows escape bytes that are no UTF-8.
+        self._files = {printable(name): name for name in unit.names}
+        self._sources: dict[str, Path] = {}
+        self._taken: dict[str, str] = {}
 
     def of(self, frame: int | None, name: str) -> str:
-        """Return the path of an image relative to the root."""
+        """Return the path of an image relative to the root; no member of a shard lies outside of it."""
         if self._source is None:
-            return (
-                f"{self._folder}/{Path(name).with_suffix('.jpg')}"
-                if name
-                else f"{self._folder}/{frame:08}.jpg"
-            )
-        path = self._source / name
-        if path.is_relative_to(self.root.absolute()):
-            return path.relative_to(self.root.absolute()).as_posix()
-        return f"{self._folder}/{name}"
+            return self._own(_jpeg_name(name) if name else f"{frame:08}.jpg", name)
+        path = self._source / self._files.get(name, name)
+        inside = path.is_relative_to(self.root.absolute())
+        found = path.relative_to(self.root.absolute()).as_posix() if inside else self._own(name, name)
+        self._sources[found] = path
+        return found
+
+    def _own(self, path: str, name: str) -> str:
+        """Return a path that training reads, of which every name of an image has its own."""
+        clean = "".join(each if each.isprintable() and each != "\\" else "_" for each in path)
+        if self._taken.setdefault(clean, name) != name:
+            clean = f"{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}/{clean}"
+        return f"{self._folder}/{clean}"
 
     def make(self, wanted: set[str]) -> None:
-        """Link or write the image files of these names that are not there."""
+        """Link or write the image files of these names that are not there.
+
+        Raises:
+            JobError: An image file of the labels is gone.
+        """
         missing = {name for name in wanted if not os.path.lexists(self.root / name)}
         if not missing:
             return
         if self._source is not None:
             for name in missing:
-                target = self.root / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.symlink_to(self._source / Path(name).name)
+                _link(self._sources[name], self.root / name)
             return
         for item in read_unit(self.unit):
-            name = self.of(item.frame, item.name)
+            name = self.of(item.frame, printable(item.name))
             if name in missing and item.image is not None:
                 target = self.root / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 # Quality 95: the masks were found in the image as it was recorded.
                 write_image(target, cv2.cvtColor(item.image, cv2.COLOR_RGB2BGR))
+
+
+def _jpeg_name(name: str) -> str:
+    """Return the path of a shard's member as a JPEG below a folder."""
+    path = "/".join(part for part in PurePosixPath(name).parts if part not in ("/", ".."))
+    return path if path.lower().endswith((".jpg", ".jpeg")) else f"{path}.jpg"
+
+
+def _link(source: Path, target: Path) -> None:
+    if not source.is_file():
+        raise JobError(f"{source} is gone; expected the images that were labelled where they were")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.symlink_to(source)
 
 
 def _digest(unit: Unit) -> str:

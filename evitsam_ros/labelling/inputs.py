@@ -14,6 +14,7 @@ from ..io.image_files import IMAGES
 from ..io.natural_order import natural_order
 from ..io.sources import is_sequence
 from ..io.video_files import VIDEOS, Video
+from ..user_folders import expand_user
 from . import unit as units
 from .job import Job, JobError
 from .places import Place, is_url
@@ -57,8 +58,13 @@ def find_units(inputs: Sequence[str], job: Job, chunk: int = CHUNK) -> Iterator[
                 yield unit
 
 
-def _units_of(text: str, job: Job, loose: dict[str, list[str]], chunk: int) -> Iterator[Unit]:
-    """Yield the units of an input; image files are collected in ``loose``, by folder."""
+def _units_of(
+    text: str, job: Job, loose: dict[str, list[str]], chunk: int, above: tuple[str, ...] = ()
+) -> Iterator[Unit]:
+    """Yield the units of an input; image files are collected in ``loose``, by folder.
+
+    ``above`` are the lists that the input is in.
+    """
     for place in _expanded(text):
         try:
             found = place.info()
@@ -69,14 +75,24 @@ def _units_of(text: str, job: Job, loose: dict[str, list[str]], chunk: int) -> I
         if found.type.name == "Directory":
             yield from _folder(place, job, chunk)
         elif _ending(place.path) in LISTS:
-            for line in place.read_bytes().decode("utf-8", "surrogateescape").splitlines():
-                if line.strip() and not line.startswith("#"):
-                    yield from _units_of(line.strip(), job, loose, chunk)
+            if place.source in above:
+                raise InputError(f"the list {place.text} contains itself")
+            for line in _lines(place):
+                yield from _units_of(line, job, loose, chunk, (*above, place.source))
         elif _ending(place.path) in IMAGES:
             folder, _, name = _parent(place)
             loose.setdefault(folder, []).append(name)
         else:
             yield from _file(place, job, found.size)
+
+
+def _lines(place: Place) -> list[str]:
+    """Return the lines of a list, without empty ones and comments."""
+    content = place.read_bytes()
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content:
+        raise InputError(f"{place.text} is no list: expected a text in UTF-8 with a path or URL on each line")
+    lines = content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape").split("\n")
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
 def _expanded(text: str) -> list[Place]:
@@ -98,7 +114,7 @@ def _expanded(text: str) -> list[Place]:
             if fnmatch.fnmatchcase(f"{base}/{name}", place.path)
         ]
     else:
-        path = Path(text).expanduser()
+        path = expand_user(text)
         if path.exists() or not glob.has_magic(text):
             return [Place(str(path))]
         found = glob.glob(str(path), recursive=True)  # noqa: PTH207 (absolute patterns)

@@ -98,7 +98,9 @@ class IsolatedLabeller:
             except JobError as error:
                 return _failed(unit, str(error), fatal=True)
             except ValueError as error:
-                return _failed(unit, " ".join(str(error).split()))
+                return _failed(unit, _one_line(error))
+            except Exception as error:  # what libraries raise on a file costs this file alone
+                return _failed(unit, f"{type(error).__name__}: {_one_line(error)}")
 
     def _submit(self, unit: Unit, skip: list[int]) -> Outcome:
         if self._pool is None:

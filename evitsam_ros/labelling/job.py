@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..bundle import DEFAULT_MODEL, DESCRIPTION, find_bundle, sha256
+from ..bundle import DEFAULT_MODEL, DEFAULT_SEMANTIC, DESCRIPTION, find_bundle, sha256
 from ..segment import Prompt
 
 if TYPE_CHECKING:
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 #: Frames of a part of a recording, where ids do not need the whole.
 DEFAULT_CUT = 3000
-#: The semantic bundle that is taken when none is named.
-DEFAULT_SEMANTIC = "efficientvit_seg_b0_camvid"
 
 
 class JobError(ValueError):

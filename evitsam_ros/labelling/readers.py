@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import logging
 import tarfile
 import tempfile
+from collections import Counter
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,7 @@ from ..io.encodings import ImageError
 from ..io.image_files import IMAGES, ImageFileError, decode_image, read_image
 from ..io.video_files import Video
 from . import unit as units
+from .detections import by_stamp, nanoseconds, read_detections
 from .places import Place
 
 if TYPE_CHECKING:
@@ -26,8 +29,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..io.bags.channel import Channel
-    from ..io.bags.reader import Bag
     from .unit import Unit
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,14 @@ def _shard(unit: Unit, walk: Walk) -> Iterator[Item]:
 
 def _members(shard: tarfile.TarFile, unit: Unit, walk: Walk) -> Iterator[Item]:
     images = (m for m in shard if m.isfile() and Path(m.name).suffix.lower() in IMAGES)
+    names: set[str] = set()
     for number, member in enumerate(images):
+        if member.size < 0:
+            raise ValueError(f"{unit.source} is no tar shard: {member.name} has a negative size")
+        if member.name in names:  # rows tell images apart by their names
+            yield Item(None, member.name, error="a member of this name came before")
+            continue
+        names.add(member.name)
         if walk.skips(number):
             yield Item(None, member.name, error=KILLED)
             continue
@@ -150,7 +162,8 @@ def _members(shard: tarfile.TarFile, unit: Unit, walk: Walk) -> Iterator[Item]:
 def _bag(unit: Unit, walk: Walk, detections: str) -> Iterator[Item]:
     with local_copy(unit) as path, open_bag(path) as bag:
         channel = bag.image_channel(unit.topic)
-        given = _detections(bag, detections) if detections else {}
+        given = by_stamp(read_detections(bag, detections), f"{path}, {detections}") if detections else {}
+        matched: Counter[int] = Counter()
         for number, (_, _, raw) in enumerate(bag.messages(channel)):
             if unit.last is not None and number >= unit.last:
                 return
@@ -159,7 +172,21 @@ def _bag(unit: Unit, walk: Walk, detections: str) -> Iterator[Item]:
             if walk.skips(number):
                 yield Item(number, error=KILLED)
                 continue
-            yield _recorded(number, raw, channel, given)
+            item = _recorded(number, raw, channel, given)
+            matched.update([item.stamp] if item.detections is not None and item.stamp is not None else [])
+            yield item
+        if detections and not unit.first:
+            _report_matches(matched, given, f"{unit.title}, {detections}")
+
+
+def _report_matches(matched: Counter[int], given: dict[int, Any], where: str) -> None:
+    """Warn where detections belong to no image, or to several."""
+    if given and not matched:
+        log.warning("%s: no message has the stamp of an image; no image has prompts", where)
+    if several := sum(count > 1 for count in matched.values()):
+        log.warning(
+            "%s: %d messages have the stamp of more than one image, which all get them", where, several
+        )
 
 
 def _recorded(number: int, raw: bytes, channel: Channel, given: dict[int, Any]) -> Item:
@@ -169,18 +196,6 @@ def _recorded(number: int, raw: bytes, channel: Channel, given: dict[int, Any]) 
         return Item(number, error=str(error))
     stamp = nanoseconds(header.stamp)
     return Item(number, stamp=stamp, image=frame.image, detections=given.get(stamp))
-
-
-def _detections(bag: Bag, topic: str) -> dict[int, Any]:
-    """Return the detector's messages by the stamp of their image, in nanoseconds."""
-    from .detections import read_detections
-
-    return {nanoseconds(message.header.stamp): message for message in read_detections(bag, topic)}
-
-
-def nanoseconds(stamp: Any) -> int:
-    """Return a builtin_interfaces/Time in nanoseconds."""
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
 @contextmanager

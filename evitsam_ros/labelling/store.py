@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from .job import Job, JobError
 from .outcome import Outcome
 from .places import Place
-from .rows import FRAMES, MASKS, counts_of, dumps, unit_of
+from .rows import FRAMES, MASKS, counts_of, dumps, schemas, unit_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,6 +89,10 @@ class Store:
             ) from error
         if not isinstance(found, dict) or found.get("format") != FORMAT:
             raise JobError(f"{self.out}/{MANIFEST} is not of the format {FORMAT}")
+        models = found.get("models")
+        has_models = isinstance(models, dict) and all(map(_is_model, models.values()))
+        if not has_models or not isinstance(found.get("options"), dict):
+            raise JobError(f"{self.out}/{MANIFEST} is damaged: it lacks the options or models of the labels")
         return found
 
     @contextmanager
@@ -151,12 +155,24 @@ class Store:
             return dict(zip(keys, pool.map(self.part, keys), strict=True))
 
     def read(self, table: str, key: str) -> Any:
-        """Return a table of a unit that is done, as a pyarrow Table."""
+        """Return a table of a unit that is done, as a pyarrow Table.
+
+        Raises:
+            JobError: Its file is missing or damaged, or has another table.
+        """
         import pyarrow.parquet as pq
 
         place = self.place.join(f"{table}/{key}{SUFFIX}")
-        with place.fs.open_input_file(place.path) as file:
-            return pq.ParquetFile(file).read()
+        try:
+            with place.fs.open_input_file(place.path) as file:
+                found = pq.ParquetFile(file).read()
+            if missing := set(schemas()[table].names) - set(found.column_names):
+                raise ValueError(f"it has no column {min(missing)}")
+        except (OSError, ValueError) as error:  # pyarrow's own errors are subclasses
+            raise JobError(
+                f"{place.text} is damaged ({error}); remove {MASKS}/{key}{SUFFIX}, and its unit is done again"
+            ) from error
+        return found
 
     @contextmanager
     def new_file(self, name: str) -> Iterator[Path]:
@@ -193,6 +209,10 @@ class Store:
                 f"{self.out} cannot be written: {error.strerror or error}; "
                 "mend it and give the same command again: it goes on where it was"
             ) from error
+
+
+def _is_model(entry: Any) -> bool:
+    return isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in ("name", "sha256"))
 
 
 def _put(path: Path, target: Place) -> None:

@@ -62,7 +62,7 @@ class AlignedDepth:
     def _find(self, header: Header, labels: np.ndarray) -> tuple[np.ndarray, CameraModel] | None:
         topics = f"{self._depth.topic}, {self._calibration.topic}"
         try:
-            camera = self._calibration.model()
+            camera = self._calibration.model(header.frame_id)
             if camera is None:
                 raise NoDepthError(f"no {self._calibration.topic} has come yet")
             depths = self._depth.aligned(header, camera)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from sensor_msgs.msg import CameraInfo
 
-from ..geometry3d import CameraModel
+from ..geometry3d import CalibrationError, CameraModel
 from .managed_entities import ManagedEntities
 from .qos import newest_only
 
@@ -36,15 +36,24 @@ class Calibration:
         """Return the newest message, or None before the first one."""
         return self._info
 
-    def model(self) -> CameraModel | None:
+    def model(self, frame: str = "") -> CameraModel | None:
         """Return the camera, or None before its first message.
 
+        Args:
+            frame: ``frame_id`` of the images that it is of; empty: of any.
+
         Raises:
-            CalibrationError: the message cannot be used.
+            CalibrationError: the message cannot be used, or it is of another frame.
         """
         info = self._info
         if info is None:
             return None
+        own, wanted = info.header.frame_id.lstrip("/"), frame.lstrip("/")
+        if own and wanted and own != wanted:
+            raise CalibrationError(
+                f"camera_info is in frame {own!r}, the image in {wanted!r}; expected the camera_info of this "
+                "image"
+            )
         if self._model is None or not _same(self._model[0], info):
             self._model = info, CameraModel.from_info(info, self._rectified)
         return self._model[1]

@@ -84,6 +84,11 @@ class CameraNode(Node):
             return
         if self.options["width"]:
             height = max(1, round(frame.shape[0] * self.options["width"] / frame.shape[1]))
+            if height > MAX_SIDE:
+                raise SourceError(
+                    f"parameter width is {self.options['width']}, so an image is {height} pixels high; "
+                    f"expected at most {MAX_SIDE}"
+                )
             frame = cv2.resize(frame, (self.options["width"], height), interpolation=cv2.INTER_AREA)
         message = self._compress(frame) if self.options["compressed"] else self._raw(frame)
         if self._depth is not None:
@@ -105,7 +110,11 @@ class CameraNode(Node):
 
     def _compress(self, frame: np.ndarray) -> CompressedImage:
         quality = [cv2.IMWRITE_JPEG_QUALITY, self.options["jpeg_quality"]]
-        encoded = cv2.imencode(".jpg", frame, quality)[1]
+        try:
+            encoded = cv2.imencode(".jpg", frame, quality)[1]
+        except cv2.error as error:
+            size = f"{frame.shape[1]}x{frame.shape[0]}"
+            raise SourceError(f"an image of {size} pixels does not fit into a JPEG ({error.err})") from error
         message = CompressedImage(header=self._header(), format="jpeg")
         message.data = array.array("B", encoded.tobytes())
         return message

@@ -83,7 +83,7 @@ class CameraPipeline:
             camera_info = CameraInfoOutput(entities, context.outputs, calibration, grid)
         self._publishers = Publishers(node, entities, context, parameters, depth, instances, camera_info)
         shown = ShownObjects()
-        self._empty = EmptyOutputs(context, self._publishers, shown)
+        self._empty = EmptyOutputs(context.parameters, self._publishers, shown.clear)
         max_id = MAX_SMALL_ID if parameters.label_encoding == "mono8" else LAST_ID
         mask_names = MaskNames(semantic, context.report_error)
         self._segmenter = FrameSegmenter(segmenter, context, mask_names, max_id)

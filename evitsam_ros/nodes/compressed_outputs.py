@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import cv2
@@ -68,6 +68,7 @@ class CompressedOutputs:
         prefix: before every name: ``~/``, or ``~/CAMERA/``.
         jpeg_quality: returns the current quality, 1 to 100.
         report_error: called with ``("compression_errors", text)``.
+        outputs: those of :data:`FORMATS` that the node has.
     """
 
     def __init__(
@@ -77,13 +78,14 @@ class CompressedOutputs:
         prefix: str,
         jpeg_quality: Callable[[], int],
         report_error: ReportError,
+        outputs: Collection[str] = tuple(FORMATS),
     ) -> None:
         self._jpeg_quality, self._report_error = jpeg_quality, report_error
         self._publishers = {
             name: entities.publisher(
                 CompressedImage, transport_topic(node, prefix + name, "compressed"), results()
             )
-            for name in FORMATS
+            for name in outputs
         }
         self._changed = threading.Condition()
         self._waiting: dict[str, tuple[Header, np.ndarray]] = {}

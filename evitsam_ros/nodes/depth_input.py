@@ -142,7 +142,7 @@ class DepthInput:
         """Return the depth camera's calibration, and its frame in the image's ``(4, 4)``."""
         if self._transforms is None:
             raise ValueError(self._no_transforms or "no transform is known yet")
-        camera = self._calibration.model()
+        camera = self._calibration.model(header.frame_id)
         if camera is None:
             raise ValueError(f"no {self._calibration.topic} has come")
         return camera, self._transforms.matrix(image_frame, header.frame_id, stamp_ns(header))

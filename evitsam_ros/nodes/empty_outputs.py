@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Publish empty outputs where the last answer is no longer true: consumers keep what they heard last.
 
-That is the case after a pause, in another mode, when no image is answered any more, and at the start, where
-consumers may still have the answers of a node that has ended. Empty outputs have the header of the last
-answered image. Those that are no image are repeated a few times, and for every new subscriber.
+That is the case after a pause, in another mode (or with other classes), when no image is answered any more,
+and at the start, where consumers may still have the answers of a node that has ended. Empty outputs have the
+header of the last answered image. Those that are no image are repeated a few times, and for every new
+subscriber.
 """
 
 from __future__ import annotations
@@ -12,19 +13,15 @@ import statistics
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Generic, Protocol, TypeVar
 
-import numpy as np
 import rclpy
 from std_msgs.msg import Header
 
-from ..segment import Masks
-from .camera_context import CameraContext
 from .continuity import UNUSUAL, WINDOW
 from .diagnostics import HANGS
-from .object_clicks import ShownObjects
-from .publishers import Publishers
 
 #: Repetitions for listeners that lost the first, and seconds between them.
 REPEATS, EVERY = 3, 1.0
@@ -34,28 +31,73 @@ MODE_TIMEOUT = 2.0
 PERIODS = 2.0
 
 
-class EmptyOutputs:
+#: What is needed to make empty outputs of an image: none of its masks, or its size.
+Nothing = TypeVar("Nothing")
+Emptied = TypeVar("Emptied", contravariant=True)
+
+
+class Outputs(Protocol[Emptied]):
+    """The publishers of one camera."""
+
+    def subscriptions(self) -> int:
+        """Return the number of subscriptions of all outputs that are no image."""
+
+    def publish_empty(self, header: Header, nothing: Emptied | None, reason: str | None) -> None:
+        """Publish that nothing is known.
+
+        Args:
+            header: of the last answered image.
+            nothing: of that image; None where none was answered.
+            reason: shown in the overlay; None: images are not published again.
+        """
+
+    def flush(self) -> None:
+        """Wait until everything is published."""
+
+
+class AnswerParameters(Protocol):
+    """The parameters that decide how long an answer is true."""
+
+    @property
+    def output_timeout_s(self) -> float | None:
+        """Return the seconds without an answer after which the last one is replaced; None: never."""
+
+    @property
+    def max_rate_hz(self) -> float | None:
+        """Return the max number of answers per second; None for no limit."""
+
+    @property
+    def job(self) -> str:
+        """Return what is answered, as ``the mode is prompt``."""
+
+
+class EmptyOutputs(Generic[Nothing]):
     """Watch the answers of one camera.
 
     The executor's thread calls :meth:`clear`, :meth:`resume` and :meth:`tick`; the inference thread publishes
     within :meth:`work`, and with :attr:`lock` held.
 
     Args:
-        context: of the camera.
+        parameters: returns the current parameters of the node.
         publishers: of the camera.
-        shown: forgotten with every empty output.
+        on_empty: called with every empty output.
 
     Attributes:
         lock: held while something is published, so that no answer follows the empty outputs of a pause.
     """
 
-    def __init__(self, context: CameraContext, publishers: Publishers, shown: ShownObjects) -> None:
+    def __init__(
+        self,
+        parameters: Callable[[], AnswerParameters],
+        publishers: Outputs[Nothing],
+        on_empty: Callable[[], None] = lambda: None,
+    ) -> None:
         self.lock = threading.Lock()
-        self._context, self._publishers, self._shown = context, publishers, shown
+        self._parameters, self._publishers, self._on_empty = parameters, publishers, on_empty
         self._header = Header()
-        #: None of the masks of the last answer; None before the first.
-        self._no_masks: Masks | None = None
-        self._mode = ""
+        #: Of the last answer; None before the first.
+        self._nothing: Nothing | None = None
+        self._job = ""
         self._intervals: deque[float] = deque(maxlen=WINDOW)
         self._answered: float | None = None
         self._work_since: float | None = None
@@ -74,19 +116,19 @@ class EmptyOutputs:
         finally:
             self._work_since = None
 
-    def answered(self, header: Header, masks: Masks, mode: str) -> None:
+    def answered(self, header: Header, nothing: Nothing, job: str) -> None:
         """Note an answer that was published with the lock held.
 
         Args:
             header: of the image.
-            masks: of the image.
-            mode: in which it was answered.
+            nothing: what empty outputs of this image are made of.
+            job: what was answered, see :class:`AnswerParameters`.
         """
         now = time.monotonic()
         if self._answered is not None and not self._reason:
             self._intervals.append(now - self._answered)
-        self._header, self._mode, self._answered = header, mode, now
-        self._no_masks = masks.select(np.zeros(0, int))
+        self._header, self._job, self._answered = header, job, now
+        self._nothing = nothing
         self._reason = ""
 
     # Executor's thread -----------------------------------------------------------------------------
@@ -121,10 +163,10 @@ class EmptyOutputs:
     def _publish(self, reason: str, repeats: int = REPEATS, *, repeated: bool = False) -> None:
         self._reason, self._repeats = reason, max(0, repeats)
         self._next = time.monotonic() + EVERY
-        self._shown.clear()
+        self._on_empty()
         try:
             self._subscriptions = self._publishers.subscriptions()
-            self._publishers.publish_empty(self._header, self._no_masks, None if repeated else reason)
+            self._publishers.publish_empty(self._header, self._nothing, None if repeated else reason)
         except Exception:
             if rclpy.ok():  # after Ctrl-C nothing can be published any more
                 raise
@@ -137,12 +179,12 @@ class EmptyOutputs:
         """Return why the last answer is no longer true; empty where it is, or was replaced already."""
         if self._reason or self._answered is None:
             return ""
-        parameters, now = self._context.parameters(), time.monotonic()
+        parameters, now = self._parameters(), time.monotonic()
         since, silent = self._work_since, now - self._answered
         if since is not None and now - since < HANGS:
             return ""  # an answer is about to come
-        if parameters.mode != self._mode and silent > MODE_TIMEOUT:
-            return f"the mode is {parameters.mode} now"
+        if parameters.job != self._job and silent > MODE_TIMEOUT:
+            return f"{parameters.job} now"
         timeout = parameters.output_timeout_s
         if timeout is None:
             return ""

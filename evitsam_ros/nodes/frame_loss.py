@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from .diagnostics import CameraDiagnostics
 
 #: Largest number of intervals that are kept.
 WINDOW = 60
@@ -45,3 +49,28 @@ class FrameLossMonitor:
         period = np.median(intervals[intervals < 1.5 * short])
         taken = np.maximum(np.rint(intervals / period), 1).sum()
         return float(1 - len(intervals) / taken)
+
+
+class FrameLossReport:
+    """Publish the share of a camera's frames that is lost in its diagnostics.
+
+    Args:
+        diagnostics: of the camera.
+        topic: of the images.
+    """
+
+    def __init__(self, diagnostics: CameraDiagnostics, topic: str) -> None:
+        self._diagnostics, self._topic, self._monitor = diagnostics, topic, FrameLossMonitor()
+
+    def add(self, stamp: float) -> None:
+        """Add the next frame's stamp, seconds."""
+        self._monitor.add(stamp)
+        ratio = self._monitor.loss_ratio
+        self._diagnostics.note("frames_missing_by_stamps", [f"{ratio:.0%}"])
+        if ratio > FrameLossMonitor.WARN_RATIO:
+            self._diagnostics.warn(
+                "frames_missing",
+                f"{self._topic}: {ratio:.0%} of the frames do not arrive (by their stamps); "
+                "with Fast DDS start the camera with FASTRTPS_DEFAULT_PROFILES_FILE=…/fastdds_images.xml, or "
+                "use image_transport: compressed",
+            )

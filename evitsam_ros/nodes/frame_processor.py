@@ -48,7 +48,7 @@ class FrameProcessor:
         requests: RequestQueue,
         segmenter: FrameSegmenter,
         publishers: Publishers,
-        empty: EmptyOutputs,
+        empty: EmptyOutputs[Masks],
         shown: ShownObjects,
     ) -> None:
         self._context, self._topic, self._prompts = context, topic, context.prompts
@@ -129,7 +129,8 @@ class FrameProcessor:
                 request.message.header, frame, masks, names, parameters, labels_of(active.objects, names)
             )
             self._shown.update(masks, active.born)
-            self._empty.answered(request.message.header, masks, parameters.mode)
+            no_masks = masks.select(np.zeros(0, int))
+            self._empty.answered(request.message.header, no_masks, parameters.job)
         end = time.perf_counter()
         stages = {"convert": converted - start, **timings, "publish": end - segmented, "total": end - start}
         age = (self._context.now_ns() - stamp_ns(request.message.header)) / 1e9

@@ -8,7 +8,7 @@ import time
 from sensor_msgs.msg import CompressedImage, Image
 
 from .camera_context import CameraContext
-from .frame_loss import FrameLossMonitor
+from .frame_loss import FrameLossReport
 from .frame_request import RequestQueue
 from .pending_prompts import PendingPrompts
 from .recent_images import RecentImages, stamp_ns
@@ -36,9 +36,9 @@ class ImageIntake:
         pending: PendingPrompts,
         requests: RequestQueue,
     ) -> None:
-        self._context, self._topic = context, topic
+        self._context = context
         self._images, self._pending, self._requests = images, pending, requests
-        self._loss_monitor = FrameLossMonitor()
+        self._losses = FrameLossReport(context.diagnostics, topic)
         self._last_submitted = 0.0
 
     def on_image(self, message: Image | CompressedImage) -> None:
@@ -48,7 +48,7 @@ class ImageIntake:
         diagnostics = self._context.diagnostics
         diagnostics.frame_in()
         self._images.add(message)
-        self._check_losses(message)
+        self._losses.add(stamp_ns(message.header) / 1e9)
         if self._pending.submit_matches(message):
             return
         if self._context.parameters().mode == "on_request" or self._pending.only_prompted_frames():
@@ -60,15 +60,3 @@ class ImageIntake:
             return
         self._last_submitted = now
         self._requests.submit_latest(message)
-
-    def _check_losses(self, message: Image | CompressedImage) -> None:
-        self._loss_monitor.add(stamp_ns(message.header) / 1e9)
-        ratio = self._loss_monitor.loss_ratio
-        self._context.diagnostics.note("frames_missing_by_stamps", [f"{ratio:.0%}"])
-        if ratio > FrameLossMonitor.WARN_RATIO:
-            self._context.diagnostics.warn(
-                "frames_missing",
-                f"{self._topic}: {ratio:.0%} of the frames do not arrive (by their stamps); "
-                "with Fast DDS start the camera with FASTRTPS_DEFAULT_PROFILES_FILE=…/fastdds_images.xml, or "
-                "use image_transport: compressed",
-            )

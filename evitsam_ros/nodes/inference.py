@@ -7,6 +7,7 @@ After :meth:`Inference.stop` a thread that still works on a long frame changes n
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, cast
 
 import rclpy
@@ -18,7 +19,7 @@ from .camera_pipeline import CameraPipeline
 from .frame_request import FrameRequest, PreparedFrame
 from .frame_scheduler import FrameScheduler
 from .inference_thread import InferenceThread
-from .measured_runtime import MeasuredRuntime
+from .measured_runtime import MeasuredRuntime, run_networks
 from .parameters import SegmenterParameters
 from .recovery import Recovery
 
@@ -55,7 +56,14 @@ class Inference:
         self._report_error_for_all, self._logger = report_error_for_all, logger
         self._recovery = Recovery(len(pipelines))
         self._switches: list[EngineSwitch[Segmenter]] = []
-        self._measured: MeasuredRuntime | None = MeasuredRuntime(segmenter, parameters, logger, self._warn)
+        self._measured: MeasuredRuntime[Segmenter] | None = MeasuredRuntime(
+            segmenter,
+            partial(Segmenter.open, segmenter.bundle.folder, threads=parameters.threads),
+            lambda opened: run_networks(opened, parameters.mode, parameters.max_prompts),
+            logger,
+            self._warn,
+            is_auto=(parameters.backend, parameters.precision) == ("auto", "auto"),
+        )
         self._note_choice()
         self._thread: InferenceThread[FrameRequest, PreparedFrame] = InferenceThread(
             scheduler,

@@ -4,43 +4,64 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from ..autotune.needed import measuring_command
-from ..backends import BACKENDS
+from ..backends import BACKENDS, Runtime
 from ..backends.choice import Choice, read_choice
 from ..backends.tensorrt.background_build import EngineSwitch
+from ..bundle import BundleFiles
 from ..segment import Prompt, Segmenter
-from .parameters import SegmenterParameters
 
 #: (H, W) of the black image that a new runtime plans its networks on.
 _WARM_UP_SIZE = (64, 64)
 
 
-class MeasuredRuntime:
+class Opened(Protocol):
+    """An opened bundle on its runtime: a ``Segmenter`` or a ``SemanticSegmenter``."""
+
+    @property
+    def bundle(self) -> BundleFiles:
+        """Return the bundle."""
+
+    runtime: Runtime
+
+    def close(self) -> None:
+        """Free what the runtime holds."""
+
+
+Made = TypeVar("Made", bound=Opened)
+
+
+class MeasuredRuntime(Generic[Made]):
     """Start the measurement of a bundle, and open what was chosen.
 
     Args:
-        segmenter: as it runs now.
-        parameters: as configured.
+        opened: as it runs now.
+        open_: opens the bundle again.
+        plan: runs every network of an opened bundle once: the first call of each takes longer.
         logger: of the node.
         warn: called with what a user should know.
+        is_auto: whether backend and precision are left to be chosen.
     """
 
     def __init__(
         self,
-        segmenter: Segmenter,
-        parameters: SegmenterParameters,
+        opened: Made,
+        open_: Callable[[], Made],
+        plan: Callable[[Made], Any],
         logger: Any,
         warn: Callable[[str], None],
+        *,
+        is_auto: bool,
     ) -> None:
-        self._bundle, self._runtime = segmenter.bundle, segmenter.runtime
-        self._parameters, self._logger, self._warn = parameters, logger, warn
-        self._is_left = self._may_be_measured()
+        self._bundle, self._runtime = opened.bundle, opened.runtime
+        self._reopen, self._plan, self._logger, self._warn = open_, plan, logger, warn
+        self._is_left = is_auto and self._may_be_measured()
 
-    def start(self) -> EngineSwitch[Segmenter] | None:
+    def start(self) -> EngineSwitch[Made] | None:
         """Start measuring if that is left to do; at once, and only once."""
         if not self._is_left:
             return None
@@ -49,19 +70,17 @@ class MeasuredRuntime:
             measuring_command(self._bundle.folder),
             self._open,
             lambda reason: self._warn(f"{reason}; the networks stay in float32"),
-            drop=Segmenter.close,
+            drop=lambda opened: opened.close(),
             task="the measurement of the backends",
         )
 
     def _may_be_measured(self) -> bool:
-        if (self._parameters.backend, self._parameters.precision) != ("auto", "auto"):
-            return False
         if not all(name in BACKENDS and BACKENDS[name].cpu_only for name in self._runtime.backends):
             return False
         choice = read_choice(self._bundle)
         return choice is None or not choice.is_final(self._bundle)
 
-    def _open(self) -> Segmenter | None:
+    def _open(self) -> Made | None:
         """Log what was chosen, and open it where it is not what runs."""
         choice = read_choice(self._bundle)
         if choice is None:
@@ -71,7 +90,7 @@ class MeasuredRuntime:
             self._warn(unsettled_text(choice, self._bundle.name))
         if set(choice.backends.values()) <= self._runtime.backends and self._runtime.choice is None:
             return None
-        opened = Segmenter.open(self._bundle.folder, threads=self._parameters.threads)
+        opened = self._reopen()
         try:
             self._plan(opened)
         except Exception as error:  # of any kind, as runtimes raise them
@@ -79,12 +98,13 @@ class MeasuredRuntime:
             raise ValueError(f"{type(error).__name__}: {error}") from error
         return opened
 
-    def _plan(self, segmenter: Segmenter) -> None:
-        """Run every network that the mode needs once: the first call of each takes longer."""
-        embedding = segmenter.embed(np.zeros((*_WARM_UP_SIZE, 3), np.uint8))
-        segmenter.decode(embedding, [Prompt.parse(box=(8.0, 8.0, 40.0, 40.0))])
-        if self._parameters.mode == "everything":
-            segmenter.everything(embedding, self._parameters.max_prompts)
+
+def run_networks(segmenter: Segmenter, mode: str, max_prompts: int) -> None:
+    """Run every network once that a mode of the segmenter needs."""
+    embedding = segmenter.embed(np.zeros((*_WARM_UP_SIZE, 3), np.uint8))
+    segmenter.decode(embedding, [Prompt.parse(box=(8.0, 8.0, 40.0, 40.0))])
+    if mode == "everything":
+        segmenter.everything(embedding, max_prompts)
 
 
 def unsettled_text(choice: Choice, model: str) -> str:

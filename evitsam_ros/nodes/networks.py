@@ -27,7 +27,9 @@ def open_networks(parameters: SegmenterParameters) -> tuple[Segmenter, SemanticS
         semantic = None
         if parameters.semantic_model:
             try:
-                semantic = SemanticSegmenter.open(parameters.semantic_model, backend, threads)
+                semantic = SemanticSegmenter.open_beside(
+                    parameters.semantic_model, backend, threads, parameters.precision
+                )
             except (BundleError, BackendError) as error:
                 raise ValueError(f"parameter semantic_model: {error}") from error
         opened.pop_all()

@@ -105,6 +105,11 @@ class SegmenterParameters:
             output_timeout_s=decoded["output_timeout_s"] or None,
         )
 
+    @property
+    def job(self) -> str:
+        """Return what is answered, for empty outputs."""
+        return f"the mode is {self.mode}"
+
     def thresholds(self) -> dict[str, float | None]:
         """Return the thresholds of everything mode; None for the bundle's own."""
         return {
@@ -219,6 +224,8 @@ def _check(values: Mapping[str, Any]) -> None:
         choices = PARAMETERS[name].choices
         if choices and value not in choices:
             raise ValueError(f"{name} is {value!r}; expected one of {', '.join(choices)}")
+        if isinstance(value, float) and not math.isfinite(value):  # NaN passes rclpy's check of the range
+            raise ValueError(f"{name} is {value}; expected a finite number")
     names = [name for name in values["cameras"] if name]
     for name in names:
         if not _NAME.fullmatch(name):

@@ -54,6 +54,8 @@ class PromptTopics:
 
     def _on_detections(self, message: Any) -> None:
         topic = self._prefix + "prompts"
+        if not self._is_of_camera(topic, message.header.frame_id, "detections are"):
+            return
         try:
             objects = prompts_from_detections(message)
         except PromptError as error:
@@ -62,17 +64,22 @@ class PromptTopics:
         self._pending.submit(topic, message.header, objects, is_array=True)
 
     def _on_point(self, message: PointStamped) -> None:
-        topic, frame = self._prefix + "point", message.header.frame_id
+        topic = self._prefix + "point"
+        if self._is_of_camera(topic, message.header.frame_id, "click is"):
+            self.click(topic, message.header, message.point.x, message.point.y)
+
+    def _is_of_camera(self, topic: str, frame: str, subject: str) -> bool:
+        """Return whether pixels are those of this camera; if not, report it. No frame is any camera's."""
         newest = self._images.newest()
         expected = newest.header.frame_id if newest is not None else ""
-        if frame and expected and frame != expected:
-            self._report_error(
-                "bad_prompts",
-                f"{topic}: the click is in frame {frame!r}; expected pixels in the camera's frame "
-                f"{expected!r} (points in space go to clicked_point)",
-            )
-            return
-        self.click(topic, message.header, message.point.x, message.point.y)
+        if not frame or not expected or frame.lstrip("/") == expected.lstrip("/"):
+            return True
+        self._report_error(
+            "bad_prompts",
+            f"{topic}: the {subject} in frame {frame!r}; expected pixels in the camera's frame {expected!r} "
+            "(points in space go to clicked_point)",
+        )
+        return False
 
     def _on_pixel(self, message: Point) -> None:
         self.click(self._prefix + "pixel", None, message.x, message.y)

@@ -90,7 +90,8 @@ class PublishPointInput:
             raise ClickError(f"point is {point[:3].tolist()}; expected finite metres")
         if not click.header.frame_id:
             raise ClickError("the point has no frame_id")
-        image, model = target.newest_image(), target.calibration.model()
+        image = target.newest_image()
+        model = target.calibration.model(image.header.frame_id if image is not None else "")
         if image is None or model is None:
             missing = "image" if image is None else target.calibration.topic
             raise ClickError(f"no {missing} was received recently")

@@ -149,27 +149,28 @@ class Publishers:
             self._others["detections"].publish(messages.detections_message(header, masks, names, scores))
         self._publish_names(header, names)
 
-    def publish_empty(self, header: Header, no_masks: Masks | None, reason: str | None) -> None:
+    def publish_empty(self, header: Header, nothing: Masks | None, reason: str | None) -> None:
         """Publish that there are no objects: black images, empty arrays and clouds.
 
         Args:
             header: of the last answered image.
-            no_masks: none of that image; None where none was answered: only what has no size is published.
+            nothing: none of that image's masks; None where none was answered: only what has no size is
+                published.
             reason: shown in the overlay; None: images are not published again.
         """
         size = None
-        if no_masks is not None:
-            size = no_masks.image_size
+        if nothing is not None:
+            size = nothing.image_size
             if reason is not None:
                 notice = draw_notice(size, reason)
-                self._publish_images(header, LabelMaps(no_masks, self._grid), lambda: notice)
+                self._publish_images(header, LabelMaps(nothing, self._grid), lambda: notice)
             self._publish_names(header, {})
         if "detections" in self._subscribed():
             self._others["detections"].publish(Detection2DArray(header=header))
         if self._depth is not None:
             self._depth.publish_empty(header, size)
         if self._instances is not None and self._instances.is_subscribed:
-            self._instances.publish_empty(header, no_masks)
+            self._instances.publish_empty(header, nothing)
 
     def _publish_names(self, header: Header, names: dict[int, str]) -> None:
         """Publish the names on every change; they are latched, for subscribers that come later."""

@@ -10,7 +10,6 @@ import sys
 import time
 import traceback
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -19,22 +18,21 @@ from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
 from ..dense import SemanticSegmenter
-from ..io.encodings import ImageError, compressed_to_frame, image_to_frame
 from ..malloc import HeapWatch, give_back_memory, tune_malloc
-from ..segment import Frame
 from .diagnostics import CameraDiagnostics
-from .frame_scheduler import FrameScheduler
-from .inference_thread import InferenceThread
+from .frame_loss import FrameLossReport
 from .managed_entities import ManagedEntities
 from .qos import newest_only, transport_topic
 from .recent_images import stamp_ns
-from .recovery import Recovery
 from .run import Nodes, run
-from .semantic_parameters import NodeSemanticParameters
-from .semantic_publishers import CONFIDENT, SemanticCamera, SemanticPublishers
+from .semantic_inference import SemanticInference
+from .semantic_parameters import NodeSemanticParameters, SemanticParameters
+from .semantic_publishers import SemanticCamera, SemanticPublishers
 
 #: Seconds between two log lines of one kind.
 THROTTLE = 2.0
+#: Seconds between two checks for answers that are no longer true.
+TICK = 0.25
 #: Share of the period of ``max_rate_hz`` that may be missing: camera frames come unevenly.
 EARLY = 0.05
 
@@ -54,61 +52,81 @@ class SemanticNode(Node):
         super().__init__("semantic", namespace=namespace or None)
         self._node_parameters = NodeSemanticParameters(self)
         options = self._node_parameters.current
-        self._segmenter = SemanticSegmenter.open(options.model, options.backend, options.threads)
+        segmenter = SemanticSegmenter.open(
+            options.model, options.backend, options.threads, precision=options.precision
+        )
         try:
-            self._node_parameters.use_classes(self._segmenter.bundle.classes)
+            self._node_parameters.use_classes(segmenter.bundle.classes)
         except ValueError:
-            self._segmenter.close()
+            segmenter.close()
             raise
         give_back_memory()
         if options.malloc_tuning:
             tune_malloc()
-        self._counters, self._recovery, self._heap = CameraDiagnostics(), Recovery(), HeapWatch()
+        self._counters, self._heap = CameraDiagnostics(), HeapWatch()
         self._is_enabled, self._last_taken = True, 0.0
-        self._frames: FrameScheduler[Image | CompressedImage] = FrameScheduler()
         self._entities = ManagedEntities(self, self._report_error)
-        self._topic = transport_topic(self, "image", options.image_transport)
-        self._outputs = SemanticPublishers(self, self._entities, SemanticCamera(self._report_error), options)
+        topic = transport_topic(self, "image", options.image_transport)
+        self._losses = FrameLossReport(self._counters, topic)
+        self._outputs = SemanticPublishers(
+            self,
+            self._entities,
+            SemanticCamera(self._report_error),
+            options,
+            lambda: self._current().jpeg_quality,
+        )
+        choice = f" {segmenter.runtime.choice}" if segmenter.runtime.choice else ""
+        self.get_logger().info(f"model {segmenter.bundle.name}; {segmenter.description}{choice}")
+        self._inference = SemanticInference(
+            segmenter,
+            self._current,
+            self._outputs,
+            self._counters,
+            topic,
+            self._report_error,
+            self.get_logger(),
+            lambda: self.get_clock().now().nanoseconds,
+        )
         self._publish_classes()
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         # Diagnostics continue while simulated time stands still, and when the clock is set back.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(options.diagnostics_period_s, self._publish_diagnostics, clock=steady)
+        self.create_timer(TICK, self._inference.empty.tick, clock=steady)
         self._entities.service(SetBool, "~/enable", self._on_enable)
-        self._thread: InferenceThread[Image | CompressedImage, None] = InferenceThread(
-            self._frames, self._process, self._on_error
-        )
         if subscribe:
             kind = Image if options.image_transport == "raw" else CompressedImage
-            self._entities.subscription(kind, self._topic, self.on_image, newest_only(options.reliability))
-        self.get_logger().info(f"model {self._segmenter.bundle.name}; {self._segmenter.description}")
+            self._entities.subscription(kind, topic, self.on_image, newest_only(options.reliability))
 
     def start(self) -> None:
         """Do nothing: the node works as soon as its process spins."""
 
     def release(self) -> None:
         """End the inference thread after its frame and free the network."""
-        if self._thread.stop():
-            self._segmenter.close()
-
-    # Executor's thread -----------------------------------------------------------------------------
+        self._inference.stop()
 
     def on_image(self, message: Image | CompressedImage) -> None:
         """Receive an image; a newer one replaces one that waits."""
         if not self._is_enabled:
             return
         self._counters.frame_in()
-        now, rate = time.monotonic(), self._node_parameters.current.max_rate_hz
+        self._losses.add(stamp_ns(message.header) / 1e9)
+        now, rate = time.monotonic(), self._current().max_rate_hz
         if rate is not None and now - self._last_taken < (1 - EARLY) / rate:
             self._counters.count("frames_skipped_by_max_rate")
             return
         self._last_taken = now
-        self._frames.put_latest(message)
+        self._inference.submit(message)
+
+    def _current(self) -> SemanticParameters:
+        return self._node_parameters.current
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        if request.data and not self._is_enabled:
+            self._inference.resume()
+        elif not request.data and self._is_enabled:
+            self._inference.pause("the node is disabled")
         self._is_enabled = request.data
-        if not self._is_enabled:
-            self._frames.withdraw(0, lambda message: True)
         response.success, response.message = True, "enabled" if self._is_enabled else "disabled"
         return response
 
@@ -119,18 +137,17 @@ class SemanticNode(Node):
 
     def _publish_diagnostics(self) -> None:
         self._heap.look()
-        message = DiagnosticArray()
+        message, inference = DiagnosticArray(), self._inference
         message.header.stamp = self.get_clock().now().to_msg()
         state = "active" if self._is_enabled else "disabled"
-        name, dropped = self.get_fully_qualified_name(), self._frames.dropped[0]
-        backend = self._segmenter.description
-        message.status = [self._counters.status(name, backend, dropped, state, self._thread.busy_for)]
+        name, backend = self.get_fully_qualified_name(), inference.segmenter.description
+        message.status = [self._counters.status(name, backend, inference.dropped, state, inference.busy_for)]
         self._diagnostics.publish(message)
 
     def _publish_classes(self) -> None:
-        header, threshold = Header(), self._node_parameters.current.score_threshold
+        header, threshold = Header(), self._current().score_threshold
         header.stamp = self.get_clock().now().to_msg()
-        if not self._outputs.publish_classes(self._segmenter.bundle.classes, header, threshold):
+        if not self._outputs.publish_classes(self._inference.segmenter.bundle.classes, header, threshold):
             self.get_logger().warning(
                 "vision_msgs is not installed: ~/label_info is off (apt install ros-$ROS_DISTRO-vision-msgs)"
             )
@@ -139,79 +156,6 @@ class SemanticNode(Node):
         """Count an error, publish it in the diagnostics, and log it, throttled."""
         self._counters.error(kind, text)
         self.get_logger().error(text, throttle_duration_sec=THROTTLE)
-
-    # Inference thread ------------------------------------------------------------------------------
-
-    def _process(self, camera: int, message: Image | CompressedImage, prepared: None) -> None:
-        """Publish the classes of a frame."""
-        start, parameters = time.perf_counter(), self._node_parameters.current
-        if self._recovery.pause():
-            self._counters.count("frames_skipped_after_errors")
-            return
-        self._outputs.expect_depth(message.header)
-        outputs = self._outputs.subscribed()
-        if not outputs:
-            self._counters.count("frames_without_listener")
-            return
-        frame = self._frame(message)
-        if frame is None:
-            return
-        converted = time.perf_counter()
-        found = self._segmenter.segment(
-            frame.image,
-            full_size=parameters.resolution == "image",
-            only=parameters.classes,
-            score_threshold=parameters.score_threshold,
-            with_confidence=bool(outputs & CONFIDENT),
-            confidence_of=parameters.confidence_class if "confidence" in outputs else None,
-        )
-        self._recovery.succeeded()
-        segmented = time.perf_counter()
-        if not self._is_enabled:
-            self._counters.count("answers_not_published")
-            return
-        self._outputs.publish(outputs, message.header, frame, found, parameters.overlay_alpha)
-        end = time.perf_counter()
-        stages = {"convert": converted - start, **found.timings, "publish": end - segmented}
-        age = (self.get_clock().now().nanoseconds - stamp_ns(message.header)) / 1e9
-        self._counters.frame_out({**stages, "total": end - start}, age)
-
-    def _frame(self, message: Image | CompressedImage) -> Frame | None:
-        """Convert a message; report an image that cannot be used, and return None."""
-        try:
-            if isinstance(message, CompressedImage):
-                return compressed_to_frame(message)
-            return image_to_frame(message)
-        except ImageError as error:
-            self._report_error("bad_images", f"{self._topic}: {error}")
-            return None
-
-    def _on_error(self, camera: int, error: Exception) -> None:
-        """Report a frame that failed: nothing is published for it."""
-        if not rclpy.ok():
-            return
-        self._report_error("inference_errors", f"{type(error).__name__}: {error}")
-        if self._recovery.failed():
-            self._reopen()
-
-    def _reopen(self) -> None:
-        """Open the network again, on the next runtime where there is a choice."""
-        before, options = self._segmenter, self._node_parameters.current
-        self._recovery.exclude_runtime(before.runtime.backends)
-        try:
-            opened = SemanticSegmenter.open(
-                before.bundle.folder, options.backend, options.threads, self._recovery.exclude
-            )
-        except Exception as error:
-            self._report_error("inference_errors", f"the network cannot be reopened: {error}")
-            return
-        if opened.bundle.description != before.bundle.description:
-            opened.close()
-            self._report_error("inference_errors", f"{before.bundle.folder} has changed; restart the node")
-            return
-        self._segmenter = opened
-        before.close()
-        self.get_logger().info(f"switched: {opened.description}")
 
 
 def main(args: list[str] | None = None) -> int:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.node import Node
 
+from ..bundle import DEFAULT_SEMANTIC
 from ..dense import ClassTable
 from .parameter_specs import PARAMETERS, Spec
 
@@ -20,8 +21,16 @@ def _at_start(name: str) -> Spec:
 
 
 SEMANTIC_PARAMETERS: dict[str, Spec] = {
-    "model": Spec("efficientvit_seg_b0_camvid", "Semantic bundle: a name or a folder.", fixed=True),
-    **{name: _at_start(name) for name in ("backend", "threads", "image_transport", "reliability")},
+    "model": Spec(DEFAULT_SEMANTIC, "Semantic bundle: a name or a folder.", fixed=True),
+    "backend": _at_start("backend"),
+    "precision": Spec(
+        "auto",
+        "What the network computes in. auto: on a CPU the fastest that was measured here to give the same "
+        "label maps, float32 until then; on a GPU the engine's own.",
+        PARAMETERS["precision"].choices,
+        fixed=True,
+    ),
+    **{name: _at_start(name) for name in ("threads", "image_transport", "reliability")},
     "classes": Spec(
         [""], "Names of the classes to publish, pixels of others are void; none: all.", live=True
     ),
@@ -37,8 +46,16 @@ SEMANTIC_PARAMETERS: dict[str, Spec] = {
         ("image", "network"),
         live=True,
     ),
-    "overlay_alpha": PARAMETERS["overlay_alpha"],
-    "max_rate_hz": PARAMETERS["max_rate_hz"],
+    "tiles": Spec(
+        False,
+        "Segment an image that is larger than the network's input in overlapping tiles of that size, at its "
+        "own resolution; false: scaled to the input.",
+        live=True,
+    ),
+    **{
+        name: PARAMETERS[name]
+        for name in ("overlay_alpha", "jpeg_quality", "max_rate_hz", "output_timeout_s")
+    },
     "enable_depth": Spec(
         False,
         "Subscribe to depth, camera_info and, for depth in another frame, depth_camera_info; publish "
@@ -60,12 +77,13 @@ class SemanticParameters:
     Attributes:
         classes: names to publish; None: all.
         confidence_class: None for each pixel's own.
-        max_rate_hz: None for no limit.
+        max_rate_hz, output_timeout_s: None for no limit.
         history_s: for how long depth waits for its image, seconds; no parameter.
     """
 
     model: str
     backend: str
+    precision: str
     threads: int
     image_transport: str
     reliability: str
@@ -73,8 +91,11 @@ class SemanticParameters:
     score_threshold: float
     confidence_class: str | None
     resolution: str
+    tiles: bool
     overlay_alpha: float
+    jpeg_quality: int
     max_rate_hz: float | None
+    output_timeout_s: float | None
     enable_depth: bool
     depth_transport: str
     depth_slop_s: float
@@ -104,8 +125,14 @@ class SemanticParameters:
             "classes": _names("classes", values["classes"], table),
             "confidence_class": of_class[0] if of_class else None,
             "max_rate_hz": values["max_rate_hz"] or None,
+            "output_timeout_s": values["output_timeout_s"] or None,
         }
         return cls(**{**values, **decoded})
+
+    @property
+    def job(self) -> str:
+        """Return what is answered, for empty outputs."""
+        return f"the classes are {'all' if self.classes is None else ', '.join(self.classes)}"
 
 
 def _check(name: str, value: Any, spec: Spec) -> None:

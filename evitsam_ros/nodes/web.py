@@ -144,10 +144,11 @@ class WebNode(Node):
         if camera is None:
             raise CommandError(f"camera {name!r} is not shown; choose one of {', '.join(self._names())}")
         mode = self._shown_parameters.get("mode", "")
+        on_rejected = partial(self._server.show_text, viewer=viewer)
         if isinstance(command, AddPoint):
-            camera.add_point(command, mode)
+            camera.add_point(command, mode, on_rejected)
         elif isinstance(command, AddBox):
-            camera.add_box(command, mode)
+            camera.add_box(command, mode, on_rejected)
         elif isinstance(command, Remove):
             camera.remove(command)
         elif isinstance(command, Clear):

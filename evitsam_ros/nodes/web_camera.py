@@ -22,6 +22,7 @@ from ..web.state import ShownObject
 from .prompt_messages import BACKGROUND
 from .qos import latched, results
 from .recent_images import stamp_ns
+from .web_objects import ObjectClient
 
 try:
     from vision_msgs.msg import Detection2D, Detection2DArray, LabelInfo, ObjectHypothesisWithPose
@@ -78,6 +79,7 @@ class WebCamera:
         self._removals = node.create_publisher(UInt32, f"{base}/remove_object", 10)
         self._publishers = [self._points, self._removals]
         self._clear = node.create_client(Trigger, f"{base}/clear_prompts")
+        self._stored = ObjectClient(node, base, SENDER)
         self._arrays: Any = None
         if Detection2DArray is not None:
             self._arrays = node.create_publisher(Detection2DArray, f"{base}/prompts", 10)
@@ -96,6 +98,7 @@ class WebCamera:
         for publisher in self._publishers:
             self._node.destroy_publisher(publisher)
         self._node.destroy_client(self._clear)
+        self._stored.destroy()
 
     # From the segmenter ----------------------------------------------------------------------------
 
@@ -129,41 +132,64 @@ class WebCamera:
 
     # To the segmenter ------------------------------------------------------------------------------
 
-    def add_point(self, command: AddPoint, mode: str) -> None:
+    def add_point(self, command: AddPoint, mode: str, on_rejected: Callable[[str], None]) -> None:
         """Publish a point.
 
         A new object is an array's, so that more points can follow. Beside a detector, whose arrays would
-        replace it, and in everything mode, which uses none, it is a click.
+        replace it, and in everything mode, which uses none, it is a click. A further point of a box that the
+        segmenter stores changes that object.
+
+        Args:
+            command: the point.
+            mode: of the segmenter.
+            on_rejected: called with the reason if the segmenter does not take it.
 
         Raises:
             CommandError: It cannot be used now.
         """
         self._check_inside(command.x, command.y)
+        is_stored = mode != "everything" and self._prompts.is_stored(command.target) and self._stored.is_ready
         is_click = mode == "everything" or self._has_detector() or Detection2DArray is None
-        if is_click and (command.target or not command.is_foreground):
+        if is_click and not is_stored and (command.target or not command.is_foreground):
             raise CommandError(f"a further point of an object is not possible here: {self._reason(mode)}")
-        if is_click:
+        if is_click and not is_stored:
             self._publish_click(command)
             return
-        self._check_listener(self._arrays)
-        now = time.monotonic()
-        self._prompts.add_point(
-            command.x, command.y, is_foreground=command.is_foreground, target=command.target, now=now
+        if not is_stored:
+            self._check_listener(self._arrays)
+        changed = self._prompts.add_point(
+            command.x,
+            command.y,
+            is_foreground=command.is_foreground,
+            target=command.target,
+            now=time.monotonic(),
         )
-        self._publish_prompts()
+        if changed is not None:
+            self._put(changed, on_rejected, is_new=False)
+        else:
+            self._publish_prompts()
 
-    def add_box(self, command: AddBox, mode: str) -> None:
-        """Publish a box.
+    def add_box(self, command: AddBox, mode: str, on_rejected: Callable[[str], None]) -> None:
+        """Add an object by its box: by ``~/add_objects`` where that is there, else in the page's array.
+
+        Args:
+            command: the box.
+            mode: of the segmenter.
+            on_rejected: called with the reason if the segmenter does not take it.
 
         Raises:
             CommandError: It cannot be used now.
         """
         self._check_inside(command.x0, command.y0)
         self._check_inside(command.x1, command.y1)
+        box, now = (command.x0, command.y0, command.x1, command.y1), time.monotonic()
+        if mode != "everything" and self._stored.is_ready:
+            self._put(self._prompts.add_box(box, now, is_stored=True), on_rejected, is_new=True)
+            return
         if mode == "everything" or self._has_detector() or Detection2DArray is None:
             raise CommandError(f"a box is not possible here: {self._reason(mode)}")
         self._check_listener(self._arrays)
-        self._prompts.add_box((command.x0, command.y0, command.x1, command.y1), time.monotonic())
+        self._prompts.add_box(box, now)
         self._publish_prompts()
 
     def remove(self, command: Remove) -> None:
@@ -176,6 +202,7 @@ class WebCamera:
         for each in self.objects:
             if each.identity == command.identity:
                 self._prompts.remove(each.name)
+                self._stored.forget(each.name)
         self._removals.publish(UInt32(data=command.identity))
 
     def clear(self, command: Clear) -> None:
@@ -188,6 +215,15 @@ class WebCamera:
             raise CommandError(f"{self._base}/clear_prompts is not there: is the segmenter configured?")
         self._prompts.clear()
         self._clear.call_async(Trigger.Request())
+
+    def _put(self, prompt: PlacedPrompt, on_rejected: Callable[[str], None], *, is_new: bool) -> None:
+        """Let the segmenter store an object; forget it if that is rejected."""
+
+        def rejected(reason: str) -> None:
+            self._prompts.remove(prompt.name)
+            on_rejected(reason)
+
+        self._stored.put(prompt, rejected, is_new=is_new)
 
     def _publish_click(self, command: AddPoint) -> None:
         self._check_listener(self._points)
@@ -224,7 +260,8 @@ class WebCamera:
             return NO_MESSAGES
         if mode == "everything":
             return "the segmenter is in everything mode; switch to prompts first"
-        return f"a detector publishes on {self._base}/prompts, and its boxes replace those of this page"
+        topic = f"{self._base}/prompts"
+        return f"a detector publishes on {topic}, and its boxes replace what this page would publish there"
 
 
 def _shown(detection: Any) -> ShownObject:

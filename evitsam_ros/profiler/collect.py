@@ -7,16 +7,27 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from ..backends.base import CPU
-from ..bundle import DESCRIPTION, sha256
+from ..bundle import DENSE_NETWORK, DESCRIPTION, sha256
 from .lower_bounds import lower_bound_ms
 from .machine import machine_facts, made_by
 from .macs import Work
 from .report import PeakRate, Report, Stage
 from .spans import DEVICE, HOST, Span, samples_of
-from .stages import CLOSER, DECODER, ENCODER, RESIZE, STAGES, TOTAL, UNATTRIBUTED, RecordingSegmenter
+from .stages import (
+    CLASSIFY,
+    CLOSER,
+    DECODER,
+    ENCODER,
+    RESIZE,
+    STAGES,
+    TOTAL,
+    UNATTRIBUTED,
+    RecordingSegmenter,
+)
 from .statistics import best
 
 if TYPE_CHECKING:
+    from ..dense import SemanticSegmenter
     from .peak_rates import PeakRates
     from .sensors import Watch
 
@@ -26,6 +37,7 @@ NETWORKS_OF = {
     "proposals": {"proposals"},
     "decoder": {"decoder", "foveal_decoder"},
     CLOSER: {"encoder", "decoder"},
+    CLASSIFY: {DENSE_NETWORK},
 }
 
 
@@ -81,9 +93,12 @@ def _lower_bounds(work: dict[str, Work], peak_rates: PeakRates, on_device: set[s
     return lower_bounds
 
 
-def stages_on_device(segmenter: RecordingSegmenter, names: set[str]) -> set[str]:
-    """Return the stages, out of ``names``, that wait for a GPU."""
-    away = {name for name, facts in segmenter.runtime.info().items() if facts["device"] != CPU}
+def stages_on_device(
+    segmenter: RecordingSegmenter, names: set[str], semantic: SemanticSegmenter | None = None
+) -> set[str]:
+    """Return the stages, out of ``names``, that wait for a GPU; ``semantic`` names the masks."""
+    infos = [each.runtime.info() for each in (segmenter, semantic) if each is not None]
+    away = {name for info in infos for name, facts in info.items() if facts["device"] != CPU}
     found = {
         name
         for name in names
@@ -113,11 +128,14 @@ def peak_rates_of(peak_rates: PeakRates) -> list[PeakRate]:
     ]
 
 
-def model_facts(segmenter: RecordingSegmenter) -> dict[str, Any]:
-    """Return the bundle, and the runtime of each of its networks."""
+def model_facts(segmenter: RecordingSegmenter, semantic: SemanticSegmenter | None = None) -> dict[str, Any]:
+    """Return the bundle, and the runtime of each of its networks; ``semantic`` names the masks."""
     bundle = segmenter.bundle
-    facts = segmenter.runtime.info()
-    hashes = bundle.description["networks"]
+    networks = _networks(segmenter)
+    if semantic is not None:
+        networks |= {
+            f"{name} of {semantic.bundle.name}": facts for name, facts in _networks(semantic).items()
+        }
     return {
         "name": bundle.name,
         "bundle_sha256": sha256(bundle.folder / DESCRIPTION),
@@ -125,7 +143,11 @@ def model_facts(segmenter: RecordingSegmenter) -> dict[str, Any]:
         "embedding": list(bundle.embedding),
         "mask_size": list(bundle.mask_size),
         "runtimes": segmenter.description,
-        "networks": {
-            name: {"sha256": hashes[name]["sha256"], **facts.get(name, {})} for name in bundle.networks
-        },
+        "networks": networks,
     }
+
+
+def _networks(opened: RecordingSegmenter | SemanticSegmenter) -> dict[str, dict[str, str]]:
+    """Return the hash and the runtime of each network of an opened bundle."""
+    facts, hashes = opened.runtime.info(), opened.bundle.description["networks"]
+    return {name: {"sha256": hashes[name]["sha256"], **facts.get(name, {})} for name in hashes}

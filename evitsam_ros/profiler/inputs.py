@@ -15,6 +15,7 @@ import cv2
 from ..io.encodings import compressed_to_frame
 from ..io.image_files import IMAGES, ImageFileError, read_image
 from ..io.sources import SourceError, is_device, open_source, spread
+from ..user_folders import expand_user
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +76,7 @@ def open_images(sources: Sequence[str], size: tuple[int, int] | None) -> list[En
 
 
 def _of_source(source: str, size: tuple[int, int] | None) -> list[EncodedImage]:
-    path = Path(source).expanduser()
+    path = expand_user(source)
     if path.is_file() and path.suffix.lower() in IMAGES:
         return [_of_file(path, size)]
     frames = open_source(source, loop=False)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..autotune.dense_proof import dense_feeds
 from ..backends import FunctionNetwork, Network
+from ..bundle import DENSE_NETWORK
 from . import stages
 from .macs import Work, graph_work
 from .stages import RecordingSegmenter, SmallObjects, boxes, run_frame
@@ -17,7 +19,8 @@ from .stages import RecordingSegmenter, SmallObjects, boxes, run_frame
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ..bundle import Bundle
+    from ..bundle import Bundle, BundleFiles
+    from ..dense import SemanticSegmenter
     from ..segment import Masks
     from .inputs import EncodedImage
 
@@ -65,23 +68,27 @@ def count_work(
     prompts: Sequence[int],
     max_prompts: int,
     small: Sequence[SmallObjects] = (),
+    semantic: SemanticSegmenter | None = None,
 ) -> dict[str, Work]:
     """Return the work of each stage, as the mean over the images; omit stages that cannot be counted.
 
-    ``small``: the objects of each image for closer looks; empty for none.
+    ``small``: the objects of each image for closer looks; empty for none. ``semantic`` names the masks.
     """
     total: dict[str, Work] = {}
     counted: dict[Any, Work | None] = {}
     for number, image in enumerate(images):
         calls = Calls()
         with calls.listening(segmenter):
-            embedding, masks = run_frame(segmenter, image, max_prompts)
+            embedding, masks = run_frame(segmenter, image, max_prompts, semantic)
             for count in prompts:
                 segmenter.decode_boxes(embedding, boxes(count, image.size))
             if small:
                 small[number].look_closer(segmenter)
         parts: list[tuple[str, Work | None]] = [*_host_work(segmenter.bundle, image, calls, masks)]
         parts += [(at, _call_work(segmenter.bundle, name, feed, counted)) for at, name, feed in calls.made]
+        if semantic is not None:
+            (feed,) = dense_feeds(semantic.bundle, image.decode().image)
+            parts.append((stages.CLASSIFY, _call_work(semantic.bundle, DENSE_NETWORK, feed, counted)))
         failed = {at for at, work in parts if work is None}
         for at, work in parts:
             if work is not None and at not in failed:
@@ -91,7 +98,7 @@ def count_work(
 
 
 def _call_work(
-    bundle: Bundle, name: str, feed: dict[str, np.ndarray], counted: dict[Any, Work | None]
+    bundle: BundleFiles, name: str, feed: dict[str, np.ndarray], counted: dict[Any, Work | None]
 ) -> Work | None:
     key = (name, *((key, value.shape) for key, value in sorted(feed.items())))
     if key not in counted:

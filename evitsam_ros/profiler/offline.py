@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from ..bundle import DEFAULT_MODEL
+from ..dense import SemanticSegmenter
 from ..segment.transform import preprocess
 from .collect import model_facts, peak_rates_of, report_of, stages_of, stages_on_device
 from .inputs import EncodedImage, open_images
@@ -37,6 +38,7 @@ class Options:
 
     command: str
     model: str = DEFAULT_MODEL
+    semantic_model: str = ""
     backend: str = "auto"
     precision: str = "auto"
     threads: int = 0
@@ -62,27 +64,28 @@ def profile(options: Options, progress: Callable[[int, int], None]) -> tuple[Rep
     """
     memory = {"before the model": resident_mib()["now"]}
     images = open_images(options.images, options.size)
-    segmenter = _open(options)
+    segmenter, semantic = _open(options), _open_semantic(options)
     memory["model loaded"] = resident_mib()["now"]
     count = options.closer_looks
     small = [SmallObjects.of(segmenter, image, count) for image in images] if count else []
     for number in range(options.warmup):
-        _run(segmenter, images, small, number, options)
+        _run(segmenter, semantic, images, small, number, options)
     memory["warmed up"] = resident_mib()["now"]
     with Watch(cpus()) as watch, PeakRates(options.threads or cpus()) as peak_rates:
-        runs = _measure(segmenter, images, small, options, watch, peak_rates, progress)
+        runs = _measure(segmenter, semantic, images, small, options, watch, peak_rates, progress)
     # Later work is recorded too, but belongs to no run.
     spans = list(segmenter.recorder.spans)
     memory["at most"] = resident_mib()["peak"]
     throughput = [_throughput(segmenter, images, batch, options.runs) for batch in options.batches]
     # Counting runs the graphs in another session, so it follows every measurement.
-    work = count_work(segmenter, images, options.prompts, options.max_prompts, small)
+    work = count_work(segmenter, images, options.prompts, options.max_prompts, small, semantic)
+    on_device = stages_on_device(segmenter, set(work), semantic)
     return report_of(
         options.command,
         watch,
-        model=model_facts(segmenter),
+        model=model_facts(segmenter, semantic),
         settings=_settings(options, images, work),
-        stages=stages_of(spans, work, peak_rates, stages_on_device(segmenter, set(work))),
+        stages=stages_of(spans, work, peak_rates, on_device),
         peak_rates=peak_rates_of(peak_rates),
         throughput=throughput,
         memory=memory,
@@ -98,15 +101,25 @@ def _open(options: Options) -> RecordingSegmenter:
     return cast("RecordingSegmenter", segmenter)
 
 
+def _open_semantic(options: Options) -> SemanticSegmenter | None:
+    """Open what names the masks; None where nothing does."""
+    if not options.semantic_model:
+        return None
+    return SemanticSegmenter.open_beside(
+        options.semantic_model, options.backend, options.threads, options.precision
+    )
+
+
 def _run(
     segmenter: RecordingSegmenter,
+    semantic: SemanticSegmenter | None,
     images: Sequence[EncodedImage],
     small: Sequence[SmallObjects],
     number: int,
     options: Options,
 ) -> None:
     image = images[number % len(images)]
-    embedding, _ = run_frame(segmenter, image, options.max_prompts)
+    embedding, _ = run_frame(segmenter, image, options.max_prompts, semantic)
     for count in options.prompts:
         segmenter.decode_boxes(embedding, boxes(count, image.size))
     if small:
@@ -115,6 +128,7 @@ def _run(
 
 def _measure(
     segmenter: RecordingSegmenter,
+    semantic: SemanticSegmenter | None,
     images: Sequence[EncodedImage],
     small: Sequence[SmallObjects],
     options: Options,
@@ -129,7 +143,7 @@ def _measure(
     for number in range(options.runs):
         segmenter.recorder.run = number
         runs.append(Run((time.perf_counter() - began) * 1e3, number % len(images)))
-        _run(segmenter, images, small, number, options)
+        _run(segmenter, semantic, images, small, number, options)
         peak_rates.measure()
         watch.sample()
         progress(number + 1, options.runs)
@@ -158,6 +172,7 @@ def _throughput(
 
 def _settings(options: Options, images: Sequence[EncodedImage], work: dict[str, Work]) -> dict:
     return {
+        "semantic_model": options.semantic_model,
         "runs": options.runs,
         "warmup": options.warmup,
         "threads": options.threads,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ..backends import Runtime
     from ..bundle import Bundle
+    from ..dense import SemanticSegmenter
     from .inputs import EncodedImage
 
 TOTAL, UNATTRIBUTED = "whole frame", "in between"
@@ -26,6 +27,8 @@ DECODE, RESIZE, ENCODER, PROPOSALS = "decode image", "resize, normalise", "encod
 DECODER, FILTER, UPSAMPLE = "decoder, everything", "low-res filter", "upsample"
 LABEL_MAP, FILL, REFINE = "label map", "message fill", "decoder, second look"
 CLEAN = "small regions"
+#: With a semantic network: the class of every mask.
+CLASSIFY = "classes of masks"
 #: Of prompted objects with masks from before; its networks are part of it.
 CLOSER = "closer"
 #: In the order of the work.
@@ -39,6 +42,7 @@ STAGES = (
         FILTER,
         REFINE,
         CLEAN,
+        CLASSIFY,
         UPSAMPLE,
         LABEL_MAP,
         FILL,
@@ -141,15 +145,21 @@ class RecordedMasks(Masks):
 
 
 def run_frame(
-    segmenter: RecordingSegmenter, image: EncodedImage, max_prompts: int
+    segmenter: RecordingSegmenter,
+    image: EncodedImage,
+    max_prompts: int,
+    semantic: SemanticSegmenter | None = None,
 ) -> tuple[Embedding, Masks]:
-    """Run everything mode as a node does for a compressed image."""
+    """Run everything mode as a node does for a compressed image, with ``semantic`` naming the masks."""
     stage = segmenter.recorder.stage
     with stage(TOTAL):
         with stage(DECODE):
             frame = image.decode()
         embedding = segmenter.embed(frame)
         found = segmenter.everything(embedding, max_prompts)
+        if semantic is not None:
+            with stage(CLASSIFY):
+                semantic.classify(frame.image, found)
         given = {field.name: getattr(found, field.name) for field in fields(found)}
         masks = RecordedMasks(**given, recorder=segmenter.recorder)
         with stage(LABEL_MAP):

@@ -7,8 +7,9 @@ decoder.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -43,6 +44,9 @@ class Thresholds:
         proposal_nms_thresh: max IoU of the boxes, or proposals' boxes, of two prompts that are both decoded.
         min_region: holes and specks of a mask smaller than this share of it are removed; 0: none. For all
             masks, not everything mode's alone.
+
+    Raises:
+        ValueError: one is NaN or no number.
     """
 
     pred_iou_thresh: float = 0.7
@@ -52,6 +56,12 @@ class Thresholds:
     min_area: float = 16.0
     proposal_nms_thresh: float = 0.9
     min_region: float = 0.0
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):
+            value: object = getattr(self, entry.name)
+            if not isinstance(value, int | float | np.number) or math.isnan(value):
+                raise ValueError(f"{entry.name} is {value!r}; expected a number")
 
     @classmethod
     def from_description(cls, values: Mapping[str, float]) -> Thresholds:

@@ -87,7 +87,9 @@ def _outline(image: np.ndarray, labels: np.ndarray, painted: np.ndarray) -> None
 def _draw_prompt(image: np.ndarray, prompt: Prompt) -> None:
     size = max(3, max(image.shape) // 160)
     if prompt.box is not None:
-        x0, y0, x1, y1 = (round(float(v)) for v in prompt.box)
+        # OpenCV draws no numbers beyond 32 bits; a little beside the image is as far as any.
+        reach = np.array([image.shape[1], image.shape[0]] * 2) + 2 * size
+        x0, y0, x1, y1 = np.clip(prompt.box, -2 * size, reach).round().astype(int).tolist()
         cv2.rectangle(image, (x0, y0), (x1, y1), (255, 255, 255), max(1, size // 2), cv2.LINE_AA)
     for (x, y), label in zip(prompt.points, prompt.labels, strict=True):
         centre = (round(float(x)), round(float(y)))

@@ -107,8 +107,8 @@ class Prompt:
             raise PromptError("the prompt is empty; expected points, a box or a mask")
         if self.box is None and self.mask is None and not (labels == FOREGROUND).any():
             raise PromptError("all points are background; expected a foreground point, a box or a mask too")
-        if self.object_id is not None and not 1 <= self.object_id <= 65535:
-            raise PromptError(f"object_id is {self.object_id}; expected 1 to 65535")
+        if self.object_id is not None and not _is_id(self.object_id):
+            raise PromptError(f"object_id is {self.object_id!r}; expected a whole number from 1 to 65535")
 
     def clipped(self, image_size: tuple[int, int]) -> Prompt:
         """Clip the prompt to an image of (H, W) pixels: a box that sticks out is cut.
@@ -146,6 +146,11 @@ class Prompt:
 
 # On __init__, as dataclass writes it: a class decorator would hide the class.
 Prompt.__init__ = renamed_keywords(guess="proposal_box")(Prompt.__init__)  # type: ignore[method-assign]
+
+
+def _is_id(value: object) -> bool:
+    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return is_whole and 1 <= int(value) <= 65535  # type: ignore[call-overload]
 
 
 def _array(value: object, name: str) -> np.ndarray:
@@ -188,6 +193,8 @@ def check_prompts(prompts: Sequence[Prompt], image_size: tuple[int, int], first:
         raise PromptError(f"{len(prompts)} prompts at once; expected at most {MAX_PROMPTS}")
     checked = []
     for index, prompt in enumerate(prompts, first):
+        if not isinstance(prompt, Prompt):
+            raise PromptError(f"prompt {index} is a {type(prompt).__name__}; expected a Prompt")
         try:
             checked.append(prompt.clipped(image_size))
         except PromptError as error:

@@ -17,7 +17,7 @@ from ..backends.tensorrt.api import TensorRt, TensorRtError
 from ..backends.tensorrt.engine_cache import EngineCache, EngineKey
 from ..bundle import DENSE_NETWORK, NETWORKS, sha256
 from ..segment.prompt import MAX_POINTS
-from .dense_validation import AnyBundle, DenseProof, feeds_for, prove
+from .dense_validation import feeds_for, prove
 from .engine_builder import build_engine
 from .fp32_fallback import choose_islands
 from .int8 import calibrate, quantize
@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     import numpy as np
     from onnx import ModelProto
 
+    from ..autotune.dense_proof import DenseProof
     from ..backends.gpu import Gpu
+    from ..dense.bundle import AnyBundle
 
 #: Called with (phase, done, total) during a build.
 Progress = Callable[[str, int, int], None]

@@ -16,7 +16,7 @@ from ..segment.transform import Transform
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .dense_validation import AnyBundle
+    from ..dense.bundle import AnyBundle
 
 #: Max points of a prompt in calls of any number of prompts: memory grows with prompts times points.
 USUAL_POINTS = 10

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The objects that the page has prompted on one camera, as the points and boxes that were given.
 
-Every change publishes all of them again, since an array of prompts replaces the one before. Objects move in
-the meantime: what was given is moved as the object's box has moved.
+Every change publishes all prompts of the array again, since an array replaces the one before. An object that
+the segmenter stores by itself is sent again when it changes only. Objects move in the meantime: what was
+given is moved as the object's box has moved.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class PlacedPrompt:
 
 @dataclass
 class _Object:
-    """An object: what was given, its box then and now, and whether the segmenter has it."""
+    """An object: what was given, its box then and now, and whether the segmenter has it and stores it."""
 
     name: str
     points: list[tuple[float, float, bool]] = field(default_factory=list)
@@ -43,6 +44,7 @@ class _Object:
     now: Box | None = None
     was_seen: bool = False
     is_gone: bool = False
+    is_stored: bool = False
 
     def placed(self) -> PlacedPrompt:
         if self.then is None or self.now is None:
@@ -59,6 +61,8 @@ class _Object:
         placed = self.placed()
         self.points, self.box = list(placed.points), placed.box
         self.then, self.changed, self.is_gone = None, now, False
+        # A stored object is removed and added again: for an image the segmenter may not have it.
+        self.was_seen &= not self.is_stored
 
 
 class PromptSet:
@@ -67,14 +71,21 @@ class PromptSet:
     def __init__(self) -> None:
         self._objects: dict[str, _Object] = {}
         self._numbers = count(1)
+        #: Names of all objects that the segmenter has, whoever has prompted them.
+        self._known: frozenset[str] = frozenset()
 
     @property
     def names(self) -> list[str]:
         """Return the names of the objects that the segmenter has, or will have."""
         return [name for name, each in self._objects.items() if not each.is_gone]
 
-    def add_point(self, x: float, y: float, *, is_foreground: bool, target: str, now: float) -> None:
+    def add_point(
+        self, x: float, y: float, *, is_foreground: bool, target: str, now: float
+    ) -> PlacedPrompt | None:
         """Add a point to the object that ``target`` names, or to a new one.
+
+        Returns:
+            The changed prompt of an object that the segmenter stores; None: the prompts of the array changed.
 
         Raises:
             CommandError: A background point has no object, or there are too many.
@@ -88,9 +99,15 @@ class PromptSet:
             raise CommandError(f"{item.name} has {MAX_POINTS} points already")
         item.settle(now)
         item.points.append((x, y, is_foreground))
+        return item.placed() if item.is_stored else None
 
-    def add_box(self, box: Box, now: float) -> None:
-        """Add a new object by its box.
+    def add_box(self, box: Box, now: float, *, is_stored: bool = False) -> PlacedPrompt:
+        """Add a new object by its box, and return its prompt.
+
+        Args:
+            box: two opposite corners.
+            now: the time.
+            is_stored: the segmenter stores the object by itself: it is not a part of the array.
 
         Raises:
             CommandError: The box is empty, or there are too many objects.
@@ -101,7 +118,12 @@ class PromptSet:
             raise CommandError(f"box is {x1 - x0:.1f} x {y1 - y0:.1f} pixels; expected 1 x 1 or more")
         item = self._new("box")
         item.settle(now)
-        item.box = x0, y0, x1, y1
+        item.box, item.is_stored = (x0, y0, x1, y1), is_stored
+        return item.placed()
+
+    def is_stored(self, name: str) -> bool:
+        """Return whether there is an object of this name that the segmenter stores by itself."""
+        return name in self._objects and self._objects[name].is_stored
 
     def remove(self, name: str) -> None:
         """Forget an object, if there is one of that name."""
@@ -121,6 +143,7 @@ class PromptSet:
 
     def observe_names(self, names: set[str]) -> None:
         """Note which objects the segmenter has; one that it had and has no longer was removed elsewhere."""
+        self._known = frozenset(names)
         for name, item in self._objects.items():
             if name in names:
                 item.was_seen, item.is_gone = True, False
@@ -128,15 +151,16 @@ class PromptSet:
                 item.is_gone = True
 
     def placed(self) -> list[PlacedPrompt]:
-        """Return the prompts to publish."""
-        return [item.placed() for item in self._objects.values() if not item.is_gone]
+        """Return the prompts of the array."""
+        return [item.placed() for item in self._objects.values() if not (item.is_gone or item.is_stored)]
 
     def _new(self, kind: str) -> _Object:
         if len(self._objects) >= MAX_OBJECTS:
             self._objects = {name: each for name, each in self._objects.items() if not each.is_gone}
         if len(self._objects) >= MAX_OBJECTS:
             raise CommandError(f"{MAX_OBJECTS} objects are prompted already; remove some")
-        name = f"{kind} {next(self._numbers)}"
+        # Objects that the segmenter stores outlive this page: theirs may be names of an earlier one.
+        name = next(f"{kind} {n}" for n in self._numbers if f"{kind} {n}" not in self._known)
         return self._objects.setdefault(name, _Object(name))
 
 

@@ -16,7 +16,7 @@ from evitsam_ros.autotune.budget import Budget
 from evitsam_ros.autotune.measurement import Measurement
 from evitsam_ros.backends import BACKENDS, FunctionNetwork
 from evitsam_ros.backends.onnxruntime_backend import OnnxRuntimeBackend
-from evitsam_ros.bundle import open_bundle
+from evitsam_ros.bundle import DENSE_NETWORK, open_bundle
 
 #: Seconds of loading a network on the clock of :class:`Machine`.
 LOAD_S = 0.1
@@ -29,6 +29,7 @@ class Machine:
         now: seconds.
         seconds: of a run, by (backend, network) or backend.
         shift: what is added to logits, by backend: masks shrink.
+        change: what is made of the output of a dense network, by backend.
         noise: makes a factor of every run.
     """
 
@@ -36,6 +37,7 @@ class Machine:
         self.now = 0.5
         self.seconds: dict[tuple[str, str] | str, float] = {}
         self.shift: dict[str, float] = {}
+        self.change: dict[str, Callable[[np.ndarray], np.ndarray]] = {}
         self.noise: Callable[[], float] = lambda: 1.0
         self.loads: list[tuple[str, str]] = []
 
@@ -60,6 +62,8 @@ class Machine:
                     outputs = loaded(inputs)
                     if network == "decoder":
                         outputs[0] = outputs[0] - np.float32(machine.shift.get(backend_name, 0.0))
+                    if network == DENSE_NETWORK and backend_name in machine.change:
+                        outputs[0] = machine.change[backend_name](outputs[0])
                     return outputs
 
                 return FunctionNetwork(run)

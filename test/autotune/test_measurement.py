@@ -22,7 +22,7 @@ def test_each_network_gets_its_fastest(measured, machine):
     assert choice.backends == {"encoder": "own_bf16", "decoder": "own", "proposals": "own_int8"}
     encoder = {each.backend: each for each in choice.networks["encoder"].candidates}
     assert encoder["own"].ms == pytest.approx(20) and encoder["own_bf16"].ms == pytest.approx(10)
-    assert encoder["own_bf16"].iou == 1.0 and encoder["own_int8"].verdict == "not faster"
+    assert encoder["own_bf16"].value == 1.0 and encoder["own_int8"].verdict == "not faster"
     assert "far ahead" in encoder["other"].verdict and encoder["other"].ms is None
     assert str(choice).startswith("encoder: own_bf16 (own 20 ms, float32; own_bf16 10 ms, mask IoU 1.0000")
     assert choice.seconds == pytest.approx(machine.now, abs=0.01)
@@ -36,7 +36,7 @@ def test_masks_that_differ_are_rejected_however_fast(measured, machine):
     reason = verdict(choice, "decoder", "own_bf16")
     assert "masks agree by IoU" in reason and str(LIMITS["bf16"][0]) in reason
     found = next(c for c in choice.networks["decoder"].candidates if c.backend == "own_bf16")
-    assert found.iou < LIMITS["bf16"][0] and found.ms == pytest.approx(1)
+    assert found.value < LIMITS["bf16"][0] and found.ms == pytest.approx(1)
 
 
 def test_the_next_in_speed_is_taken_where_the_fastest_draws_other_masks(measured, machine):

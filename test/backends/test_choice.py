@@ -30,7 +30,7 @@ def stored(bundle, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     candidates = (
         Candidate("openvino", 150.0, verdict="float32"),
-        Candidate("onnxruntime", 130.0, 1.0, 0.999),
+        Candidate("onnxruntime", 130.0, "mask IoU", 1.0, 0.999),
     )
     choice = Choice(
         {name: NetworkChoice("onnxruntime", candidates) for name in ("encoder", "decoder", "proposals")},

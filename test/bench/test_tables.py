@@ -5,6 +5,7 @@ import pytest
 
 from bench.ratio_table import BenchError, RatioTable, entry_of
 from bench.tables import BEGIN, END, PAGE, main, processor_range, write_tables
+from evitsam_ros.profiler.measurements import MORE, Figure, Ratio, Suite
 from evitsam_ros.profiler.schema import write_report
 
 from .conftest import made_up
@@ -44,6 +45,25 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_header(tmp_path):
     for block in copy.read_text().split("\n\n"):
         rows = [line for line in block.splitlines() if line.startswith("|")]
         assert len({line.count("|") for line in rows}) <= 1, rows
+
+
+def test_each_model_of_the_family_has_a_row(tmp_path):
+    def figure(name: str, ms: float) -> Figure:
+        return Figure(f"family/mobile_sam/box/{name}", "", "ms", [ms])
+
+    ratios = [
+        Ratio(f"family/mobile_sam/box{suffix}: speed", "", [value], MORE)
+        for suffix, value in (("", 8.0), (", float32", 4.0))
+    ]
+    suite = Suite(
+        [figure("openvino", 50.0), figure("openvino_bf16", 25.0), figure("reference", 200.0)], ratios
+    )
+    copy = tmp_path / "README.md"
+    copy.write_text(f"{BEGIN}\n{END}\n")
+    run = made_up(suites={"family": suite})
+    write_tables(run, copy, RatioTable((entry_of([run]),)))
+    row = next(line for line in copy.read_text().splitlines() if line.startswith("| `mobile_sam`"))
+    assert row == "| `mobile_sam` | 50.0 ms | 25.0 ms | 200 ms | 8 | 4 | 8 (1 entry) |"
 
 
 @pytest.mark.parametrize("text", ["nothing", f"{END}\n{BEGIN}\n", f"{BEGIN}\n{BEGIN}\n{END}\n"])

@@ -8,8 +8,15 @@ import numpy as np
 import pytest
 
 from evitsam_ros.cli import main
+<<<<<<< HEAD
 from evitsam_ros.dense import open_semantic
+from evitsam_ros.io.image_files import LOSSLESS, check_lossless_ending, write_image
+=======
+from evitsam_ros.dense import SemanticSegmenter, open_semantic
+>>>>>>> h_sem
 from evitsam_ros.io.video_files import Video
+
+INT8 = ("--precision", "int8", "--backend", "onnxruntime")
 
 
 @pytest.fixture(scope="module")
@@ -116,9 +123,24 @@ def test_upscale_doubles_an_image_and_a_video(street, upscale_folder, tmp_path):
     assert next(Video(video).frames()).shape == (180, 240, 3)
 
 
+def test_a_large_image_is_segmented_in_tiles(semantic_folder, photograph, tmp_path):
+    path, labels = tmp_path / "large.png", tmp_path / "labels.png"
+    image = cv2.resize(photograph, (200, 150), interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    command = ["segment", str(path), "--semantic", "--semantic-model", str(semantic_folder), "--tiles"]
+    command += ["--backend", "onnxruntime", "--precision", "fp32"]
+    assert main([*command, "--labels", str(labels), "--out", str(tmp_path / "drawn.png")]) == 0
+    segmenter = SemanticSegmenter.open(semantic_folder, "onnxruntime")
+    values = cv2.imread(str(labels), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(values, segmenter.segment(image, tiles=True).labels)
+    assert (values != segmenter.segment(image).labels).any()
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
+        (["segment", "PICTURE", "--tiles"], "are for --semantic"),
+        (["upscale", "PICTURE", "--model", "UPSCALE", *INT8], "would run in fp32"),
         (["segment", "PICTURE", "--labels", "x.png"], "are for --semantic"),
         (["segment", "PICTURE", "--semantic", "--model", "other"], "name the semantic bundle with"),
         (["segment", "PICTURE", "--semantic", "--track"], "classes have no ids"),
@@ -160,3 +182,20 @@ def test_networks_are_listed(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("efficientvit_seg_b0_cityscapes") and "4.40 G" in line for line in lines)
     assert any(line.endswith("evitsam fetch efficientvit_seg_b3_ade20k") for line in lines)
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".webp", ".gif"])
+def test_a_label_map_is_not_written_where_its_values_would_change(street, tmp_path, capsys, ending):
+    words = ["segment", str(street), "--semantic", "--out", str(tmp_path / "o.png")]
+    assert main([*words, "--labels", str(tmp_path / f"labels{ending}")]) == 1
+    assert f"has the ending '{ending}', whose format changes values" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("ending", LOSSLESS)
+def test_the_formats_of_label_maps_keep_every_value(tmp_path, ending):
+    labels = np.random.default_rng(0).integers(0, 255, (37, 53), dtype=np.uint8)
+    path = tmp_path / f"labels{ending}"
+    check_lossless_ending(path)
+    write_image(path, labels)
+    assert np.array_equal(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), labels)

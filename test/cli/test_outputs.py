@@ -52,6 +52,29 @@ WRONG = [
 ]
 
 
+FROM = ["--model", "lite_sam", "--images"]
+#: Outputs that take the place of what is read by a name that is no path to the parser.
+READ = [
+    (
+        ["segment", "frames", "--everything", "--out", "o.avi", "--json", "frames/2.png"],
+        "a file of the input",
+    ),
+    (["label", "a.jpg", "--everything", "--out", "labels", "--json", "a.jpg"], "--json a.jpg is the input"),
+    (["label", "frames", "--everything", "--out", "labels", "--json", "frames/1.png"], "a file of the input"),
+    (["bench", "--everything", *FROM, "a.jpg", "--json", "a.jpg"], "--json a.jpg is the input"),
+    (["profile", *FROM, "frames", "--html", "frames/1.png"], "--html frames/1.png is a file of the input"),
+    (["verify", *FROM, "a.jpg", "v.avi", "--json", "v.avi"], "--json v.avi is the input"),
+]
+
+
+@pytest.mark.parametrize(("words", "text"), READ)
+def test_no_output_takes_the_place_of_an_image_that_is_read(inputs, capsys, words, text):
+    before = {path: path.read_bytes() for path in inputs.rglob("*") if path.is_file()}
+    assert main(words) == 1
+    assert text in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in inputs.rglob("*") if path.is_file()} == before
+
+
 @pytest.mark.parametrize(("source", "options", "words"), WRONG)
 def test_it_is_one_line_before_a_network_runs(inputs, capsys, source, options, words):
     before = {path: path.read_bytes() for path in inputs.rglob("*") if path.is_file()}

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -12,6 +15,7 @@ import pytest
 from pycocotools import mask as codec
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
+from evitsam_ros.bundle import DEFAULT_SEMANTIC
 from evitsam_ros.io.bags import BagError
 from evitsam_ros.labelling.coco import write_coco
 from evitsam_ros.labelling.detections import numbered_prompts
@@ -149,17 +153,15 @@ def test_ids_of_detections_are_different():
         )
 
     message = SimpleNamespace(
-        detections=[one("2", 20.0), one("", 40.0), one("abc", 60.0), one("99999999999", 80.0)]
+        detections=[one("2", 20.0), one("", 40.0), one("abc", 60.0), one("99999999999", 80.0), one("²", 90.0)]
     )
     prompts, names = numbered_prompts(message)
-    assert [prompt.object_id for prompt in prompts] == [2, 3, 4, 5] and not names
+    assert [prompt.object_id for prompt in prompts] == [2, 3, 4, 5, 6] and not names
     assert numbered_prompts(None) == ([], {})
 
 
 def test_classes_alone_are_a_row_for_each_class_of_an_image(tmp_path):
-    bundle = ROOT / "engines" / "efficientvit_seg_b0_camvid"
-    if not bundle.is_dir():
-        pytest.skip("the semantic bundle is not there")
+    bundle = ROOT / "engines" / DEFAULT_SEMANTIC
     from evitsam_ros.dense import SemanticSegmenter
 
     folder = tmp_path / "pictures"
@@ -176,3 +178,116 @@ def test_classes_alone_are_a_row_for_each_class_of_an_image(tmp_path):
         assert 0 < row["score"] <= 1
     content = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert list(content["models"]) == ["semantic_model"]
+
+
+def coco_files(labels, file) -> dict[str, np.ndarray]:
+    """Write a COCO file, and return its images by ``file_name``."""
+    file.parent.mkdir(exist_ok=True)
+    write_coco(str(labels), file)
+    names = [entry["file_name"] for entry in json.loads(file.read_text())["images"]]
+    return {name: cv2.imread(str(file.parent / name)) for name in names}
+
+
+def test_members_of_a_shard_stay_below_the_coco_file_and_each_has_its_own(options, tmp_path):
+    """A path out of the folder, an absolute one, one name with two endings, and one that is there twice."""
+    place = tmp_path / "deep"
+    place.mkdir()
+    members = {"../../out.png": 1, str(tmp_path / "absolute.png"): 2, "a.png": 3, "a.jpg": 4}
+    shard = place / "s.tar"
+    with tarfile.open(shard, "w") as tar:
+        for name, number in [*members.items(), ("a.png", 5)]:
+            data = cv2.imencode(Path(name).suffix, scene(number))[1].tobytes()
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    labelled(tmp_path / "labels", [shard], options)
+    errors = [row["error"] for row in rows(tmp_path / "labels", "frames") if row["error"]]
+    assert errors == ["a member of this name came before"]
+    found = coco_files(tmp_path / "labels", place / "coco" / "all.json")
+    assert len(found) == 4
+    for image, number in zip(found.values(), members.values(), strict=True):
+        assert np.abs(image.astype(int) - scene(number)).mean() < 4, number
+    assert {path.parent for path in tmp_path.rglob("*.jpg")} <= {
+        path for path in (place / "coco").rglob("*") if path.is_dir()
+    }
+
+
+def test_linked_images_have_names_that_training_reads(options, tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number, name in enumerate(("caf\udce9.png", "back\\slash.png", "new\nline.png")):
+        (folder / name).write_bytes(cv2.imencode(".png", scene(number))[1].tobytes())
+    labelled(tmp_path / "labels", [folder], options)
+    found = coco_files(tmp_path / "labels", tmp_path / "coco" / "all.json")
+    assert all(name.isprintable() and "\\" not in name for name in found)
+    assert sorted(image.sum() for image in found.values()) == sorted(scene(n).sum() for n in range(3))
+
+
+def test_an_image_that_is_gone_is_named_and_not_linked(options, tmp_path):
+    folder = write_folder(tmp_path / "images", 2)
+    labelled(tmp_path / "labels", [folder], options)
+    (folder / "image1.png").unlink()
+    with pytest.raises(JobError, match=r"image1\.png is gone"):
+        coco_files(tmp_path / "labels", tmp_path / "coco" / "all.json")
+    assert not [path for path in (tmp_path / "coco").rglob("*") if path.is_symlink() and not path.exists()]
+
+
+def detections_at(seconds: list[int], images: list[int], path):
+    """Record images with these stamps, and for each detection a box around the red patch."""
+    store, kind = vision_store(), "vision_msgs/msg/Detection2DArray"
+    with Recording(path) as bag:
+        bag.topic("/boxes", kind, typestore=store)
+        for number, stamp in enumerate(images):
+            bag.put("/front", number, raw(stamp, scene(number)))
+        for number, stamp in enumerate(seconds):
+            head = header(stamp)
+            if not stamp:
+                head.stamp.nanosec = 0
+            message = store.types[kind](
+                head, [detection(store.types, head, (5, 15, 70, 55), "robot", "70000")]
+            )
+            bag.bytes("/boxes", number, bytes(store.serialize_cdr(message, kind)))
+    return path
+
+
+def with_detections(bag, colour, out) -> list[dict]:
+    return labelled(
+        out, [bag], ("--detections", "/boxes", "--model", str(colour), "--backend", "onnxruntime")
+    )
+
+
+@pytest.mark.parametrize(
+    ("stamps", "images", "words"),
+    [
+        ([1, 1], [1, 2], "1 messages have the stamp of another one; the last of a stamp counts"),
+        ([8, 9], [1, 2], "no message has the stamp of an image; no image has prompts"),
+        ([1, 2], [1, 1], "1 messages have the stamp of several images"),
+    ],
+)
+def test_detections_whose_stamps_are_ambiguous_are_named(stamps, images, words, colour, tmp_path, caplog):
+    with_detections(detections_at(stamps, images, tmp_path / "bag"), colour, tmp_path / "out")
+    assert words in caplog.text
+
+
+def test_detections_without_stamps_belong_to_no_image(colour, tmp_path):
+    with pytest.raises(BagError, match="a message has the stamp 0; expected the stamp of its image"):
+        with_detections(detections_at([0, 0], [1, 2], tmp_path / "bag"), colour, tmp_path / "out")
+
+
+def test_an_id_beyond_those_of_objects_is_replaced(colour, tmp_path):
+    found = with_detections(detections_at([1], [1], tmp_path / "bag"), colour, tmp_path / "out")
+    assert [row["object_id"] for row in found] == [1]
+
+
+def test_a_damaged_message_of_a_detector_costs_itself_alone(detected, colour, tmp_path, caplog):
+    from rosbags.rosbag2 import Reader
+
+    store, kind = vision_store(), "vision_msgs/msg/Detection2DArray"
+    with Reader(detected) as reader, Recording(tmp_path / "damaged") as bag:
+        bag.topic("/boxes", kind, typestore=store)
+        bag.topic("/front", "sensor_msgs/msg/Image")
+        for connection, time, data in reader.messages():
+            whole = connection.topic == "/front" or time > 5 * 10**9
+            bag.bytes(connection.topic, time // 10**9, bytes(data) if whole else bytes(data)[:50])
+    found = with_detections(tmp_path / "damaged", colour, tmp_path / "out")
+    assert [row["frame"] for row in found] == [2] and "message 0 cannot be read" in caplog.text

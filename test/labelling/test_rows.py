@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import cv2
@@ -13,9 +14,10 @@ from pycocotools import mask as codec
 from evitsam_ros.cli import build_parser
 from evitsam_ros.cli.label import job_of
 from evitsam_ros.labelling.inputs import InputError, find_units
-from evitsam_ros.labelling.job import JobError
+from evitsam_ros.labelling.isolated import IsolatedLabeller
+from evitsam_ros.labelling.job import Job, JobError
 from evitsam_ros.labelling.labeller import Labeller, open_labeller
-from evitsam_ros.labelling.store import Store
+from evitsam_ros.labelling.store import FORMAT, Store
 from evitsam_ros.segment import Prompt, Segmenter
 
 from .scenes import rows, scene, without, write_bag, write_folder, write_shard
@@ -191,3 +193,58 @@ def test_another_model_on_a_node_is_one_clear_line(colour, options, tmp_path):
         file.write("# of another version\n")
     with pytest.raises(JobError, match="copy it to every node"):
         open_labeller(job, store, 1)
+
+
+def test_a_list_may_have_a_byte_order_mark_and_windows_line_ends(tmp_path):
+    folder = write_folder(tmp_path / "images", 3)
+    (tmp_path / "list.txt").write_bytes(
+        b"\xef\xbb\xbf" + f"{folder}/image0.png\r\n# words\r\n\r\n{folder}/image2.png\r\n".encode()
+    )
+    (unit,) = find_units([str(tmp_path / "list.txt")], Job(everything=True))
+    assert unit.names == ("image0.png", "image2.png")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"LIST", "contains itself"),
+        ("a.png\n".encode("utf-16"), "expected a text in UTF-8"),
+        (b"\0\1\2", "expected a text in UTF-8"),
+        (b"~no_such_user/a.png", "does not exist"),
+    ],
+)
+def test_a_list_that_is_none_is_one_clear_line(content, words, tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_bytes(content.replace(b"LIST", str(path).encode()))
+    with pytest.raises(InputError, match=words):
+        list(find_units([str(path)], Job(everything=True)))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        {"models": 5, "options": {}},
+        {"models": {"model": "x"}, "options": {}},
+        {"models": {"model": {"name": 1}}, "options": {}},
+        {"models": {}, "options": []},
+    ],
+    ids=str,
+)
+def test_a_manifest_that_lacks_its_parts_is_one_clear_line(content, tmp_path):
+    (tmp_path / "manifest.json").write_text(json.dumps({"format": FORMAT, **content}))
+    with pytest.raises(JobError, match=r"manifest\.json is damaged"):
+        Store(str(tmp_path)).open(Job(everything=True), {"model": {"name": "a", "sha256": "b"}}, {})
+
+
+def test_what_a_library_raises_on_a_file_sets_this_file_aside(options, tmp_path, monkeypatch):
+    def breaks(*_: object) -> None:
+        raise IndexError("beyond the end")
+
+    folder = write_folder(tmp_path / "images", 1)
+    parsed = build_parser().parse_args(["label", str(folder), "--out", str(tmp_path / "out"), *options])
+    labeller = IsolatedLabeller(job_of(parsed), parsed.out, 1)
+    monkeypatch.setattr(labeller, "_submit", breaks)
+    (unit,) = find_units([str(folder)], job_of(parsed))
+    outcome = labeller.label(unit)
+    assert outcome.error == "IndexError: beyond the end" and not outcome.fatal

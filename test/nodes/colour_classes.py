@@ -13,12 +13,13 @@ COLOURS = {"stop": (220, 20, 20), "grass": (20, 220, 20), "water": (20, 20, 220)
 SIZE = (64, 96)
 
 
-def write_colour_classes(folder: Path, *, fails_on_black: bool = False) -> Path:
+def write_colour_classes(folder: Path, *, fails_on_black: bool = False, size: tuple[int, int] = SIZE) -> Path:
     """Write the bundle: logits are the channels, averaged over cells of 8 x 8 pixels.
 
     Args:
         folder: of the bundle; it must not exist.
         fails_on_black: the network raises on black images.
+        size: (H, W) of the network's input.
     """
     import torch
 
@@ -36,13 +37,13 @@ def write_colour_classes(folder: Path, *, fails_on_black: bool = False) -> Path:
     folder.mkdir()
     path = folder / "network.onnx"
     dynamic = {"image": {0: "images"}, "logits": {0: "images"}}
-    write_network(Seen().eval(), (torch.ones(1, 3, *SIZE),), ["image"], ["logits"], dynamic, path, "fp32")
+    write_network(Seen().eval(), (torch.ones(1, 3, *size),), ["image"], ["logits"], dynamic, path, "fp32")
     description = {
         "format": 3,
         "kind": "semantic",
         "name": "colours",
         "networks": {"network": {"file": path.name, "sha256": sha256(path)}},
-        "input_size": list(SIZE),
+        "input_size": list(size),
         "mean": [0.0, 0.0, 0.0],
         "std": [1.0, 1.0, 1.0],
         "stride": 8,

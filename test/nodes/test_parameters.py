@@ -164,3 +164,11 @@ def test_deprecated_names_at_run_time_set_the_new_ones_and_warn_once(node, capfd
     assert not parameters.current.use_nearest_image
     (result,) = node.set_parameters([Parameter("top_n", value=0)])
     assert not result.successful and "max_prompts" in result.reason and parameters.current.max_prompts == 6
+
+
+@pytest.mark.parametrize("name", [n for n, spec in PARAMETERS.items() if isinstance(spec.default, float)])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_number_that_is_not_finite_is_rejected(name, value):
+    """NaN is neither below nor above the limits of rclpy's ranges."""
+    with pytest.raises(ValueError, match=rf"{name} is {value}; expected a finite number"):
+        decoded(**{name: value})

@@ -125,6 +125,77 @@ def test_disabled_it_answers_nothing(robot, view):
     robot.answer(Image, "label_map", 60.0, image=view)
 
 
+def decoded(message: CompressedImage) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(bytes(message.data), np.uint8), cv2.IMREAD_UNCHANGED)
+
+
+def test_label_map_and_overlay_are_published_compressed(robot, view):
+    raw = robot.peer.listen(Image, "/semantic/label_map")
+    answer = robot.answer(CompressedImage, "label_map/compressed", image=view)
+    assert answer.format == "mono8; png compressed "
+    stamp = answer.header.stamp.sec
+    assert robot.peer.until(lambda: any(each.header.stamp.sec == stamp for each in raw), 60)
+    same = next(each for each in raw if each.header.stamp.sec == stamp)
+    np.testing.assert_array_equal(decoded(answer), pixels(same))
+    assert set_parameter(robot, "overlay_alpha", 1.0).successful
+    answer = robot.answer(CompressedImage, "overlay/compressed", image=view)
+    assert answer.format == "rgb8; jpeg compressed bgr8"
+    overlay = decoded(answer)[..., ::-1].astype(int)
+    for name, column in zip(COLOURS, (20, 96, 170), strict=True):
+        assert np.abs(overlay[64, column] - COLOURS[name]).max() < 12
+    assert set_parameter(robot, "overlay_alpha", 0.5).successful
+
+
+def test_large_images_are_segmented_in_tiles(robot, view):
+    """The image has twice the pixels of the network's input, each way."""
+    assert set_parameter(robot, "resolution", "network").successful
+    assert set_parameter(robot, "tiles", True).successful
+    labels = pixels(robot.answer(Image, "label_map", image=view))
+    np.testing.assert_array_equal(labels, np.repeat([1, 2, 3], 8)[None].repeat(16, axis=0))
+    assert set_parameter(robot, "tiles", False).successful
+    assert set_parameter(robot, "resolution", "image").successful
+
+
+def test_nothing_stays_that_is_no_longer_true(robot, view):
+    """Void label maps after the camera is lost, with other classes, and while the node is disabled."""
+    maps = robot.peer.listen(Image, "/semantic/label_map")
+    packed = robot.peer.listen(CompressedImage, "/semantic/label_map/compressed")
+
+    def answered() -> None:
+        robot.answer(Image, "label_map", image=view)
+        assert robot.peer.until(lambda: maps and pixels(maps[-1]).any(), 60)
+
+    def is_void() -> bool:
+        return not pixels(maps[-1]).any() and bool(packed) and not decoded(packed[-1]).any()
+
+    answered()
+    assert robot.peer.until(is_void, 150), "the camera is lost"
+    assert maps[-1].header.stamp.sec == robot.stamp and pixels(maps[-1]).shape == (128, 192)
+    assert set_parameter(robot, "output_timeout_s", 0.0).successful
+    answered()
+    assert set_parameter(robot, "classes", ["grass"]).successful
+    assert robot.peer.until(is_void, 150), "other classes"
+    assert set_parameter(robot, "classes", [""]).successful
+    answered()
+    assert robot.peer.call(SetBool, "/semantic/enable", SetBool.Request(data=False)).success
+    assert robot.peer.until(is_void, 150), "disabled"
+    assert robot.peer.call(SetBool, "/semantic/enable", SetBool.Request(data=True)).success
+    answered()
+    assert set_parameter(robot, "output_timeout_s", 2.0).successful
+
+
+def test_the_backends_are_measured_beside_the_node(robots, colour_classes, view):
+    made = robots(colour_classes, node="/semantic", module="semantic", precision="auto")
+    made.wait_state("active")
+    made.answer(Image, "label_map", image=view)
+    for _ in range(600):
+        made.send_image(image=view)
+        if made.peer.until(lambda: "measured: network: " in made.process.output, 0.3):
+            break
+    assert "measured: network: " in made.process.output
+    assert set(np.unique(pixels(made.answer(Image, "label_map", image=view)))) == {1, 2, 3}
+
+
 def test_points_have_labels_where_there_is_depth(robots, colour_classes, view):
     """A wall at two metres, whose right half has no depth; an image without depth has no points."""
     made = robots(
@@ -199,6 +270,7 @@ def test_compressed_images_are_answered(robots, colour_classes, view):
     ("changes", "reason"),
     [
         ({"model": "KNOWN"}, "the bundle is of kind 'promptable'; expected 'semantic'"),
+        ({"precision": "int8"}, "precision int8: network would run in fp32"),
         ({"score_threshold": 2.0}, "parameter score_threshold is 2.0; expected 0.0 to 1.0"),
         ({"classes": "['moon']"}, "parameter classes has 'moon'"),
     ],

@@ -140,16 +140,83 @@ def test_everything_mode_and_clicks_in_it(robot, page):
     until(robot, lambda: page.state["mode"] == "prompt", page)
 
 
-def test_beside_a_detector_only_clicks_are_taken(robot, page):
+def detect(robot) -> None:
+    """Publish the boxes of a detector, which replace those of its array before."""
     prompt(robot, detection(90, 60, 30, 30, "7", "cup"))
+
+
+def test_a_box_stands_beside_the_boxes_of_a_detector(robot, page):
+    detect(robot)
     until(robot, lambda: "cup" in objects(page), page)
     page.send(type="box", camera="", x0=10, y0=10, x1=40, y1=40)
+    until(robot, lambda: len(objects(page)) == 2, page)
+    (box,) = set(objects(page)) - {"cup"}
+    for _ in range(3):
+        detect(robot)
+        robot.answer(Image, "label_map")
+    until(robot, lambda: objects(page).keys() == {"cup", box}, page)
+    assert objects(page)[box]["is_own"] and not objects(page)["cup"]["is_own"]
+    found = mask(robot, objects(page)[box]["id"])
+    truth = np.zeros(SIZE, bool)
+    truth[10:40, 10:40] = True
+    assert (found & truth).sum() / (found | truth).sum() > 0.85
+    # A background point changes it, and a click adds a third object.
+    add_point(page, 25, 25, False, box)
+    until(robot, lambda: box in objects(page) and not mask(robot, objects(page)[box]["id"])[25, 25], page)
+    detect(robot)
+    add_point(page, 60, 80)
+    until(robot, lambda: len(objects(page)) == 3, page)
+    page.send(type="remove", camera="", identity=objects(page)[box]["id"])
+    until(robot, lambda: box not in objects(page) and len(objects(page)) == 2, page)
+    assert not page.texts
+
+
+def test_a_segmenter_without_services_gets_boxes_in_the_array(robots, tmp_path):
+    robot = robots(module="test.nodes.without_interfaces", enable_tracking=False)
+    robot.wait_state("active")
+    process = WebProcess(robot.domain, tmp_path)
+    try:
+        with PageClient(process.url) as page:
+            until(robot, lambda: page.frames and page.state.get("mode") == "prompt", page)
+            page.send(type="box", camera="", x0=10, y0=10, x1=40, y1=40)
+            until(robot, lambda: objects(page).keys() == {"box 1"}, page)
+            detect(robot)
+            until(robot, lambda: objects(page).keys() == {"cup"}, page)
+            page.send(type="box", camera="", x0=10, y0=10, x1=40, y1=40)
+            until(robot, lambda: page.texts, page)
+            assert "a detector publishes on /segmenter/prompts" in page.texts[0]
+    finally:
+        assert process.stop() in (0, 2), process.output
+
+
+def test_beside_a_detector_more_points_of_a_click_are_rejected(robot, page):
+    add_point(page, 30, 40)
+    until(robot, lambda: objects(page), page)
+    (name,) = objects(page)
+    detect(robot)
+    until(robot, lambda: "cup" in objects(page), page)
+    add_point(page, 40, 40, False, name)
     until(robot, lambda: page.texts, page)
     assert "a detector publishes on /segmenter/prompts" in page.texts[0]
-    prompt(robot, detection(90, 60, 30, 30, "7", "cup"))
-    add_point(page, 30, 40)
-    until(robot, lambda: len(objects(page)) == 2, page)
-    assert "cup" in objects(page) and not objects(page)["cup"]["is_own"]
+
+
+def test_a_box_that_the_segmenter_rejects_is_told_and_forgotten(robot, page):
+    """A name that the segmenter has already, as of a page that was closed; and one that it would not take."""
+    from evitsam_interfaces.msg import ObjectPrompt
+    from evitsam_interfaces.srv import AddObjects
+
+    page.send(type="box", camera="", x0=10, y0=10, x1=40, y1=40)
+    until(robot, lambda: objects(page), page)
+    number = int(next(iter(objects(page))).split()[1])
+    name = f"box {number + 1}"
+    item = ObjectPrompt(name=f"page/{name}", class_name="taken", box=[50.0, 50.0, 70.0, 70.0])
+    robot.peer.call(AddObjects, robot.topic("add_objects"), AddObjects.Request(objects=[item]))
+    page.send(type="box", camera="", x0=10, y0=50, x1=40, y1=90)
+    until(robot, lambda: page.texts, page)
+    assert f"has the name 'page/{name}' already" in page.texts[0]
+    page.send(type="box", camera="", x0=10, y0=50, x1=40, y1=90)
+    until(robot, lambda: f"box {number + 2}" in objects(page), page)
+    assert not objects(page)["taken"]["is_own"] and name not in objects(page)
 
 
 def test_what_was_cleared_elsewhere_does_not_come_back(robot, page):

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from evitsam_ros.bundle import DEFAULT_MODEL, open_bundle
+from evitsam_ros.bundle import DEFAULT_MODEL, DEFAULT_SEMANTIC, DEFAULT_UPSCALE
+from evitsam_ros.dense.bundle import open_by_kind
 
 ROOT = Path(__file__).parents[2]
 KEPT = ("evitsam_ros", "launch", "config", "engines", "resource", "interfaces", "test", "training")
@@ -74,8 +75,8 @@ def test_share_and_index_are_installed(built):
     for path in [ROOT / "package.xml", *files]:
         installed_file = prefix / "share/evitsam_ros" / path.relative_to(ROOT)
         assert "__pycache__" in path.parts or installed_file.exists(), installed_file
-    for name in (DEFAULT_MODEL, "lite_sam"):
-        assert open_bundle(prefix / "share/evitsam_ros/engines" / name)
+    for name in (DEFAULT_MODEL, "lite_sam", DEFAULT_SEMANTIC, DEFAULT_UPSCALE):
+        assert open_by_kind(prefix / "share/evitsam_ros/engines" / name)
 
 
 def test_executables_run_from_the_install_space(built):

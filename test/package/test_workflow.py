@@ -55,6 +55,7 @@ def test_what_a_step_names_exists(job, step):
 
 
 def test_it_covers_the_supported_versions():
+    """Setup, classifiers and CONTRIBUTING.md name the same ones, and none between is left out."""
     jobs = WORKFLOW["jobs"]
     setup = (ROOT / "tools" / "setup.sh").read_text()
     low, high = re.search(r"\((3, \d+)\) <= .* <= \((3, \d+)\)", setup).groups()
@@ -63,6 +64,12 @@ def test_it_covers_the_supported_versions():
     ]
     assert tuple(map(int, low.split(", "))) == min(tested)
     assert tuple(map(int, high.split(", "))) == max(tested)
+    classified = re.findall(r"Python :: (3\.\d+)\"", (ROOT / "setup.py").read_text())
+    assert [tuple(map(int, version.split("."))) for version in classified] == tested
+    assert tested == [(3, minor) for minor in range(min(tested)[1], max(tested)[1] + 1)]
+    assert jobs["pip"]["strategy"]["matrix"]["python"] == classified
+    for text in (setup, (ROOT / "CONTRIBUTING.md").read_text()):
+        assert f"Python {classified[0]} to {classified[-1]}" in text
     assert jobs["ros"]["strategy"]["matrix"]["distribution"] == ["humble", "jazzy", "lyrical"]
 
 

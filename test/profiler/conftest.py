@@ -10,6 +10,8 @@ import pytest
 from evitsam_ros.cli import main
 from evitsam_ros.profiler.report import PeakRate, Report, Run, Stage, Throughput
 
+from ..nodes.colour_classes import write_colour_classes
+
 
 @pytest.fixture(scope="session")
 def made_up():
@@ -41,6 +43,7 @@ def made_up():
 def profiled(tmp_path_factory):
     """Profile the shipped bundle, three runs, and return the files: json, html and trace."""
     folder = tmp_path_factory.mktemp("profile")
+    semantic = write_colour_classes(folder / "colours")
     files = {kind: folder / f"profile.{kind}" for kind in ("json", "html", "trace")}
     words = [
         "profile",
@@ -59,6 +62,7 @@ def profiled(tmp_path_factory):
     ]
     for kind, path in files.items():
         words += [f"--{kind}", str(path)]
+    words += ["--semantic-model", str(semantic)]
     words += ["--size", "320x240", "--backend", "onnxruntime"]
     assert main(words) == 0
     return SimpleNamespace(**files, words=words)

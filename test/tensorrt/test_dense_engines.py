@@ -7,12 +7,13 @@ import cv2
 import numpy as np
 import pytest
 
+from evitsam_ros.autotune.dense_proof import class_ious
 from evitsam_ros.backends import FunctionNetwork, Runtime, open_runtime
 from evitsam_ros.backends.tensorrt.engine_cache import EngineCache
 from evitsam_ros.bundle import DENSE_NETWORK
 from evitsam_ros.cli import main
 from evitsam_ros.dense import SemanticSegmenter, open_semantic, open_upscale
-from evitsam_ros.tensorrt.dense_validation import class_ious, feeds_for, prove
+from evitsam_ros.tensorrt.dense_validation import feeds_for, prove
 from evitsam_ros.tensorrt.profiles import profiles_for
 
 from ..dense.conftest import SEMANTIC_SIZE, TILE, exported

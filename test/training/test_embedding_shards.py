@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import tarfile
 
+import cv2
+import numpy as np
 import pytest
 import torch
 import webdataset as wds
@@ -109,3 +113,56 @@ def test_a_damaged_index_is_named(tmp_path):
     (tmp_path / "a.embeddings.json").write_text(json.dumps({"places": 3}))
     with pytest.raises(ValueError, match=r"a\.embeddings\.json is damaged"):
         ShardEmbeddings(tmp_path)
+
+
+def cut(file) -> None:
+    file.write_bytes(file.read_bytes()[:3000])
+
+
+def swap(file) -> None:
+    """Let two names of the index point to each other's embedding, as an index of another order does."""
+    index = file.with_name("sa_000000.embeddings.json")
+    content = json.loads(index.read_text())
+    content["places"]["sa_0"], content["places"]["sa_4"] = (
+        content["places"]["sa_4"],
+        content["places"]["sa_0"],
+    )
+    index.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (cut, "cannot be read"),
+        (lambda file: file.unlink(), "No such file"),
+        (lambda file: file.write_bytes(bytes(20_000)), "cannot be read"),
+        (swap, r"sa_0\.safetensors lies where its index has sa_4"),
+    ],
+    ids=["cut", "gone", "zeros", "swapped"],
+)
+def test_a_shard_that_is_not_that_of_its_index_is_named_and_never_read_as_another_image(
+    harm, words, tmp_path
+):
+    given = embeddings(5)
+    write_shard(tmp_path, tmp_path / "sa_000000.tar", given, FLOAT16)
+    harm(tmp_path / "sa_000000.embeddings.tar")
+    found = ShardEmbeddings(tmp_path)
+    with pytest.raises(ValueError, match=r"sa_000000\.embeddings\.tar: the embedding of sa_4") as raised:
+        found.read("sa_4")
+    assert re.search(words, str(raised.value))
+
+
+def test_of_two_images_of_one_name_in_a_shard_the_first_is_embedded(tmp_path):
+    image = cv2.imencode(".jpg", np.zeros((32, 32, 3), np.uint8))[1].tobytes()
+    mask = {"size": [32, 32], "counts": [0, 512, 512]}
+    entry = {"image": {"height": 32, "width": 32}, "annotations": [{"id": 1, "segmentation": mask}]}
+    with tarfile.open(tmp_path / "sa_000000.tar", "w") as tar:
+        for name in ("sa_1", "sa_2", "sa_1"):
+            for ending, data in ((".jpg", image), (".json", json.dumps(entry).encode())):
+                member = tarfile.TarInfo(name + ending)
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+    skipped = Skipped()
+    index = precompute_shard(Mean(), tmp_path / "sa_000000.tar", 32, tmp_path, FLOAT16, skipped)
+    assert list(index["places"]) == ["sa_1", "sa_2"]
+    assert skipped.counts == {"images of the same name": 1}

@@ -3,12 +3,13 @@
 
 import cv2
 import numpy as np
+import PIL.Image as Pillow
 import pytest
 
 from evitsam_ros.dense.class_tables import IGNORED, class_table
 from training.dense_views import DenseOptions, Photograph, read_photographs, semantic_view, upscale_view
 from training.halving import half_size
-from training.label_maps import CITYSCAPES_IDS, read_label_maps
+from training.label_maps import CITYSCAPES_IDS, read_label_maps, read_photograph
 from training.records import DataError
 
 from .dense_data import stripes, write, write_ade20k, write_camvid, write_cityscapes
@@ -118,3 +119,13 @@ def test_small_damaged_and_missing_photographs_are_named(tmp_path, photograph):
         upscale_view(Photograph("cut.jpg", tmp_path / "cut.jpg"), DenseOptions(24), np.random.default_rng(0))
     with pytest.raises(DataError, match=r"no JPEG or PNG file that matches nothing\*"):
         read_photographs(tmp_path, ("nothing*",))
+
+
+def test_stored_pixels_count_whatever_turn_exif_asks_for(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (16, 24, 3), dtype=np.uint8)
+    pixels = cv2.resize(pixels, (96, 64), interpolation=cv2.INTER_CUBIC)
+    exif = Pillow.Exif()
+    exif[0x0112] = 6  # a quarter turn to the right
+    Pillow.fromarray(pixels).save(tmp_path / "a.jpg", exif=exif, quality=98)
+    found = read_photograph(tmp_path / "a.jpg")
+    assert found.shape == pixels.shape and np.abs(found.astype(int) - pixels).mean() < 4

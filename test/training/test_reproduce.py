@@ -2,8 +2,8 @@
 """The commands of docs/reproduce.md: all are parsed, and run on data made here with two steps or two images.
 
 Not run here are those that other modules run in small: ablations (test_ablate), comparisons (test_compare),
-throughput (test_throughput), heads (test_tasks), label maps and super-resolution (test_dense_training), and
-the ``evitsam`` commands (test/cli, test/profiler).
+throughput (test_throughput), figure 1 (test_everything_plot), heads (test_tasks), label maps and
+super-resolution (test_dense_training), and the ``evitsam`` commands (test/cli, test/profiler).
 """
 
 import json
@@ -18,7 +18,7 @@ import yaml
 from evitsam_ros.cli.program import build_parser
 from evitsam_ros.models import SPECS
 from test.conftest import ROOT
-from training import ablate, evaluate, evaluate_dense, throughput, train
+from training import ablate, evaluate, evaluate_dense, everything_plot, throughput, train
 from training.compare import read_comparison
 from training.recipe import read_recipe
 
@@ -33,6 +33,7 @@ PARSERS = {
     "training.ablate": ablate.parser,
     "training.evaluate": evaluate.parser,
     "training.evaluate_dense": evaluate_dense.parser,
+    "training.everything_plot": everything_plot.parser,
     "training.throughput": throughput.parser,
 }
 

@@ -49,6 +49,28 @@ def test_a_box_moves_too_and_a_lost_object_stays_where_it_was():
     assert prompts.placed()[0].box == (15, 10, 25, 20)
 
 
+def test_a_stored_box_is_no_part_of_the_array_and_is_returned_when_it_changes():
+    prompts = PromptSet()
+    point(prompts, 1, 1)
+    box = prompts.add_box((10, 20, 30, 40), 0.0, is_stored=True)
+    assert (box.name, box.box) == ("box 2", (10, 20, 30, 40))
+    assert [each.name for each in prompts.placed()] == ["point 1"] and prompts.names == ["point 1", "box 2"]
+    assert prompts.is_stored("box 2") and not prompts.is_stored("point 1") and not prompts.is_stored("box 9")
+    assert prompts.add_point(2, 2, is_foreground=True, target="point 1", now=0.0) is None
+    prompts.observe({"box 2": (10, 20, 30, 40)}, LATER)
+    prompts.observe({"box 2": (15, 20, 35, 40)}, LATER)
+    changed = prompts.add_point(20, 30, is_foreground=False, target="box 2", now=LATER)
+    assert (changed.box, changed.points) == ((15, 20, 35, 40), ((20, 30, False),))
+    prompts.observe_names({"point 1"})  # an image between its removal and its return
+    assert prompts.names == ["point 1", "box 2"]
+
+
+def test_names_that_the_segmenter_has_are_not_given_again():
+    prompts = PromptSet()
+    prompts.observe_names({"background", "box 1", "box 2"})
+    assert prompts.add_box((1, 1, 9, 9), 0.0, is_stored=True).name == "box 3"
+
+
 def test_what_was_removed_elsewhere_is_not_published_again():
     prompts = PromptSet()
     point(prompts, 1, 1)

@@ -9,14 +9,15 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from tqdm import tqdm
 
-from evitsam_ros.segment import Prompt, Segmenter
+from evitsam_ros.segment import Embedding, Prompt, Segmenter
+from evitsam_ros.segment.prompt import MAX_PROMPTS
 
+from ..image_file import read_rgb
 from .detector_files import Truth, read_detections
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ COCO_NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 def segment_detections(
     segmenter: Segmenter,
     images: Path,
-    names: dict[int, str],
+    truth: Truth,
     detections: list[dict],
     *,
     rate: bool = False,
@@ -39,11 +40,12 @@ def segment_detections(
 
     Args:
         images: folder of the images.
-        names: their files by image id.
+        truth: their files and sizes by image id.
         rate: the score is the mask's predicted IoU, not the box's score.
 
     Raises:
-        ValueError: a detection is not in this form, or its image is missing.
+        ValueError: a detection is not in this form, or its image is missing, damaged, or of another size than
+            the annotations say.
     """
     by_image: dict[int, list[dict]] = defaultdict(list)
     for number, detection in enumerate(detections):
@@ -52,9 +54,7 @@ def segment_detections(
         by_image[detection["image_id"]].append(detection)
     results = []
     for image_id, found in tqdm(by_image.items(), desc="detections", unit="image", mininterval=2):
-        image = cv2.imread(str(images / names[image_id])) if image_id in names else None
-        if image is None:
-            raise ValueError(f"detections name image {image_id}, which is not in {images}")
+        image = _read_image(images, truth, image_id)
         boxes = np.array([d["bbox"] for d in found], np.float32)
         boxes[:, 2:] += boxes[:, :2]
         size = image.shape[1], image.shape[0]
@@ -63,12 +63,32 @@ def segment_detections(
         if not wide.any():
             continue
         found = [d for d, good in zip(found, wide.tolist(), strict=True) if good]
-        embedding = segmenter.embed(np.ascontiguousarray(image[..., ::-1]))
-        masks = segmenter.decode(embedding, [Prompt(box=box) for box in boxes[wide]])
-        for detection, rle, iou in zip(found, masks.rle(), masks.scores.tolist(), strict=True):
+        masks = _decode(segmenter, segmenter.embed(image), [Prompt(box=box) for box in boxes[wide]])
+        for detection, (rle, iou) in zip(found, masks, strict=True):
             same = {key: detection[key] for key in ("image_id", "category_id", "score")}
             results.append({**same, "segmentation": rle} | ({"score": iou} if rate else {}))
     return results
+
+
+def _read_image(images: Path, truth: Truth, image_id: Any) -> np.ndarray:
+    """Read an image as ``(H, W, 3)`` uint8 RGB; ``ValueError`` where it is not the annotated one."""
+    path = images / truth.files[image_id] if image_id in truth.files else None
+    if path is None or not path.is_file():
+        raise ValueError(f"detections name image {image_id}, which is not in {images}")
+    width, height = truth.sizes[image_id]
+    try:
+        return read_rgb(path, (int(height), int(width)))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _decode(segmenter: Segmenter, embedding: Embedding, prompts: list[Prompt]) -> list[tuple[dict, float]]:
+    """Return RLE and predicted IoU of the mask of each prompt, of any number of prompts."""
+    found: list[tuple[dict, float]] = []
+    for first in range(0, len(prompts), MAX_PROMPTS):
+        masks = segmenter.decode(embedding, prompts[first : first + MAX_PROMPTS])
+        found += zip(masks.rle(), masks.scores.tolist(), strict=True)
+    return found
 
 
 def coco_average_precision(annotations: Path, results: list[dict]) -> dict[str, float]:
@@ -131,7 +151,7 @@ def average_precision(
         found = [{**entry, "score": 1.0} for entry in annotated]
     else:
         found = read_detections(detections, truth, boxes, numbering)
-    results = segment_detections(segmenter, images, truth.files, found, rate=detections is None)
+    results = segment_detections(segmenter, images, truth, found, rate=detections is None)
     score = {"coco": coco_average_precision, "lvis": lvis_average_precision}[protocol]
     return score(annotations, results)
 

@@ -67,7 +67,7 @@ def read_detections(
     parts = [_parts(number, entry) for number, entry in enumerate(entries)]
     images = _images(truth)
     for number, part in enumerate(parts):
-        if not isinstance(part["image_id"], int | str):
+        if not isinstance(part["image_id"], int | str) or isinstance(part["image_id"], bool):
             raise ValueError(
                 f"detection {number}: image_id is {part['image_id']!r}; expected an image's id or file"
             )
@@ -173,8 +173,8 @@ def _box(number: int, box: Any) -> list[float]:
         corners = [box.get(key) for key in ("x1", "y1", "x2", "y2")]
         box = corners if None not in corners else box
     try:
-        values = [float(value) for value in box]
-    except (TypeError, ValueError):
+        values = [float(value) for value in box] if not isinstance(box, str) else []
+    except (TypeError, ValueError, OverflowError):
         values = []
     if len(values) != 4 or not np.isfinite(values).all():
         raise ValueError(
@@ -213,7 +213,7 @@ def _as_xywh(boxes: np.ndarray, sizes: np.ndarray, form: str) -> np.ndarray:
 def _score(number: int, score: Any) -> float:
     try:
         value = float(score)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         value = float("nan")
     if not np.isfinite(value):
         raise ValueError(f"detection {number}: score is {score!r}; expected a number")
@@ -250,13 +250,15 @@ def _is_number(category: Any) -> bool:
     return not isinstance(category, bool) and (
         isinstance(category, int)
         or (isinstance(category, float) and category.is_integer())
-        or (isinstance(category, str) and category.strip().isdigit())
+        or (isinstance(category, str) and category.strip().isdecimal())
     )
 
 
 def _numbers(file: Path, used: set[int], truth: Truth, numbering: str) -> dict[int, int]:
     """Return the category id of each number that a file uses."""
     ids = sorted(truth.categories)
+    if used and not (ids and all(isinstance(number, int) for number in ids)):
+        raise ValueError(f"{truth.name}: expected categories with whole numbers as ids; it has {ids[:5]}")
     if numbering == "auto" and used:
         if used <= set(ids):
             numbering = "ids"

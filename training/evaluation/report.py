@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 from typing import TYPE_CHECKING, Any
 
-from evitsam_ros.cli.outputs import text_beside_json
+from evitsam_ros.cli.outputs import check_outputs, text_beside_json
 
-from ..records import DataError
+from ..command import run_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,14 +66,15 @@ def run_evaluation(
     Returns:
         The exit code: 1 where the data cannot be used, 2 where an option cannot.
     """
-    with text_beside_json(options):
-        try:
+
+    def evaluate() -> int:
+        check_outputs(options)
+        with text_beside_json(options):
             report = job(options)
-        except ValueError as error:
-            print(f"{program}: {error}", file=sys.stderr)
-            return 1 if isinstance(error, DataError) else 2
-        for title, table in report.items():
-            print_table(title, table)
-        if options.json:
-            options.json.write(as_json(report))
-    return 0
+            for title, table in report.items():
+                print_table(title, table)
+            if options.json:
+                options.json.write(as_json(report))
+        return 0
+
+    return run_command(program, evaluate)

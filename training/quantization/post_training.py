@@ -2,8 +2,9 @@
 """The encoder in int8: NNCF's post-training quantisation of the OpenVINO model.
 
 Matrix products and convolutions become int8; what NNCF keeps in float (normalisations, GELU) computes in
-float32 or bfloat16, as the runtime is configured. With accuracy control NNCF returns the layers to float that
-cost the most, until the masks of training images are as good as they have to be.
+float32 or bfloat16, as the runtime is configured. So do the products of linear attention, whose sums over all
+positions have outliers. With accuracy control NNCF returns the layers that cost the most to float, until
+the masks of training images are as good as they have to be.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from ..evaluation.mask_metrics import mask_iou
 from .calibration import encoder_input
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ..records import Record
 
@@ -62,27 +63,73 @@ def quantize_encoder(segmenter: Segmenter, images: Sequence[Record], max_drop: f
     Raises:
         ValueError: NNCF is not installed.
     """
-    nncf = import_nncf()
     bundle = segmenter.bundle
     model = import_openvino().Core().read_model(str(bundle.networks["encoder"].resolve()))
-    calibration = nncf.Dataset(list(images), partial(encoder_input, bundle))
-    options = {
-        # Symmetric weights, asymmetric activations: GELU and Hard-Swish have short negative tails.
-        "preset": nncf.QuantizationPreset.MIXED,
-        "subset_size": len(images),
-        "fast_bias_correction": True,
-    }
     if max_drop is None:
-        return nncf.quantize(model, calibration, **options)
+        return quantize_network(model, images, partial(encoder_input, bundle))
+    nncf = import_nncf()
     return nncf.quantize_with_accuracy_control(
         model,
-        calibration,
+        nncf.Dataset(list(images), partial(encoder_input, bundle)),
         nncf.Dataset(list(images)),
         partial(box_iou, segmenter),
         max_drop=max_drop,
         drop_type=nncf.DropType.ABSOLUTE,
-        **options,
+        **_options(nncf, images),
     )
+
+
+def quantize_network(model: Any, images: Sequence[Any], network_input: Callable[[Any], Any]) -> Any:
+    """Quantise a network; return an OpenVINO model.
+
+    Args:
+        model: an OpenVINO model in float32.
+        images: of the training split, for the ranges of activations.
+        network_input: makes the network's input of one of them.
+
+    Raises:
+        ValueError: NNCF is not installed.
+    """
+    nncf = import_nncf()
+    return nncf.quantize(model, nncf.Dataset(list(images), network_input), **_options(nncf, images))
+
+
+def _options(nncf: Any, images: Sequence[Any]) -> dict[str, Any]:
+    return {
+        # Symmetric weights, asymmetric activations: GELU and Hard-Swish have short negative tails.
+        "preset": nncf.QuantizationPreset.MIXED,
+        "subset_size": len(images),
+        "fast_bias_correction": True,
+        "ignored_scope": nncf.IgnoredScope(names=linear_attention(model)),
+    }
+
+
+def linear_attention(model: Any) -> list[str]:
+    """Return the names of the products of linear attention in an OpenVINO model, in no order.
+
+    These are the products of two activations on the way to a division, back to the last layer with weights:
+    the sums, and the normaliser that divides them.
+    """
+    found: set[str] = set()
+    waiting = [node for node in model.get_ops() if node.get_type_name() == "Divide"]
+    seen = {node.get_name() for node in waiting}
+    while waiting:
+        node = waiting.pop()
+        sources = [port.get_source_output().get_node() for port in node.inputs()]
+        if node.get_type_name() in ("MatMul", "Convolution", "GroupConvolution"):
+            if any(_is_constant(source) for source in sources):
+                continue
+            found.add(node.get_friendly_name())
+        waiting += [source for source in sources if source.get_name() not in seen]
+        seen |= {source.get_name() for source in sources}
+    return list(found)
+
+
+def _is_constant(node: Any) -> bool:
+    """Return whether a node is a weight, or one that is stored in another type or shape."""
+    while node.get_type_name() in ("Convert", "Reshape", "Transpose"):
+        node = node.input(0).get_source_output().get_node()
+    return bool(node.get_type_name() == "Constant")
 
 
 def box_iou(segmenter: Segmenter, encoder: Any, records: Iterable[Record]) -> tuple[float, list[float]]:

@@ -3,30 +3,25 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from evitsam_ros.backends import open_runtime
-from evitsam_ros.bundle import DESCRIPTION, Bundle, open_bundle, sha256
+from evitsam_ros.bundle import open_bundle
 from evitsam_ros.bundle_folder import new_bundle
-from evitsam_ros.bundle_forms import find_form
 from evitsam_ros.segment import Segmenter
 
 from ..annotations import read_folder
 from ..evaluation.recall import check_exhaustive
 from ..records import Record, readable
 from .calibration import TRAINING, training_records
+from .forms import PRECISION, copy_files, made_with, save_form, side_by_side, write_description
 from .held_out import STRICT, Figures, measure, missed
-from .post_training import quantize_encoder, save_model
+from .post_training import quantize_encoder
 
-NETWORK, PRECISION = "encoder", "int8"
+NETWORK = "encoder"
 
 
 @dataclass(frozen=True)
@@ -77,9 +72,11 @@ def quantize_bundle(options: Options, log: Callable[[str], None] = print) -> Pat
     with new_bundle(place) as folder:
         log(f"quantising the {NETWORK} of {bundle.name} with {len(images)} training images")
         model = quantize_encoder(segmenter, images, STRICT if options.accuracy_aware else None)
-        _copy_files(bundle, folder)
-        form = _save(model, folder) | {"made": _made(options, len(images))}
-        _describe(bundle, folder, form)
+        copy_files(bundle, NETWORK, folder)
+        training, aware = ", ".join(options.training), options.accuracy_aware
+        form = save_form(model, NETWORK, folder)
+        form["made"] = made_with(training, len(images), accuracy_aware=aware)
+        write_description(bundle, NETWORK, folder, form)
         log(f"measuring float32 and {PRECISION} on {held_out.images} images of {options.held_out}")
         before = measure(segmenter, held_out.records, options.clicks, held_out.exhaustive)
         segmenter.close()
@@ -94,7 +91,7 @@ def quantize_bundle(options: Options, log: Callable[[str], None] = print) -> Pat
                 "--accuracy-aware, or more --calibration-images"
             )
         form["held_out"] = _described(options, held_out, quantized, before, after)
-        _describe(bundle, folder, form)
+        write_description(bundle, NETWORK, folder, form)
         open_bundle(folder)
     return place
 
@@ -126,56 +123,12 @@ def _read_held_out(options: Options) -> _HeldOut:
     )
 
 
-def _copy_files(bundle: Bundle, folder: Path) -> None:
-    """Copy the files of a bundle, without those of a form that is replaced."""
-    old = find_form(bundle, NETWORK, PRECISION)
-    left_out = {old.file.stem} if old is not None else set()
-    for path in bundle.folder.iterdir():
-        if path.is_file() and not path.name.startswith(".") and path.stem not in left_out:
-            shutil.copy2(path, folder / path.name)
-
-
-def _save(model: Any, folder: Path) -> dict[str, Any]:
-    """Write the form's files; return its entry of the description."""
-    path = folder / f"{NETWORK}.{PRECISION}.xml"
-    weights = save_model(model, path)
-    return {
-        "precision": PRECISION,
-        "file": path.name,
-        "sha256": sha256(path),
-        "weights": {"file": weights.name, "sha256": sha256(weights)},
-    }
-
-
-def _describe(bundle: Bundle, folder: Path, form: dict[str, Any]) -> None:
-    """Write the description of the bundle with the form."""
-    networks = dict(bundle.description["networks"])
-    others = [each for each in networks[NETWORK].get("forms", []) if each["precision"] != PRECISION]
-    networks[NETWORK] = {**networks[NETWORK], "forms": [*others, form]}
-    description = {**bundle.description, "networks": networks}
-    (folder / DESCRIPTION).write_text(yaml.safe_dump(description, sort_keys=False, width=100))
-
-
-def _made(options: Options, images: int) -> dict[str, Any]:
-    """Describe how the form was made."""
-    return {
-        "with": f"NNCF {version('nncf')}, OpenVINO {version('openvino')}",
-        "date": date.today().isoformat(),
-        "training": ", ".join(options.training),
-        "images": images,
-        "accuracy_aware": options.accuracy_aware,
-    }
-
-
 def _described(
     options: Options, held_out: _HeldOut, quantized: Segmenter, before: Figures, after: Figures
 ) -> dict[str, Any]:
     """Describe the figures on held-out images, and what the rest of the networks computed in."""
-    figures = {
-        name: {"fp32": round(before[name], 4), PRECISION: round(value, 4)} for name, value in after.items()
-    }
     described: dict[str, Any] = {"data": options.held_out, "images": held_out.images}
     if held_out.exhaustive:
         described |= {"everything": options.everything, "everything_images": len(held_out.exhaustive)}
     rest = quantized.runtime.info()["decoder"]["precision"]
-    return described | {"rest": rest, "figures": figures}
+    return described | {"rest": rest, "figures": side_by_side(before, after)}

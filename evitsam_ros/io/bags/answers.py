@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 LABEL_MAP, DETECTIONS = f"{ANSWERS}label_map", f"{ANSWERS}detections"
 OVERLAY = f"{ANSWERS}overlay/compressed"
 TOPICS = (LABEL_MAP, OVERLAY, DETECTIONS)
+#: Endings of bags of ROS 1, of compressed files, and those that are written, in any letters.
+OTHER_SUFFIXES = (".bag", ".zstd", ".zst", *SUFFIXES)
 #: Damaged images that are named one by one; the others are counted.
 NAMED = 5
 
@@ -80,8 +82,11 @@ def check_bag_out(out: Path) -> None:
     """
     if os.path.lexists(out):
         raise BagError(f"{out} exists already; expected a new name, because a bag is never overwritten")
-    if out.suffix == ".bag":
-        raise BagError(f"{out} has the ending of ROS 1; expected .mcap, .db3, or a folder without an ending")
+    if out.suffix.lower() in OTHER_SUFFIXES and out.suffix not in SUFFIXES:
+        raise BagError(
+            f"{out} has the ending {out.suffix!r}, which is not written; expected .mcap, .db3, or a folder "
+            "without an ending"
+        )
     if not out.parent.is_dir():
         raise BagError(f"{out} cannot be written: there is no folder {out.parent}")
 

@@ -26,7 +26,13 @@ LABEL_INFO_TYPE = "vision_msgs/msg/LabelInfo"
 
 
 def label_bag(
-    segmenter: SemanticSegmenter, source: Path, out: Path, topic: str = "", *, score_threshold: float = 0.0
+    segmenter: SemanticSegmenter,
+    source: Path,
+    out: Path,
+    topic: str = "",
+    *,
+    score_threshold: float = 0.0,
+    tiles: bool = False,
 ) -> Summary:
     """Find the class of every pixel of an image topic of a bag.
 
@@ -36,6 +42,7 @@ def label_bag(
         out: ``.mcap`` or ``.db3`` for a single file, else a folder; it must not exist.
         topic: The image topic; by default the only one.
         score_threshold: Pixels of less confidence are void.
+        tiles: Large images are segmented in tiles, see :meth:`~evitsam_ros.dense.SemanticSegmenter.segment`.
 
     Returns:
         Counts; ``detections`` is whether the class names were written.
@@ -55,7 +62,7 @@ def label_bag(
             if info is not None and not summary.frames:
                 names = _names(writer.types, head, segmenter.bundle.classes, score_threshold)
                 writer.write(info, time, names)
-            found = segmenter.segment(frame.image, score_threshold=score_threshold)
+            found = segmenter.segment(frame.image, score_threshold=score_threshold, tiles=tiles)
             writer.write(label_map, time, label_message(writer.types, head, found.labels))
             writer.write(overlay, time, jpeg_message(writer.types, head, found.overlay(frame.image)))
 

@@ -53,8 +53,8 @@ class Db3Scan:
                     number, time, raw = next(rows)
                 except (StopIteration, sqlite3.Error):
                     return
-                if number in self.channels:
-                    yield self.channels[number], time, bytes(raw)
+                if number in self.channels and isinstance(raw, bytes) and isinstance(time, int):
+                    yield self.channels[number], time, raw
 
     def _open(self) -> sqlite3.Connection:
         database = sqlite3.connect(f"{self.path.absolute().as_uri()}?immutable=1", uri=True)
@@ -84,6 +84,8 @@ def _channels(database: sqlite3.Connection) -> dict[int, Channel]:
         # Columns came with the releases of ROS 2.
         qos = row["offered_qos_profiles"] if "offered_qos_profiles" in row.keys() else ""  # noqa: SIM118
         digest = row["type_description_hash"] if "type_description_hash" in row.keys() else ""  # noqa: SIM118
+        if not (isinstance(row["name"], str) and isinstance(row["type"], str)):
+            continue
         encoding, text = definitions.get(row["type"], ("", ""))
         channel = Channel.of(row["name"], row["type"], encoding, text, row["serialization_format"], qos)
         channels[row["id"]] = channel.recorded(digest, list(channel.qos), 0)

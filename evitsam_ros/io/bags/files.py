@@ -28,6 +28,11 @@ SUFFIXES = (".mcap", ".db3")
 _SCANS: dict[str, type[McapScan] | type[Db3Scan]] = {".mcap": McapScan, ".db3": Db3Scan}
 _ROS1, _ZSTD, _ZSTD_MAGIC = ".bag", ".zstd", b"\x28\xb5\x2f\xfd"
 
+#: Entries of the metadata that are used, and their types.
+_KINDS = {"relative_file_paths": list, "custom_data": dict, "topics_with_message_count": list}
+#: The last time in nanoseconds that a bag can have.
+_LAST_TIME = 2**63 - 1
+
 log = logging.getLogger(__name__)
 
 
@@ -46,13 +51,22 @@ def _is_bag_file(path: Path) -> bool:
 
 
 def read_metadata(folder: Path) -> dict[str, Any]:
-    """Read a bag's ``metadata.yaml``; return an empty mapping if it is missing or cannot be read."""
+    """Read a bag's ``metadata.yaml``; return an empty mapping if it is missing or cannot be read.
+
+    Entries of another type than they should be are left out.
+    """
     try:
         content = yaml.safe_load((folder / "metadata.yaml").read_text(errors="replace"))
         found = content["rosbag2_bagfile_information"]
-        return found if isinstance(found, dict) else {}
-    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        if not isinstance(found, dict):
+            return {}
+    except (OSError, yaml.YAMLError, RecursionError, KeyError, TypeError):
         return {}
+    for name, kind in _KINDS.items():
+        if not isinstance(found.get(name), kind):
+            found[name] = kind()
+    found["relative_file_paths"] = [name for name in found["relative_file_paths"] if isinstance(name, str)]
+    return found
 
 
 def files_of(path: Path, metadata: dict[str, Any]) -> list[Path]:
@@ -72,7 +86,7 @@ def files_of(path: Path, metadata: dict[str, Any]) -> list[Path]:
                 f"bag {path} has the ending {path.suffix!r}; expected one of {', '.join(SUFFIXES)}"
             )
         return [path]
-    listed = [path / Path(name).name for name in metadata.get("relative_file_paths") or ()]
+    listed = [path / Path(name).name for name in dict.fromkeys(metadata.get("relative_file_paths") or ())]
     there = [file for file in listed if file.is_file()]
     for file in listed:
         if file not in there:
@@ -98,7 +112,10 @@ class BagFile:
         from rosbags.rosbag2 import Reader
 
         self.path = path
-        self._file = _usable(path, stack)
+        try:
+            self._file = _usable(path, stack)
+        except (sqlite3.Error, zstd().ZstdError) as error:
+            raise BagError(f"bag {path} cannot be read: {error}; {_mend(path)}") from error
         self._scan: McapScan | Db3Scan | None = None
         try:
             if self._file.suffix == ".mcap" and not has_chunk_index(self._file):
@@ -120,9 +137,20 @@ class BagFile:
         Damaged messages are skipped, with a warning.
         """
         found = self._scan.messages() if self._scan else self._read(wanted)
+        moved = strange = 0
         for channel, time, raw in found:
-            if wanted is None or channel.key == wanted.key:
-                yield channel, time, _decompressed(raw)
+            if not isinstance(raw, bytes | memoryview) or not isinstance(time, int):
+                strange += 1  # SQLite takes any type in any column
+            elif wanted is None or channel.key == wanted.key:
+                moved += (right := min(max(time, 0), _LAST_TIME)) != time
+                yield channel, right, _decompressed(raw)
+        if strange:
+            log.warning("left out: %d rows of %s that are no messages", strange, self.path)
+        if moved:
+            log.warning(
+                "bag %s: %d messages have times that a bag cannot have; the nearest possible ones are taken",
+                *(self.path, moved),
+            )
 
     def _read(self, wanted: Channel | None) -> Iterator[tuple[Channel, int, bytes]]:
         from rosbags.rosbag2 import Reader
@@ -149,7 +177,7 @@ class BagFile:
 
 
 def _mend(path: Path) -> str:
-    if path.suffix == ".db3":
+    if ".db3" in path.suffixes:
         return f"to mend it: {shlex.join(['sqlite3', str(path), '.recover'])} | sqlite3 mended.db3"
     return f"to mend it: {shlex.join(['mcap', 'recover', str(path), '-o', 'mended.mcap'])}"
 
@@ -185,7 +213,11 @@ def _usable(path: Path, stack: ExitStack) -> Path:
     if path.suffix == _ZSTD:
         file = _temporary(stack) / path.stem
         with zstd().open(path, "rb") as compressed, file.open("wb") as plain:
-            shutil.copyfileobj(compressed, plain)
+            try:
+                while block := compressed.read(1 << 20):
+                    plain.write(block)
+            except (EOFError, zstd().ZstdError) as error:
+                log.warning("bag %s is cut off or damaged (%s): it is read up to there", path, error)
         return file
     journal = path.with_name(path.name + "-wal")
     if path.suffix == ".db3" and journal.is_file() and journal.stat().st_size:

@@ -63,6 +63,8 @@ class Bag:
     def image_channel(self, topic: str = "") -> Channel:
         """Return the channel of an image topic, by default of the only one besides the nodes' own.
 
+        Of a topic with messages of two types, it is the one with more messages.
+
         Raises:
             BagError: There is no such topic, it has no messages, or there are several; the message lists the
                 topics.
@@ -82,7 +84,14 @@ class Bag:
             raise BagError(
                 f"bag {self.path} has no messages on {found[0].topic}; expected at least one image"
             )
-        return used[0]
+        most = max(used, key=lambda channel: channel.count)
+        for other in used:
+            if other.key != most.key:
+                log.warning(
+                    "bag %s: %s has messages of two types: %d of %s are read, %d of %s are not",
+                    *(self.path, most.topic, most.count, most.msgtype, other.count, other.msgtype),
+                )
+        return most
 
 
 def _open_files(paths: list[Path], stack: ExitStack) -> list[BagFile]:
@@ -102,8 +111,12 @@ def _open_files(paths: list[Path], stack: ExitStack) -> list[BagFile]:
 
 def _digests(metadata: dict[str, Any]) -> dict[str, str]:
     topics = metadata.get("topics_with_message_count") or ()
-    found = (entry.get("topic_metadata") or {} for entry in topics if isinstance(entry, dict))
-    return {str(topic.get("name")): str(topic.get("type_description_hash") or "") for topic in found}
+    found = (entry.get("topic_metadata") for entry in topics if isinstance(entry, dict))
+    return {
+        str(topic.get("name")): str(topic.get("type_description_hash") or "")
+        for topic in found
+        if isinstance(topic, dict)
+    }
 
 
 @contextmanager
@@ -158,11 +171,11 @@ def decode(raw: bytes, channel: Channel) -> tuple[Frame, Any]:
     Raises:
         ImageError: The message or its image cannot be decoded.
     """
-    from rosbags.serde import SerdeError
-
     try:
         message = _image_types().deserialize_cdr(raw, channel.image_type)
-    except (SerdeError, IndexError, ValueError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # the parser raises anything on damaged bytes
         raise ImageError(f"the message cannot be read ({error})") from error
     frame = image_to_frame(message) if channel.image_type == IMAGE else compressed_to_frame(message)
     return frame, message.header

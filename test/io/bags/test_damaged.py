@@ -6,11 +6,12 @@ import sqlite3
 
 import numpy as np
 import pytest
+import yaml
 
 from evitsam_ros.io.bags import BagError, is_bag, open_bag, read_frames
 from evitsam_ros.io.bags.mcap_scan import McapScan, has_chunk_index
 
-from .recordings import DB3, MCAP, PICTURES, Recording, file_of, messages, raw, record, text
+from .recordings import DB3, MCAP, PICTURES, Recording, compressed, file_of, messages, raw, record, text
 
 #: Large enough that each takes a chunk of its own.
 LARGE = [np.random.default_rng(i).integers(0, 255, (640, 640, 3), dtype=np.uint8) for i in range(5)]
@@ -166,3 +167,78 @@ def test_a_record_that_claims_more_than_memory_is_cut_off(tmp_path):
     path.write_bytes(b"\x89MCAP0\r\n" + b"\x01" + (2**61).to_bytes(8, "little") + b"nothing")
     with pytest.raises(BagError, match=r"huge\.mcap"), open_bag(path):
         pass
+
+
+def test_a_compressed_file_that_was_cut_off_is_read_up_to_there(tmp_path, caplog):
+    bag = record(tmp_path / "bag", LARGE, compression="FILE")
+    file = file_of(bag)
+    data = file.read_bytes()
+    file.write_bytes(data[: len(data) // 2])
+    stamps = [frame.stamp for frame in read_frames(bag, "/front")]
+    assert "is cut off or damaged" in caplog.text
+    assert 1 <= len(stamps) < len(LARGE) and stamps == [0.5 + n for n in range(len(stamps))]
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"relative_file_paths": "bag.mcap"},
+        {"relative_file_paths": [5]},
+        {"relative_file_paths": ["../../bag.mcap"]},
+        {"relative_file_paths": ["bag.mcap", "bag.mcap"]},
+        {"custom_data": ["x"]},
+        {"topics_with_message_count": 7},
+        {"topics_with_message_count": [{"topic_metadata": "x"}]},
+    ],
+    ids=str,
+)
+def test_metadata_with_entries_of_other_types_costs_nothing(tmp_path, entries):
+    bag = record(tmp_path / "bag")
+    path = bag / "metadata.yaml"
+    found = yaml.safe_load(path.read_text())
+    found["rosbag2_bagfile_information"] |= entries
+    path.write_text(yaml.safe_dump(found))
+    assert len(list(read_frames(bag))) == 3
+
+
+def test_metadata_that_is_nested_too_deeply_is_none(tmp_path, caplog):
+    bag = record(tmp_path / "bag")
+    (bag / "metadata.yaml").write_text("[" * 3000)
+    assert len(list(read_frames(bag))) == 3 and "has no usable metadata.yaml" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE messages SET data = 'words' WHERE id = 3",
+        "UPDATE messages SET data = 12345678901234 WHERE id = 3",
+        "UPDATE messages SET timestamp = 'x' WHERE id = 3",
+    ],
+)
+def test_a_row_of_another_type_costs_itself_alone(tmp_path, change, caplog):
+    bag = record(tmp_path / "bag", plugin=DB3)
+    with sqlite3.connect(file_of(bag)) as database:
+        database.execute(change)
+    assert [frame.stamp for frame in read_frames(bag)] == [0.5, 2.5]
+    assert "left out: 1 rows of" in caplog.text
+
+
+def test_times_that_no_bag_can_have_are_moved_and_named(tmp_path, caplog):
+    bag = record(tmp_path / "bag", plugin=DB3)
+    with sqlite3.connect(file_of(bag)) as database:
+        database.execute("UPDATE messages SET timestamp = -5 WHERE id = 1")
+    times = [time for time, _ in all_messages(bag)["/front"]]
+    assert times == [0, 10**9, 2 * 10**9] and "1 messages have times that a bag cannot have" in caplog.text
+
+
+def test_of_a_topic_with_two_types_of_images_the_larger_part_is_read_and_the_other_named(tmp_path, caplog):
+    path = tmp_path / "bag"
+    with Recording(path) as bag:
+        bag.put("/front", 0, raw(0, PICTURES[0]))
+        bag.places.clear()
+        for index in (1, 2):
+            bag.put("/front", index, compressed(index, PICTURES[index]))
+    assert [frame.stamp for frame in read_frames(path)] == [1.5, 2.5]
+    assert (
+        "/front has messages of two types: 2 of sensor_msgs/msg/CompressedImage are read, 1 of" in caplog.text
+    )

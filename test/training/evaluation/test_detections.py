@@ -16,10 +16,14 @@ from training.evaluation.detections import (
     average_precision,
     coco_average_precision,
     lvis_average_precision,
+    read_truth,
     segment_detections,
 )
+from training.evaluation.detector_files import Truth
 
 from ..masks import encoded, rectangle
+
+TRUTH = Truth("instances.json", {7: (80.0, 60.0)}, {7: "a.png"}, {1: "1", 2: "2"})
 
 
 @pytest.fixture
@@ -61,13 +65,13 @@ def test_boxes_of_a_detector_become_masks(two_objects, bundle_folder):
         {"image_id": 7, "category_id": 2, "bbox": [70, 50, 400, 400], "score": 0.5},  # beyond the picture
         {"image_id": 7, "category_id": 2, "bbox": [10, 10, 0, 5], "score": 0.4},  # without a width
     ]
-    results = segment_detections(segmenter, path.parent, {7: "a.png"}, detections)
+    results = segment_detections(segmenter, path.parent, TRUTH, detections)
     assert [r["score"] for r in results] == [0.9, 0.5]
     assert results[0]["segmentation"]["size"] == [60, 80]
     with pytest.raises(ValueError, match="detection 0: expected image_id"):
-        segment_detections(segmenter, path.parent, {7: "a.png"}, [{"bbox": [1, 2, 3, 4]}])
+        segment_detections(segmenter, path.parent, TRUTH, [{"bbox": [1, 2, 3, 4]}])
     with pytest.raises(ValueError, match="detections name image 8"):
-        segment_detections(segmenter, path.parent, {7: "a.png"}, [{**detections[0], "image_id": 8}])
+        segment_detections(segmenter, path.parent, TRUTH, [{**detections[0], "image_id": 8}])
 
 
 def write_images(folder, masks_of: dict[int, list[np.ndarray]]):
@@ -187,7 +191,7 @@ def test_boxes_of_the_ground_truth_are_ranked_by_predicted_iou(tmp_path, bundle_
     path = write_images(tmp_path, {1: [rectangle(5, 5, 45, 45), rectangle(50, 10, 75, 50)]})
     segmenter = Segmenter.open(bundle_folder)
     boxes = [entry(1, [5, 5, 40, 40]), entry(1, [50, 10, 25, 40])]
-    rated = segment_detections(segmenter, tmp_path, {1: "1.png"}, boxes, rate=True)
+    rated = segment_detections(segmenter, tmp_path, read_truth(path), boxes, rate=True)
     assert all(result["score"] != 0.5 for result in rated)
     expected = coco_average_precision(path, rated)
     assert average_precision(segmenter, path, tmp_path, None, "coco") == expected
@@ -203,3 +207,31 @@ def test_lvis_without_a_usable_box_is_named(two_objects, bundle_folder, tmp_path
     assert "no detection has a box of a pixel or more" in capsys.readouterr().err
     assert main(arguments) == 0
     assert "0.000" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda path: cv2.imwrite(str(path), np.zeros((30, 40, 3), np.uint8)),
+            "is 40x30, its annotations say 80x60",
+        ),
+        (lambda path: path.write_bytes(path.read_bytes()[:60]), "cannot be read as an image"),
+    ],
+    ids=["another size", "cut off"],
+)
+def test_an_image_that_is_not_the_annotated_one_is_named(two_objects, bundle_folder, change, words):
+    path, _ = two_objects
+    change(path.parent / "a.png")
+    segmenter, box = Segmenter.open(bundle_folder), entry(7, [5, 5, 40, 40])
+    with pytest.raises(ValueError, match=rf"a\.png: .*{words}"):
+        segment_detections(segmenter, path.parent, TRUTH, [box])
+
+
+def test_more_boxes_than_a_call_decodes_are_decoded_in_parts(two_objects, bundle_folder, monkeypatch):
+    path, _ = two_objects
+    segmenter = Segmenter.open(bundle_folder)
+    boxes = [entry(7, [5 + n, 5, 40, 40]) for n in range(5)]
+    whole = segment_detections(segmenter, path.parent, TRUTH, boxes)
+    monkeypatch.setattr("training.evaluation.detections.MAX_PROMPTS", 2)
+    assert segment_detections(segmenter, path.parent, TRUTH, boxes) == whole and len(whole) == 5

@@ -7,17 +7,22 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from evitsam_ros.bundle import open_bundle
 from evitsam_ros.bundle_forms import find_form, forms_of
 from evitsam_ros.cli import main
+from evitsam_ros.dense import SemanticSegmenter, open_semantic
 from evitsam_ros.export import export_bundle
 from evitsam_ros.models import create_model
+from training.evaluation.label_maps import score_semantic
+from training.label_maps import read_label_maps
 from training.quantization.held_out import limit, missed
 
 from ...conftest import ROOT, lively
+from ...dense.conftest import exported
 
 pytestmark = pytest.mark.skipif(find_spec("nncf") is None, reason="NNCF is not installed")
 
@@ -140,3 +145,53 @@ def test_limits_are_by_figure():
     assert first.startswith("box 0.7000 -> 0.6960") and second.startswith("everything_ar")
     assert len(missed(before, {name: value - 0.006 for name, value in before.items()})) == 4
     assert np.isclose(limit("5_clicks_boundary"), 0.005)
+
+
+@pytest.fixture(scope="module")
+def street_data(tmp_path_factory) -> Path:
+    """Images of CamVid's layout: sky above a road, whose border moves."""
+    root, rng = tmp_path_factory.mktemp("camvid"), np.random.default_rng(5)
+    for split in ("train", "val"):
+        for folder in (split, f"{split}annot"):
+            (root / folder).mkdir()
+        for number in range(4):
+            labels = np.zeros((48, 64), np.uint8)
+            labels[int(rng.integers(16, 32)) :] = 3
+            image = np.where(labels[..., None] == 3, 60, 200) + rng.integers(-20, 20, (48, 64, 3))
+            cv2.imwrite(str(root / split / f"{number}.png"), image.astype(np.uint8))
+            cv2.imwrite(str(root / f"{split}annot" / f"{number}.png"), labels)
+    return root
+
+
+@pytest.fixture(scope="module")
+def semantic(tmp_path_factory) -> Path:
+    return exported(tmp_path_factory.mktemp("engines"), "efficientvit_seg_b0_camvid", (64, 96))
+
+
+def test_a_semantic_bundle_gets_an_int8_form_with_its_mean_iou(semantic, street_data, tmp_path):
+    out = tmp_path / "quantized"
+    given = ("--model", semantic, "--data", street_data, "--kind", "camvid", "--threads", 1)
+    done = run(2.0, *given, "--out", out)
+    assert done.returncode == 0, done.stderr
+    bundle = open_semantic(out)
+    form = find_form(bundle, "network", "int8")
+    assert form.held_out["data"] == "camvid val" and form.held_out["images"] == 4
+    figures = form.held_out["figures"]
+    for backend, precision in (("openvino", "fp32"), ("openvino_int8", "int8")):
+        segmenter = SemanticSegmenter.open(out, backend, 1)
+        mean = score_semantic(segmenter, read_label_maps("camvid", street_data, "val"))["mean"]
+        assert figures["mean_iou"][precision] == pytest.approx(mean["IoU"], abs=1e-4)
+    assert SemanticSegmenter.open(out, threads=1, precision="int8").runtime.backends == {"openvino_int8"}
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ((), "--kind is None; expected camvid"),
+        (("--kind", "camvid", "--held-out", "train"), "expected two splits"),
+        (("--kind", "camvid", "--accuracy-aware"), "is for promptable models"),
+    ],
+)
+def test_what_does_not_fit_a_semantic_bundle_is_named(semantic, street_data, capsys, more, text):
+    assert main(["quantize", "--model", str(semantic), "--data", str(street_data), *more]) == 1
+    assert text in capsys.readouterr().err
