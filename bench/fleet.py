@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,8 @@ from evitsam_ros.profiler.measurements import LESS, MORE, Figure, Suite, ratio_o
 from .workload import MODEL, Settings, photograph
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from evitsam_ros.labelling.outcome import Summary
 
 #: Published encoder throughput of EfficientViT-SAM XL1 on an A100 with TensorRT in fp16, images a second.

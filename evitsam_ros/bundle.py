@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bundle: a folder with the networks of one model and ``model.yaml``, which says what they expect.
+"""Find, read and check bundles: folders with the networks of one model and their description, ``model.yaml``.
 
-Opening a bundle checks it: a missing, truncated, swapped or foreign file is a :class:`BundleError` that
-names the file and what was expected.
+Opening a bundle checks it: a missing, truncated, swapped or foreign file is a :class:`BundleError` that names
+the file and the expected content.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -21,10 +20,12 @@ from .bundle_schema import HIGH_RES as HIGH_RES
 from .bundle_schema import NETWORKS as NETWORKS
 from .bundle_schema import SCHEMA, find_fault
 from .catalogue import CATALOGUE
-from .installed import CHECKOUT, installed_folders
-from .user_folders import expand_user, models_folder
+from .installed import CHECKOUT, expand_user, installed_folders, models_folder
 
-#: What a bundle is for, and what runs it. A description without a kind is of the first one.
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+#: Kinds of bundles, by purpose. A description without a kind is of the first one.
 KINDS = {
     "promptable": "'evitsam segment' with prompts or --everything",
     "semantic": "'evitsam segment --semantic'",
@@ -49,14 +50,14 @@ class BundleError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class BundleFiles:
-    """What an opened and checked bundle of any kind has.
+    """Hold the parts of an opened and checked bundle of any kind.
 
     Attributes:
-        folder: where it lies.
+        folder: path of the bundle.
         name: the model's registry name.
         networks: network name -> ONNX file.
         mean, std: normalisation of RGB on the 0..1 scale.
-        description: the whole of ``model.yaml``.
+        description: complete content of ``model.yaml``.
     """
 
     folder: Path
@@ -74,7 +75,7 @@ class BundleFiles:
         return path if self.description.get("with_weights", True) and path.is_file() else None
 
     def check(self, network: str) -> None:
-        """Compare the files of a network with the description once more, for whoever reads them later.
+        """Compare the files of a network with the description again, before they are read.
 
         Raises:
             BundleError: naming the file that is missing, or was changed or swapped since.
@@ -94,10 +95,10 @@ class Bundle(BundleFiles):
         mask_size: (h, w) of the low-res logits.
         high_res_feats: (channels, h, w) of each high-resolution feature, strides 4 and 8; empty without.
         thresholds: this model's defaults for everything mode (``score``, ``stability``, ``nms``, ``heat``).
-        proposals_as: what the decoder is told of AutoPPN's proposals: ``boxes`` beside their points, as in
-            the paper, or ``points`` alone, where those are better than the boxes.
-        expected_iou: share that what a mask expects of itself has in the rank of a lone point's three masks,
-            beside the IoU that the decoder predicts; see :mod:`~evitsam_ros.segment.mask_ranking`.
+        proposals_as: prompts made of AutoPPN's proposals: ``boxes`` beside their points, as in the paper, or
+            only ``points``, if these give better masks.
+        expected_iou: share of the expected IoU in the rank of a single point's three masks, beside the IoU
+            that the decoder predicts; see :mod:`~evitsam_ros.segment.mask_ranking`.
     """
 
     image_size: int
@@ -130,9 +131,9 @@ def sha256(path: Path) -> str:
 
 
 def search_path() -> list[Path]:
-    """Folders that may hold bundles, in order.
+    """Return the folders that may contain bundles, in order.
 
-    ``$EVITSAM_ENGINES``, what ``evitsam fetch`` installed, the ament prefixes, the checkout.
+    ``$EVITSAM_ENGINES``, the folder of ``evitsam fetch``, the ament prefixes, the checkout.
     """
     folders = [Path(entry) for entry in os.environ.get("EVITSAM_ENGINES", "").split(os.pathsep) if entry]
     folders += [models_folder(), *installed_folders("engines"), CHECKOUT / "engines"]
@@ -191,7 +192,7 @@ def open_bundle(name_or_folder: str | Path) -> Bundle:
     """Find, read and check a promptable bundle.
 
     Raises:
-        BundleError: naming the file and what is wrong with it, or the kind that the bundle is of.
+        BundleError: the message names the file and its fault, or the kind of the bundle.
     """
     files = open_files(name_or_folder, {"promptable": SCHEMA})
     description = files.description
@@ -209,7 +210,7 @@ def open_bundle(name_or_folder: str | Path) -> Bundle:
 
 
 def bundle_kind(name_or_folder: str | Path) -> str:
-    """Find a bundle and read its kind, one of :data:`KINDS`; nothing else is checked.
+    """Find a bundle and read its kind, one of :data:`KINDS`; without further checks.
 
     Raises:
         BundleError: there is none, its description cannot be read, or its kind is unknown.
@@ -226,7 +227,7 @@ def open_files(name_or_folder: str | Path, schemas: dict[str, dict[str, Any]]) -
         schemas: by kind.
 
     Raises:
-        BundleError: naming the file and what is wrong with it, or the kind that the bundle is of.
+        BundleError: the message names the file and its fault, or the kind of the bundle.
     """
     folder = find_bundle(name_or_folder, schemas)
     path = folder / DESCRIPTION

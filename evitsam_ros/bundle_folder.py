@@ -6,24 +6,26 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from .bundle import CHECKPOINT, DESCRIPTION, files_of
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 @contextmanager
 def new_bundle(out: Path) -> Iterator[Path]:
-    """Give an empty folder that becomes the bundle ``out`` at the end, or nothing after an error.
+    """Yield an empty folder that becomes the bundle ``out`` at the end; it is removed after an error.
 
     Raises:
         ValueError: ``out`` is a file, or a folder that is not a bundle.
     """
-    # A link stays one: what it points to is replaced.
+    # A link stays a link: its target is replaced.
     place = Path(out).resolve()
     if place.exists() and not place.is_dir():
         raise ValueError(f"{out} is a file; expected a new folder or an old bundle")
@@ -43,7 +45,7 @@ def new_bundle(out: Path) -> Iterator[Path]:
 
 
 def replace_bundle(place: Path, new: Path) -> None:
-    """Move the folder ``new`` to ``place``, beside which it lies.
+    """Move the folder ``new`` to ``place`` beside it.
 
     Other files in the old folder are kept: all but the networks, their weights and the description. An old
     checkpoint is kept too, if the new bundle has none.
@@ -66,7 +68,7 @@ def replace_bundle(place: Path, new: Path) -> None:
 
 
 def _keep(old: Path, new: Path) -> None:
-    """Give ``new`` what it lacks of the files in ``old`` that no bundle made, as links to their content."""
+    """Link the files in ``old`` that no bundle made and that ``new`` lacks into ``new``."""
     own = _own_files(old)
     for path in old.iterdir():
         target = new / path.name
@@ -86,12 +88,12 @@ def _own_files(folder: Path) -> set[str]:
         for entry in networks.values():
             own |= {file["file"] for file in files_of(entry)}
     except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, KeyError, TypeError):
-        pass  # a damaged description lists nothing: everything is kept
+        pass  # a damaged description lists no files: all are kept
     return own - {CHECKPOINT}
 
 
 def _link(source: Path | str, target: Path | str) -> None:
-    """A second name for a file, which costs nothing; a copy where the file system has no such links."""
+    """Create a hard link to a file; copy it if the file system has no hard links."""
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError:

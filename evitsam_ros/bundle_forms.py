@@ -8,10 +8,11 @@ Opening the bundle checks the files.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .bundle import BundleFiles
 
 

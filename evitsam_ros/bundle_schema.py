@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``model.yaml`` of a promptable bundle may hold, as a JSON schema."""
+"""Define the JSON schema of a promptable bundle's ``model.yaml``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import jsonschema
 #: Of a bundle's description; 2 has high-resolution features, which software for 1 does not pass on. 3 is of
 #: another kind than ``promptable``, see :mod:`~evitsam_ros.dense_bundle`.
 FORMATS = (1, 2)
-#: What else the encoder gives the decoders, of strides 4 and 8; named as SAM 2 names them.
+#: Further outputs of the encoder for the decoders, of strides 4 and 8, by their names in SAM 2.
 HIGH_RES = ("high_res_feats_0", "high_res_feats_1")
 NETWORKS = ("encoder", "decoder", "proposals", "foveal_decoder")
 #: Entries whose numbers have to be finite; YAML has NaN and infinity.

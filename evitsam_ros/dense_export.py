@@ -43,7 +43,7 @@ def export_network(
     with_weights: bool = False,
     extra: dict[str, Any] | None = None,
 ) -> Path:
-    """Build a network, load a checkpoint if one is given, and write its bundle, whole or not at all.
+    """Build a network, load a checkpoint if one is given, and write its bundle atomically.
 
     Args:
         name: of :data:`~evitsam_ros.models.network_specs.NETWORK_SPECS`.

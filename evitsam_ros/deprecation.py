@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Old names of the Python API, which go on working for one release and warn."""
+"""Support deprecated names of the Python API: they work for one release and warn."""
 
 from __future__ import annotations
 

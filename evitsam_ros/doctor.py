@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Report what this machine has and lacks, and how to add it. Nothing that is looked for is imported."""
+"""Report installed and missing requirements, with install commands. No requirement is imported."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Finding:
     """One requirement.
 
     Attributes:
-        name: What is looked for.
+        name: Name of the requirement.
         found: Its version or name; None if it is missing.
         remedy: Command that installs it.
         needed: Required for the main job: images in, masks out.
@@ -80,7 +80,7 @@ def _gpu(jetpack: JetPack | None) -> str | None:
 
 
 def findings() -> list[Finding]:
-    """Look for everything that the package can use, required or optional."""
+    """Look for all requirements of the package, required and optional."""
     distro = os.environ.get("ROS_DISTRO") or "$ROS_DISTRO"
     rclpy = _package("rclpy", "ros-jazzy-rclpy", "rclpy")
     rmw = os.environ.get("RMW_IMPLEMENTATION") or ("default (rmw_fastrtps_cpp)" if rclpy else None)

@@ -65,7 +65,7 @@ def export_bundle(
     with_weights: bool = False,
     extra: dict[str, Any] | None = None,
 ) -> Path:
-    """Write a bundle, whole or not at all.
+    """Write a bundle atomically.
 
     Args:
         model: with its trained weights.
@@ -156,7 +156,7 @@ def _networks(model: Sam, decoder_form: Form) -> dict[str, tuple]:
     if model.auto_ppn is not None:
         networks["proposals"] = (model.auto_ppn, (embedding,), ["image_embeddings"], ["heat", "boxes"])
     if model.auto_ppn is not None or spec.is_sam_family:
-        # Prompts of everything mode are many: what looks closely at their points only is for them.
+        # Everything mode has many prompts: the foveal decoder reads only the cells near their points.
         networks["foveal_decoder"] = (
             FovealDecoder(model).eval(),
             (*prompts[:3], torch.zeros(2, 4, dtype=torch.int32), *high_res),
@@ -175,7 +175,7 @@ def write_network(
     path: Path,
     storage: str,
 ) -> None:
-    """Trace a module and write it as ONNX, its weights stored as ``storage`` says."""
+    """Trace a module and write it as ONNX, with weights stored in the precision ``storage``."""
     _export(module, inputs, input_names, output_names, dynamic, path)
     _drop_idle_casts(path)
     _share_constants(path)

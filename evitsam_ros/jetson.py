@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is particular about a Jetson: its JetPack, and where that puts the Python packages."""
+"""Detect a Jetson's JetPack, and the location of its Python packages."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class JetPack:
 
 
 def read_jetpack(release: Path = RELEASE) -> JetPack | None:
-    """Read which JetPack a Jetson has; None on other machines, and where the file says something else."""
+    """Read which JetPack a Jetson has; None on other machines, and if the file has another form."""
     try:
         text = release.read_text(errors="replace")
     except OSError:

@@ -18,18 +18,25 @@ if TYPE_CHECKING:
 PACKAGE = "evitsam_ros"
 #: New name of a module, or of a package with all that is in it, by the old one; both within the package.
 MOVED = {
+    "autotune.remembered": "autotune.bench",
     "bags": "io.bags",
     "compressed": "io.compressed_image",
     "encodings": "io.encodings",
     "image_files": "io.image_files",
     "intensity": "io.intensity",
+    "models.efficientvit.timm_keys": "models.efficientvit.build",
+    "models.sam_neck": "models.layers",
+    "models.windows": "models.layers",
     "natural_order": "io.natural_order",
+    "nodes.label_maps": "nodes.messages",
     "picture_header": "io.image_header",
     "pixel_layouts": "io.pixel_layouts",
     "raw_pixels": "io.raw_pixels",
+    "segment.embedding": "segment.frame",
     "sources": "io.sources",
     "space": "geometry3d",
     "tracking.sequence": "cli.sequence",
+    "user_folders": "installed",
     "video_files": "io.video_files",
 }
 

@@ -14,9 +14,9 @@ class Licence:
 
     Attributes:
         name: as it is printed and written into ``model.yaml``.
-        url: where the whole text is.
-        non_commercial: whether it forbids commercial use, so that the user has to accept it.
-        terms: what it asks for, in a line; empty for licences that everybody knows.
+        url: address of its text.
+        non_commercial: it forbids commercial use, so that the user has to accept it.
+        terms: its conditions in one line; empty for well-known licences.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Licence:
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One file that can be fetched.
+    """Describe a file that can be fetched.
 
     Attributes:
         name: the word that the user types, and the name of the bundle.
@@ -38,8 +38,8 @@ class RemoteFile:
         size: bytes; None where it is unknown.
         exact: whether ``size`` is exact; otherwise it is right to 1 %.
         model: registry name of the model that has these weights; None where no bundle is made of the file.
-        refused: SHA-256 -> what that file is: known files that must not be taken for this one.
-        about: what the file is for, in a few words.
+        refused: known other files by SHA-256, with their description: they must not be taken for this one.
+        about: purpose of the file, in a few words.
     """
 
     name: str

@@ -6,7 +6,10 @@ from __future__ import annotations
 import os
 import signal
 from importlib import import_module
-from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 #: Exit code after Ctrl-C, as of a shell.
 INTERRUPTED = 128 + signal.SIGINT

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a bundle stores its weights: float16 where it is asked for, and each tensor once.
+"""Store the weights of a bundle: float16 on request, and each tensor once.
 
 ``model.safetensors`` is the checkpoint, for fine-tuning and for the torch backend. The networks are made of
-mostly the same tensors: they read them from that file, as ONNX's external data. What is left of the decoders'
-weights, which share most of theirs, goes to a file beside them.
+mostly the same tensors: they read them from that file, as ONNX's external data. The remaining weights, which
+the decoders mostly share, are stored in a file beside them.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-#: Constants smaller than this stay where they are, in float32: they weigh nothing.
+#: Min size of constants to move; smaller ones stay in the network, in float32.
 SMALL = 4096
 #: Where tensors in the decoders' file begin: so they can be mapped into memory.
 PAGE = 4096
-#: The decoders, and the file of what they have in common beside the checkpoint.
+#: The decoders, and the file of their common tensors beside the checkpoint.
 DECODERS, DECODER_WEIGHTS = ("decoder", "foveal_decoder"), "decoder.weights"
 
 
@@ -109,7 +109,7 @@ def share_weights(networks: dict[str, Path], checkpoint: Path) -> dict[str, list
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a tensor's bytes lie in a file; ``shape`` where the network has the transpose of it."""
+    """Locate a tensor's bytes in a file; ``shape`` is set if the network has its transpose."""
 
     offset: int
     length: int

@@ -20,7 +20,7 @@ def join_os_thread(thread: threading.Thread, timeout: float) -> bool:
 
     Args:
         thread: a started thread.
-        timeout: seconds to wait at most.
+        timeout: max seconds to wait.
 
     Returns:
         Whether the thread has ended. Without ``/proc`` (not Linux) the end of its Python code is taken.

@@ -101,7 +101,7 @@ def test_unreadable_description_is_named(copy):
         open_bundle(copy)
 
 
-def test_unknown_name_lists_what_there_is(copy, monkeypatch):
+def test_an_unknown_name_lists_the_available_ones(copy, monkeypatch):
     monkeypatch.setenv("EVITSAM_ENGINES", str(copy.parent))
     with pytest.raises(BundleError, match=r"no bundle 'sam3'.*lite_sam.*evitsam export"):
         open_bundle("sam3")

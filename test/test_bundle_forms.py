@@ -87,7 +87,7 @@ def test_a_form_that_cannot_be_is_rejected(two_forms, changes):
         open_bundle(two_forms)
 
 
-def test_a_form_goes_with_the_bundle_and_is_dropped_with_it(two_forms, bundle_folder):
+def test_a_form_is_stored_and_dropped_with_the_bundle(two_forms, bundle_folder):
     (two_forms / "notes.txt").write_text("mine")
     with new_bundle(two_forms) as folder:
         for path in bundle_folder.iterdir():

@@ -27,6 +27,6 @@ print((_resident() - before) / 1e6)
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc and /proc")
 @pytest.mark.parametrize(("way", "least", "most"), [("look", 0, 30), ("do not", 150, 300)])
-def test_what_was_freed_goes_back_when_somebody_looks(way, least, most):
+def test_freed_memory_is_returned_on_a_check(way, least, most):
     run = subprocess.run([sys.executable, "-c", PROGRAM, way], capture_output=True, text=True, check=True)
     assert least <= float(run.stdout) <= most

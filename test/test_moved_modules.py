@@ -21,7 +21,7 @@ def test_every_new_name_exists_and_no_old_one_does():
             assert (path.is_dir() or path.with_suffix(".py").is_file()) == exists, name
 
 
-def test_other_names_are_left_alone():
+def test_other_names_are_unchanged():
     assert new_name("evitsam_ros.segment") is None and new_name("evitsam_ros.spaces") is None
     assert new_name("other.space") is None
     assert new_name("evitsam_ros.space.lens") == "evitsam_ros.geometry3d.lens"

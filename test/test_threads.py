@@ -30,7 +30,7 @@ def test_the_destructors_of_a_thread_have_run_when_it_is_joined():
     assert str(thread.native_id) not in os.listdir("/proc/self/task")
 
 
-def test_a_thread_whose_code_runs_on_is_not_waited_for_beyond_the_time():
+def test_a_running_thread_is_joined_up_to_the_time_limit():
     go = threading.Event()
     thread = threading.Thread(target=go.wait)
     thread.start()

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from evitsam_ros.malloc import tune_malloc
 
 from .command import run_command
-from .compare import folder_of, read_comparison, read_measured, run_variant
+from .compare import read_comparison, read_measured, run_variant, variant_folder
+from .recipe_names import rename_comparison
 from .seed_report import check_plotting, spreads, write_report
 
 if TYPE_CHECKING:
@@ -33,10 +34,10 @@ SETTINGS = "ablation.json"
 
 
 def find_table(name: str) -> Path:
-    """Return the comparison file of a table's name, or of a path.
+    """Find the comparison file of a table by its name or path.
 
     Raises:
-        ValueError: There is none.
+        ValueError: There is no such file.
     """
     path = Path(name) if name.endswith(".yaml") else TABLES / f"{name}.yaml"
     if not path.is_file():
@@ -46,9 +47,10 @@ def find_table(name: str) -> Path:
 
 
 def with_budget(recipe: Recipe, steps: int, seed: int) -> Recipe:
-    """Return a recipe of ``steps`` steps, shared by its stages as before, and its warm-up as much shorter.
+    """Return a recipe of ``steps`` steps, shared by its stages as before, with a warm-up scaled by the same
+    factor.
 
-    With fewer steps than stages, the last stages are left.
+    With fewer steps than stages, only the last stages remain.
 
     Raises:
         ValueError: A stage counts epochs.
@@ -56,8 +58,8 @@ def with_budget(recipe: Recipe, steps: int, seed: int) -> Recipe:
     before = [stage.steps for stage in recipe.stages]
     if None in before:
         raise ValueError("a stage of the recipe counts epochs; expected steps, which a budget can replace")
-    stages, wanted = recipe.stages[-steps:], [count or 0 for count in before][-steps:]
-    shares = [max(1, steps * count // sum(wanted)) for count in wanted]
+    stages, lengths = recipe.stages[-steps:], [count or 0 for count in before][-steps:]
+    shares = [max(1, steps * count // sum(lengths)) for count in lengths]
     shares[shares.index(max(shares))] += steps - sum(shares)
     scale = steps / sum(count or 0 for count in before)
     changed = [
@@ -83,6 +85,8 @@ def claim_folder(out: Path, comparison: Comparison, steps: int) -> None:
         found = json.loads(file.read_text())
     except (OSError, ValueError) as error:
         raise ValueError(f"{file} cannot be used: {error}") from error
+    if isinstance(found, dict) and "comparison" in found:
+        found["comparison"] = rename_comparison(found["comparison"])
     if found != settings:
         trained = found.get("steps") if isinstance(found, dict) else None
         raise ValueError(
@@ -109,7 +113,7 @@ def ablate(options: argparse.Namespace) -> str:
     for name, seeded in rows.items():
         for seed, recipe in seeded.items():
             log.info("row %s, seed %d", name, seed)
-            out = options.out / folder_of(name) / f"seed_{seed}"
+            out = options.out / variant_folder(name) / f"seed_{seed}"
             result = run_variant(recipe, comparison.measure, records, options.data, out, options.workers)
             results.setdefault(name, []).append(result)
         title = f"{Path(options.table).stem}: {options.steps} steps, seeds {list(options.seeds)}"
@@ -122,10 +126,12 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     top.add_argument("table", help="name of a file in training/comparisons, or a path")
     top.add_argument("--data", type=Path, required=True, help="folder with images/ and annotations/")
-    top.add_argument("--steps", type=_positive, required=True, help="budget of each row and seed")
+    top.add_argument("--steps", type=_positive, required=True, help="steps of each row and seed")
     top.add_argument("--out", type=Path, required=True, help="folder of the runs and of the report")
-    top.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="two or more (default: 0 1)")
-    top.add_argument("--only", nargs="+", help="rows to train; the others are left out")
+    top.add_argument(
+        "--seeds", type=int, nargs="+", default=[0, 1], help="random seeds, two or more (default: 0 1)"
+    )
+    top.add_argument("--only", nargs="+", help="rows to train; the others are skipped")
     top.add_argument("--workers", type=int, default=1, help="processes that load images")
     return top
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """COCO-format annotation files, read as class-agnostic masks.
 
-Whoever annotated them, and with what, is not trusted: what cannot be used is left out and counted.
+The files are not trusted: unusable entries are skipped and counted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from .instances import check_instances, check_size
 from .json_file import read_json
-from .records import DataError, Record, Skipped, Unusable, shown
+from .records import DataError, Record, Skipped, Unusable, brief
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ EXPECTED = "a COCO instances file"
 
 @dataclass(frozen=True)
 class ImageEntry:
-    """An image of a file: its name relative to the folder of the images, and its size in pixels."""
+    """Describe an image of a file: its name relative to the folder of the images, and its size in pixels."""
 
     name: str
     height: int
@@ -42,7 +42,7 @@ def read_content(file: Path) -> dict[str, Any]:
     content = read_json(file, EXPECTED)
     for part in ("images", "annotations"):
         if not isinstance(content.get(part), list):
-            raise DataError(f"{file}: expected {EXPECTED}; {part} is {shown(content.get(part))}, not a list")
+            raise DataError(f"{file}: expected {EXPECTED}; {part} is {brief(content.get(part))}, not a list")
     return content
 
 
@@ -57,11 +57,12 @@ def read_info(file: Path) -> dict[str, Any]:
 
 
 def read_annotations(file: Path, images: Path, skipped: Skipped | None = None) -> list[Record]:
-    """Read one COCO or LVIS instances file; what cannot be used is skipped and counted.
+    """Read one COCO or LVIS instances file; skip and count unusable entries.
 
     Args:
         file: the JSON, with RLE or polygons.
         images: the folder that its ``file_name`` entries are relative to.
+        skipped: counts unusable entries; None: they are only logged.
 
     Raises:
         DataError: the file is missing or not in COCO format.
@@ -72,35 +73,41 @@ def read_annotations(file: Path, images: Path, skipped: Skipped | None = None) -
 def records_from_content(
     content: dict[str, Any], file: Path, images: Path, skipped: Skipped | None = None
 ) -> list[Record]:
-    """The records of what :func:`read_content` returned for ``file``, as :func:`read_annotations`."""
+    """Return the records of the content that :func:`read_content` read from ``file``, as
+    :func:`read_annotations`.
+    """
     skipped = skipped if skipped is not None else Skipped()
 
-    def report(what: str, fault: Unusable) -> None:
-        skipped.add(fault.reason, f"{file.name} {what}: {fault.detail}")
+    def report(entry: str, fault: Unusable) -> None:
+        skipped.add(fault.reason, f"{file.name} {entry}: {fault.detail}")
 
     entries, rejected = check_images(content["images"], images, report)
-    usable = [a for a, crowd in of_images(content["annotations"], entries, rejected, report) if not crowd]
+    usable = [
+        a
+        for a, crowd in annotations_of_images(content["annotations"], entries, rejected, report)
+        if not crowd
+    ]
     instances = check_instances(
         usable,
         [(entries[a["image_id"]].height, entries[a["image_id"]].width) for a in usable],
-        lambda place, fault: report(f"annotation {shown(usable[place].get('id'))}", fault),
+        lambda place, fault: report(f"annotation {brief(usable[place].get('id'))}", fault),
     )
     order, bounds = _by_image([usable[place]["image_id"] for place in instances.places], list(entries))
     boxes, annotators = instances.boxes[order], instances.annotators[order]
     source, records = file.stem.rsplit("_", 1)[0], []
     for (identity, entry), start, stop in zip(entries.items(), bounds[:-1], bounds[1:], strict=True):
         if start == stop:
-            report(f"image {shown(identity)}", Unusable("images without masks", shown(entry.name)))
+            report(f"image {brief(identity)}", Unusable("images without masks", brief(entry.name)))
             continue
         rles = [instances.rles[row] for row in order[start:stop]]
-        size, mine = (entry.height, entry.width), slice(start, stop)
+        size, rows = (entry.height, entry.width), slice(start, stop)
         image = images / entry.name
-        records.append(Record(entry.name, image, source, *size, rles, boxes[mine], annotators[mine]))
+        records.append(Record(entry.name, image, source, *size, rles, boxes[rows], annotators[rows]))
     return records
 
 
 def _by_image(owners: list, identities: list) -> tuple[list[int], list[int]]:
-    """Group rows by image: their order, and where each image's begin, and where the last ones end."""
+    """Group rows by image: return their order, and the start of each image's rows and the end of the last."""
     number = {identity: index for index, identity in enumerate(identities)}
     numbers = np.array([number[owner] for owner in owners], int)
     order = np.argsort(numbers, kind="stable")
@@ -108,10 +115,10 @@ def _by_image(owners: list, identities: list) -> tuple[list[int], list[int]]:
 
 
 def read_folder(data: Path, names: list[str]) -> list[Record]:
-    """Read ``annotations/<name>.json`` for every name; a name may hold ``*`` (``*_train``).
+    """Read ``annotations/<name>.json`` for every name; a name may contain ``*`` (``*_train``).
 
     Raises:
-        ValueError: nothing matches a name.
+        ValueError: no file matches a name.
         DataError: a file cannot be read, or no image has a usable mask.
     """
     skipped, records = Skipped(), []
@@ -124,10 +131,10 @@ def read_folder(data: Path, names: list[str]) -> list[Record]:
 
 
 def annotation_files(data: Path, names: list[str]) -> list[Path]:
-    """The annotation files of a folder that match each name.
+    """List the annotation files of a folder that match each name.
 
     Raises:
-        ValueError: nothing matches a name.
+        ValueError: no file matches a name.
     """
     found = []
     for name in names:
@@ -139,7 +146,7 @@ def annotation_files(data: Path, names: list[str]) -> list[Path]:
 
 
 def no_masks(data: Path, names: list[str], skipped: Skipped) -> DataError:
-    """The error of annotation files from which nothing is left, with the reasons."""
+    """Make the error for annotation files without a usable mask, with the reasons."""
     return DataError(
         f"no image with a usable mask in {data / 'annotations'} ({', '.join(names)}); skipped: "
         f"{skipped.explain()}"
@@ -153,16 +160,18 @@ def check_images(entries: list, folder: Path | None, report: Report) -> tuple[di
     """Check ``images`` of a COCO or LVIS file.
 
     Args:
+        entries: ``images`` of the file.
         folder: where the files have to be; None: anywhere.
+        report: called with the entry's description and its fault.
 
     Returns:
-        The usable images by id, and the ids of the others.
+        The usable images by id, and the ids of the rejected ones.
     """
     listing, rejected = _Listing(folder), set()
     found: dict[Any, ImageEntry] = {}
     for number, entry in enumerate(entries):
         if not isinstance(entry, dict) or not _is_id(entry.get("id")):
-            fault = Unusable("malformed images", f"{shown(entry)}; expected an object with an id")
+            fault = Unusable("malformed images", f"{brief(entry)}; expected an object with an id")
             report(f"image {number} of the list", fault)
             continue
         identity = entry["id"]
@@ -170,35 +179,35 @@ def check_images(entries: list, folder: Path | None, report: Report) -> tuple[di
             size = check_size(entry.get("height"), entry.get("width"))
             image = ImageEntry(listing.check_name(_name(entry)), *size)
             if found.get(identity, image) != image or identity in rejected:
-                raise Unusable("images of the same id", f"{shown(image.name)}; expected an id of its own")
+                raise Unusable("images of the same id", f"{brief(image.name)}; expected an id of its own")
             found[identity] = image
         except Unusable as fault:
-            report(f"image {shown(identity)}", fault)
+            report(f"image {brief(identity)}", fault)
             rejected.add(identity)
-    # Of two images with one id, neither can be told whose the annotations are.
+    # Annotations of an id that two images have belong to neither.
     return {identity: image for identity, image in found.items() if identity not in rejected}, rejected
 
 
-def of_images(
+def annotations_of_images(
     annotations: list, entries: dict[Any, ImageEntry], rejected: set, report: Report
 ) -> list[tuple[dict[str, Any], bool]]:
-    """The annotations that belong to a usable image, and whether each is a crowd."""
+    """Return the annotations that belong to a usable image, and whether each is a crowd."""
     usable = []
     for number, annotation in enumerate(annotations):
         if not isinstance(annotation, dict):
-            fault = Unusable("malformed annotations", f"{shown(annotation)}; expected an object")
+            fault = Unusable("malformed annotations", f"{brief(annotation)}; expected an object")
             report(f"annotation {number} of the list", fault)
             continue
         owner, crowd = annotation.get("image_id"), annotation.get("iscrowd")
         if not _is_id(owner) or owner not in entries:
             if not _is_id(owner) or owner not in rejected:
-                fault = Unusable("annotations of no image", f"no image has the id {shown(owner)}")
-                report(f"annotation {shown(annotation.get('id'))}", fault)
+                fault = Unusable("annotations of no image", f"no image has the id {brief(owner)}")
+                report(f"annotation {brief(annotation.get('id'))}", fault)
         elif crowd is None or crowd in (0, 1):
             usable.append((annotation, crowd == 1))
         else:
-            fault = Unusable("malformed annotations", f"iscrowd is {shown(crowd)}; expected 0 or 1")
-            report(f"annotation {shown(annotation.get('id'))}", fault)
+            fault = Unusable("malformed annotations", f"iscrowd is {brief(crowd)}; expected 0 or 1")
+            report(f"annotation {brief(annotation.get('id'))}", fault)
     return usable
 
 
@@ -207,7 +216,7 @@ def _is_id(value: Any) -> bool:
 
 
 def _name(entry: dict) -> Any:
-    """``file_name``, or the end of LVIS's ``coco_url`` (``train2017/000000391895.jpg``)."""
+    """Return ``file_name``, or the end of LVIS's ``coco_url`` (``train2017/000000391895.jpg``)."""
     name = entry.get("file_name")
     if name is None and isinstance(entry.get("coco_url"), str):
         name = "/".join(entry["coco_url"].split("/")[-2:])
@@ -215,7 +224,7 @@ def _name(entry: dict) -> Any:
 
 
 class _Listing:
-    """The files of the images' folder, each folder in it listed once."""
+    """List the files of the images' folder, each folder in it once."""
 
     def __init__(self, root: Path | None) -> None:
         self.root = root
@@ -229,18 +238,20 @@ class _Listing:
         """
         if not isinstance(name, str) or not name or not name.isprintable() or "\\" in name:
             raise Unusable(
-                "malformed file names", f"file_name is {shown(name)}; expected a path with forward slashes"
+                "malformed file names",
+                f"file_name is {brief(name)}; expected a path with forward slashes",
             )
         folder, _, base = name.rpartition("/")
         parts = folder.split("/")
         if name.startswith("/") or ".." in parts or base == "..":
             raise Unusable(
                 "file names outside the folder",
-                f"file_name is {shown(name)}; expected a relative path without ..",
+                f"file_name is {brief(name)}; expected a relative path without ..",
             )
         if self.root is not None and base not in self._listed(self.root, folder):
             raise Unusable(
-                "missing images", f"{shown(name)} is no file in {self.root}, which file_name is relative to"
+                "missing images",
+                f"{brief(name)} is no file in {self.root}, which file_name is relative to",
             )
         return name if "." not in parts and "" not in parts[1:] else str(PurePosixPath(name))
 

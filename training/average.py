@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The mean of two checkpoints' weights, where the second was trained on from the first.
+"""Average the weights of two checkpoints, the second of which was trained from the first.
 
-``python -m training.average BEFORE AFTER --out MEAN``. What a short training learns and what it forgets lie
-on a line between the two; half way there is often the better model (Wortsman et al., "Robust fine-tuning of
-zero-shot models", CVPR 2022). Not in the papers.
+``python -m training.average BEFORE AFTER --out MEAN``. The midpoint between the weights before and after a
+short training is often the better model (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR
+2022). Not in the papers.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 
 def average(before: dict[str, Tensor], after: dict[str, Tensor], share: float = 0.5) -> dict[str, Tensor]:
-    """``share`` of ``after`` and the rest of ``before``, in float32; whole numbers are those of ``after``.
+    """Interpolate: ``share`` of ``after`` and the rest of ``before``, in float32; integers are those of
+    ``after``.
 
     Raises:
-        ValueError: naming the first tensor that one has and the other has not, or not of that shape; or
-            the share is not from 0 to 1.
+        ValueError: a tensor is missing from one of them, or has another shape; the message names it. Or the
+            share is not from 0 to 1.
     """
     if not 0 <= share <= 1:
         raise ValueError(f"the share is {share}; expected 0 to 1")
@@ -47,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("before", type=Path, help="safetensors that the training started from")
     parser.add_argument("after", type=Path, help="safetensors that it ended with")
-    parser.add_argument("--share", type=float, default=0.5, help="of the second one, 0 to 1")
+    parser.add_argument("--share", type=float, default=0.5, help="weight of the second one, 0 to 1")
     parser.add_argument("--out", type=Path, required=True, help="safetensors to write")
     options = parser.parse_args(arguments)
     return run_command("average", lambda: _average(options))

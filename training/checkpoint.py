@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoints that a killed run can be continued from: written whole or not at all."""
+"""Write and read the checkpoints that a killed run continues from; each write is atomic."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def save_weights(state: dict[str, Tensor], path: Path) -> None:
 
 
 def save_progress(progress: dict[str, Any], path: Path) -> None:
-    """Write optimiser and counters, tensors and plain numbers only, atomically."""
+    """Write the state of a run (tensors and plain numbers only) atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     torch.save(progress, temporary)
@@ -30,5 +30,10 @@ def save_progress(progress: dict[str, Any], path: Path) -> None:
 
 
 def load_progress(path: Path) -> dict[str, Any]:
-    """Read what :func:`save_progress` wrote, on the CPU."""
+    """Read a file of :func:`save_progress`, on the CPU."""
     return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def current_parameter_name(name: str) -> str:
+    """Return the present name of a parameter from a checkpoint of an earlier release."""
+    return name.replace("feature_head.tell.", "feature_head.predict.")

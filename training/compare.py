@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train variants of a recipe with one budget and print a table: ablations, or a list of backbones.
 
-``python -m training.compare COMPARISON --data DATA --out OUT``. Killed at any moment, the same command goes
-on; variants that are done are read from their files.
+``python -m training.compare COMPARISON --data DATA --out OUT``. The same command continues a killed run;
+results of finished variants are read from their files.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from evitsam_ros.export import export_bundle
 from evitsam_ros.malloc import tune_malloc
@@ -30,6 +30,7 @@ from .evaluation.cost import network_costs
 from .evaluation.prompted import score_prompts
 from .evaluation.recall import check_exhaustive, everything_recall
 from .recipe import Recipe
+from .recipe_names import rename_comparison, rename_entries
 from .records import Record, readable
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ RESULT = "result.json"
 
 
 class Measure(BaseModel):
-    """What every variant is scored on."""
+    """Define the data and prompts that every variant is scored on."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -46,18 +47,20 @@ class Measure(BaseModel):
     limit: int | None = Field(None, ge=1, description="images of each file")
     clicks: tuple[int, ...] = (1, 3, 5)
     everything: int | None = Field(
-        None, ge=1, description="prompts of everything mode: adds AR@1000, where everything has a mask"
+        None,
+        ge=1,
+        description="prompts of everything mode: adds AR@1000, for images in which every object has a mask",
     )
 
 
 class Comparison(BaseModel):
-    """A comparison file.
+    """Describe a comparison file.
 
     Attributes:
         recipe: path of a recipe, relative to the comparison file.
-        changes: entries of the recipe that are other for all variants.
-        variants: by name, further entries that are other. A mapping is merged, anything else replaces what
-            was there, and null removes it.
+        changes: entries of the recipe that differ for all variants.
+        variants: further entries that differ, by name. A mapping is merged, any other value replaces the
+            recipe's, and null removes it.
         measure: see :class:`Measure`.
     """
 
@@ -67,6 +70,11 @@ class Comparison(BaseModel):
     changes: dict[str, Any] = {}
     variants: dict[str, dict[str, Any]] = Field(min_length=1)
     measure: Measure = Measure()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_deprecated_names(cls, content: Any) -> Any:
+        return rename_comparison(content)
 
 
 def read_comparison(path: Path) -> tuple[Comparison, dict[str, Recipe]]:
@@ -80,8 +88,9 @@ def read_comparison(path: Path) -> tuple[Comparison, dict[str, Recipe]]:
         base = yaml.safe_load((path.parent / comparison.recipe).read_text())
         if not isinstance(base, dict):
             raise ValueError(f"comparison {path}: {comparison.recipe} is no recipe: expected a mapping")
+        base = rename_entries(base)
         recipes = {
-            name: Recipe.model_validate(merged(merged(base, comparison.changes), changes))
+            name: Recipe.model_validate(merge_changes(merge_changes(base, comparison.changes), changes))
             for name, changes in comparison.variants.items()
         }
     except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
@@ -89,17 +98,19 @@ def read_comparison(path: Path) -> tuple[Comparison, dict[str, Recipe]]:
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
         raise ValueError(f"comparison {path}: {wrong}") from error
+    except ValueError as error:
+        raise ValueError(f"comparison {path}: {error}") from error
     return comparison, recipes
 
 
-def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """``base`` with ``changes``: mappings are merged, other values replaced, null removes an entry."""
+def merge_changes(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return ``base`` with ``changes``: mappings are merged, other values replaced, null removes an entry."""
     result = dict(base)
     for key, value in changes.items():
         if value is None:
             result.pop(key, None)
         elif isinstance(value, dict) and isinstance(result.get(key), dict):
-            result[key] = merged(result[key], value)
+            result[key] = merge_changes(result[key], value)
         else:
             result[key] = value
     return result
@@ -109,7 +120,7 @@ def read_measured(data: Path, measure: Measure) -> dict[str, list[Record]]:
     """Read the images that every variant is scored on, by annotation file.
 
     Raises:
-        ValueError: no image can be read, or AR is asked for images in which not everything has a mask.
+        ValueError: no image can be read, or AR is requested for images in which not every object has a mask.
     """
     records = {}
     for name in measure.files:
@@ -150,14 +161,14 @@ def run_variant(
     return result
 
 
-def folder_of(variant: str) -> str:
+def variant_folder(variant: str) -> str:
     """Return the name of a variant's folder, which is never one of those above it."""
     name = variant.replace(" ", "_").replace("/", "_")
     return name if name.strip(".") else f"_{name}"
 
 
 def table(results: dict[str, dict[str, float]]) -> str:
-    """Results by variant as a Markdown table."""
+    """Format results by variant as a Markdown table."""
     columns = list(dict.fromkeys(column for result in results.values() for column in result))
     lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for name, result in results.items():
@@ -169,10 +180,10 @@ def table(results: dict[str, dict[str, float]]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("comparison", type=Path, help="a YAML file, see training/comparisons")
+    parser.add_argument("comparison", type=Path, help="YAML file, see training/comparisons")
     parser.add_argument("--data", type=Path, required=True, help="folder of the data")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the runs, one a variant")
-    parser.add_argument("--only", nargs="*", help="variants to train; the others are left out of the table")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the runs, one for each variant")
+    parser.add_argument("--only", nargs="*", help="variants to train; the others are omitted from the table")
     parser.add_argument("--workers", type=int, default=1, help="processes that load images")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -189,7 +200,7 @@ def _compare(options: argparse.Namespace) -> int:
     records = read_measured(options.data, measure)
     for name in options.only or recipes:
         log.info("variant %s", name)
-        out = options.out / folder_of(name)
+        out = options.out / variant_folder(name)
         results[name] = run_variant(recipes[name], measure, records, options.data, out, options.workers)
     print(table(results))
     return 0

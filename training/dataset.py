@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reproducible streams of training samples, in one process or many.
 
-From files, sample i is a function of the seed and of i. From tar shards, a reader's n-th sample is a function
-of the seed, of the reader and of n. Either way a resumed run sees what the uninterrupted one would have seen.
+From files, sample i is a function of the seed and of i. From tar shards, the n-th sample of a reader is a
+function of the seed, the reader and n. A resumed run therefore sees the same samples as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from .sa1b import Shards
 
 MAX_POINTS = 10
-#: Records in a row that give no view with a mask, before the data are given up.
+#: Max number of consecutive records without a mask in view; then the data are rejected.
 MAX_ATTEMPTS = 100
 
 
 @dataclass
 class Batch:
-    """``B`` views with ``P`` prompted masks each.
+    """Hold ``B`` views with ``P`` prompted masks each.
 
     Attributes:
         image: ``(B, S, S, 3)`` uint8 RGB.
@@ -44,7 +44,7 @@ class Batch:
         points: ``(B, P, 10, 2)`` foreground points, pixels of the view.
         heat, distances, group: AutoPPN's targets, see :func:`training.targets.proposal_targets`.
         names: the images' names.
-        skipped: why records were passed over on the way, one line each.
+        skipped: why records were skipped, one line each.
         prompt_scale: pixels of the prompt frame to a pixel of the view.
         jitter: how far boxes are moved, see :class:`training.recipe.Stage`.
     """
@@ -73,23 +73,28 @@ class Batch:
 
 @dataclass(frozen=True)
 class SampleOptions:
-    """``prompts`` masks a view; ``heat_of``: see :func:`training.targets.proposal_targets`.
+    """Configure samples.
 
-    ``proposals_from``: sources whose views teach AutoPPN; None: all.
+    Attributes:
+        prompts: masks per view.
+        heat_target: see :func:`training.targets.proposal_targets`.
+        proposal_sources: sources that train AutoPPN; None: all.
     """
 
     prompts: int
-    heat_of: str = "distance"
-    proposals_from: tuple[str, ...] | None = None
+    heat_target: str = "distance"
+    proposal_sources: tuple[str, ...] | None = None
 
 
 def make_sample(
     record: Record, view: View, options: SampleOptions, rng: np.random.Generator
 ) -> dict[str, Any]:
-    """One row of a batch from a view that has masks."""
-    heat, distances, group = proposal_targets(view.coverage, view.boxes, float(view.size), options.heat_of)
-    if options.proposals_from is not None and record.source not in options.proposals_from:
-        group[:] = -1  # unlabelled: what is not masked there may be an object all the same
+    """Make one row of a batch from a view that has masks."""
+    heat, distances, group = proposal_targets(
+        view.coverage, view.boxes, float(view.size), options.heat_target
+    )
+    if options.proposal_sources is not None and record.source not in options.proposal_sources:
+        group[:] = -1  # unlabelled: pixels without a mask may still be an object
     masks = len(view.boxes)
     chosen = rng.choice(masks, options.prompts, replace=masks < options.prompts)
     points = np.stack([sample_points(view.coverage[i], view.stride, rng) for i in chosen])
@@ -107,7 +112,7 @@ def make_sample(
 
 
 def sample_points(coverage: np.ndarray, stride: int, rng: np.random.Generator) -> np.ndarray:
-    """``(10, 2)`` foreground points x, y in pixels of the view; often the first is the most central one."""
+    """Sample ``(10, 2)`` foreground points x, y in pixels of the view, often with the most central first."""
     inside = coverage >= min(0.5, float(coverage.max()))
     rows, cols = np.nonzero(inside)
     picks = rng.integers(len(rows), size=MAX_POINTS)
@@ -119,11 +124,11 @@ def sample_points(coverage: np.ndarray, stride: int, rng: np.random.Generator) -
     return (cells + rng.uniform(0.0, 1.0, cells.shape).astype(np.float32)) * stride - 0.5
 
 
-class Choice:
-    """Which record comes at an index: by source, or every record once an epoch.
+class RecordSampler:
+    """Select the record of an index: by source, or every record once per epoch.
 
-    Sources are weighted by the square root of their number of images times ``weights``, so that many
-    masks on few images do not drown the rest.
+    Sources are weighted by the square root of their number of images times ``weights``, so that a source with
+    many masks on few images does not dominate.
     """
 
     def __init__(
@@ -142,7 +147,7 @@ class Choice:
         return int(self.ends[-1])
 
     def draw(self, index: int, rng: np.random.Generator, attempt: int) -> Record:
-        """The record of ``index``; another one at every attempt."""
+        """Return the record of ``index``; each attempt returns another one."""
         if self.sampling == "sources":
             source = self.sources[self.names[rng.choice(len(self.names), p=self.probabilities)]]
             return source[int(rng.integers(len(source)))]
@@ -160,12 +165,17 @@ def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
 
 
 class TrainingSet(Dataset):
-    """Sample i: a record, a view of it, prompts and targets."""
+    """Provide sample i: a record, a view of it, prompts and targets."""
 
     def __init__(
-        self, choice: Choice, view: ViewOptions, sample: SampleOptions, seed: int, copy_paste: float = 0.0
+        self,
+        sampler: RecordSampler,
+        view: ViewOptions,
+        sample: SampleOptions,
+        seed: int,
+        copy_paste: float = 0.0,
     ) -> None:
-        self.choice, self.view, self.sample, self.seed = choice, view, sample, seed
+        self.sampler, self.view, self.sample, self.seed = sampler, view, sample, seed
         self.copy_paste = copy_paste
 
     def __getitem__(self, index: int) -> dict[str, Any]:
@@ -173,11 +183,11 @@ class TrainingSet(Dataset):
         for attempt in range(MAX_ATTEMPTS):
             rng = np.random.default_rng((self.seed, index, attempt))
             try:
-                record = self.choice.draw(index, rng, attempt)
+                record = self.sampler.draw(index, rng, attempt)
                 view = draw_view(record, self.view, rng)
                 if self.copy_paste and rng.random() < self.copy_paste:
-                    giver = draw_view(self.choice.draw(index, rng, attempt + 1), self.view, rng)
-                    view = paste_objects(view, giver, rng)
+                    donor = draw_view(self.sampler.draw(index, rng, attempt + 1), self.view, rng)
+                    view = paste_objects(view, donor, rng)
             except ValueError as error:
                 skipped.append(f"unusable records: {error}")
                 continue
@@ -188,10 +198,10 @@ class TrainingSet(Dataset):
 
 
 class ShardSet(IterableDataset):
-    """Batches from tar shards. ``start`` is the number of batches that this process has had before.
+    """Stream batches from tar shards, starting after the first ``start`` batches of this process.
 
-    The place of an unusable record is taken by another one of its batch. Where a batch has none at all, a
-    record comes from a stream of its own: every number has a batch, so that a resumed run can count them.
+    An unusable record is replaced by another one of its batch. A batch without a usable record takes one from
+    a separate stream: every number has a batch, so that a resumed run can count them.
     """
 
     def __init__(
@@ -211,25 +221,25 @@ class ShardSet(IterableDataset):
     def __iter__(self) -> Iterator[Batch]:
         info = get_worker_info()
         workers, worker = (info.num_workers, info.id) if info else (1, 0)
-        # Workers give batches in turn. Reader r gives the batches r, r + workers, ... of the whole run, so
-        # after a resume worker 0 is the reader whose turn it is.
+        # Workers yield batches in turn. Reader r yields the batches r, r + workers, ... of the run, so
+        # after a resume worker 0 has to be the next reader.
         reader = (self.start + worker) % workers
-        had = len(range(reader, self.start, workers))
+        consumed = len(range(reader, self.start, workers))
         skipped, part = Skipped(), self.rank * workers + reader
         records = self.shards.stream(self.seed, part, self.ranks * workers, skipped)
-        # What was had is passed over undecoded: batch n is made of the reader's n-th records, come what may.
-        records = islice(records, had * self.batch, None)
-        for number in count(had):
+        # Skip consumed records without decoding: batch n always consists of the reader's n-th records.
+        records = islice(records, consumed * self.batch, None)
+        for number in count(consumed):
             rng = np.random.default_rng((self.seed, part, number))
             samples = self._samples(islice(records, self.batch), rng, skipped)
             if not samples:
-                samples = [self._spare(part, number, skipped)]
+                samples = [self._substitute_sample(part, number, skipped)]
             batch = collate([samples[i % len(samples)] for i in range(self.batch)])
             batch.skipped = skipped.take_lines()
             yield batch
 
-    def _spare(self, part: int, number: int, skipped: Skipped) -> dict[str, Any]:
-        """A sample of a batch without a usable record: a function of the seed and of the batch alone."""
+    def _substitute_sample(self, part: int, number: int, skipped: Skipped) -> dict[str, Any]:
+        """Return a sample for a batch without a usable record, by the seed and the batch number."""
         rng = np.random.default_rng((self.seed, part, number, 1))
         for record in islice(self.shards.stream(int(rng.integers(2**31)), 0, 1, skipped), MAX_ATTEMPTS):
             if samples := self._samples([record], rng, skipped):
@@ -260,15 +270,15 @@ def _no_mask_in_view(reason: str) -> str:
 
 
 def collate(samples: list[dict[str, Any]]) -> Batch:
-    """Stack samples to a batch; the lists of names and of skipped records are joined."""
+    """Stack samples into a batch; concatenate the lists of names and of skipped records."""
     columns = {name: [sample[name] for sample in samples] for name in samples[0]}
     names, skipped = columns.pop("names"), [line for lines in columns.pop("skipped") for line in lines]
     tensors: dict[str, Any] = {name: torch.from_numpy(np.stack(rows)) for name, rows in columns.items()}
     return Batch(**tensors, names=names, skipped=skipped)
 
 
-class Turns(Sampler):
-    """The indices of one of ``ranks`` processes: its part of the batches ``start`` to ``stop``."""
+class RankSampler(Sampler):
+    """Yield the indices of one of ``ranks`` processes: its part of the batches ``start`` to ``stop``."""
 
     def __init__(self, start: int, stop: int, batch: int, rank: int, ranks: int) -> None:
         self.batches = range(start * ranks + rank, stop * ranks, ranks)
@@ -295,7 +305,7 @@ def loader(
     ranks: int,
     collate: Callable[[list[dict[str, Any]]], Any] = collate,
 ) -> DataLoader:
-    """Batches ``start`` to ``stop`` of one process (shards: from where the set was told to start)."""
+    """Load batches ``start`` to ``stop`` of one process; a :class:`ShardSet` has its own start."""
     common = partial(
         DataLoader,
         num_workers=workers,
@@ -307,5 +317,5 @@ def loader(
     )
     if isinstance(data, ShardSet):
         return common(data, batch_size=None)
-    turns = Turns(start, stop, batch, rank, ranks)
-    return common(data, batch_size=batch, sampler=turns, collate_fn=collate)
+    sampler = RankSampler(start, stop, batch, rank, ranks)
+    return common(data, batch_size=batch, sampler=sampler, collate_fn=collate)

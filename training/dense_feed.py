@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which batches a run without prompts gets, from any step on; the counterpart of :mod:`training.feed`."""
+"""Provide the batches of a run without prompts, from any step on; the counterpart of :mod:`training.feed`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from .dataset import MAX_ATTEMPTS, Choice, loader
+from .dataset import MAX_ATTEMPTS, RecordSampler, loader
 from .dense_views import DenseOptions, read_photographs, semantic_view, upscale_view
 from .label_maps import read_label_maps
 from .records import DataError
@@ -31,13 +31,13 @@ DEFAULT_TRAIN = {"semantic": ("train",), "upscale": ("*",)}
 
 @dataclass
 class DenseBatch:
-    """``B`` views and what the network should make of them.
+    """Hold ``B`` views and their targets.
 
     Attributes:
         image: ``(B, S, S, 3)`` uint8 RGB.
         target: classes ``(B, S, S)`` uint8, or images ``(B, 2S, 2S, 3)`` uint8 RGB.
         names: the images' names.
-        skipped: why images were passed over on the way, one line each.
+        skipped: why images were skipped, one line each.
     """
 
     image: Tensor
@@ -52,18 +52,18 @@ class DenseBatch:
 
 
 class DenseSet(Dataset):
-    """Sample i: a function of the seed and of i."""
+    """Provide sample i as a function of the seed and of i."""
 
     def __init__(
-        self, choice: Choice, draw: Callable[..., dict[str, Any]], options: DenseOptions, seed: int
+        self, sampler: RecordSampler, draw: Callable[..., dict[str, Any]], options: DenseOptions, seed: int
     ) -> None:
-        self.choice, self.draw, self.options, self.seed = choice, draw, options, seed
+        self.sampler, self.draw, self.options, self.seed = sampler, draw, options, seed
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         skipped: list[str] = []
         for attempt in range(MAX_ATTEMPTS):
             rng = np.random.default_rng((self.seed, index, attempt))
-            record = self.choice.draw(index, rng, attempt)
+            record = self.sampler.draw(index, rng, attempt)
             try:
                 view = self.draw(record, self.options, rng)
             except ValueError as error:
@@ -83,37 +83,37 @@ def collate_dense(samples: list[dict[str, Any]]) -> DenseBatch:
 
 
 class DenseFeed:
-    """The data of a recipe of the task ``semantic`` or ``upscale``, for process ``rank`` of ``ranks``."""
+    """Provide the data of a task ``semantic`` or ``upscale`` to process ``rank`` of ``ranks``."""
 
     def __init__(self, recipe: Recipe, root: Path, workers: int, rank: int, ranks: int) -> None:
         self.recipe, self.workers, self.rank, self.ranks = recipe, workers, rank, ranks
         records = _records(recipe.task, recipe.data, root)
-        self.choice = Choice({recipe.data.kind: records}, "epochs", {}, recipe.seed)
+        self.sampler = RecordSampler({recipe.data.kind: records}, "epochs", {}, recipe.seed)
 
     def steps(self, stage: Stage) -> int:
-        """The stage's length in steps of the optimiser."""
+        """Return the length of a stage in optimiser steps."""
         if stage.steps is not None:
             return stage.steps
         images = stage.batch * stage.accumulate * self.ranks
-        return max(1, math.ceil(cast("float", stage.epochs) * len(self.choice) / images))
+        return max(1, math.ceil(cast("float", stage.epochs) * len(self.sampler) / images))
 
     def batches(
         self, stage: Stage, spec: NetworkSpec, step: int, first: int, last: int
     ) -> Iterator[DenseBatch]:
-        """What the steps ``step`` to ``last`` of a stage that began at ``first`` take, in their order."""
+        """Yield the batches of the steps ``step`` to ``last`` of a stage that began at step ``first``."""
         if stage.size % spec.multiple:
             raise ValueError(f"{spec.name}: size {stage.size} is not a multiple of {spec.multiple}")
         data = self.recipe.data
         options = DenseOptions(stage.size, stage.zoom, data.flip, data.colour)
         draw = semantic_view if self.recipe.task == "semantic" else upscale_view
-        # Every stage draws anew, so that its samples do not depend on the batch sizes of those before it.
-        stream = DenseSet(self.choice, draw, options, self.recipe.seed * 1_000_003 + first)
+        # Each stage has its own seed: its samples do not depend on the batch sizes of earlier stages.
+        stream = DenseSet(self.sampler, draw, options, self.recipe.seed * 1_000_003 + first)
         start, stop = (step - first) * stage.accumulate, (last - first) * stage.accumulate
         ranks = (self.workers, self.rank, self.ranks)
         try:
             yield from loader(stream, stage.batch, start, stop, *ranks, collate=collate_dense)
         except DataError as error:
-            # What a loader's process raises comes with its traceback as text.
+            # An exception of a loader process carries its traceback as text.
             raise DataError(str(error).rsplit(f"{DataError.__name__}: ", 1)[-1].strip()) from error
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Losses of the tasks without prompts."""
+"""Compute losses of the tasks without prompts."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def ohem_cross_entropy(
     kept: float = 0.1,
     weights: Tensor | None = None,
 ) -> Tensor:
-    """Cross entropy of the hard pixels (online hard example mining, Shrivastava et al. 2016).
+    """Compute the cross entropy of the hard pixels (online hard example mining, Shrivastava et al. 2016).
 
     Args:
         logits: ``(B, C, H, W)``.
-        target: ``(B, H, W)`` classes; :data:`IGNORED` counts for nothing.
-        probability: pixels teach whose own class has less than this; 1: all.
-        kept: of the labelled pixels at least this share teaches, the hardest.
-        weights: ``(C,)``; the loss is the weighted mean over the pixels that teach.
+        target: ``(B, H, W)`` classes; :data:`IGNORED` pixels are excluded.
+        probability: pixels with a lower probability of their true class contribute; 1: all.
+        kept: min share of the labelled pixels that contribute, the hardest first.
+        weights: ``(C,)``; the loss is the weighted mean over the contributing pixels.
 
     Returns:
         ``()`` float32; 0 where no pixel has a class.
@@ -39,7 +39,7 @@ def ohem_cross_entropy(
         return logits.float().sum() * 0
     count = max(1, math.ceil(kept * len(losses)))
     hardest = losses.detach().topk(count).values[-1]
-    # Whichever limit lets more pixels teach.
+    # The limit that selects more pixels applies.
     chosen = losses.detach() >= hardest.clamp(max=-math.log(probability))
     losses, classes = losses[chosen], classes[chosen]
     if weights is None:
@@ -50,7 +50,7 @@ def ohem_cross_entropy(
 
 @torch.no_grad()
 def pixel_accuracy(logits: Tensor, target: Tensor) -> Tensor:
-    """Share of the labelled pixels whose class is right, ``()``."""
+    """Compute the share of labelled pixels with the right class, ``()``."""
     labelled = target != IGNORED
     right = (logits.argmax(1) == target.long()) & labelled
     return right.sum() / labelled.sum().clamp(min=1)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training views without prompts: crops of images with label maps, and patches for super-resolution.
+"""Draw training views without prompts: crops of images with label maps, and patches for super-resolution.
 
-The authors of EfficientViT have not published how they trained these tasks. The augmentation is the field's
-usual one: scale, crop, flip and colour; for super-resolution flips and quarter turns.
+The authors of EfficientViT have not published their training of these tasks. The augmentation is the usual
+one: scale, crop, flip and colour; for super-resolution flips and quarter turns.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from evitsam_ros.dense.class_tables import IGNORED
 
-from .halving import even_crop, half_size
+from .bicubic import even_crop, half_size
 from .label_maps import LabelRecord, read_photograph
 from .records import DataError
 from .views import jitter_colour
@@ -23,17 +23,17 @@ from .views import jitter_colour
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: A crop is drawn again, up to so many times, while one class covers more than this share of its labels.
+#: Max attempts to draw a crop in which no class covers more than this share of the labels.
 CROP_TRIES, CROP_SHARE = 5, 0.75
 
 
 @dataclass(frozen=True)
 class DenseOptions:
-    """How views are drawn.
+    """Configure the augmentation.
 
     Attributes:
         size: side of the view in pixels; of a low-resolution patch for super-resolution.
-        zoom: shortest and longest scale of the image, which is random between them.
+        zoom: min and max scale of the image, sampled at random.
         flip, colour: see :class:`training.recipe.Data`.
     """
 
@@ -45,7 +45,7 @@ class DenseOptions:
 
 @dataclass(frozen=True)
 class Photograph:
-    """An image file without labels.
+    """Refer to an image file without labels.
 
     Attributes:
         name: shown in messages.
@@ -60,11 +60,11 @@ def semantic_view(record: LabelRecord, options: DenseOptions, rng: np.random.Gen
     """Draw a square crop and its labels.
 
     Returns:
-        ``image``: ``(S, S, 3)`` uint8 RGB; ``target``: ``(S, S)`` uint8 classes. Beyond the image the crop is
-        black and ignored.
+        ``image``: ``(S, S, 3)`` uint8 RGB; ``target``: ``(S, S)`` uint8 classes. Pixels outside the image are
+            black and ignored.
 
     Raises:
-        ValueError: the files cannot be read, or do not fit each other.
+        ValueError: the files cannot be read, or differ in size.
     """
     image, labels = record.read()
     scale = float(np.exp(rng.uniform(*np.log(options.zoom))))
@@ -85,7 +85,7 @@ def semantic_view(record: LabelRecord, options: DenseOptions, rng: np.random.Gen
 
 
 def _crop_with_many_classes(labels: np.ndarray, side: int, rng: np.random.Generator) -> tuple[int, int]:
-    """Top and left of a crop in which no class covers nearly everything, if one is found soon."""
+    """Return top and left of a crop in which no class dominates, if a few attempts find one."""
     for _ in range(CROP_TRIES):
         top, left = (int(rng.integers(0, max(1, length - side + 1))) for length in labels.shape)
         counts = np.bincount(labels[top : top + side, left : left + side].reshape(-1), minlength=256)[
@@ -126,10 +126,10 @@ def upscale_view(record: Photograph, options: DenseOptions, rng: np.random.Gener
 
 
 def read_photographs(root: Path, patterns: tuple[str, ...]) -> list[Photograph]:
-    """List the JPEG and PNG files below a folder whose path in it matches one of some patterns.
+    """List the JPEG and PNG files below a folder that match one of some patterns.
 
     Raises:
-        DataError: there are none.
+        DataError: no file matches.
     """
     found = {
         path

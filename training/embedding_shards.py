@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Embeddings of the images of tar shards, as shards beside them: a file a shard, and not a file a picture.
+"""Store the embeddings of the images of tar shards as shards beside them: one file per shard, not per image.
 
-``sa_000000.tar`` has its embeddings in ``sa_000000.embeddings.tar``, a member ``NAME.safetensors`` each, in
-the order of the images. Any reader of webdataset's layout takes the two side by side. The index
-``sa_000000.embeddings.json`` is written last: a shard is done when it exists.
+``sa_000000.tar`` has its embeddings in ``sa_000000.embeddings.tar``, one member ``NAME.safetensors`` per
+image, in the order of the images. Any reader of webdataset's layout can read both together. The index
+``sa_000000.embeddings.json`` is written last: a shard is complete if its index exists.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import io
 import json
 import tarfile
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -24,6 +23,7 @@ from .sa1b import EMBEDDINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 SHARD, INDEX, MEMBER = EMBEDDINGS, ".embeddings.json", ".safetensors"
 FLOAT16, INT8 = "float16", "int8"
@@ -55,23 +55,23 @@ def pack(embedding: Tensor, kind: str) -> tuple[bytes, float]:
         tensors = {"embedding": values.contiguous(), "scale": scale.contiguous()}
     else:
         tensors = {"embedding": given.half().contiguous()}
-    lost = (unpacked(tensors) - given).norm() / given.norm().clamp_min(1e-12)
+    lost = (unpack(tensors) - given).norm() / given.norm().clamp_min(1e-12)
     return save(tensors), float(lost)
 
 
-def unpacked(tensors: dict[str, Tensor]) -> Tensor:
-    """Return ``(C, h, w)`` float32 of what :func:`pack` made."""
+def unpack(tensors: dict[str, Tensor]) -> Tensor:
+    """Return ``(C, h, w)`` float32 from the tensors of :func:`pack`."""
     values = tensors["embedding"].float()
     return values * tensors["scale"] if "scale" in tensors else values
 
 
 def shard_file(out: Path, shard: Path) -> Path:
-    """Return where the embeddings of a shard lie."""
+    """Return the path of a shard's embeddings."""
     return out / f"{shard.stem}{SHARD}"
 
 
 def index_file(out: Path, shard: Path) -> Path:
-    """Return the index of a shard's embeddings."""
+    """Return the path of the index of a shard's embeddings."""
     return out / f"{shard.stem}{INDEX}"
 
 
@@ -95,8 +95,8 @@ def read_index(file: Path) -> dict[str, Any]:
 
 
 @dataclass
-class Written:
-    """What was written of a shard: number of images, mean and max relative error."""
+class ShardIndex:
+    """Collect the index of a shard: places, number of images, mean and max relative error."""
 
     images: int = 0
     total: float = 0.0
@@ -104,7 +104,7 @@ class Written:
     places: dict[str, list[int]] = field(default_factory=dict)
 
     def add(self, name: str, place: int, size: int, error: float) -> None:
-        """Note an image: its name, and where its member's content lies."""
+        """Add an image: its name, and the place of its member's content."""
         if name in self.places:
             raise ValueError(f"the shard has two images called {name}; expected names that are different")
         self.places[name] = [place, size]
@@ -133,7 +133,7 @@ def write_shard(
     Returns:
         The content of the index.
     """
-    written, target = Written(), shard_file(out, shard)
+    written, target = ShardIndex(), shard_file(out, shard)
     temporary = target.with_suffix(".tmp")
     with tarfile.open(temporary, "w") as tar:
         for name, embedding in embeddings:
@@ -187,8 +187,8 @@ class ShardEmbeddings:
                 # The header of a long name or of one beyond ASCII has a part of it only.
                 is_plain = name.isascii() and len(f"{name}{MEMBER}") <= tarfile.LENGTH_NAME
                 if head.size != size or (is_plain and head.name != f"{name}{MEMBER}"):
-                    raise ValueError(f"{head.name} lies where its index has {name}{MEMBER}")
-                return unpacked(load(file.read(size)))
+                    raise ValueError(f"{head.name} is at the place of {name}{MEMBER}")
+                return unpack(load(file.read(size)))
         except (OSError, ValueError, KeyError, tarfile.TarError, SafetensorError) as error:
             raise ValueError(
                 f"{shard}: the embedding of {name} cannot be read ({error}); remove "

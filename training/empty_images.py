@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draw images in which there is nothing to segment: no edge, or none that is not noise."""
+"""Draw images without an object: no edges other than noise."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ GROUP = 2
 
 
 def uniform(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Return one colour, ``(H, W, 3)`` uint8 RGB."""
+    """Draw one colour, ``(H, W, 3)`` uint8 RGB."""
     return np.full((*size, 3), rng.integers(0, 256, 3), np.uint8)
 
 
 def gradient(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Return a change of colour along one direction, as on a wall or in a sky."""
+    """Draw a linear change of colour, as on a wall or in a sky."""
     height, width = size
     angle = rng.uniform(0, 2 * np.pi)
     ys, xs = np.mgrid[:height, :width].astype(np.float32)
@@ -34,13 +34,13 @@ def gradient(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
 
 
 def noise(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Return one colour with independent noise of every pixel, as of a sensor in the dark."""
+    """Draw one colour with independent noise at each pixel, as of a sensor in the dark."""
     values = rng.normal(rng.uniform(60, 190, 3), rng.uniform(2, 15), (*size, 3))
     return np.clip(values, 0, 255).astype(np.uint8)
 
 
 def clouds(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Return smooth changes of brightness: noise at a 120th of the size, enlarged and blurred."""
+    """Draw smooth changes of brightness: noise at 1/120 of the size, enlarged and blurred."""
     height, width = size
     coarse = rng.uniform(90, 160, (max(2, height // 120), max(2, width // 120))).astype(np.float32)
     smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
@@ -53,10 +53,10 @@ KINDS = {"uniform": uniform, "gradient": gradient, "noise": noise, "clouds": clo
 
 
 def replace_views(batch: Batch, share: float, generator: torch.Generator) -> Batch:
-    """Put empty images in the place of a random share of the views.
+    """Replace a random share of the views by empty images.
 
-    Data sets label objects, so that no view of theirs shows what is no object. In an empty image every mask
-    has coverage 0, AutoPPN's heat is 0, and all of it counts as the group of large objects.
+    Data sets label objects, so that their views have no negative examples. In an empty image every mask has
+    coverage 0, AutoPPN's heat is 0, and all cells belong to the group of large objects.
     """
     chosen = torch.rand(len(batch.image), generator=generator) < share
     if not chosen.any():

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The loop: a task, its averaged copy and its optimiser, on one device or on many (Lightning Fabric).
+"""Run the training loop: a task, its averaged copy and its optimiser, on one or many devices (Lightning
+Fabric).
 
-Whatever moment a run is cut at, it goes on from its last checkpoint with the losses that it would have had.
+A killed run continues from its last checkpoint with the same losses as an uninterrupted run.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from lightning_fabric import Fabric
 from torch import nn
 from tqdm import tqdm
 
-from .checkpoint import load_progress, save_progress, save_weights
+from .checkpoint import current_parameter_name, load_progress, save_progress, save_weights
 from .geometry import axis_frequencies, warm_up
 from .inputs import channels_last
-from .parts import build_model, open_feed, preview_writer
 from .records import Skipped
 from .runlog import RunLog
+from .task_setup import build_model, open_feed, preview_writer
 from .tasks import build_task
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ LOG_EVERY = 50
 
 
 def make_fabric(precision: PrecisionName) -> Fabric:
-    """One process, or what torchrun started: DDP, with gloo on CPUs and nccl on GPUs."""
+    """Launch one process, or those of torchrun: DDP, with gloo on CPUs and nccl on GPUs."""
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     fabric = Fabric(
@@ -60,7 +61,7 @@ def make_fabric(precision: PrecisionName) -> Fabric:
 
 
 class Engine:
-    """``run`` goes through the stages; ``step`` counts the optimiser's steps over all of them."""
+    """Train a recipe: ``run`` executes the stages; ``step`` counts optimiser steps over all of them."""
 
     def __init__(self, recipe: Recipe, data: Path, out: Path, workers: int = 1, save_every: float = 120.0):
         self.recipe, self.out, self.save_every = recipe, out, save_every
@@ -78,7 +79,7 @@ class Engine:
         self.step = 0
 
     def run(self) -> None:
-        """Run the recipe to its end, from the last checkpoint on if there is one."""
+        """Run the recipe to its end, from the last checkpoint if there is one."""
         if not self.resume() and self.recipe.geometry.steps:
             self._warm_up()
         first = 0
@@ -89,16 +90,16 @@ class Engine:
                 self._run_stage(stage, first, last, log_file)
             first = last
         self.save()
-        log.info("skipped %s", self.skipped)
+        log.info("skipped records: %s", self.skipped)
 
     def prepare_stage(self, stage: Stage) -> None:
-        """Let the parts of the model that learn in a stage learn, and the others stay as they are."""
+        """Freeze the parts of the model that a stage does not train, and unfreeze the others."""
         if self.recipe.task in ("lite_sam", "sam"):
-            self.plain_task.fix_parts(stage)
+            self.plain_task.freeze_parts(stage)
 
     def stage_batches(self, stage: Stage, step: int, first: int, last: int) -> Iterator[Batch | DenseBatch]:
         """Iterate over the batches of a stage, see :meth:`.feed.Feed.batches`."""
-        spec: Any = self.model.spec  # of the kind that the feed takes
+        spec: Any = self.model.spec  # matches the feed's task
         return self.feed.batches(stage, spec, step, first, last)
 
     def _run_stage(self, stage: Stage, first: int, last: int, log_file: RunLog) -> None:
@@ -131,7 +132,7 @@ class Engine:
         bar.close()
 
     def train_step(self, parts: Sequence[Batch | DenseBatch], rate: float) -> dict[str, float]:
-        """One step of the optimiser on the mean of the parts; the losses and what the task reports."""
+        """Run one optimiser step on the mean of the parts; return the losses and the task's numbers."""
         self.task.train()
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["share"]
@@ -149,7 +150,7 @@ class Engine:
                 self.fabric.backward(loss / len(parts))
             for name, value in {"loss": loss, **numbers}.items():
                 means[name] = means.get(name, 0.0) + float(value.detach()) / len(parts)
-        self.fabric.clip_gradients(self.task, self.optimiser, max_norm=self.recipe.optimiser.clip)
+        self.fabric.clip_gradients(self.task, self.optimiser, max_norm=self.recipe.optimiser.max_grad_norm)
         self.optimiser.step()
         self.step += 1
         self._update_average()
@@ -181,10 +182,10 @@ class Engine:
             self.write_preview(self.average, batch, self.out / "previews" / f"{self.step:07d}.jpg")
 
     def save(self) -> None:
-        """Write ``progress.pt``, to go on from, and ``model.safetensors``, the averaged weights, to export.
+        """Write ``progress.pt`` (the state to resume from) and ``model.safetensors`` (averaged weights to
+        export).
 
-        A run goes on from the first file alone: whichever moment it is killed at, step, weights and optimiser
-        are of one moment.
+        A run resumes from the first file alone, so that step, weights and optimiser always belong together.
         """
         if not self.fabric.is_global_zero:
             return
@@ -207,16 +208,17 @@ class Engine:
         self.model.load_state_dict(progress["model"])
         self.average.load_state_dict(progress["average"])
         self.optimiser.load_state_dict(progress["optimiser"])
+        helpers = {current_parameter_name(name): value for name, value in progress["helpers"].items()}
         with torch.no_grad():
             for name, part in self._helpers():
-                part.copy_(progress["helpers"][name])
+                part.copy_(helpers[name])
         if "scaler" in progress:
             self._precision.load_state_dict(progress["scaler"])
         self.step = progress["step"]
         return True
 
     def _helpers(self) -> list[tuple[str, nn.Parameter]]:
-        """What learns beside the model, in training only."""
+        """Return the parameters that are trained beside the model and not exported."""
         named = self.plain_task.named_parameters()
         return [(name, p) for name, p in named if p.requires_grad and not name.startswith("model.")]
 
@@ -225,22 +227,22 @@ class Engine:
         return self.fabric.strategy.precision
 
     def _scaler_state(self) -> dict[str, dict]:
-        """The gradient scaler's state, which float16 alone has."""
+        """Return the state of the gradient scaler, which only float16 has."""
         state = self._precision.state_dict()
         return {"scaler": state} if state else {}
 
 
 def make_optimiser(task: nn.Module, options: Optimiser) -> torch.optim.Optimizer:
-    """Weight decay for matrices and kernels only; a rate of its own for SAM's heads."""
+    """Make the optimiser: weight decay for matrices and kernels only; a separate rate for SAM's heads."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in task.named_parameters():
         if not parameter.requires_grad:
             continue
         plain = parameter.ndim <= 1 or "embed" in name or "_token" in name
         heads = name.startswith(("model.prompt_encoder.", "model.mask_decoder.", "model.box_prior."))
-        share = options.heads_rate if heads else 1.0
+        share = options.heads_lr_scale if heads else 1.0
         if name.startswith(("model.image_encoder.backbone.", "model.backbone.")):
-            share = options.backbone_rate
+            share = options.backbone_lr_scale
         key = (0.0 if plain else options.weight_decay, share)
         groups.setdefault(key, []).append(parameter)
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[options.name]
@@ -249,6 +251,6 @@ def make_optimiser(task: nn.Module, options: Optimiser) -> torch.optim.Optimizer
 
 
 def learning_rate(stage: Stage, step: int, steps: int) -> float:
-    """The rate at a step of a stage: linear warm-up, then a cosine from ``lr`` to ``lr_end``."""
+    """Return the rate at a step of a stage: linear warm-up, then a cosine from ``lr`` to ``lr_end``."""
     cosine = 0.5 * (1 + math.cos(math.pi * step / steps))
     return (stage.lr_end + (stage.lr - stage.lr_end) * cosine) * min(1.0, (step + 1) / (stage.warmup + 1))

@@ -11,10 +11,9 @@ import argparse
 import dataclasses
 import logging
 import sys
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evitsam_ros.cli.deprecated import rename_options
 from evitsam_ros.cli.options import add_backend, add_json, add_model
@@ -24,25 +23,28 @@ from evitsam_ros.segment import Segmenter
 
 from .annotations import read_folder
 from .evaluation.baselines import BASELINES
-from .evaluation.cases import Cases
 from .evaluation.cost import network_costs, seconds
 from .evaluation.detections import average_precision
 from .evaluation.detector_files import BOX_FORMS, NUMBERINGS
 from .evaluation.edges import EDGE_BASELINES, score_edges
 from .evaluation.empty import score_empty_images
+from .evaluation.examples import Examples
 from .evaluation.ground_truth import checked_instances
 from .evaluation.number_of_clicks import score_clicks
 from .evaluation.prompted import score_prompts
 from .evaluation.recall import check_exhaustive, everything_recall
+from .evaluation.record_scoring import RayScoring, ScoreRecords, score_in_process
 from .evaluation.report import Table, count, run_evaluation
 from .evaluation.round_trips import score_round_trips
 from .evaluation.shown import score_shown
-from .evaluation.spread import OverWorkers, Spread, one_by_one
 from .evaluation.tracking import score_everything, score_followed
 from .evaluation.wild import find_sets, score_wild, write_prompts
 from .records import Record, readable
 
-#: Old and new name of options; the old ones work for one more release.
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Deprecated and present name of options; the old names work for one more release.
 RENAMED = {
     "--out": "--json",
     "--top-n": "--max-prompts",
@@ -53,31 +55,33 @@ RENAMED = {
 
 
 def boxes(options: argparse.Namespace, segmenter: Segmenter | None) -> dict[str, Table]:
-    """GT-box and k-click mIoU and boundary IoU."""
+    """Score GT-box and k-click mIoU and boundary IoU."""
     report = {}
     for name, records in _records(options):
-        cases = Cases() if options.examples_dir else None
+        examples = Examples() if options.examples_dir else None
         report[name] = score_prompts(
             segmenter,
             records,
             tuple(options.clicks),
             tuple(options.baselines),
-            cases,
-            options.spread,
+            examples,
+            options.score_records,
             options.closer,
         )
-        if cases is not None and cases.all:
-            cases.write(options.examples_dir / f"{name}.jpg")
+        if examples is not None and examples.all:
+            examples.write(options.examples_dir / f"{name}.jpg")
     return report
 
 
 def clicks(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, Table]:
-    """Number of clicks to an IoU of 0.80 and 0.85 (NoC@80, NoC@85)."""
+    """Score the number of clicks to an IoU of 0.80 and 0.85 (NoC@80, NoC@85)."""
     return {name: score_clicks(segmenter, records, options.objects) for name, records in _records(options)}
 
 
 def everything(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, Table]:
-    """Mask AR@1000, with AutoPPN's proposals and with grids of points; how many masks are shown and right."""
+    """Score mask AR@1000, with AutoPPN's proposals and with point grids, and the precision of published
+    masks.
+    """
     data = _records(options)
     for name in options.on:
         for file in (options.data / "annotations").glob(f"{name}.json"):
@@ -86,30 +90,30 @@ def everything(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, T
 
 
 def _everything(options: argparse.Namespace, segmenter: Segmenter, records: list[Record]) -> Table:
-    def row(proposals_as: str = "", *, foveal: bool = True) -> dict[str, float]:
-        how = {"foveal": foveal, "proposals_as": proposals_as, "spread": options.spread}
+    def row(proposal_prompt: str = "", *, foveal: bool = True) -> dict[str, float]:
+        how = {"foveal": foveal, "proposals_as": proposal_prompt, "spread": options.score_records}
         recall = everything_recall(segmenter, records, options.max_prompts, **how)
         return recall | score_shown(segmenter, records, options.max_prompts, **how)
 
     label = f"AutoPPN {options.max_prompts}"
     table = {label: row()}
-    for told in options.proposal_prompt:
-        table[f"{label}, {told}"] = row(told)
+    for proposal_prompt in options.proposal_prompt:
+        table[f"{label}, {proposal_prompt}"] = row(proposal_prompt)
     if options.no_foveal:
         table[f"{label}, whole image"] = row(foveal=False)
     for side in options.grids:
-        recall = everything_recall(segmenter, records, side * side, side, spread=options.spread)
+        recall = everything_recall(segmenter, records, side * side, side, score_records=options.score_records)
         table[f"grid {side}x{side}"] = recall
     return table
 
 
 def empty(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, Table]:
-    """What everything mode shows on images in which there is nothing."""
+    """Count the masks of everything mode on images without objects."""
     return {segmenter.bundle.name: score_empty_images(segmenter, options.max_prompts)}
 
 
 def edges(options: argparse.Namespace, segmenter: Segmenter | None) -> dict[str, Table]:
-    """BSDS500 boundaries: ODS, OIS, AP, R50."""
+    """Score BSDS500 boundaries: ODS, OIS, AP, R50."""
     report = {}
     for name, records in _records(options):
         baselines = tuple(options.baselines)
@@ -122,7 +126,7 @@ def edges(options: argparse.Namespace, segmenter: Segmenter | None) -> dict[str,
 
 
 def detections(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, Table]:
-    """Mask AP of a detector's boxes, or of the ground truth's."""
+    """Score mask AP of a detector's boxes, or of the ground-truth boxes."""
     with checked_instances(options.annotations) as annotations:
         score = average_precision(
             segmenter,
@@ -138,7 +142,7 @@ def detections(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, T
 
 
 def wild(options: argparse.Namespace, segmenter: Segmenter | None) -> dict[str, Table]:
-    """Segmentation in the Wild: mask AP of a detector's boxes on 25 data sets, and the mean."""
+    """Score Segmentation in the Wild: mask AP of a detector's boxes on 25 data sets, and the mean."""
     sets = find_sets(options.data)
     if options.write_prompts:
         write_prompts(sets, options.write_prompts)
@@ -156,25 +160,25 @@ def wild(options: argparse.Namespace, segmenter: Segmenter | None) -> dict[str, 
 
 
 def tracking(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, Table]:
-    """Do ids last while the camera moves: everything mode, and prompts given once."""
+    """Score the stability of ids while the camera moves: everything mode, and prompts of the first frame."""
     report = {}
     for name, records in _records(options):
         table: Table = {}
-        for label, lasting in (("every frame anew", False), ("tracked", True)):
+        for label, track in (("without tracking", False), ("tracked", True)):
             table[f"everything, {label}"] = score_everything(
-                segmenter, records, options.frames, options.max_prompts, track=lasting
+                segmenter, records, options.frames, options.max_prompts, track=track
             )
         for kind in ("box", "point"):
-            for label, lasting in (("stays", False), ("followed", True)):
+            for label, track in (("stays", False), ("followed", True)):
                 table[f"{kind}, {label}"] = score_followed(
-                    segmenter, records, options.frames, kind, follow=lasting
+                    segmenter, records, options.frames, kind, follow=track
                 )
         report[name] = table
     return report
 
 
 def roundtrips(options: argparse.Namespace, segmenter: Segmenter) -> dict[str, Table]:
-    """Do ids last on a real sequence without labels: forwards, and backwards to where it began."""
+    """Score the stability of ids on an unlabelled sequence, played forwards and backwards."""
     frames = [frame[..., ::-1].copy() for frame in open_source(options.sequence, loop=False)][: options.limit]
     return {
         Path(options.sequence).name: {
@@ -198,9 +202,11 @@ def _records(options: argparse.Namespace) -> list[tuple[str, list[Record]]]:
 
 
 def _add_forms(added: argparse.ArgumentParser) -> None:
-    """Add the options that say what a detector's file cannot."""
-    added.add_argument("--boxes", choices=BOX_FORMS, default="auto", help="form of the boxes")
-    added.add_argument("--numbering", choices=NUMBERINGS, default="auto", help="numbers of the categories")
+    """Add the options that interpret a detector's file."""
+    added.add_argument("--boxes", choices=BOX_FORMS, default="auto", help="format of the boxes in the file")
+    added.add_argument(
+        "--numbering", choices=NUMBERINGS, default="auto", help="meaning of the category numbers in the file"
+    )
 
 
 def parser() -> argparse.ArgumentParser:
@@ -218,13 +224,13 @@ def parser() -> argparse.ArgumentParser:
         return added
 
     def over_workers(added: argparse.ArgumentParser) -> None:
-        added.add_argument("--workers", type=count, help="number of workers, by Ray on this machine")
-        added.add_argument("--ray", default="", metavar="ADDRESS", help="join a cluster of Ray")
+        added.add_argument("--workers", type=count, help="number of Ray workers on this machine")
+        added.add_argument("--ray", default="", metavar="ADDRESS", help="address of a Ray cluster to join")
 
     def on_data(added: argparse.ArgumentParser, default: str) -> None:
         added.add_argument("--data", type=Path, required=True, help="folder with images/ and annotations/")
         added.add_argument("--on", nargs="+", default=[default], help="annotation files, without .json")
-        added.add_argument("--limit", type=count, help="only the first so many images")
+        added.add_argument("--limit", type=count, help="max number of images")
         added.add_argument("--max-prompts", type=count, default=256, metavar="N", help="proposals to decode")
 
     added = command(boxes, model_needed=False)
@@ -237,19 +243,22 @@ def parser() -> argparse.ArgumentParser:
         type=count,
         default=0,
         metavar="N",
-        help="also with closer looks at N objects of each image",
+        help="also score closer looks at N objects of each image",
     )
     added.add_argument(
-        "--examples-dir", type=Path, metavar="PATH", help="folder for images of the best and worst masks"
+        "--examples-dir",
+        type=Path,
+        metavar="PATH",
+        help="write images of the best and worst masks to this folder",
     )
     added = command(clicks)
     on_data(added, "coco_val")
-    added.add_argument("--objects", type=count, help="only the first so many objects")
+    added.add_argument("--objects", type=count, help="max number of objects")
     added = command(everything)
     on_data(added, "planar_ade_val")
     over_workers(added)
     added.add_argument(
-        "--grids", type=count, nargs="*", default=[], help="sides of point grids to compare with"
+        "--grids", type=count, nargs="*", default=[], help="also score point grids with these sides"
     )
     added.add_argument("--no-foveal", action="store_true", help="also decode every prompt on the whole image")
     added.add_argument(
@@ -257,7 +266,7 @@ def parser() -> argparse.ArgumentParser:
         nargs="*",
         default=[],
         choices=("boxes", "points"),
-        help="also decode proposals as these prompts, whatever the bundle says",
+        help="also decode proposals as these prompts, in place of the bundle's setting",
     )
     command(empty).add_argument(
         "--max-prompts", type=count, default=256, metavar="N", help="proposals to decode"
@@ -273,20 +282,27 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--protocol", choices=["coco", "lvis"], default="coco")
     _add_forms(added)
     added = command(wild, model_needed=False)
-    added.add_argument("--data", type=Path, required=True, help="folder with one folder a data set")
-    added.add_argument("--detections", type=Path, metavar="PATH", help="folder with NAME.json a data set")
+    added.add_argument("--data", type=Path, required=True, help="folder with one folder per data set")
     added.add_argument(
-        "--write-prompts", type=Path, metavar="PATH", help="file for the class names, a detector's prompts"
+        "--detections", type=Path, metavar="PATH", help="folder with one NAME.json per data set"
+    )
+    added.add_argument(
+        "--write-prompts",
+        type=Path,
+        metavar="PATH",
+        help="write the class names, the detector's prompts, to this file",
     )
     _add_forms(added)
     added = command(tracking)
     on_data(added, "coco_val")
     added.set_defaults(max_prompts=64)
-    added.add_argument("--frames", type=count, default=20, help="views of each image")
+    added.add_argument("--frames", type=count, default=20, help="number of views of each image")
     added = command(roundtrips)
     added.add_argument("--sequence", required=True, help="folder of frames, video or bag")
-    added.add_argument("--limit", type=count, help="only the first so many frames")
-    added.add_argument("--reach", type=count, nargs="+", default=[5, 20], help="frames to go before turning")
+    added.add_argument("--limit", type=count, help="max number of frames")
+    added.add_argument(
+        "--reach", type=count, nargs="+", default=[5, 20], help="frames before the direction reverses"
+    )
     added.add_argument("--max-prompts", type=count, default=64, metavar="N", help="proposals to decode")
     on_data(command(cost), "coco_val")
     return top
@@ -303,21 +319,21 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 @contextmanager
-def _spread(options: argparse.Namespace) -> Iterator[Spread]:
-    """Provide what scores records: this process, or the workers that were asked for."""
+def _open_scoring(options: argparse.Namespace) -> Iterator[ScoreRecords]:
+    """Provide the function that scores records: in this process, or on the requested workers."""
     workers, address = getattr(options, "workers", None), getattr(options, "ray", "")
     if not workers and not address:
-        yield one_by_one
+        yield score_in_process
         return
     if getattr(options, "examples_dir", None):
         raise ValueError("--examples-dir collects masks in one process; leave out --workers and --ray")
     with connected(workers or 0, address, 1) as slots:
-        yield OverWorkers(slots, options.model or "", options.backend)
+        yield RayScoring(slots, options.model or "", options.backend)
 
 
 def _evaluate(options: argparse.Namespace) -> dict[str, Table]:
     segmenter = Segmenter.open(options.model, options.backend) if options.model else None
-    with _spread(options) as options.spread:
+    with _open_scoring(options) as options.score_records:
         report: dict[str, Table] = options.job(options, segmenter)
     return report
 

@@ -21,25 +21,25 @@ from evitsam_ros.cli.deprecated import rename_options
 from evitsam_ros.cli.options import add_backend, add_json, add_model
 from evitsam_ros.dense import SemanticSegmenter, Upscaler
 
+from .bicubic import double_size, even_crop, half_size
 from .dense_views import Photograph, read_photographs
 from .evaluate import RENAMED
 from .evaluation.classification import read_class_folders, score_classifier
 from .evaluation.image_quality import psnr_y, ssim_y
 from .evaluation.label_maps import check_used, score_semantic
 from .evaluation.report import Table, count, run_evaluation
-from .halving import double_size, even_crop, half_size
 from .label_maps import LAYOUTS, read_label_maps, read_photograph
 from .records import Skipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-#: What is cut on each side before scoring: the scale, as the field does.
+#: Pixels cropped on each side before scoring: equal to the scale, as usual in the literature.
 BORDER = 2
 
 
 def score_upscale(upscaler: Upscaler | None, records: Iterable[Photograph]) -> Table:
-    """PSNR and SSIM on Y of bicubic and of the network; images are halved first.
+    """Score PSNR and SSIM on Y of bicubic and of the network; images are halved first.
 
     Raises:
         DataError: no image can be used.
@@ -73,27 +73,27 @@ def _scores(image: np.ndarray, original: np.ndarray) -> tuple[float, float]:
 
 
 def semantic(options: argparse.Namespace) -> dict[str, Table]:
-    """Mean IoU."""
+    """Score mean IoU on label maps."""
     records = read_label_maps(options.kind, options.data, options.split)[: options.limit]
     segmenter = SemanticSegmenter.open(options.model, options.backend)
     return {f"{options.kind} {options.split}": score_semantic(segmenter, tqdm(records, disable=None))}
 
 
 def upscale(options: argparse.Namespace) -> dict[str, Table]:
-    """PSNR-Y and SSIM-Y beside bicubic."""
+    """Score PSNR-Y and SSIM-Y beside bicubic."""
     records = read_photographs(options.images, ("*",))[: options.limit]
     upscaler = None if options.model is None else Upscaler.open(options.model, options.backend)
     return {options.images.name: score_upscale(upscaler, tqdm(records, disable=None))}
 
 
 def classify(options: argparse.Namespace) -> dict[str, Table]:
-    """Top-1 and top-5 accuracy on ImageNet."""
+    """Score top-1 and top-5 accuracy on ImageNet."""
     from evitsam_ros.models.efficientvit.build import create_network
     from evitsam_ros.models.network_specs import network_spec
 
     spec = network_spec(options.model)
     if spec.kind != "classify":
-        raise ValueError(f"{spec.name} is no classifier; 'evitsam models --dense' lists them")
+        raise ValueError(f"{spec.name} is not a classifier; 'evitsam models --dense' lists them")
     side = options.image_size or spec.size[0]
     share = options.crop or (0.95 if spec.backbone in ("b0", "b1") else 1.0)
     network = create_network(spec.name, options.checkpoint, size=(side, side))
@@ -118,13 +118,15 @@ def parser() -> argparse.ArgumentParser:
             added.add_argument("--images", type=Path, required=True, help="folder of JPEG and PNG files")
             continue
         added.add_argument("--data", type=Path, required=True, help="folder of the data set")
-        added.add_argument("--kind", required=True, choices=sorted(LAYOUTS), help="its layout")
-        added.add_argument("--split", default="val", help="as the data set names it (default: %(default)s)")
+        added.add_argument("--kind", required=True, choices=sorted(LAYOUTS), help="layout of the data set")
+        added.add_argument(
+            "--split", default="val", help="split, by its name in the data set (default: %(default)s)"
+        )
     added = commands.add_parser(classify.__name__, help=classify.__doc__)
     added.set_defaults(job=classify, model_needed=True)
-    added.add_argument("--model", required=True, help="a classifier, as efficientvit_cls_b1")
-    added.add_argument("--checkpoint", type=Path, required=True, help="official, or of timm")
-    added.add_argument("--data", type=Path, required=True, help="folder with a folder for each class")
+    added.add_argument("--model", required=True, help="classifier, such as efficientvit_cls_b1")
+    added.add_argument("--checkpoint", type=Path, required=True, help="official checkpoint, or one of timm")
+    added.add_argument("--data", type=Path, required=True, help="folder with one folder per class")
     added.add_argument("--image-size", type=count, help="side in pixels (default: 224)")
     added.add_argument(
         "--crop", type=float, help="share of the short side (default: 0.95 for B0, B1; or 1.0)"

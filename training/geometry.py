@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Teach the mask decoder what a prompt means before it sees an image.
+"""Teach the mask decoder the geometry of prompts on noise, before it is trained on images.
 
-From a cold start the decoder ignores its prompts for thousands of images. Some minutes on noise
-embeddings (a box is its inscribed ellipse, a point is a disc) give it the geometry; joint training then
-starts from there.
+From a cold start the decoder ignores its prompts for thousands of images. Some minutes on noise embeddings
+(the target of a box is its inscribed ellipse, of a point a disc) teach it the geometry; joint training
+continues from there.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 
     from .recipe import Geometry
 
-#: Radius of the disc around a lone point, as a fraction of the side.
+#: Radius of the target disc around a single point, as a fraction of the side.
 POINT_RADIUS = 0.12
-#: Sides of the smallest boxes: at first a share of the image's side, in the end in cells of the embedding.
-#: Begun with small boxes, the decoder learns to predict nothing and stays there.
-LARGE_ENOUGH, SMALLEST_CELLS = 0.3, 0.75
-#: Share of the warm-up after which the smallest boxes are reached.
+#: Min side of boxes: initially a share of the image's side, finally in cells of the embedding. If it starts
+#: with small boxes, the decoder collapses to empty masks.
+INITIAL_MIN_SIDE, FINAL_MIN_CELLS = 0.3, 0.75
+#: Share of the warm-up after which the final min side is reached.
 SMALLEST_FROM = 0.5
-WEIGHTS = MaskLossWeights(pixel="sized_bce", pixel_weight=1.0, outside=4.0, others=1.0)
+WEIGHTS = MaskLossWeights(pixel="sized_bce", pixel_weight=1.0, outside_weight=4.0, other_masks=1.0)
 KINDS = ("box", "point", "box", "point in box")
 
 
 def axis_frequencies(features: int, lowest: float, highest: float) -> Tensor:
-    """A matrix ``(2, features)`` for SAM's Fourier features whose waves run along x or along y.
+    """Make a matrix ``(2, features)`` for SAM's Fourier features with waves along x or y only.
 
-    SAM draws directions at random. A box is four conditions on x or y alone, which a head of 16 channels can
-    hold only if its waves run that way too: from a cold start this learns in half of the steps. Frequencies
+    SAM's directions are random. A box is four conditions on x or y alone, which a head of 16 channels can
+    represent only with waves along these axes: from a cold start this halves the number of steps. Frequencies
     are cycles over half of the image, evenly spaced on a logarithmic axis.
     """
     half = features // 2
@@ -51,7 +51,7 @@ def axis_frequencies(features: int, lowest: float, highest: float) -> Tensor:
 def synthetic_prompts(
     count: int, side: float, kind: str, smallest: float, generator: torch.Generator
 ) -> tuple[PromptSet, Tensor]:
-    """Random prompts of one kind, and their ellipses ``(B, 4)`` cx cy rx ry, all in pixels.
+    """Sample prompts of one kind, and their ellipses ``(B, 4)`` cx cy rx ry, all in pixels.
 
     ``smallest`` is the side of the smallest boxes as a fraction of ``side``; sizes are log-uniform.
     """
@@ -71,7 +71,7 @@ def synthetic_prompts(
 
 
 def ellipse_masks(ellipses: Tensor, cells: int, side: float) -> Tensor:
-    """Filled ellipses ``(B, 4)`` as coverage ``(B, cells, cells)`` in 0..1, four samples a cell and axis."""
+    """Draw ellipses ``(B, 4)`` as coverage ``(B, cells, cells)`` in 0..1, four samples per cell and axis."""
     fine = cells * 4
     positions = (torch.arange(fine) + 0.5) * side / fine
     dx = (positions[None] - ellipses[:, None, 0]) / ellipses[:, None, 2]
@@ -88,11 +88,11 @@ def geometry_loss(
     generator: torch.Generator,
     smallest: float | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Loss and ``(B,)`` IoU of a batch of synthetic prompts on a noise embedding of ``grid`` x ``grid``."""
+    """Compute loss and ``(B,)`` IoU of synthetic prompts on a noise embedding of ``grid`` x ``grid``."""
     encoder = model.prompt_encoder
     before = encoder.embedding_size
     side = float(encoder.prompt_size)
-    smallest = SMALLEST_CELLS / grid if smallest is None else smallest
+    smallest = FINAL_MIN_CELLS / grid if smallest is None else smallest
     prompts, ellipses = synthetic_prompts(batch, side, kind, smallest, generator)
     noise = F.layer_norm(torch.randn(1, grid, grid, 256, generator=generator), (256,)).permute(0, 3, 1, 2)
     device = encoder.no_mask_embed.weight.device
@@ -111,15 +111,15 @@ def geometry_loss(
 
 
 def grid_at(grids: tuple[int, ...], step: int, steps: int) -> int:
-    """Coarse embeddings first: the grid of a step, one of the two that its share of the run has reached."""
+    """Return the embedding side of a step: coarse ones first, then alternating with finer ones."""
     reached = min(len(grids) - 1, len(grids) * step // steps)
     return grids[reached if step % 2 else max(0, reached - 1)]
 
 
 def warm_up(model: Sam, options: Geometry, seed: int = 0) -> float:
-    """Train prompt encoder and mask decoder on noise embeddings; returns the last running IoU.
+    """Train prompt encoder and mask decoder on noise embeddings; return the last running IoU.
 
-    The image encoder is not touched.
+    The image encoder is not changed.
     """
     steps, grids, lr = options.steps, options.grids, options.lr
     generator = torch.Generator().manual_seed(seed)
@@ -132,7 +132,7 @@ def warm_up(model: Sam, options: Geometry, seed: int = 0) -> float:
     for step in bar:
         grid, kind = grid_at(grids, step, steps), KINDS[step // 2 % len(KINDS)]
         progress = min(1.0, step / steps / SMALLEST_FROM)
-        smallest = LARGE_ENOUGH * (SMALLEST_CELLS / grid / LARGE_ENOUGH) ** progress
+        smallest = INITIAL_MIN_SIDE * (FINAL_MIN_CELLS / grid / INITIAL_MIN_SIDE) ** progress
         loss, ranked = geometry_loss(model, options.batch, grid, kind, generator, smallest)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Give a model SAM's heads: EfficientViT-SAM starts from the prompt encoder and mask decoder of SAM ViT-H.
+"""Initialise a model with SAM's heads: prompt encoder and mask decoder of SAM ViT-H.
 
 ``python -m training.heads --sam FOLDER --model efficientvit_sam_l0 --encoder DISTILLED --out INIT`` joins
 them with a distilled image encoder (section 3.2).
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from evitsam_ros.models.sam import Sam
 
-#: From the names of transformers' SamModel to those of the official checkpoints, in this order.
+#: Names of transformers' SamModel -> names of the official checkpoints, replaced in this order.
 RENAMED = (
     (r"^shared_image_embedding\.positional_embedding$",
      "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"),
@@ -50,7 +50,7 @@ RENAMED = (
 
 
 def heads_from_transformers(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """SAM's prompt encoder and mask decoder under the official names."""
+    """Return SAM's prompt encoder and mask decoder under the official names."""
     heads = {}
     for name, tensor in state.items():
         if name.startswith("vision_encoder.") or name.startswith("prompt_encoder.shared_embedding."):
@@ -62,20 +62,20 @@ def heads_from_transformers(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def take_heads(model: Sam, checkpoint: str | Path) -> None:
-    """Copy prompt encoder, mask decoder, AutoPPN and box prior from another model's checkpoint, in place.
+    """Copy prompt encoder, mask decoder, AutoPPN and box prior from another checkpoint, in place.
 
-    What ``model`` does not have is left out.
+    Parts that ``model`` does not have are skipped.
 
     Raises:
         ValueError: the checkpoint lacks a head of ``model``, or its shapes differ.
     """
-    wanted = [name for name in model.state_dict() if not name.startswith("image_encoder.")]
+    names = [name for name in model.state_dict() if not name.startswith("image_encoder.")]
     state = read_checkpoint(checkpoint)
-    missing = [name for name in wanted if name not in state]
+    missing = [name for name in names if name not in state]
     if missing:
         raise ValueError(f"checkpoint {checkpoint} has no {', '.join(missing[:3])}")
     try:
-        model.load_state_dict({name: state[name] for name in wanted}, strict=False)
+        model.load_state_dict({name: state[name] for name in names}, strict=False)
     except RuntimeError as error:
         raise ValueError(f"checkpoint {checkpoint} does not fit {model.spec.name}: {error}") from error
 
@@ -83,8 +83,8 @@ def take_heads(model: Sam, checkpoint: str | Path) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sam", type=Path, required=True, help="SAM in transformers' layout")
-    parser.add_argument("--model", required=True, help="registry name")
+    parser.add_argument("--sam", type=Path, required=True, help="folder of SAM in transformers' layout")
+    parser.add_argument("--model", required=True, help="name in the registry")
     parser.add_argument("--encoder", type=Path, help="checkpoint of --model with a trained image encoder")
     parser.add_argument("--out", type=Path, required=True, help="safetensors to write")
     options = parser.parse_args(arguments)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An image file of a data set as RGB; one that is damaged or cut off is an error, never half an image."""
+"""Read an image file of a data set as RGB; a damaged or truncated file is an error."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from evitsam_ros.io.image_header import HeaderError, encoded_image_size
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: Bytes of a file that is still read.
+#: Max size of a file in bytes.
 MAX_BYTES = 2**29
 _JPEG, _PNG = b"\xff\xd8", b"\x89PNG"
-#: A marker of a JPEG. Between markers, 0xFF comes only with a zero or as a restart.
+#: A marker of a JPEG. Between markers, 0xFF occurs only before a zero or as a restart.
 _MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
 _END, _TEMPORARY = b"\xd9", b"\x01"
 
@@ -30,12 +30,13 @@ def read_rgb(image: Path | bytes, size: tuple[int, int], *, apply_exif: bool = T
     """Decode a file, or its bytes, as ``(H, W, 3)`` uint8 RGB.
 
     Args:
-        size: (H, W) in pixels that the image has to have. The header is read first, so that a small file
-            cannot ask for more memory.
-        apply_exif: turn the image as its EXIF orientation asks for.
+        image: path or bytes of the file.
+        size: expected (H, W) in pixels. The header is read first, so that a small file cannot allocate more
+            memory.
+        apply_exif: rotate the image by its EXIF orientation.
 
     Raises:
-        ValueError: the file is missing, no image, damaged, cut off, or of another size.
+        ValueError: the file is missing, not an image, damaged, truncated, or of another size.
     """
     data = image if isinstance(image, bytes) else _read_bytes(image)
     where = f"{len(data)} bytes" if isinstance(image, bytes) else str(image)
@@ -44,9 +45,9 @@ def read_rgb(image: Path | bytes, size: tuple[int, int], *, apply_exif: bool = T
         check_file_end(data)
     except HeaderError as error:
         raise ValueError(f"cannot be read as an image: it {error} ({where})") from error
-    if found not in (size, size[::-1]):  # EXIF can ask for a quarter turn
-        raise ValueError(_misfit(found, size))
-    if data.startswith(_JPEG) and not is_whole_jpeg(data):
+    if found not in (size, size[::-1]):  # EXIF can request a quarter turn
+        raise ValueError(_size_mismatch(found, size))
+    if data.startswith(_JPEG) and not is_complete_jpeg(data):
         raise ValueError(f"cannot be read as an image: it is cut off ({where})")
     try:
         flags = cv2.IMREAD_COLOR | (0 if apply_exif else cv2.IMREAD_IGNORE_ORIENTATION)
@@ -56,11 +57,11 @@ def read_rgb(image: Path | bytes, size: tuple[int, int], *, apply_exif: bool = T
     if decoded is None:
         raise ValueError(f"cannot be read as an image ({where})")
     if decoded.shape[:2] != size:
-        raise ValueError(_misfit(decoded.shape[:2], size))
+        raise ValueError(_size_mismatch(decoded.shape[:2], size))
     return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
 
 
-def is_whole_jpeg(data: bytes) -> bool:
+def is_complete_jpeg(data: bytes) -> bool:
     """Return whether a JPEG has its end marker; those of embedded previews do not count."""
     place = len(_JPEG)
     while (found := _MARKER.search(data, place)) is not None:
@@ -84,7 +85,7 @@ def _read_bytes(file: Path) -> bytes:
 
 
 def _size(data: bytes) -> tuple[int, int]:
-    """(H, W) by the header alone; ``HeaderError`` without one."""
+    """Return (H, W) from the header; raise ``HeaderError`` without one."""
     if data.startswith((_JPEG, _PNG)):
         return encoded_image_size(data)
     try:
@@ -96,5 +97,5 @@ def _size(data: bytes) -> tuple[int, int]:
         raise HeaderError("has no header that is known") from error
 
 
-def _misfit(found: tuple[int, int], wanted: tuple[int, int]) -> str:
-    return f"is {found[1]}x{found[0]}, its annotations say {wanted[1]}x{wanted[0]}"
+def _size_mismatch(found: tuple[int, int], expected: tuple[int, int]) -> str:
+    return f"is {found[1]}x{found[0]}, its annotations say {expected[1]}x{expected[0]}"

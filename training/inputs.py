@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the pixels of a batch to what an image encoder reads."""
+"""Convert the pixels of a batch to the input of an image encoder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def normalise(batch: Batch, mean: Tensor, std: Tensor) -> Tensor:
-    """``(B, S, S, 3)`` uint8 -> ``(B, 3, S, S)`` float32 by ``mean`` and ``std`` in 0..255; 0 beyond."""
+    """Normalise ``(B, S, S, 3)`` uint8 -> ``(B, 3, S, S)`` float32 by ``mean`` and ``std`` in 0..255; 0 in
+    padding.
+    """
     x = (batch.image.float() - mean) / std
     along = torch.arange(batch.image.shape[1], device=x.device)
     rows, columns = batch.valid[:, 0, None, None], batch.valid[:, 1, None, None]
@@ -25,12 +27,12 @@ def normalise(batch: Batch, mean: Tensor, std: Tensor) -> Tensor:
 
 
 def channels_last(module: M) -> M:
-    """Bring a module's convolution weights into the channels-last memory format, in place, and return it."""
+    """Convert convolution weights to the channels-last memory format, in place; return the module."""
     return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # no overload has it
 
 
 def resized(x: Tensor, side: int) -> Tensor:
-    """``(B, C, s, s)`` -> ``(B, C, side, side)``, antialiased when it shrinks."""
+    """Resize ``(B, C, s, s)`` -> ``(B, C, side, side)``, antialiased when it shrinks."""
     if x.shape[-1] == side:
         return x
     return F.interpolate(x, (side, side), mode="bilinear", antialias=True)

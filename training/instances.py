@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Annotations as they are found in files -> masks and boxes that fit their images.
+"""Convert annotations of files to masks and boxes that fit their images.
 
-COCO, LVIS and SA-1B share this: an entry that is missing, of a wrong type, not finite, or of another image's
-size leaves its annotation out, with the reason.
+Shared by COCO, LVIS and SA-1B. An annotation with an entry that is missing, of a wrong type, not finite, or
+of another image's size is skipped, with the reason.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from pycocotools import mask as codec
 from evitsam_ros.io.encodings import MAX_PIXELS, MAX_SIDE
 from evitsam_ros.segment.iou import box_iou
 
-from .records import Unusable, shown
+from .records import Unusable, brief
 from .segmentation import check_counts, parse_segmentation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-#: IoU that an annotated box and the box of its mask have at least, both grown by ``SLACK`` pixels a side.
+#: Min IoU of an annotated box and the box of its mask, both grown by ``SLACK`` pixels per side.
 MIN_BOX_IOU, SLACK = 0.5, 1.0
 _NUMBERS = frozenset((int, float))
 _LARGEST = 2**31
@@ -30,10 +30,10 @@ _LARGEST = 2**31
 
 @dataclass(frozen=True)
 class Instances:
-    """The usable annotations of those that were given, ``M`` of them in their order.
+    """Hold the usable ones of some annotations, ``M`` of them in their order.
 
     Attributes:
-        places: ``(M,)`` int, where each was.
+        places: ``(M,)`` int, index of each annotation.
         rles: masks as compressed RLE.
         boxes: ``(M, 4)`` float32 x0, y0, x1, y1 in pixels.
         annotators: ``(M,)`` int.
@@ -49,12 +49,12 @@ def check_size(height: Any, width: Any) -> tuple[int, int]:
     """Return (H, W) in pixels as ints.
 
     Raises:
-        Unusable: they are no numbers of pixels, or more than an image here may have.
+        Unusable: they are not numbers of pixels, or exceed the limit of an image.
     """
     if not all(type(n) in _NUMBERS and 0 < n <= MAX_SIDE and n == int(n) for n in (height, width)):
         raise Unusable(
             "images of an impossible size",
-            f"height {shown(height)}, width {shown(width)}; expected 1 to {MAX_SIDE} pixels a side",
+            f"height {brief(height)}, width {brief(width)}; expected 1 to {MAX_SIDE} pixels a side",
         )
     if height * width > MAX_PIXELS:
         raise Unusable(
@@ -74,7 +74,7 @@ def check_instances(
         annotations: entries with ``segmentation``; where it is missing, ``annotator`` is 0, and ``bbox`` (x,
             y, width, height) that of the mask.
         sizes: (H, W) of each annotation's image, as :func:`check_size` returns it.
-        report: called with the place and the fault of what is left out.
+        report: called with index and fault of each skipped annotation.
     """
     places: list[int] = []
     masks: list[dict[str, Any]] = []
@@ -108,49 +108,51 @@ def check_instances(
 
 def _annotator(annotation: Any) -> int:
     if not isinstance(annotation, dict):
-        raise Unusable("malformed annotations", f"{shown(annotation)}; expected an object")
+        raise Unusable("malformed annotations", f"{brief(annotation)}; expected an object")
     annotator = annotation.get("annotator")
     if annotator is None:
         return 0
     if type(annotator) is not int or abs(annotator) >= _LARGEST:
-        raise Unusable("malformed annotators", f"annotator is {shown(annotator)}; expected a small integer")
+        raise Unusable("malformed annotators", f"annotator is {brief(annotator)}; expected a small integer")
     return annotator
 
 
 def _box(annotation: dict) -> list[float]:
-    """The annotated box as x, y, width, height; NaN where there is none."""
+    """Return the annotated box as x, y, width, height; NaN if there is none."""
     box = annotation.get("bbox")
     if box is None or box == []:
         return [np.nan] * 4
     if type(box) is list and len(box) == 4 and _NUMBERS.issuperset(map(type, box)):
         x, y, width, height = box
         if width <= 0 or height <= 0:
-            raise Unusable("empty masks", f"bbox is {shown(box)}")
-        # Not by abs() or a sum: an integer may be too large for a float.
+            raise Unusable("empty masks", f"bbox is {brief(box)}")
+        # No abs() or sum: an integer may be too large for a float.
         if -_LARGEST < x < _LARGEST and -_LARGEST < y < _LARGEST and width < _LARGEST and height < _LARGEST:
             return box
-    raise Unusable("malformed boxes", f"bbox is {shown(box)}; expected x, y, width and height in pixels")
+    raise Unusable("malformed boxes", f"bbox is {brief(box)}; expected x, y, width and height in pixels")
 
 
 def _fit_boxes(
-    given: np.ndarray, drawn: np.ndarray, sizes: np.ndarray, report: Callable[[int, Unusable], None]
+    annotated: np.ndarray, of_masks: np.ndarray, sizes: np.ndarray, report: Callable[[int, Unusable], None]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Corners of the annotated boxes, cut to their images; those of the masks where there is none.
+    """Return the corners of annotated boxes, clipped to their images; without one, those of the mask.
 
     Args:
-        given, drawn: ``(N, 4)`` x, y, width, height: annotated, and of the masks.
+        annotated: ``(N, 4)`` x, y, width, height of the annotations, NaN without a box.
+        of_masks: ``(N, 4)`` x, y, width, height of the masks.
         sizes: ``(N, 2)`` H, W.
+        report: called with the index and the fault of a box that cannot be used.
 
     Returns:
         ``(N, 4)`` float32 x0, y0, x1, y1, and ``(N,)`` bool which can be used.
     """
-    boxes = np.where(np.isnan(given), drawn, given).astype(np.float32)
-    for corners in (boxes, drawn):
+    boxes = np.where(np.isnan(annotated), of_masks, annotated).astype(np.float32)
+    for corners in (boxes, of_masks):
         corners[:, 2:] += corners[:, :2]
     limits = sizes[:, [1, 0, 1, 0]]
     inside = np.clip(boxes, 0, limits).astype(np.float32)
-    empty = (drawn[:, 2:] <= drawn[:, :2]).any(1)
-    apart = _ious(boxes, drawn) < MIN_BOX_IOU
+    empty = (of_masks[:, 2:] <= of_masks[:, :2]).any(1)
+    apart = _ious(boxes, of_masks) < MIN_BOX_IOU
     apart |= (inside[:, 2:] <= inside[:, :2]).any(1)
     for index in np.flatnonzero(empty).tolist():
         report(index, Unusable("empty masks", "the mask has no pixel"))
@@ -159,14 +161,14 @@ def _fit_boxes(
             index,
             Unusable(
                 "boxes that do not fit their masks",
-                f"bbox is {given[index].tolist()}, the mask is from x, y {drawn[index, :2].tolist()} to "
-                f"{drawn[index, 2:].tolist()}; expected x, y, width, height, or no bbox",
+                f"bbox is {annotated[index].tolist()}, the mask is from x, y {of_masks[index, :2].tolist()} "
+                f"to {of_masks[index, 2:].tolist()}; expected x, y, width, height, or no bbox",
             ),
         )
     return inside, ~(empty | apart)
 
 
 def _ious(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """IoU of ``(N, 4)`` boxes x0, y0, x1, y1, each grown by ``SLACK``."""
+    """Compute the IoU of ``(N, 4)`` boxes x0, y0, x1, y1, each grown by ``SLACK``."""
     grow = np.array([-SLACK, -SLACK, SLACK, SLACK])
     return box_iou(a + grow, b + grow)

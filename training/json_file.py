@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A JSON object from a file that may be damaged, huge, or no JSON at all."""
+"""Read a JSON object from a file that may be damaged, huge, or not JSON."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ def read_json(file: Path, expected: str) -> dict[str, Any]:
     """Read a JSON object.
 
     Args:
-        expected: what the file should be, for the message ("a COCO instances file").
+        file: path of the file.
+        expected: expected content of the file, for the message ("a COCO instances file").
 
     Raises:
-        DataError: the file cannot be read, is no JSON object, or needs more memory than there is.
+        DataError: the file cannot be read, is not a JSON object, or needs more than the available memory.
     """
     try:
         if not file.is_file():
@@ -45,12 +46,14 @@ def parse_json(content: bytes, name: str, expected: str) -> dict[str, Any]:
     """Parse the bytes of a JSON object in UTF-8.
 
     Args:
-        name: what the bytes are of, for the message.
+        content: the bytes.
+        name: origin of the bytes, for the message.
+        expected: expected content, for the message.
 
     Raises:
-        DataError: the bytes are no JSON object.
+        DataError: the bytes are not a JSON object.
     """
-    _check_memory(needed_memory(content), name, expected)
+    _check_memory(estimate_memory(content), name, expected)
     try:
         with _no_collection():
             found = json.loads(content.decode("utf-8-sig"))
@@ -71,8 +74,8 @@ def parse_json(content: bytes, name: str, expected: str) -> dict[str, Any]:
     raise DataError(f"{name}: expected {expected}; {fault}")
 
 
-def needed_memory(content: bytes) -> int:
-    """Estimate from above the bytes that JSON takes as text and as Python objects."""
+def estimate_memory(content: bytes) -> int:
+    """Estimate an upper bound of the bytes of JSON as text and as Python objects."""
     lists, objects, entries = (content.count(sign) for sign in (b"[", b"{", b","))
     return 3 * len(content) + 72 * lists + 240 * objects + 48 * entries
 
@@ -87,7 +90,7 @@ def _check_memory(needed: int, name: str, expected: str) -> None:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Pause the search for garbage in cycles: a parser makes none, and the search takes half of its time."""
+    """Pause the collection of reference cycles: a parser makes none, and it takes half of the time."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -98,7 +101,7 @@ def _no_collection() -> Iterator[None]:
 
 
 def available_memory() -> float:
-    """Bytes that can be had without swapping, here or in this container; infinite where neither says."""
+    """Return the bytes available without swapping, here or in this container; infinite if unknown."""
     free = float("inf")
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()

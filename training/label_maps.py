@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images with label maps in the folder layouts of CamVid, Cityscapes and ADE20K.
+"""Read images with label maps in the folder layouts of CamVid, Cityscapes and ADE20K.
 
-CamVid is that of the SegNet tutorial, ADE20K the scene parsing benchmark (ADEChallengeData2016), not the full
-ADE20K: its label maps have colours.
+CamVid has the layout of the SegNet tutorial. ADE20K is the scene parsing benchmark (ADEChallengeData2016),
+not the full ADE20K, which has coloured label maps.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .records import DataError
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: In a lookup table: a value that no file of the data set may have.
+#: Entry of a lookup table for invalid values.
 INVALID = -1
 #: ``labelId`` of each class of Cityscapes, in the order of the classes.
 CITYSCAPES_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
@@ -30,7 +30,7 @@ CITYSCAPES_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 
 
 @dataclass(frozen=True)
 class LabelRecord:
-    """An image and its label map.
+    """Refer to an image and its label map.
 
     Attributes:
         name: the image's name in its data set.
@@ -44,14 +44,14 @@ class LabelRecord:
     lookup: np.ndarray
 
     def read_image(self) -> np.ndarray:
-        """Read the image as ``(H, W, 3)`` uint8 RGB; ``ValueError`` names it where it cannot be read."""
+        """Read the image as ``(H, W, 3)`` uint8 RGB; raise ``ValueError`` with its name on failure."""
         return read_photograph(self.image)
 
     def read_labels(self) -> np.ndarray:
-        """Read the label map as ``(H, W)`` uint8 class numbers, :data:`IGNORED` where a pixel has none.
+        """Read the label map as ``(H, W)`` uint8 class numbers, :data:`IGNORED` for pixels without a class.
 
         Raises:
-            ValueError: the file is missing, damaged, no label map, or holds a value that is no label.
+            ValueError: the file is missing, damaged, not a label map, or has an invalid label.
         """
         try:
             data = np.frombuffer(self.labels.read_bytes(), np.uint8)
@@ -59,15 +59,15 @@ class LabelRecord:
         except (OSError, cv2.error) as error:
             raise ValueError(f"{self.name}: {self.labels} cannot be read: {error}") from error
         if values is None or values.ndim != 2 or values.dtype != np.uint8:
-            raise ValueError(f"{self.name}: {self.labels} is no label map; expected one channel of 8 bits")
+            raise ValueError(f"{self.name}: {self.labels} is not a label map; expected one channel of 8 bits")
         classes = self.lookup[values]
         if (classes == INVALID).any():
             wrong = int(values[classes == INVALID][0])
-            raise ValueError(f"{self.name}: {self.labels} holds the value {wrong}, which is no label")
+            raise ValueError(f"{self.name}: {self.labels} has the value {wrong}, which is not a label")
         return classes.astype(np.uint8)
 
     def read(self) -> tuple[np.ndarray, np.ndarray]:
-        """Read image and label map; ``ValueError`` also where they differ in size."""
+        """Read image and label map; raise ``ValueError`` if they differ in size."""
         image, labels = self.read_image(), self.read_labels()
         if image.shape[:2] != labels.shape:
             sizes = [f"{width}x{height}" for height, width in (image.shape[:2], labels.shape)]
@@ -76,9 +76,9 @@ class LabelRecord:
 
 
 def read_photograph(path: Path) -> np.ndarray:
-    """Read a JPEG or PNG of any size as ``(H, W, 3)`` uint8 RGB; ``ValueError`` names what is wrong.
+    """Read a JPEG or PNG of any size as ``(H, W, 3)`` uint8 RGB; raise ``ValueError`` with the fault.
 
-    Its EXIF orientation is ignored: label maps and the field's readers follow the stored pixels.
+    Its EXIF orientation is ignored: label maps and other readers use the stored pixels.
     """
     try:
         data = path.read_bytes()
@@ -126,10 +126,10 @@ LAYOUTS = {"camvid": camvid, "cityscapes": cityscapes, "ade20k": ade20k}
 
 
 def read_label_maps(kind: str, root: Path, split: str) -> list[LabelRecord]:
-    """List a split of a data set; every image has a label map.
+    """List a split of a data set and check that every image has a label map.
 
     Raises:
-        DataError: there is no such folder, there are no images in it, or a label map is missing.
+        DataError: the folder does not exist, has no images, or a label map is missing.
     """
     records = LAYOUTS[kind](root, split)
     expected = " ".join((LAYOUTS[kind].__doc__ or "").split())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The losses of Lite-SAM (paper sections 3.3, 3.4 and 4.2) and of EfficientViT-SAM (section 3.2)."""
+"""Compute the losses of Lite-SAM (paper sections 3.3, 3.4 and 4.2) and of EfficientViT-SAM (section 3.2)."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-#: Lower ends of the paper's size groups, max(h / H, w / W): small, medium, large (section 3.3, item 3).
+#: Lower limits of the paper's medium and large size groups, max(h / H, w / W) (section 3.3, item 3).
 GROUP_EDGES = (0.05, 0.25)
-#: Scale of the box distances in each group, so that small objects count as much as large ones.
+#: Scale of the box distances in each group, so that small and large objects have equal weight.
 GROUP_SCALES = (0.05, 0.25, 1.0)
 
 
 def focal_loss(
     logits: Tensor, target: Tensor, pixels: Tensor | None = None, alpha: float = 0.25, gamma: float = 2.0
 ) -> Tensor:
-    """Sigmoid focal loss (Lin et al. 2018), mean over the last two axes; soft targets allowed.
+    """Compute the sigmoid focal loss (Lin et al. 2018), mean over the last two axes; soft targets allowed.
 
     ``pixels``, here and in the other losses, are weights that broadcast to ``logits``.
     """
@@ -30,12 +30,12 @@ def focal_loss(
 
 
 def bce_loss(logits: Tensor, target: Tensor, pixels: Tensor | None = None) -> Tensor:
-    """Binary cross entropy, mean over the last two axes."""
+    """Compute the binary cross entropy, mean over the last two axes."""
     return F.binary_cross_entropy_with_logits(logits, target, weight=pixels, reduction="none").mean((-2, -1))
 
 
 def sized_bce_loss(logits: Tensor, target: Tensor, pixels: Tensor | None = None) -> Tensor:
-    """Binary cross entropy whose normaliser is the geometric mean of the object's and the view's area.
+    """Compute the binary cross entropy, normalised by the geometric mean of object area and view area.
 
     A mean over the view leaves almost no gradient for a small object.
     """
@@ -48,14 +48,16 @@ PIXEL_LOSSES = {"focal": focal_loss, "bce": bce_loss, "sized_bce": sized_bce_los
 
 
 def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """``1 - 2 |A n B| / (|A| + |B|)`` of probabilities, over the last two axes, with one pixel of slack."""
+    """Compute ``1 - 2 |A n B| / (|A| + |B|)`` of probabilities over the last two axes, with one pixel of
+    slack.
+    """
     probability = torch.sigmoid(logits)
     overlap = 2 * (probability * target).sum((-2, -1))
     return 1 - (overlap + 1) / (probability.sum((-2, -1)) + target.sum((-2, -1)) + 1)
 
 
 def hard_iou(logits: Tensor, target: Tensor) -> Tensor:
-    """IoU of the thresholded masks over the last two axes, in 0..1; no gradient."""
+    """Compute the IoU of the thresholded masks over the last two axes, in 0..1; no gradient."""
     prediction, truth = logits > 0, target > 0.5
     intersection = (prediction & truth).sum((-2, -1)).float()
     union = (prediction | truth).sum((-2, -1)).float()
@@ -63,22 +65,24 @@ def hard_iou(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def has_pixel(coverage: Tensor) -> Tensor:
-    """Return which of the ``(B, h, w)`` coverages cover anything, ``(B,)`` bool."""
+    """Return whether each of the ``(B, h, w)`` coverages is not empty, ``(B,)`` bool."""
     return coverage.flatten(1).amax(1) > 0
 
 
 @dataclass(frozen=True)
 class MaskLossWeights:
-    """Weights of equation 2; ``pixel`` is ``focal`` (the papers), ``bce`` or ``sized_bce`` (cold start)."""
+    """Hold the weights of equation 2; ``pixel`` is ``focal`` (the papers), ``bce`` or ``sized_bce`` (cold
+    start).
+    """
 
     pixel: str = "focal"
     pixel_weight: float = 10.0
     dice_weight: float = 1.0
     iou_weight: float = 1.0
     #: Weight of the pixels outside of a prompted box: without it small masks spill over their boxes.
-    outside: float = 1.0
-    #: What every mask gets beside the best one, so that no output token dies; 0 is the papers' rule.
-    others: float = 0.0
+    outside_weight: float = 1.0
+    #: Weight of the masks other than the best one, so that each output token is trained; 0 in the papers.
+    other_masks: float = 0.0
     #: Weight of :func:`rank_loss`, which is not in the papers.
     rank_weight: float = 0.0
 
@@ -91,16 +95,17 @@ def mask_loss(
     weights: MaskLossWeights,
     outside: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Loss of three masks a prompt, of which only the best one learns the mask (section 3.2).
+    """Compute the loss of three masks per prompt; only the best one is trained (section 3.2).
 
-    A prompt without an object (coverage 0) teaches the predicted IoU alone: 0.
+    A prompt without an object (coverage 0) trains only the predicted IoU, with target 0.
 
     Args:
         logits: ``(B, 3, h, w)``.
         iou: predicted IoU, ``(B, 3)``.
         target: coverage of the cells in 0..1, ``(B, h, w)``.
-        unambiguous: ``(B,)`` bool; these prompts (boxes) teach all three masks.
-        outside: ``(B, h, w)`` bool, what lies outside of the prompted box, if there is one.
+        unambiguous: ``(B,)`` bool; these prompts (boxes) train all three masks.
+        weights: of the terms.
+        outside: ``(B, h, w)`` bool, cells outside of the prompted box; None without boxes.
 
     Returns:
         The loss, and the ``(B,)`` IoU of the mask that the model ranks first.
@@ -108,12 +113,12 @@ def mask_loss(
     taught = has_pixel(target)
     target = target[:, None].expand_as(logits)
     pixels = None
-    if outside is not None and weights.outside != 1:
-        pixels = torch.where(outside, weights.outside, 1.0)[:, None].expand_as(logits)
+    if outside is not None and weights.outside_weight != 1:
+        pixels = torch.where(outside, weights.outside_weight, 1.0)[:, None].expand_as(logits)
     pixel = PIXEL_LOSSES[weights.pixel](logits, target, pixels)
     per_mask = weights.pixel_weight * pixel + weights.dice_weight * dice_loss(logits, target)
     best, mean = per_mask.min(dim=1).values, per_mask.mean(dim=1)
-    share = torch.where(unambiguous, 1.0, weights.others)
+    share = torch.where(unambiguous, 1.0, weights.other_masks)
     true_iou = hard_iou(logits.detach(), target)
     ranked = true_iou.gather(1, iou.detach().argmax(1, keepdim=True))[:, 0]
     masks = ((1 - share) * best + share * mean) * taught
@@ -124,10 +129,10 @@ def mask_loss(
 
 
 def rank_loss(iou: Tensor, true_iou: Tensor, sharpness: float = 20.0) -> Tensor:
-    """What is lost by taking the mask of the best predicted IoU, as a softmax over the masks takes it.
+    """Compute the loss of IoU by selecting the mask of max predicted IoU, with a softmax over the masks.
 
-    A squared error is nearly as small for a prediction that orders a prompt's masks wrongly, and the order is
-    what decides which one is shown. ``iou`` and ``true_iou`` are ``(B, M)``.
+    A squared error hardly penalises a wrong order of a prompt's masks, and the order selects the mask.
+    ``iou`` and ``true_iou`` are ``(B, M)``.
     """
     taken = (torch.softmax(sharpness * iou, dim=1) * true_iou).sum(1)
     return (true_iou.amax(1) - taken).mean()
@@ -143,10 +148,11 @@ def proposal_loss(
     *,
     grouping: bool = True,
 ) -> tuple[Tensor, Tensor]:
-    """AutoPPN's heat and box losses, a mean within each size group, then summed (equation 1, section 3.3).
+    """Compute AutoPPN's heat and box losses: means within size groups, summed (equation 1, section 3.3).
 
     Args:
-        heat, box: outputs before sigmoid and softplus, ``(B, 1, h, w)`` and ``(B, 4, h, w)``.
+        heat: output before the sigmoid, ``(B, 1, h, w)``.
+        box: output before softplus, ``(B, 4, h, w)``.
         target_heat: normalised distance transform (or Gaussian), ``(B, h, w)``.
         target_box: distances l, t, r, b as fractions of the side, ``(B, 4, h, w)``.
         group: 0 small, 1 medium, 2 large, -1 unlabelled (excluded), ``(B, h, w)``.
@@ -170,7 +176,7 @@ def proposal_loss(
 def hard_mined_mse(
     logits: Tensor, target: Tensor, positive: Tensor, negative: Tensor, ratio: int = 3
 ) -> Tensor:
-    """Mean square over all positives and the hardest ``ratio`` times as many others, at least 64 (OHEM)."""
+    """Compute the mean square over positives and ``ratio`` hard negatives per positive, min 64 (OHEM)."""
     error = (torch.sigmoid(logits) - target).pow(2)
     others = error[negative]
     count = min(others.numel(), max(64, ratio * int(positive.sum())))
@@ -179,7 +185,7 @@ def hard_mined_mse(
 
 
 def centre_focal(logits: Tensor, target: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-    """CenterNet's focal loss (Zhou et al. 2019, equation 1) on the labelled pixels, over their peaks."""
+    """Compute CenterNet's focal loss (Zhou et al. 2019, equation 1) of labelled pixels, over their peaks."""
     peaks = (positive | negative) & (target >= 1 - 1e-4)
     others = (positive | negative) & ~peaks
     log_yes, log_no = F.logsigmoid(logits), F.logsigmoid(-logits)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A promptable model that another one learns from: its embedding, and its masks of the same prompts.
+"""Distil a promptable model: its embedding, and its masks of the same prompts.
 
-Human masks say which object was meant; a teacher's logits also say how sure one can be of each cell.
+Human masks identify the object; a teacher's logits add the uncertainty of each cell.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """What a teacher sees of a batch: embeddings ``(B, 256, h, w)`` and high-resolution features."""
+class TeacherOutput:
+    """Hold a teacher's encoding of a batch: embeddings ``(B, 256, h, w)`` and high-resolution features."""
 
     embedding: Tensor
     high_res: tuple[Tensor, ...]
 
 
 class MaskTeacher(ModelTeacher):
-    """A model of the registry with a checkpoint, as the teacher of another promptable model."""
+    """Use a model of the registry with a checkpoint as the teacher of another promptable model."""
 
     def __init__(self, options: Teacher) -> None:
         if options.kind != "model" or options.model is None:
@@ -41,20 +41,25 @@ class MaskTeacher(ModelTeacher):
         self.options = options
 
     @torch.no_grad()
-    def look(self, batch: Batch) -> Lesson:
+    def encode(self, batch: Batch) -> TeacherOutput:
         """Encode the views of a batch."""
         side = min(batch.image.shape[1], self.model.spec.image_size)
-        return Lesson(*self.model.embed(normalised(batch, self.mean, self.std, side)))
+        return TeacherOutput(*self.model.embed(normalised(batch, self.mean, self.std, side)))
 
-    def embedding_loss(self, lesson: Lesson, embedding: Tensor) -> Tensor:
-        """The mean squared distance of a student's ``(B, 256, h, w)`` to the teacher's, ``()`` float32."""
-        return F.mse_loss(embedding.float(), resized(lesson.embedding.float(), embedding.shape[-1]))
+    def embedding_loss(self, teacher_output: TeacherOutput, embedding: Tensor) -> Tensor:
+        """Compute the mean squared distance of a student's ``(B, 256, h, w)`` to the teacher's, ``()``
+        float32.
+        """
+        return F.mse_loss(embedding.float(), resized(teacher_output.embedding.float(), embedding.shape[-1]))
 
-    def mask_loss(self, lesson: Lesson, prompts: PromptSet, view: int, logits: Tensor) -> Tensor:
-        """Cross entropy of a student's three masks with the teacher's probabilities, token by token.
+    def mask_loss(
+        self, teacher_output: TeacherOutput, prompts: PromptSet, view: int, logits: Tensor
+    ) -> Tensor:
+        """Compute the cross entropy of a student's three masks with the teacher's probabilities, token by
+        token.
 
         Args:
-            lesson: of the batch whose images the prompts belong to, in order.
+            teacher_output: encoding of the batch with the prompts' images, in order.
             prompts: ``B`` prompts in pixels of the view.
             view: side of the view in pixels.
             logits: the student's ``(B, 3, h, w)``.
@@ -63,12 +68,12 @@ class MaskTeacher(ModelTeacher):
             ``()`` float32.
         """
         with torch.no_grad():
-            model, embedding = self.model, lesson.embedding
+            model, embedding = self.model, teacher_output.embedding
             model.prompt_encoder.embedding_size = embedding.shape[-2], embedding.shape[-1]
             per_prompt = embedding.repeat_interleave(len(logits) // len(embedding), 0)
             coords, labels = prompts.in_frame(model.spec.prompt_size / view)
             cells = 4 * embedding.shape[-1]
-            nothing = embedding.new_zeros(1, 1, cells, cells), embedding.new_zeros(1)
-            drawn, _ = model.decode(per_prompt, coords, labels, *nothing, lesson.high_res)
-            wanted = torch.sigmoid(resized(drawn[:, 1:].float(), logits.shape[-1]))
-        return F.binary_cross_entropy_with_logits(logits, wanted)
+            no_mask = embedding.new_zeros(1, 1, cells, cells), embedding.new_zeros(1)
+            teacher_logits, _ = model.decode(per_prompt, coords, labels, *no_mask, teacher_output.high_res)
+            target = torch.sigmoid(resized(teacher_logits[:, 1:].float(), logits.shape[-1]))
+        return F.binary_cross_entropy_with_logits(logits, target)

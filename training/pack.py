@@ -26,7 +26,7 @@ MIN_PIXELS = 12
 
 
 def shrink(record: Record, size: int) -> tuple[np.ndarray, list[dict]]:
-    """The image as BGR with the longest side at most ``size``, and annotations that fit it."""
+    """Resize the image (BGR) to a longest side of max ``size`` pixels, and the annotations with it."""
     scale = min(1.0, size / max(record.height, record.width))
     width, height = max(1, round(record.width * scale)), max(1, round(record.height * scale))
     image = cv2.cvtColor(record.read_image(), cv2.COLOR_RGB2BGR)
@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--size", type=_pixels, default=384, help="longest side in pixels")
     parser.add_argument("--quality", type=_quality, default=92, help="JPEG quality")
-    parser.add_argument("--names", nargs="+", default=["*"], help="annotation files, without .json")
+    parser.add_argument("--names", nargs="+", default=["*"], help="names of annotation files, without .json")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     return run_command("pack", lambda: _pack(options))
@@ -99,6 +99,7 @@ def _pack(options: argparse.Namespace) -> int:
     images, skipped, packed = options.data / "images", Skipped(), 0
     files = annotation_files(options.data, options.names)
     _check_apart(options.data, options.out)
+    options.out.mkdir(parents=True, exist_ok=True)
     for file in files:
         packed += pack_file(file, images, options.out, options.size, options.quality, skipped)
     print(f"skipped {skipped}")

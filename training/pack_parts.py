@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Choose images of a data set, shrink them, and divide them into parts of a limited size, to send one by one.
+"""Select images of a data set, shrink them, and divide them into parts of limited size for transfer.
 
 ``python -m training.pack_parts --data DATA --out PARTS --recipe RECIPE --parts 4 --mib 40``
 
-The parts are folders with ``images/`` and ``annotations/`` whose files have different names, so that they are
-copied over one another: the annotation file ``coco_train`` becomes ``coco_train0`` in the first part,
+The parts are folders with ``images/`` and ``annotations/`` with files of different names, so that they can be
+merged by copying: the annotation file ``coco_train`` becomes ``coco_train0`` in the first part,
 ``coco_train1`` in the second.
 """
 
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def drawn(records: list[Record], weights: dict[str, float], seed: int) -> Iterator[Record]:
-    """Yield records without repetition, as often from each source as a training draws from it.
+def sample_records(records: list[Record], weights: dict[str, float], seed: int) -> Iterator[Record]:
+    """Yield records without repetition, as often from each source as a training samples it.
 
     A source has the weight of the recipe times the square root of its number of images, see
-    :class:`.dataset.Choice`; one that is used up leaves its share to the others.
+    :class:`.dataset.RecordSampler`; the share of an exhausted source goes to the others.
 
     Args:
         records: of all sources.
-        weights: by source; 1 where there is none.
+        weights: weight by source; missing: 1.
         seed: of the order.
     """
     rng = np.random.default_rng(seed)
@@ -63,11 +63,11 @@ def drawn(records: list[Record], weights: dict[str, float], seed: int) -> Iterat
 
 
 class Part:
-    """One part while it is made.
+    """Collect one part.
 
     Args:
-        folder: of the part, which is made.
-        number: of the part; ends the names of its annotation files.
+        folder: of the part; it is created.
+        number: of the part; the suffix of its annotation files.
     """
 
     def __init__(self, folder: Path, number: int) -> None:
@@ -76,7 +76,7 @@ class Part:
         self._sources: dict[str, str] = {}
 
     def add(self, record: Record, pixels: int, quality: int) -> None:
-        """Write the shrunk image of a record as WebP, and note its masks.
+        """Write the shrunk image of a record as WebP, and collect its masks.
 
         Raises:
             ValueError: the image cannot be read or written.
@@ -99,7 +99,7 @@ class Part:
         for annotation in annotations:
             ids = {"id": len(content["annotations"]) + 1, "image_id": number}
             content["annotations"].append({**ids, "category_id": 1, "iscrowd": 0, **annotation})
-        # A mask takes its run lengths and some 180 bytes of names and numbers.
+        # A mask takes its run lengths and about 180 bytes of keys and numbers.
         masks = sum(180 + len(annotation["segmentation"]["counts"]) for annotation in annotations)
         self.size += len(data) + masks + 120
 
@@ -117,13 +117,15 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with images/ and annotations/")
-    parser.add_argument("--out", type=Path, required=True, help="folder for part0, part1, …")
-    parser.add_argument("--recipe", type=Path, required=True, help="whose sources and weights decide")
+    parser.add_argument("--out", type=Path, required=True, help="folder for part0, part1 and so on")
+    parser.add_argument(
+        "--recipe", type=Path, required=True, help="recipe with the sources and weights to use"
+    )
     parser.add_argument("--parts", type=int, default=4, help="number of parts (default 4)")
     parser.add_argument("--mib", type=float, default=40.0, help="maximum size of a part in MiB (default 40)")
     parser.add_argument("--size", type=int, default=384, help="longest side in pixels (default 384)")
     parser.add_argument("--quality", type=int, default=80, help="quality of WebP (default 80)")
-    parser.add_argument("--seed", type=int, default=0, help="of the order of the images")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the order of the images")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     return run_command("pack_parts", lambda: _pack(options))
@@ -132,7 +134,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _pack(options: argparse.Namespace) -> int:
     recipe = read_recipe(options.recipe)
     records = read_folder(options.data, list(recipe.data.train))
-    stream = drawn(records, recipe.data.source_weights, options.seed)
+    stream = sample_records(records, recipe.data.source_weights, options.seed)
     for number in range(options.parts):
         part = Part(options.out / f"part{number}", number)
         limit = options.mib * 2**20
@@ -141,7 +143,7 @@ def _pack(options: argparse.Namespace) -> int:
             try:
                 part.add(record, options.size, options.quality)
             except ValueError as error:
-                log.warning("left out: %s", error)
+                log.warning("skipped: %s", error)
             bar.n = round(part.size / 2**20, 1)
             bar.refresh()
             if part.size > limit - 0.2 * 2**20:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write a teacher's embeddings of whole images, once, for many students.
+"""Write a teacher's embeddings of full images, once for many students.
 
-``python -m training.precompute --teacher sam:FOLDER --data DATA --out EMBEDDINGS``; what is there is kept.
-``--kind sa1b_tar`` reads tar shards and writes the embeddings of each as a shard, here or over workers.
+``python -m training.precompute --teacher sam:FOLDER --data DATA --out EMBEDDINGS``; existing embeddings are
+kept. ``--kind sa1b_tar`` reads tar shards and writes the embeddings of each as a shard, here or over workers.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
-#: Kind of the data that are tar shards.
+#: Data kind of tar shards.
 SHARDS = "sa1b_tar"
 
 
 @dataclass(frozen=True)
 class ShardJob:
-    """The work on every shard.
+    """Define the work on every shard.
 
     Attributes:
         teacher: of the embeddings.
-        size: side that images are drawn at, in pixels.
+        size: side of the encoder's input in pixels.
         out: existing folder of the embeddings.
         dtype: ``float16`` or ``int8``.
     """
@@ -63,18 +63,18 @@ class ShardJob:
 
 
 def image_batch(record: Record, size: int) -> Batch:
-    """The whole image as a batch of one, without masks."""
+    """Make a batch of one full image, without masks."""
     image, valid = place_image(record.read_image(), ViewOptions(size))
-    nothing = torch.zeros(0)
+    empty = torch.zeros(0)
     return Batch(
         torch.from_numpy(image)[None],
         torch.tensor([valid]),
-        coverage=nothing,
-        boxes=nothing,
-        points=nothing,
-        heat=nothing,
-        distances=nothing,
-        group=nothing,
+        coverage=empty,
+        boxes=empty,
+        points=empty,
+        heat=empty,
+        distances=empty,
+        group=empty,
         names=[record.name],
         skipped=[],
     )
@@ -110,10 +110,10 @@ def precompute_shard(
 def precompute(
     teacher: TeacherModel, records: Sequence[Record] | ConcatDataset[Record], size: int, out: Path
 ) -> Skipped:
-    """Embed every record that has no file yet; what cannot be read is skipped and counted."""
+    """Embed every record that has no file yet; skip and count unreadable records."""
     skipped = Skipped()
     device = next(teacher.parameters()).device
-    # By index: one that cannot be read would end an iteration.
+    # By index: an unreadable record would end an iteration.
     for index in tqdm(range(len(records)), desc="embed", unit="image"):
         try:
             record = records[index]
@@ -135,15 +135,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--kind", choices=[*READERS, SHARDS], default="coco")
     parser.add_argument("--dtype", choices=[FLOAT16, INT8], default=FLOAT16, help=f"of --kind {SHARDS}")
     parser.add_argument("--workers", type=count, default=0, help=f"of --kind {SHARDS}: workers of Ray here")
-    parser.add_argument("--ray", default="", metavar="ADDRESS", help="join a cluster of Ray")
+    parser.add_argument("--ray", default="", metavar="ADDRESS", help="address of a Ray cluster to join")
     parser.add_argument("--train", nargs="+", default=["*_train"], help="annotation files, without .json")
-    parser.add_argument("--size", type=count, default=1024, help="side that images are drawn at, in pixels")
+    parser.add_argument("--size", type=count, default=1024, help="side of the encoder's input in pixels")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
     if options.kind != SHARDS and (options.dtype != FLOAT16 or options.workers or options.ray):
         parser.error(f"--dtype, --workers and --ray are for --kind {SHARDS}")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    job = _over_shards if options.kind == SHARDS else _over_images
+    job = _embed_shards if options.kind == SHARDS else _over_images
     return run_command("precompute", lambda: job(options))
 
 
@@ -168,8 +168,8 @@ def _over_images(options: argparse.Namespace) -> int:
     return 0
 
 
-def _over_shards(options: argparse.Namespace) -> int:
-    """Embed all shards, here or over workers; return the exit code."""
+def _embed_shards(options: argparse.Namespace) -> int:
+    """Embed all shards, in this process or on workers; return the exit code."""
     from .shard_workers import precompute_shards
 
     shards = [Path(file) for file in sa1b.Shards(options.data).files]

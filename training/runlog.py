@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run says about itself: running means in ``log.csv``, a row every so many steps, and on the bar."""
+"""Log a run: running means in ``log.csv``, a row per so many steps, and on the progress bar."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NEWEST = 0.02
 
 
 class RunLog:
-    """Rows are appended: a resumed run goes on in the same file."""
+    """Append rows to the log; a resumed run continues the same file."""
 
     def __init__(self, out: Path, *, enabled: bool) -> None:
         self.path, self.enabled = out / "log.csv", enabled
@@ -22,14 +22,14 @@ class RunLog:
         self.waited = self.spent = 0.0
 
     def add(self, numbers: dict[str, float], waited: float, spent: float) -> None:
-        """Take in one step: its numbers, and its seconds, of which ``waited`` went by without data."""
+        """Add one step: its numbers, and its seconds, ``waited`` of which were spent waiting for data."""
         for name, value in numbers.items():
             old = self.means.get(name, value)
             self.means[name] = old + NEWEST * (value - old)
         self.waited, self.spent = self.waited + waited, self.spent + spent
 
     def write(self, step: int, size: int, rate: float) -> dict[str, str]:
-        """Append a row; the same for people to read. ``busy`` is the share of time with data at hand."""
+        """Append a row; return it formatted. ``busy`` is the share of time not spent waiting for data."""
         busy = 1 - self.waited / max(self.spent, 1e-9)
         row = {"step": step, "size": size, "lr": rate, "busy": busy, **self.means}
         self.waited = self.spent = 0.0
@@ -38,7 +38,7 @@ class RunLog:
         return {"busy": f"{busy:.0%}", **{name: f"{value:.3f}" for name, value in self.means.items()}}
 
     def _append(self, row: dict[str, str]) -> None:
-        """Numbers that appear later than the first row (a prompt kind) get a column of their own."""
+        """Append a row; numbers that first appear later (a prompt kind) get their own column."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         rows = []
         if self.path.exists():

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SA-1B as it is published: ``sa_N.jpg`` beside ``sa_N.json``, in folders or in tar shards.
+"""Read SA-1B in its published form: ``sa_N.jpg`` beside ``sa_N.json``, in folders or in tar shards.
 
-Nothing is read ahead: eleven million annotation files are a list of names until one of them is drawn.
+Annotation files are read on access: eleven million of them are first a list of names.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import webdataset as wds
 
 from .instances import check_instances, check_size
 from .json_file import parse_json, read_json
-from .records import MAX_LINES, DataError, Record, Skipped, Unusable, shown
+from .records import MAX_LINES, DataError, Record, Skipped, Unusable, brief
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SOURCE = "sa1b"
 EXPECTED = "an SA-1B annotation"
-#: Shards of embeddings may lie beside those of images.
+#: Shards of embeddings may be beside those of images.
 EMBEDDINGS = ".embeddings.tar"
 
 
@@ -29,7 +29,7 @@ def record_from_json(content: bytes, image: Path | bytes, name: str) -> Record:
     """Read one image of SA-1B from the bytes of its annotation file.
 
     Raises:
-        ValueError: it is not an SA-1B annotation, or holds no usable mask.
+        ValueError: it is not an SA-1B annotation, or has no usable mask.
     """
     return _record(parse_json(content, name, EXPECTED), image, name)
 
@@ -38,7 +38,7 @@ def _record(entry: dict[str, Any], image: Path | bytes, name: str) -> Record:
     described, annotations = entry.get("image"), entry.get("annotations")
     if not isinstance(described, dict) or not isinstance(annotations, list):
         raise ValueError(
-            f"{name}: expected {EXPECTED}, an object with image and annotations; found {shown(entry)}"
+            f"{name}: expected {EXPECTED}, an object with image and annotations; found {brief(entry)}"
         )
     try:
         size = check_size(described.get("height"), described.get("width"))
@@ -50,7 +50,7 @@ def _record(entry: dict[str, Any], image: Path | bytes, name: str) -> Record:
         if len(left_out) < MAX_LINES:
             annotation = annotations[place]
             identity = annotation.get("id") if isinstance(annotation, dict) else None
-            left_out.append(f"{fault.reason}: {name} annotation {shown(identity)}: {fault.detail}")
+            left_out.append(f"{fault.reason}: {name} annotation {brief(identity)}: {fault.detail}")
 
     found = check_instances(annotations, [size] * len(annotations), report)
     if not found.rles:
@@ -60,7 +60,7 @@ def _record(entry: dict[str, Any], image: Path | bytes, name: str) -> Record:
 
 
 class Folder(Sequence[Record]):
-    """The records of a folder tree, read when they are asked for."""
+    """Read the records of a folder tree on access."""
 
     name = SOURCE
 
@@ -91,7 +91,7 @@ class Folder(Sequence[Record]):
 
 
 class Shards:
-    """Tar shards, streamed: an endless walk over them in an order that depends on the seed alone."""
+    """Stream tar shards endlessly, in an order that depends on the seed alone."""
 
     name = SOURCE
 
@@ -103,7 +103,7 @@ class Shards:
             raise DataError(f"{root}: holds no tar shard (sa_000000.tar ...)")
 
     def stream(self, seed: int, part: int, parts: int, skipped: Skipped) -> Iterator[Record]:
-        """The records of every ``parts``-th shard, shuffled anew in every pass; bad ones are counted.
+        """Yield the records of every ``parts``-th shard, shuffled in each pass; count bad ones.
 
         Raises:
             DataError: no shard has a usable record.
@@ -111,24 +111,24 @@ class Shards:
         for turn in range(1 << 30):
             rng = np.random.default_rng((seed, turn))
             order = [self.files[i] for i in rng.permutation(len(self.files))]
-            # With fewer shards than readers every reader walks all of them and keeps its share of samples.
+            # With fewer shards than readers, each reader reads all shards and keeps its share of samples.
             shared = len(order) < parts
             mine = _records(order, skipped, part, parts) if shared else _records(order[part::parts], skipped)
-            # A reader whose share has nothing usable takes that of all readers.
+            # A reader without usable samples in its share takes those of all readers.
             given = yield from mine
             if not given and not (yield from _records(order, skipped)):
                 raise DataError(f"{self.root}: no shard holds a usable record; skipped: {skipped.explain()}")
 
 
 def read_shard(file: Path, skipped: Skipped) -> Iterator[Record]:
-    """Yield the usable records of a tar shard in their order; bad ones are counted."""
+    """Yield the usable records of a tar shard in their order; count bad ones."""
     yield from _records([str(file)], skipped)
 
 
 def _records(
     files: list[str], skipped: Skipped, part: int = 0, parts: int = 1
 ) -> Generator[Record, None, int]:
-    """Yield the usable records among every ``parts``-th sample of some shards; return how many there were."""
+    """Yield the usable records among every ``parts``-th sample of some shards; return the sample count."""
     given = 0
     for number, sample in enumerate(_samples(files, skipped)):
         if number % parts != part:
@@ -146,9 +146,9 @@ def _records(
 
 
 def _samples(files: list[str], skipped: Skipped) -> Iterator[dict[str, Any]]:
-    def left_at_the_break(error: Exception) -> bool:
+    def report_broken_shard(error: Exception) -> bool:
         skipped.add("broken shards", repr(error))
         return True
 
     shards = wds.SimpleShardList(files)
-    return iter(wds.DataPipeline(shards, wds.tarfile_to_samples(handler=left_at_the_break)))
+    return iter(wds.DataPipeline(shards, wds.tarfile_to_samples(handler=report_broken_shard)))

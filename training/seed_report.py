@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results of several seeds as a table with its spread: Markdown, JSON and a plot."""
+"""Report results of several seeds as a table with their spread: Markdown, JSON and a plot."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-#: Columns that do not depend on the seed, and are no measure of quality.
+#: Columns that do not depend on the seed and do not measure quality.
 COSTS = ("parameters, M", "GMAC")
 #: Largest over smallest cost from which on an axis is logarithmic.
 WIDE = 20
@@ -20,7 +20,7 @@ WIDE = 20
 
 @dataclass(frozen=True)
 class Spread:
-    """One measure of one row: the mean, minimum and maximum of its seeds, and their values."""
+    """Hold one measure of one row: mean, minimum, maximum and values over the seeds."""
 
     mean: float
     minimum: float
@@ -53,7 +53,7 @@ def _spread(values: list[float]) -> Spread:
 
 
 def markdown(title: str, rows: Spreads) -> str:
-    """Write the table, and under it the rows that do not differ from the best one."""
+    """Format the table, followed by the rows that do not differ from the best one."""
     columns = list(dict.fromkeys(column for row in rows.values() for column in row))
     lines = [f"{title}. Mean (min to max of the seeds).", ""]
     lines += ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
@@ -104,7 +104,7 @@ def check_plotting() -> None:
 
 
 def plot(title: str, rows: Spreads, file: Path) -> None:
-    """Draw one panel a measure: a bar from min to max of each row, its mean, and every seed."""
+    """Draw one panel per measure: each row's range, mean and seeds."""
     from matplotlib.figure import Figure
 
     columns = list(dict.fromkeys(c for row in rows.values() for c in row if c not in COSTS))
@@ -128,11 +128,11 @@ def plot(title: str, rows: Spreads, file: Path) -> None:
 
 
 def plot_costs(title: str, rows: Spreads, file: Path, costs: Sequence[str] = COSTS) -> None:
-    """Draw each measure against each cost, as figure 1 of Lite-SAM: the mean of a row, and its spread.
+    """Draw each measure over each cost, as in figure 1 of Lite-SAM: mean and spread of each row.
 
     Args:
         title: above the panels.
-        rows: to draw; columns that are no costs are measures.
+        rows: to draw; other columns than costs are measures.
         file: image to write.
         costs: columns. The axis of one that spans a factor of :data:`WIDE` is logarithmic.
     """

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""COCO's three forms of a mask (compressed RLE, runs, polygons) as compressed RLE that is safe to decode."""
+"""Convert COCO's three mask formats (compressed RLE, runs, polygons) to compressed RLE that is safe to
+decode.
+"""
 
 from __future__ import annotations
 
@@ -9,43 +11,45 @@ import numpy as np
 from pycocotools import mask as codec
 
 from . import rle
-from .records import Unusable, shown
+from .records import Unusable, brief
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-#: Polygons of one mask, and pixels along all of their edges. pycocotools needs 100 bytes for such a pixel,
-#: and joins each polygon with all those before.
+#: Max polygons of one mask, and max pixels along all of their edges. pycocotools needs 100 bytes per such
+#: pixel, and merges each polygon with all previous ones.
 MAX_POLYGONS, MAX_OUTLINE = 10_000, 2**20
 _NUMBERS = frozenset((int, float))
 
 
 def parse_segmentation(segmentation: Any, height: int, width: int) -> tuple[dict[str, Any], str]:
-    """Bring a ``segmentation`` entry into compressed RLE of the image's size.
+    """Convert a ``segmentation`` entry to compressed RLE of the image's size.
 
     Returns:
-        The RLE, whose counts :func:`check_counts` has yet to check, and what was left out ("" for nothing).
+        The RLE, with counts that :func:`check_counts` still has to check, and the skipped parts ("" if none).
 
     Raises:
-        Unusable: naming what is wrong.
+        Unusable: the entry is malformed.
     """
     if segmentation is None or segmentation in ([], {}):
-        raise Unusable("empty masks", f"segmentation is {shown(segmentation)}")
+        raise Unusable("empty masks", f"segmentation is {brief(segmentation)}")
     if isinstance(segmentation, dict):
         return _parse_rle(segmentation, height, width), ""
     if isinstance(segmentation, list):
         return _parse_polygons(segmentation, height, width)
     raise Unusable(
-        "malformed masks", f"segmentation is {shown(segmentation)}; expected an RLE or a list of polygons"
+        "malformed masks",
+        f"segmentation is {brief(segmentation)}; expected an RLE or a list of polygons",
     )
 
 
 def check_counts(
     masks: Sequence[dict[str, Any]], report: Callable[[int, Unusable], None]
 ) -> list[dict[str, Any] | None]:
-    """Check the counts of compressed masks, all at once.
+    """Check the counts of compressed masks in one pass.
 
     Args:
+        masks: RLEs of :func:`parse_segmentation`.
         report: called with the index and the fault of a mask that cannot be used.
 
     Returns:
@@ -64,7 +68,7 @@ def check_counts(
             rle.Fault.DAMAGED: "are damaged or cut off",
             rle.Fault.MISFIT: f"do not add up to the {width}x{height} pixels of the image",
         }[rle.Fault(faults[index])]
-        report(index, Unusable("damaged RLE masks", f"the counts {shown(strings[index])} {what}"))
+        report(index, Unusable("damaged RLE masks", f"the counts {brief(strings[index])} {what}"))
     return found
 
 
@@ -73,15 +77,16 @@ def _parse_rle(segmentation: dict, height: int, width: int) -> dict[str, Any]:
     if not isinstance(size, list) or size != [height, width]:
         raise Unusable(
             "masks of another size",
-            f"a mask has the size {shown(size)}, not {[height, width]} (height, width) as its image",
+            f"a mask has the size {brief(size)}, not {[height, width]} (height, width) as its image",
         )
     if isinstance(counts, str):
         return {"size": [height, width], "counts": counts.encode("utf-8", "replace")}
     if not isinstance(counts, list) or not all(type(n) is int and n >= 0 for n in counts):
-        raise Unusable("malformed masks", f"counts are {shown(counts)}; expected a string or runs of pixels")
+        raise Unusable("malformed masks", f"counts are {brief(counts)}; expected a string or runs of pixels")
     if sum(counts) != height * width:
         raise Unusable(
-            "damaged RLE masks", f"the runs {shown(counts)} do not add up to the {width}x{height} pixels"
+            "damaged RLE masks",
+            f"the runs {brief(counts)} do not add up to the {width}x{height} pixels",
         )
     return rle.from_runs(counts, height, width)
 
@@ -92,7 +97,7 @@ def _parse_polygons(polygons: list, height: int, width: int) -> tuple[dict[str, 
     outline, usable, short = 0.0, [], 0
     for polygon in polygons:
         if not isinstance(polygon, list) or not _NUMBERS.issuperset(map(type, polygon)):
-            raise Unusable("malformed masks", f"a polygon is {shown(polygon)}; expected a list of numbers")
+            raise Unusable("malformed masks", f"a polygon is {brief(polygon)}; expected a list of numbers")
         if len(polygon) % 2:
             raise Unusable("malformed masks", f"a polygon has {len(polygon)} numbers; expected x, y in pairs")
         outline += _outline(polygon, height, width)
@@ -111,7 +116,7 @@ def _parse_polygons(polygons: list, height: int, width: int) -> tuple[dict[str, 
 
 
 def _outline(polygon: list, height: int, width: int) -> float:
-    """Pixels along the edges of a polygon; it may lie beside the image by as much as the image is large."""
+    """Count the pixels along the edges of a polygon, which may extend beyond the image by its size."""
     try:
         points = np.array(polygon, np.float64).reshape(-1, 2)
     except OverflowError:
@@ -119,6 +124,7 @@ def _outline(polygon: list, height: int, width: int) -> float:
     size = np.array([width, height])
     if not ((points >= -size) & (points <= 2 * size)).all():
         raise Unusable(
-            "polygons far outside", f"a polygon is {shown(polygon)} in an image of {width}x{height} pixels"
+            "polygons far outside",
+            f"a polygon is {brief(polygon)} in an image of {width}x{height} pixels",
         )
     return float(np.abs(points - np.roll(points, 1, axis=0)).max(1).sum()) if len(points) else 0.0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Embed tar shards in this process, or spread over workers of Ray; a shard that is done is kept."""
+"""Embed tar shards in this process, or on Ray workers; completed shards are kept."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def precompute_shards(
     """Embed all shards that have no embeddings yet.
 
     Args:
-        job: what to do with each.
+        job: work on each shard.
         shards: files of images.
-        workers: number of workers of Ray; 0 without an address: this process.
+        workers: number of Ray workers; 0 without an address: this process.
         address: of a cluster.
 
     Returns:
-        The number of images with an embedding, the mean relative error of these, and what was left out.
+        The number of images with an embedding, the mean relative error of these, and the skipped records.
 
     Raises:
-        ValueError: The teacher cannot be opened, or a shard was lost with its workers again and again.
+        ValueError: The teacher cannot be opened, or a shard was lost repeatedly with its workers.
     """
     skipped, images, total = Skipped(), 0, 0.0
-    found = _over_workers(job, shards, workers, address) if workers or address else _here(job, shards)
+    found = _on_ray(job, shards, workers, address) if workers or address else _in_process(job, shards)
     with tqdm(total=len(shards), desc="embed", unit="shard") as bar:
         for index, lines in found:
             skipped.add_lines(lines)
@@ -48,17 +48,17 @@ def precompute_shards(
     return images, total / max(1, images), skipped
 
 
-def _here(job: ShardJob, shards: list[Path]) -> Iterator[tuple[dict[str, Any], list[str]]]:
+def _in_process(job: ShardJob, shards: list[Path]) -> Iterator[tuple[dict[str, Any], list[str]]]:
     model = job.open()
     for shard in shards:
         skipped = Skipped()
         yield job.run(model, shard, skipped), skipped.take_lines()
 
 
-def _over_workers(
+def _on_ray(
     job: ShardJob, shards: list[Path], workers: int, address: str
 ) -> Iterator[tuple[dict[str, Any], list[str]]]:
-    job.open()  # a fault of the teacher is one line here, and not one from each worker
+    job.open()  # report a fault of the teacher once, not once per worker
     left = {str(shard) for shard in shards}
     with connected(workers, address, 0) as slots:
         rows = [{"shard": str(shard)} for shard in shards]
@@ -70,7 +70,7 @@ def _over_workers(
 
 
 class Embedder:
-    """An actor of Ray Data: names of shards in, the numbers of their indices out."""
+    """Embed shards as an actor of Ray Data: names of shards in, their indices out."""
 
     def __init__(self, job: ShardJob, threads: int) -> None:
         torch.set_num_threads(threads)
@@ -83,6 +83,6 @@ class Embedder:
             skipped = Skipped()
             index = self._job.run(self._model, Path(str(shard)), skipped)
             rows["shard"].append(str(shard))
-            rows["index"].append(json.dumps({**index, "places": {}}))  # the file has the places
+            rows["index"].append(json.dumps({**index, "places": {}}))  # the file holds the places
             rows["lines"].append(json.dumps(skipped.take_lines()))
         return rows

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What AutoPPN learns (Lite-SAM section 3.3): a heat map of distance transforms, boxes, size groups."""
+"""Compute AutoPPN's targets (Lite-SAM section 3.3): a heat map of distance transforms, boxes, size groups."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from .losses import GROUP_EDGES
 
 
 def proposal_targets(
-    coverage: np.ndarray, boxes: np.ndarray, side: float, heat_of: str = "distance"
+    coverage: np.ndarray, boxes: np.ndarray, side: float, heat_target: str = "distance"
 ) -> tuple[np.ndarray, ...]:
-    """Targets of one view.
+    """Compute the targets of one view.
 
     Args:
-        coverage: ``(M, h, w)`` float32 masks, one row an object.
+        coverage: ``(M, h, w)`` float32 masks, one row per object.
         boxes: ``(M, 4)`` x0, y0, x1, y1 in pixels.
         side: side of the view in pixels.
-        heat_of: ``distance``, the paper's, or ``gaussian``, CenterNet's peak at the box's centre (table 2).
+        heat_target: ``distance``, the paper's, or ``gaussian``, CenterNet's peak at the centre (table 2).
 
     Returns:
         ``heat (h, w)`` the Euclidean distance transform of the smallest mask at a cell over that mask's
@@ -31,13 +31,13 @@ def proposal_targets(
     group = np.full((height, width), -1, np.int8)
     xs = (np.arange(width, dtype=np.float32) + 0.5) / width
     ys = (np.arange(height, dtype=np.float32) + 0.5) / height
-    # Where masks overlap, the smallest wins: paint from large to small.
+    # The smallest of overlapping masks has priority: paint from large to small.
     for index in np.argsort(-coverage.sum((1, 2))):
         inside = coverage[index] >= 0.5
         if not inside.any():
             inside = coverage[index] >= coverage[index].max()
         x0, y0, x1, y1 = boxes[index] / side
-        peak = _gaussian(xs, ys, boxes[index] / side) if heat_of == "gaussian" else _depth(inside)
+        peak = _gaussian(xs, ys, boxes[index] / side) if heat_target == "gaussian" else _depth(inside)
         heat[inside] = peak[inside]
         size = round(float(max(x1 - x0, y1 - y0)), 6)
         group[inside] = int(size > GROUP_EDGES[0]) + int(size >= GROUP_EDGES[1])
@@ -47,14 +47,14 @@ def proposal_targets(
 
 
 def _depth(inside: np.ndarray) -> np.ndarray:
-    """Distance to the background over its maximum; beyond the view's edge there is background too."""
+    """Compute the distance to the background over its maximum; outside the view is background."""
     framed = np.pad(inside.astype(np.uint8), 1)
     distance = cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
     return distance / distance.max()
 
 
 def _gaussian(xs: np.ndarray, ys: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """A bell over the box, 1 in the cell of its centre; a sixth of its sides is one deviation."""
+    """Compute a Gaussian over the box, 1 in the cell of its centre; sigma is a sixth of its sides."""
     x0, y0, x1, y1 = box
     column, row = abs(xs - (x0 + x1) / 2).argmin(), abs(ys - (y0 + y1) / 2).argmin()
     across = ((xs - xs[column]) / max((x1 - x0) / 6, 1e-6)) ** 2

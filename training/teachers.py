@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whose embeddings a student follows: SAM through transformers, a model of ours, or files made earlier."""
+"""Open the teacher of a student's embeddings: SAM through transformers, a model of ours, or precomputed
+files.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
 
 
 class TeacherModel(nn.Module):
-    """``embed(batch)`` is ``(B, 256, h, w)`` float32; ``auto_ppn`` is a proposal head or None."""
+    """Define a teacher: ``embed(batch)`` is ``(B, 256, h, w)`` float32; ``auto_ppn`` is a proposal head or
+    None.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,12 +39,12 @@ class TeacherModel(nn.Module):
         raise NotImplementedError
 
     def train(self, mode: bool = True) -> TeacherModel:  # noqa: FBT001, FBT002 (torch's signature)
-        """A teacher does not learn: its batch statistics stay."""
+        """Stay in evaluation mode: a teacher is not trained."""
         return super().train(False)
 
 
 class SamTeacher(TeacherModel):
-    """SAM ViT-B, L or H from a folder in the layout of transformers; nothing is downloaded."""
+    """Load SAM ViT-B, L or H from a local folder in the layout of transformers."""
 
     mean: Tensor
     std: Tensor
@@ -67,7 +71,7 @@ class SamTeacher(TeacherModel):
 
 
 class ModelTeacher(TeacherModel):
-    """Any model of the registry with a checkpoint."""
+    """Load any model of the registry with a checkpoint."""
 
     mean: Tensor
     std: Tensor
@@ -86,7 +90,7 @@ class ModelTeacher(TeacherModel):
 
 
 class FileTeacher(TeacherModel):
-    """Embeddings of whole images that ``python -m training.precompute`` wrote."""
+    """Read embeddings of full images that ``python -m training.precompute`` wrote."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -109,10 +113,10 @@ class FileTeacher(TeacherModel):
 
 
 def open_teacher(options: Teacher) -> TeacherModel:
-    """The teacher of a recipe.
+    """Open the teacher of a recipe.
 
     Raises:
-        ValueError: its files are not there, or not what they should be.
+        ValueError: its files are missing or invalid.
     """
     path = Path(options.path)
     if options.kind == "sam":
@@ -125,23 +129,23 @@ def open_teacher(options: Teacher) -> TeacherModel:
 
 
 def normalised(batch: Batch, mean: Tensor, std: Tensor, side: int) -> Tensor:
-    """The views as ``(B, 3, side, side)`` float32 with 0 where there is no image."""
+    """Normalise the views to ``(B, 3, side, side)`` float32 with 0 in the padding."""
     return resized(normalise(batch, mean, std), side)
 
 
 def embedding_file(folder: Path, name: str) -> Path:
-    """Where the embedding of an image lies: 256 folders, so that none grows too long."""
+    """Return the path of an image's embedding, in one of 256 folders, so that none grows too large."""
     digest = hashlib.sha256(name.encode()).hexdigest()
     return folder / digest[:2] / f"{digest[2:18]}.safetensors"
 
 
 def write_embedding(folder: Path, name: str, embedding: Tensor) -> None:
-    """``(256, h, w)``, kept as float16."""
+    """Write a ``(256, h, w)`` embedding as float16."""
     save_weights({"embedding": embedding.half().cpu()}, embedding_file(folder, name))
 
 
 def read_embedding(folder: Path, name: str) -> Tensor:
-    """``(256, h, w)`` float32; ``ValueError`` when it was not made."""
+    """Read a ``(256, h, w)`` float32 embedding; raise ``ValueError`` if it is missing."""
     path = embedding_file(folder, name)
     if not path.is_file():
         raise ValueError(f"{folder} has no embedding of {name}: run `python -m training.precompute` on it")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 MODELS = tuple(name for name, spec in SPECS.items() if spec.family == "efficientvit_sam")
-#: What ``--compare`` measures beside them.
+#: Models that ``--compare`` adds.
 REFERENCE = "sam_vit_h"
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 #: Min number of timed calls of a batch.
@@ -41,7 +41,7 @@ MAX_SECONDS = 3600.0
 
 @dataclass(frozen=True)
 class Rate:
-    """Images per second of calls of ``batch`` images; None, and the reason, where the call failed."""
+    """Hold the images per second of calls of ``batch`` images; None, and the reason, if the call failed."""
 
     batch: int
     images_per_s: float | None
@@ -50,7 +50,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class Encoder:
-    """One encoder: millions of parameters of its whole model, billions of multiply-adds, and its rates."""
+    """Hold one encoder: parameters of its model in millions, multiply-adds in billions, and its rates."""
 
     name: str
     parameters: float
@@ -105,7 +105,7 @@ def _call(encoder: nn.Module, images: torch.Tensor, precision: str) -> Callable[
 
 
 def _median_time(call: Callable[[], object], device: torch.device, seconds: float) -> float:
-    """Return the median seconds of a call, after one to warm up."""
+    """Return the median seconds of a call, after one warm-up call."""
     times: list[float] = []
     for number in range(1_000_000):
         _wait(device)
@@ -125,10 +125,10 @@ def _wait(device: torch.device) -> None:
 
 
 def find_device(name: str) -> torch.device:
-    """Return the device of a name, ``auto`` for a GPU if there is one.
+    """Return the device by name, ``auto`` for a GPU if there is one.
 
     Raises:
-        ValueError: There is no such device.
+        ValueError: The device does not exist.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -144,7 +144,7 @@ def find_device(name: str) -> torch.device:
 
 
 def markdown(title: str, encoders: list[Encoder]) -> str:
-    """Write the table; with the reference among the encoders, how many times as fast as it they are."""
+    """Format the table; with the reference among the encoders, add their speed relative to it."""
     reference = next((e.best for e in encoders if e.name == REFERENCE), None)
     batches = list(dict.fromkeys(rate.batch for encoder in encoders for rate in encoder.rates))
     head = ["encoder", "parameters, M", "GMAC", *(f"batch {b}, images/s" for b in batches), "best batch"]
@@ -173,12 +173,19 @@ def _cell(rate: Rate | None) -> str:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     top = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    top.add_argument("--models", nargs="+", default=list(MODELS), help="default: all of EfficientViT-SAM")
+    top.add_argument(
+        "--models",
+        nargs="+",
+        default=list(MODELS),
+        help="models to measure (default: all of EfficientViT-SAM)",
+    )
     top.add_argument("--compare", action="store_true", help=f"also {REFERENCE}, the paper's reference")
     top.add_argument("--batches", type=count, nargs="+", default=[1, 2, 4, 8, 16, 32], metavar="N")
     top.add_argument("--device", default="auto", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
-    top.add_argument("--precision", choices=sorted(PRECISIONS), help="default: fp16 on a GPU, else fp32")
-    top.add_argument("--seconds", type=_seconds, default=5.0, help="of timing for each batch")
+    top.add_argument(
+        "--precision", choices=sorted(PRECISIONS), help="precision (default: fp16 on a GPU, else fp32)"
+    )
+    top.add_argument("--seconds", type=_seconds, default=5.0, help="seconds of timing for each batch")
     top.add_argument("--json", type=Path, metavar="PATH", help="also write the rates as JSON")
     return top
 
@@ -194,7 +201,7 @@ def run(options: argparse.Namespace) -> str:
     device = find_device(options.device)
     precision = options.precision or ("fp16" if device.type == "cuda" else "fp32")
     names = [*options.models, *([REFERENCE] if options.compare and REFERENCE not in options.models else [])]
-    specs = [model_spec(name) for name in names]  # an unknown name, before anything is timed
+    specs = [model_spec(name) for name in names]  # an unknown name fails before the measurement
     encoders = []
     for spec in specs:
         encoder = build(spec.name, device)

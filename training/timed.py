@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train by a recipe for a given time: ``python -m training.timed RECIPE --data DATA --out RUN --minutes 8``.
 
-For machines that are rented by the minute. The first stage's speed is measured, and the lengths of all stages
-are scaled so that the run, with its learning rates going to their ends, takes the time that is there.
+For machines that are rented by the minute. The speed of the first stage is measured, and the lengths of all
+stages are scaled so that the run with its complete learning-rate schedules takes the given time.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ WARM_UP, MEASURED = 10, 20
 #: Max minutes of a run.
 MAX_MINUTES = 1e6
 WARM_UP_SHARE, MEASURED_SHARE = 0.05, 0.1
-#: Share of the time that is kept for checkpoints and the end.
+#: Share of the time that is reserved for checkpoints and the end.
 RESERVE = 0.05
 
 
 def work(stage: Stage) -> float:
-    """Return what a step of a stage costs, in pixels: encoder and decoder both go with the area."""
+    """Return the cost of a stage's step in pixels: encoder and decoder both scale with the area."""
     return float(stage.size**2 * stage.batch * stage.accumulate)
 
 
@@ -44,20 +44,22 @@ def scaled(recipe: Recipe, seconds_per_pixel: float, seconds: float) -> Recipe:
     """Return the recipe with its stages' steps scaled to a total time.
 
     Args:
-        recipe: whose stages have steps, not epochs.
+        recipe: recipe with stages in steps, not epochs.
         seconds_per_pixel: measured, see :func:`work`.
-        seconds: that the run may take.
+        seconds: max duration of the run.
 
     Raises:
         ValueError: a stage has epochs, or the time is too short for a step of each stage.
     """
     if any(stage.steps is None for stage in recipe.stages):
         raise ValueError("a timed run needs stages with steps, not with epochs")
-    whole = sum(work(stage) * (stage.steps or 0) for stage in recipe.stages) * seconds_per_pixel
-    factor = seconds / whole
+    expected_seconds = sum(work(stage) * (stage.steps or 0) for stage in recipe.stages) * seconds_per_pixel
+    factor = seconds / expected_seconds
     steps = [int((stage.steps or 0) * factor) for stage in recipe.stages]
     if min(steps) < 1:
-        raise ValueError(f"{seconds:.0f} s are too short: the recipe's steps take {whole:.0f} s here")
+        raise ValueError(
+            f"{seconds:.0f} s are too short: the recipe's steps take {expected_seconds:.0f} s here"
+        )
     stages = tuple(
         stage.model_copy(update={"steps": count, "warmup": min(stage.warmup, count // 4)})
         for stage, count in zip(recipe.stages, steps, strict=True)
@@ -66,23 +68,23 @@ def scaled(recipe: Recipe, seconds_per_pixel: float, seconds: float) -> Recipe:
 
 
 def measure(recipe: Recipe, data: Path, out: Path, workers: int, seconds: float) -> float:
-    """Return the seconds per pixel of work, from steps of the first stage that are thrown away.
+    """Measure the seconds per pixel of work, by steps of the first stage that are discarded.
 
     Args:
         recipe: to train by.
         data: folder of the data.
-        out: folder of the run, in which nothing is written.
+        out: folder of the run; no file is written.
         workers: processes that load images.
-        seconds: of the whole run; a small share of them is used.
+        seconds: duration of the run; a small share of it is used.
     """
     engine, stage = Engine(recipe, data, out, workers), recipe.stages[0]
     engine.prepare_stage(stage)
     batches = engine.stage_batches(stage, 0, 0, WARM_UP + MEASURED)
 
-    def run(most: int, until: float) -> float:
-        """Run steps until a time, one at least; return the mean seconds of a step."""
+    def run(max_steps: int, until: float) -> float:
+        """Run steps until a time, at least one; return the mean seconds per step."""
         begun, steps = time.monotonic(), 0
-        while steps < most:
+        while steps < max_steps:
             engine.train_step([next(batches) for _ in range(stage.accumulate)], 1e-6)
             steps += 1
             if time.monotonic() > until:
@@ -104,12 +106,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "recipe", type=Path, help="a YAML file; its steps say how long stages are beside another"
+        "recipe", type=Path, help="YAML file; its steps give the relative lengths of the stages"
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of the data")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--minutes", type=_minutes, required=True, help="of measurement and training")
-    parser.add_argument("--init", help="checkpoint to start from, instead of the recipe's")
+    parser.add_argument(
+        "--minutes", type=_minutes, required=True, help="duration of measurement and training"
+    )
+    parser.add_argument("--init", help="initial checkpoint, in place of the recipe's")
     parser.add_argument("--workers", type=int, default=1, help="processes that load images")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train by a recipe: ``python -m training.train RECIPE --data DATA --out RUN``, alone or under torchrun.
 
-Killed at any moment, the same command goes on where the last checkpoint left off.
+The same command continues a killed run from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ from .records import DataError
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("recipe", type=Path, help="a YAML file, see training/recipes")
+    parser.add_argument("recipe", type=Path, help="YAML file, see training/recipes")
     parser.add_argument("--data", type=Path, required=True, help="folder of the data")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run; an old one is continued")
-    parser.add_argument("--init", help="checkpoint to start from, instead of the recipe's")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder of the run; an existing run is continued"
+    )
+    parser.add_argument("--init", help="initial checkpoint, in place of the recipe's")
     parser.add_argument("--workers", type=int, default=1, help="processes that load images")
     parser.add_argument("--save-every", type=float, default=120.0, help="seconds between checkpoints")
     options = parser.parse_args(arguments)

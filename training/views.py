@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a record to a training view: large-scale jitter, crop, flip and colour, image and masks alike.
+"""Convert a record to a training view: large-scale jitter, crop, flip and colour, for image and masks.
 
-Masks are made straight on the grid of the low-res logits (a quarter of the view) as the covered share of
-each cell: a soft target keeps the border's position to a fraction of a pixel.
+Masks are computed directly on the grid of the low-res logits (a quarter of the view) as the covered share of
+each cell: a soft target preserves the border's position to a fraction of a pixel.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     from .records import Record
 
-#: A mask counts as visible with this many covered cells and this share of its area left by the crop.
+#: Min covered cells, and min share of its area inside the crop, of a visible mask.
 MIN_CELLS, MIN_VISIBLE = 4.0, 0.35
 
 
@@ -37,11 +37,11 @@ class ViewOptions:
 
 @dataclass(frozen=True)
 class View:
-    """A square training view.
+    """Hold a square training view.
 
     Attributes:
-        image: ``(S, S, 3)`` uint8 RGB; only the top-left ``valid`` part is not padding.
-        valid: (height, width) of the image's part, in pixels of the view.
+        image: ``(S, S, 3)`` uint8 RGB; all but the top-left ``valid`` part is padding.
+        valid: (height, width) of the image in it, in pixels of the view.
         coverage: ``(M, S / stride, S / stride)`` float32, the share of each cell that the mask covers.
         boxes: ``(M, 4)`` float32 x0, y0, x1, y1 in pixels of the view.
         stride: side of a cell in pixels.
@@ -55,12 +55,12 @@ class View:
 
     @property
     def size(self) -> int:
-        """Side of the square view in pixels."""
+        """Return the side of the square view in pixels."""
         return self.image.shape[0]
 
 
 def draw_view(record: Record, options: ViewOptions, rng: np.random.Generator) -> View:
-    """Draw one view of a record; it may hold no mask at all.
+    """Draw one view of a record; it may have no visible mask.
 
     Raises:
         ValueError: the image cannot be read.
@@ -81,12 +81,12 @@ def draw_view(record: Record, options: ViewOptions, rng: np.random.Generator) ->
     factor = np.array([cols / record.width, rows / record.height], np.float32) * stride
     shift = np.array([left, top], np.float32) * stride
     for index in chosen:
-        whole = cv2.resize(
+        resized = cv2.resize(
             record.read_mask(index) * np.float32(1), (cols, rows), interpolation=cv2.INTER_AREA
         )
-        part = whole[top : top + cells, left : left + cells]
+        part = resized[top : top + cells, left : left + cells]
         visible = float(part.sum())
-        if visible < MIN_CELLS or visible < MIN_VISIBLE * float(whole.sum()):
+        if visible < MIN_CELLS or visible < MIN_VISIBLE * float(resized.sum()):
             continue
         box = (record.boxes[index].reshape(2, 2) * factor - shift).reshape(4)
         coverage.append(part)
@@ -102,7 +102,7 @@ def draw_view(record: Record, options: ViewOptions, rng: np.random.Generator) ->
 
 
 def place_image(image: np.ndarray, options: ViewOptions) -> tuple[np.ndarray, tuple[int, int]]:
-    """A whole image ``(H, W, 3)`` as the view that zoom 1 draws: the square and its (height, width)."""
+    """Place an image ``(H, W, 3)`` in a square view at zoom 1; return the square and its (height, width)."""
     scale = options.size // options.stride / max(image.shape[:2])
     rows, cols = (max(1, round(length * scale)) * options.stride for length in image.shape[:2])
     canvas = np.zeros((options.size, options.size, 3), np.uint8)
@@ -116,30 +116,30 @@ def _resized(image: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def _choose_masks(record: Record, limit: int, rng: np.random.Generator) -> np.ndarray:
-    """Masks of one annotator, at most ``limit`` of them."""
+    """Select masks of one annotator, max ``limit``."""
     annotator = rng.choice(record.annotators)
     indices = np.flatnonzero(record.annotators == annotator)
     return indices if len(indices) <= limit else rng.choice(indices, limit, replace=False)
 
 
 def _offset(length: int, cells: int, focus: float, rng: np.random.Generator) -> int:
-    """Where the crop begins: random, but with the focus inside."""
+    """Return a random start of the crop that includes the focus."""
     if length <= cells:
         return 0
-    wanted = round(focus * length - cells * rng.uniform(0.2, 0.8))
-    return int(np.clip(wanted, 0, length - cells))
+    offset = round(focus * length - cells * rng.uniform(0.2, 0.8))
+    return int(np.clip(offset, 0, length - cells))
 
 
 def _clip_box(box: np.ndarray, part: np.ndarray, stride: int) -> np.ndarray:
-    """The annotated box, cut to the cells that the crop left of its mask; if it has none of them, theirs."""
+    """Clip the annotated box to the visible cells of its mask; if it has none of them, return their box."""
     low, high = _extent(part, stride)
     start, end = np.maximum(box[:2], low), np.minimum(box[2:], high)
     return np.concatenate([start, end] if (start < end).all() else [low, high])
 
 
 def _extent(part: np.ndarray, stride: int) -> tuple[np.ndarray, np.ndarray]:
-    """Top-left and bottom-right corner of the covered cells, x y in pixels of the view."""
-    # A wire covers less of any cell than what is elsewhere the blur of a border.
+    """Return the top-left and bottom-right corner of the covered cells, x y in pixels of the view."""
+    # A thin wire covers less of a cell than the blurred border of other objects.
     covered = part > min(0.05, float(part.max()) / 2)
     rows, cols = np.flatnonzero(covered.any(1)), np.flatnonzero(covered.any(0))
     low = np.array([cols[0], rows[0]], np.float32) * stride
@@ -147,7 +147,7 @@ def _extent(part: np.ndarray, stride: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def jitter_colour(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """Change contrast, brightness and saturation by up to ``strength`` of each."""
+    """Change contrast, brightness and saturation by up to ``strength`` each."""
     if strength <= 0:
         return image
     contrast, brightness, saturation = rng.uniform(1 - strength, 1 + strength, 3)
@@ -157,7 +157,7 @@ def jitter_colour(image: np.ndarray, strength: float, rng: np.random.Generator) 
 
 
 def _flip(view: View) -> View:
-    """Mirror the image's part, so that the padding stays at the right."""
+    """Mirror the image inside the view; the padding stays at the right."""
     width = view.valid[1]
     image, coverage, boxes = view.image.copy(), view.coverage.copy(), view.boxes.copy()
     image[:, :width] = image[:, :width][:, ::-1]
@@ -167,24 +167,24 @@ def _flip(view: View) -> View:
     return replace(view, image=image, coverage=coverage, boxes=boxes)
 
 
-def paste_objects(view: View, giver: View, rng: np.random.Generator, most: int = 3) -> View:
-    """Copy up to ``most`` objects of one view over another, image and masks (Ghiasi et al. 2021).
+def paste_objects(view: View, donor: View, rng: np.random.Generator, max_objects: int = 3) -> View:
+    """Copy up to ``max_objects`` objects of one view onto another, image and masks (Ghiasi et al. 2021).
 
-    What is pasted covers what was there; masks of which less than ``MIN_VISIBLE`` is left are dropped.
-    Objects stay within the image of ``view``: its padding stays padding.
+    Pasted objects occlude; masks with less than ``MIN_VISIBLE`` left are dropped. Objects stay within the
+    image of ``view``: its padding stays padding.
     """
-    if not len(giver.boxes):
+    if not len(donor.boxes):
         return view
-    count = min(len(giver.boxes), int(rng.integers(1, most + 1)))
-    chosen = rng.choice(len(giver.boxes), count, replace=False)
-    inside = np.zeros_like(giver.coverage[0])
+    count = min(len(donor.boxes), int(rng.integers(1, max_objects + 1)))
+    chosen = rng.choice(len(donor.boxes), count, replace=False)
+    inside = np.zeros_like(donor.coverage[0])
     inside[: view.valid[0] // view.stride, : view.valid[1] // view.stride] = 1
-    pasted, pasted_boxes = _cut(giver.coverage[chosen], giver.boxes[chosen], inside, view.stride)
+    pasted, pasted_boxes = _cut(donor.coverage[chosen], donor.boxes[chosen], inside, view.stride)
     if not len(pasted):
         return view
     cover = pasted.max(0)
     fine = np.kron(cover, np.ones((view.stride, view.stride), np.float32))[..., None]
-    image = view.image * (1 - fine) + giver.image * fine
+    image = view.image * (1 - fine) + donor.image * fine
     left, boxes = _cut(view.coverage, view.boxes, 1 - cover, view.stride)
     return replace(
         view,
@@ -197,12 +197,13 @@ def paste_objects(view: View, giver: View, rng: np.random.Generator, most: int =
 def _cut(
     coverage: np.ndarray, boxes: np.ndarray, share: np.ndarray, stride: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Masks times the share of each cell that they keep, and their boxes, without those that lose too much.
+    """Multiply masks by the visible share of each cell, and drop those that lose too much.
 
     Args:
         coverage: ``(M, h, w)``.
-        boxes: ``(M, 4)``; those of masks that lose nothing stay as they are.
+        boxes: ``(M, 4)``; boxes of masks without a loss do not change.
         share: ``(h, w)`` in 0..1.
+        stride: side of a cell in pixels of the view.
     """
     left = coverage * share
     before, after = coverage.sum((1, 2)), left.sum((1, 2))

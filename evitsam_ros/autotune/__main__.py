@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``python -m evitsam_ros.autotune MODEL``: measure in a process of its own, beside a running node.
 
-Where a step takes longer than planned, a timer ends the measurement; what was chosen before is kept.
+If a step takes longer than planned, a timer ends the measurement; earlier choices are stored.
 """
 
 from __future__ import annotations

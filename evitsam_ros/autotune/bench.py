@@ -7,19 +7,54 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ..backends import BACKENDS, PRECISIONS, BackendError, Encoded, Runtime
+import numpy as np
+
+from ..backends import BACKENDS, PRECISIONS, BackendError, Encoded, Network, Runtime
 from ..bundle import Bundle, BundleFiles
 from ..segment import Segmenter
 from ..segment.transform import Transform, preprocess
 from .proof import Proof, compare, decoder_feed, foveal_feed, prompts_for, proposals_for
 from .race import Race
-from .remembered import RememberedNetwork
 
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from .budget import Budget
     from .dense_proof import DenseProof
+
+
+class RememberedNetwork(Network):
+    """A network that keeps its outputs by its inputs.
+
+    Args:
+        network: loaded.
+        clock: seconds.
+    """
+
+    def __init__(self, network: Network, clock: Callable[[], float]) -> None:
+        self._network, self._clock = network, clock
+        self._known: dict[int, list[Any]] = {}
+
+    def __call__(self, inputs: dict[str, Any]) -> list[Any]:
+        """Return the outputs; run the network only where they are not known."""
+        key = _key(inputs)
+        if key not in self._known:
+            self._known[key] = self._network(inputs)
+        return self._known[key]
+
+    def timed(self, inputs: dict[str, Any]) -> float:
+        """Run the network in any case; return the seconds that it took."""
+        start = self._clock()
+        outputs = self._network(inputs)
+        taken = self._clock() - start
+        self._known[_key(inputs)] = outputs
+        return taken
+
+
+def _key(inputs: dict[str, Any]) -> int:
+    arrays = [(name, np.ascontiguousarray(value)) for name, value in sorted(inputs.items())]
+    return hash(tuple((name, value.shape, hash(value.tobytes())) for name, value in arrays))
+
 
 #: Share of the remaining time that one race may take: later networks and the proof need some.
 RACE_SHARE = 0.5

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: Seconds of one thread that a choice may take beside a running node, with the start of its process.
 BUDGET_S = 5.0
-#: Seconds kept back for the end of the process.
+#: Seconds reserved for the end of the process.
 END_S = 0.2
 
 
@@ -19,10 +22,10 @@ class OutOfTimeError(Exception):
 
 @dataclass(frozen=True)
 class Budget:
-    """A limit of the time of a measurement.
+    """Limit the time of a measurement.
 
     Attributes:
-        seconds: at most so many on the clock, which is 0 at the start of the process.
+        seconds: max reading of the clock, which is 0 at the start of the process.
         clock: seconds of one thread.
     """
 

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import argparse
 import math
+from typing import TYPE_CHECKING
 
 from ..backends.choice import choice_path
 from ..dense.bundle import open_by_kind
@@ -12,9 +12,12 @@ from .budget import Budget
 from .measurement import measure
 from .photographs import photographs
 
+if TYPE_CHECKING:
+    import argparse
+
 
 def run_measure(options: argparse.Namespace) -> int:
-    """Measure all candidates again, and print what was chosen."""
+    """Measure all candidates again, and print the choice."""
     bundle = open_by_kind(options.model)
     choice = measure(bundle, photographs(options.images, options.count), Budget(math.inf), again=True)
     for name, found in choice.networks.items():

@@ -6,7 +6,6 @@ One thread computes, and its CPU time counts: a busy neighbour may take the core
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,8 @@ from .dense_bench import DenseBench
 from .race import MARGIN
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     import numpy as np
 
     from ..dense.bundle import AnyBundle
@@ -31,29 +32,29 @@ if TYPE_CHECKING:
 FAR_AHEAD = 0.75
 #: Verdicts.
 CHOSEN, REFERENCE, SLOWER = "chosen", "float32", "not faster"
-#: What draws a mask of a prompt. The other networks are of everything mode.
+#: The networks of prompt mode. The others serve only everything mode.
 MAIN = ("encoder", "decoder")
 
 
 def measure(
     bundle: AnyBundle, images: Sequence[np.ndarray], budget: Budget | None = None, *, again: bool = False
 ) -> Choice:
-    """Choose the backends of a bundle on this CPU, and keep the choice in the cache.
+    """Choose the backends of a bundle on this CPU, and store the choice in the cache.
 
-    A choice that is there already is completed.
+    An incomplete stored choice is completed.
 
     Args:
         bundle: an opened bundle.
         images: ``(H, W, 3)`` uint8 RGB, real photographs.
         budget: of this process; None: :data:`.budget.BUDGET_S`.
-        again: measure everything, whatever is in the cache.
+        again: ignore the cache and measure all candidates.
 
     Raises:
         BackendError: no inference runtime is installed.
         OSError: the cache cannot be written.
     """
     measurement = Measurement(bundle, images, budget or Budget(), None if again else read_choice(bundle))
-    # Whatever ends this process early, the attempt counts.
+    # The attempt counts even if this process is killed.
     store_choice(bundle, measurement.choice)
     for choice in measurement.steps():
         store_choice(bundle, choice)
@@ -124,7 +125,7 @@ class Measurement:
         self.choice = replace(before, unsettled={}, attempts=before.attempts + 1)
 
     def steps(self) -> Iterator[Choice]:
-        """Measure; yield the choice whenever more of it is made.
+        """Measure, and yield the choice after each addition to it.
 
         Encoder and decoder come first, and the other networks only where these are chosen: masks show whether
         one draws as float32 does. A dense bundle has one network.
@@ -220,7 +221,7 @@ class Measurement:
         return picked
 
     def _problem(self, timings: Mapping[str, Timing], names: Mapping[str, str], network: str = "") -> str:
-        """Prove backends; return why they fail, and note what was compared for one network or for all."""
+        """Prove backends; return why they fail, and store the comparison of one network or of all."""
         # Of networks without masks of their own the decoder's are compared.
         own = {*self._main, "foveal_decoder"}
         compared = set(timings) if set(timings) & own else {*timings, "decoder"}

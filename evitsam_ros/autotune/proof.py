@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,6 +17,8 @@ from ..segment.mask_filter import stability
 from ..segment.quadtree_view import Views, focus_point
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
     from ..backends import Encoded
     from ..segment.transform import Transform
 
@@ -37,9 +39,39 @@ class NetworkProof:
     broken: int
 
 
+class Comparison(ABC):
+    """The result of a comparison of a candidate with the reference; subclasses are dataclasses.
+
+    Attributes:
+        networks: outputs by network.
+    """
+
+    networks: dict[str, NetworkProof]
+
+    @property
+    @abstractmethod
+    def summary(self) -> str:
+        """Return the result in a line."""
+
+    @abstractmethod
+    def _difference(self) -> str:
+        """Return the difference that exceeds a limit, in a line; empty if there is none."""
+
+    def problem(self) -> str:
+        """Return the reason of a failure, in a line; empty if it passes."""
+        for name, proof in self.networks.items():
+            if proof.broken:
+                return f"the {name} gives {proof.broken} values that are not finite"
+        return self._difference()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the result for JSON."""
+        return asdict(cast("Any", self))
+
+
 @dataclass(frozen=True)
-class Proof:
-    """What was compared, and how it came out. ``ran`` is False where the GPU's arithmetic was emulated."""
+class Proof(Comparison):
+    """Hold the result of a comparison of masks. ``ran`` is False if the GPU's arithmetic was emulated."""
 
     precision: str
     masks: int
@@ -73,11 +105,7 @@ class Proof:
         """Return the result in a line."""
         return f"{self.masks} masks, IoU {self.mean_iou:.4f} on average, {self.worst_iou:.4f} at worst"
 
-    def problem(self) -> str:
-        """Why it fails, in a line; empty if it holds."""
-        for name, proof in self.networks.items():
-            if proof.broken:
-                return f"the {name} gives {proof.broken} values that are not finite"
+    def _difference(self) -> str:
         mean, worst = LIMITS[self.precision]
         if not self.masks:
             return "there was no mask to compare: give images with objects"
@@ -88,13 +116,9 @@ class Proof:
             )
         return ""
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the proof for JSON."""
-        return asdict(self)
-
 
 def prompts_for(image: np.ndarray, count: int = 4) -> list[Prompt]:
-    """Boxes and points spread over a picture, the same for everybody."""
+    """Make boxes and points spread over an image, the same in every call."""
     height, width = image.shape[:2]
     places = [(0.3, 0.35), (0.68, 0.4), (0.5, 0.62), (0.25, 0.75)][:count]
     prompts = []
@@ -120,7 +144,7 @@ def proposals_for(image: np.ndarray) -> list[list[Prompt]]:
 def prompt_feed(
     group: Sequence[Prompt], encoded: Encoded, transform: Transform
 ) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
-    """Make what both decoders read of prompts of one kind, and the mask prompt of one of them."""
+    """Make the inputs of both decoders for prompts of one kind, and the mask prompt of one of them."""
     coords, labels, mask, has_mask = prompt_arrays(group, transform)
     said = {**encoded.feed(), "point_coords": coords, "point_labels": labels}
     return said, mask, has_mask

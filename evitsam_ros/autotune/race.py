@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TYPE_CHECKING
 
-#: A candidate has to take less than this share of the time of what it replaces.
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+#: A candidate has to take less than this share of the time of the one it replaces.
 MARGIN = 0.95
-#: Fewest and most turns. The first one plans and allocates; it counts only where the second agrees with it.
+#: Min and max number of turns. The first one plans and allocates; it counts only if the second agrees.
 MIN_TURNS, MAX_TURNS = 2, 24
 #: Relative noise of one ratio that is assumed where the turns show less: few turns may agree by chance.
 ASSUMED_NOISE = 0.03
@@ -35,7 +38,7 @@ WORTH_A_WARNING = 0.8
 
 @dataclass(frozen=True)
 class Ratio:
-    """The median ratio of two times, and the interval that it lies in.
+    """Hold the median ratio of two times, and its interval.
 
     Attributes:
         value: of the median turn.
@@ -75,7 +78,7 @@ class Ratio:
 
     @property
     def is_settled(self) -> bool:
-        """Return whether another turn would change nothing."""
+        """Return whether another turn cannot change the decision."""
         return self.is_faster or self.is_slower
 
 
@@ -98,10 +101,10 @@ class Race:
     Args:
         runs: returns the seconds of one run in a given turn, by candidate; the reference comes first, then
             the others, the most exact first.
-        may_go_on: returns whether there is time for more than the fewest turns.
+        may_go_on: returns whether there is time for more than the min number of turns.
 
     Attributes:
-        times: seconds of the turns, by candidate. One that is certainly too slow takes part no more.
+        times: seconds of the turns, by candidate. Candidates that are certainly too slow are not run again.
     """
 
     def __init__(self, runs: Mapping[str, Callable[[int], float]], may_go_on: Callable[[], bool]) -> None:
@@ -115,7 +118,7 @@ class Race:
         for turn in range(MAX_TURNS):
             if turn >= MIN_TURNS and not self._may_go_on():
                 return
-            # The order changes, so that none always runs on what another one left in the caches.
+            # The order changes, so that no candidate always runs on the same cache contents.
             names = [name for name in self._runs if name not in out]
             for name in names if turn % 2 == 0 else names[::-1]:
                 self.times[name].append(self._runs[name](turn))

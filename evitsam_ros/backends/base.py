@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ..bundle import Bundle, BundleFiles
-
 if TYPE_CHECKING:
+    from ..bundle import Bundle, BundleFiles
     from .device_clock import DeviceClock
 
 #: Where a network computes.
 CPU, GPU = "CPU", "GPU"
-#: What a network may compute in, the most exact first.
+#: Precisions of a network, the most exact first.
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 #: The values that ``precision`` may have; ``auto``: the fastest that is known to draw the same masks.
 PRECISION_CHOICES = ("auto", *PRECISIONS)
@@ -65,18 +64,19 @@ class FunctionNetwork(Network):
         self._run = run
 
     def __call__(self, inputs: dict[str, Any]) -> list[Any]:
+        """Call the function."""
         return self._run(inputs)
 
 
 @dataclass(frozen=True)
 class Requirement:
-    """A package that a backend needs, as ``evitsam doctor`` looks for it.
+    """Describe a package that a backend needs, for ``evitsam doctor``.
 
     Attributes:
-        title: its name for people.
-        distributions: import name -> names of the distributions that may provide it; any one will do.
+        title: name in messages.
+        distributions: import name -> names of the distributions that may provide it; any one suffices.
         install_hint: the command that installs it.
-        needed: camera in, masks out does not work without it.
+        needed: required for images in, masks out.
     """
 
     title: str
@@ -91,12 +91,12 @@ class Backend(ABC):
 
     Attributes:
         name: as in ``backend=``.
-        title: its name for people.
+        title: name in messages.
         install_hint: the command that installs it.
         requirements: the packages that it needs.
         auto_rank: its place among the backends that ``auto`` tries, the smallest first; None: only by name.
-        cpu_only: it computes on the CPU whatever this machine has. Networks of everything mode alone are
-            then loaded when they are first called, and after a failure the next such backend takes over.
+        cpu_only: it always computes on the CPU. Networks of everything mode alone are then loaded when they
+            are first called, and after a failure the next such backend takes over.
         variant_of: the backend that this is a variant of, which keeps to one precision.
         precision: the precision that it keeps to; empty for a backend of several.
     """
@@ -129,7 +129,9 @@ class Backend(ABC):
 
     @abstractmethod
     def info(self, bundle: BundleFiles, network: str, threads: int) -> dict[str, str]:
-        """Describe how a network runs: ``device``, ``precision``, and whatever else its speed depends on."""
+        """Describe how a network runs: ``device``, ``precision``, and further properties that affect its
+        speed.
+        """
 
     def auto_reason(self, bundle: BundleFiles) -> str:
         """Return why ``auto`` takes it for a bundle on this machine; empty where it does not."""
@@ -160,7 +162,7 @@ class Backend(ABC):
         return None
 
     def close(self) -> None:
-        """Free what it holds of a device; networks raise ``BackendError`` from then on."""
+        """Free the resources on a device; networks raise ``BackendError`` from then on."""
         return None
 
 

@@ -2,8 +2,8 @@
 """Split prompts into batches of few sizes, for a runtime that compiles every new shape.
 
 With OpenVINO a shape's first call takes a tenth of a second longer, and its plan stays in memory; in
-everything mode nearly every frame would bring new ones. Rows of a decoder's batch do not see each other, so
-filling up and cutting change nothing.
+everything mode nearly every frame would bring new ones. Rows of a decoder's batch are independent, so padding
+and cropping do not change the results.
 """
 
 from __future__ import annotations

@@ -1,23 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which backend runs each network of a bundle on this CPU: measured once, proved, and kept in the cache.
+"""Store which backend runs each network of a bundle on this CPU: measured once, proved, and cached.
 
-:mod:`evitsam_ros.autotune` makes choices; this module keeps and describes them, for whoever opens a bundle.
+:mod:`evitsam_ros.autotune` makes choices; this module stores and describes them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..bundle import BundleFiles, weights_of
 from ..bundle_forms import forms_of
 from .processor import cpu_count, processor
 from .registry import find_backend, ranked_on_cpu
 from .tensorrt.engine_cache import cache_folder, write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 #: Version of the records and of the rule that makes them; others are measured again.
 FORMAT = 2
@@ -27,14 +29,14 @@ MAX_ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class Candidate:
-    """What was found out about a backend for one network.
+    """Hold the measurements of a backend for one network.
 
     Attributes:
         backend: its name.
-        ms: median time of one thread, milliseconds; None where it was not timed.
+        ms: median time of one thread, milliseconds; None if it was not timed.
         measure: of agreement with float32: ``mask IoU``, ``mean IoU`` of the classes of label maps, or
             ``PSNR`` of upscaled images in dB.
-        value: its mean; None where nothing was compared.
+        value: its mean; None if it was not compared.
         worst: of a mask, a class or an image.
         verdict: ``chosen``, or why it was not.
     """
@@ -87,7 +89,7 @@ class Choice:
         return {name: choice.backend for name, choice in self.networks.items()}
 
     def is_final(self, bundle: BundleFiles) -> bool:
-        """Return whether nothing is left to measure, or it was tried often enough."""
+        """Return whether the measurement is complete, or has reached the max number of attempts."""
         return set(bundle.networks) <= set(self.networks) or self.attempts >= MAX_ATTEMPTS
 
     def __str__(self) -> str:
@@ -116,7 +118,7 @@ def _hashes(bundle: BundleFiles, network: str) -> list[str]:
 
 
 def measured_models() -> list[str]:
-    """Return the names of the bundles that have a record, of whatever machine."""
+    """Return the names of the bundles that have a record, of any machine."""
     return sorted({path.stem.rpartition("-")[0] for path in _folder().glob("*.json")})
 
 

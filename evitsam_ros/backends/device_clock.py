@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When the GPU did what, by CUDA events on the stream that the work was queued on."""
+"""Time the work of the GPU by CUDA events on its stream."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .tensorrt.cuda_calls import Cuda
 
 
@@ -23,10 +24,10 @@ class DeviceSpan:
 
 
 class DeviceClock:
-    """Spans of a stream; recording one queues two events and waits for nothing.
+    """Record spans of a stream; each queues two events and does not wait.
 
-    Durations are the device's own. Where they lie on the host's clock is known to some ten microseconds: as
-    long as it takes to notice that the first event is over.
+    Durations are the device's own. Their offset on the host's clock is known to some ten microseconds, the
+    delay of noticing the first event.
     """
 
     def __init__(self, cuda: Cuda, stream: int) -> None:
@@ -39,7 +40,7 @@ class DeviceClock:
 
     @contextmanager
     def span(self, name: str) -> Iterator[None]:
-        """Time what the block queues."""
+        """Time the work that the block queues."""
         start = self._mark()
         yield
         self.taken.append((name, start, self._mark()))

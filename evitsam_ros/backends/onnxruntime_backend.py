@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..bundle import BundleFiles
 from .base import CPU, Backend, BackendError, FunctionNetwork, Network, Requirement, installed_version
 from .registry import register_backend
+
+if TYPE_CHECKING:
+    from ..bundle import BundleFiles
 
 PROVIDER = "CPUExecutionProvider"
 #: Spinning threads are a little faster and starve everything else that the robot runs.
@@ -19,6 +21,8 @@ DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu")
 
 @register_backend
 class OnnxRuntimeBackend(Backend):
+    """Run networks by ONNX Runtime on the CPU, in float32."""
+
     name = "onnxruntime"
     title = "ONNX Runtime"
     install_hint = "pip install onnxruntime"
@@ -32,9 +36,11 @@ class OnnxRuntimeBackend(Backend):
     precision = "fp32"
 
     def version(self) -> str | None:
+        """Return the version of ONNX Runtime; None if it is not installed."""
         return installed_version(*DISTRIBUTIONS)
 
     def load(self, bundle: BundleFiles, network: str, threads: int) -> Network:
+        """Open a session of a network on the CPU."""
         try:
             import onnxruntime as ort
         except ImportError as error:
@@ -57,5 +63,6 @@ class OnnxRuntimeBackend(Backend):
         return FunctionNetwork(run)
 
     def info(self, bundle: BundleFiles, network: str, threads: int) -> dict[str, str]:
+        """Describe how a network runs: device, precision, provider, threads and session entries."""
         info = {"device": CPU, "precision": "fp32", "provider": PROVIDER, "threads": str(threads)}
         return info | ENTRIES

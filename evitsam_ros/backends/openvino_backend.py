@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from types import ModuleType
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
-from ..bundle import BundleFiles
 from ..bundle_forms import find_form
 from .base import CPU, Backend, BackendError, FunctionNetwork, Network, Requirement, installed_version
 from .batch_bucketing import in_buckets
 from .registry import register_backend
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import ModuleType
+
+    from ..bundle import BundleFiles
 
 #: Input of the encoder, and of no other network.
 IMAGE = "image"
@@ -38,13 +41,13 @@ def import_openvino() -> ModuleType:
 class OpenVinoBackend(Backend):
     """OpenVINO in float32.
 
-    By default it would use bfloat16 on CPUs that have it, whose masks differ from the reference's. So that is
-    a backend of its own.
+    By default OpenVINO uses bfloat16 on CPUs that have it, and the masks differ from the reference's. So
+    bfloat16 is a separate backend.
 
     Attributes:
         hint: the precision that OpenVINO is configured with.
-        capability: what OpenVINO calls a CPU's ability to compute in it; empty: every CPU has it.
-        needs: the same for people.
+        capability: OpenVINO's name of the required CPU capability; empty: none.
+        needs: the same in messages.
     """
 
     name = "openvino"
@@ -61,9 +64,11 @@ class OpenVinoBackend(Backend):
     needs: ClassVar[str] = ""
 
     def version(self) -> str | None:
+        """Return the version of OpenVINO; None if it is not installed."""
         return installed_version("openvino")
 
     def load(self, bundle: BundleFiles, network: str, threads: int) -> Network:
+        """Compile a network on the CPU, for each batch size of images that it is called with."""
         try:
             ov = import_openvino()
         except ImportError as error:
@@ -100,10 +105,12 @@ class OpenVinoBackend(Backend):
         return FunctionNetwork(in_buckets(run) if "point_coords" in names else run)
 
     def info(self, bundle: BundleFiles, network: str, threads: int) -> dict[str, str]:
+        """Describe how a network runs: device, precision and configuration."""
         config = {name: str(value) for name, value in self._config(threads).items()}
         return {"device": CPU, "precision": self._precision_of(bundle, network), **config}
 
     def problem(self, bundle: BundleFiles, network: str) -> str:
+        """Return the reason why a network cannot run here; empty if it can."""
         if missing := super().problem(bundle, network):
             return missing
         return (
@@ -168,6 +175,7 @@ class OpenVinoInt8Backend(OpenVinoVariant):
     precision = "int8"
 
     def load(self, bundle: BundleFiles, network: str, threads: int) -> Network:
+        """Compile the int8 form of a network, or the network itself without one."""
         if not any(find_form(bundle, each, "int8") for each in bundle.networks):
             raise BackendError(
                 f"{bundle.name} has no int8 form of a network; make one with "
@@ -176,6 +184,7 @@ class OpenVinoInt8Backend(OpenVinoVariant):
         return super().load(bundle, network, threads)
 
     def problem(self, bundle: BundleFiles, network: str) -> str:
+        """Return the reason why the int8 form of a network cannot be used; empty if it can."""
         form = find_form(bundle, network, "int8")
         if form is None:
             return f"the bundle has no int8 form of the {network}"

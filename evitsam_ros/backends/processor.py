@@ -23,10 +23,11 @@ def cpu_count() -> int:
 
 
 def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """Return the processor's name with a hash of its instructions and of what hides some from runtimes.
+    """Return the processor's name with a hash of its instructions and of settings that hide some from
+    runtimes.
 
     Args:
-        cpuinfo: where Linux describes the processor; other systems give its name alone.
+        cpuinfo: Linux's description of the processor; other systems give its name only.
     """
     try:
         lines = cpuinfo.read_text(errors="replace").splitlines()

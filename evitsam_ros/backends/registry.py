@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All backends, by name. Whoever lists, chooses or avoids backends asks here."""
+"""Register and select the backends by name."""
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from ..bundle import BundleFiles
 from .base import PRECISIONS, Backend, BackendError, Requirement
+
+if TYPE_CHECKING:
+    from ..bundle import BundleFiles
 
 #: By name, in the order of registration.
 BACKENDS: dict[str, type[Backend]] = {}
@@ -59,7 +61,7 @@ def requirements() -> list[Requirement]:
 
 
 def in_precision(backend: type[Backend], precision: str) -> type[Backend] | None:
-    """Return what computes in a precision: a backend, or its variant; None where neither does here.
+    """Return the backend or its variant for a precision; None if neither supports it here.
 
     Args:
         backend: one that is installed.

@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from ..bundle import HIGH_RES
 from .base import BackendError, Network, Preprocess
-from .choice import Choice
-from .device_clock import DeviceClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+
+    from .choice import Choice
+    from .device_clock import DeviceClock
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Runtime:
-    """The networks of a bundle, loaded.
+    """Hold the loaded networks of a bundle.
 
     Attributes:
         networks: by name.
@@ -49,9 +52,9 @@ class Runtime:
         batch: max images of an encoder call, where several cost less together than one by one.
         info: gathers by network: ``runtime`` with its version, ``device``, ``precision``, and its flags.
         synchronize: waits for the work that was queued, where a call does not.
-        device_clock: times the work on the device from then on; None where the backend cannot.
-        release: frees what the backend holds, for :meth:`close`.
-        choice: what was measured and proved, where that decided; None elsewhere.
+        device_clock: starts timing the work on the device; None if the backend cannot.
+        release: frees the backend's resources, for :meth:`close`.
+        choice: the measured and proved choice, if there is one; otherwise None.
     """
 
     networks: dict[str, Network]
@@ -66,7 +69,7 @@ class Runtime:
     choice: Choice | None = None
 
     def close(self) -> None:
-        """Drop the networks and free what they hold; a call of one raises ``BackendError`` from then on.
+        """Drop the networks and free their resources; later calls raise ``BackendError``.
 
         No other thread may be in a call. Closing twice is allowed.
         """

@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from ..bundle import Bundle, BundleFiles
 from .base import PRECISION_CHOICES, Backend, BackendError, Network
 from .choice import Choice, read_choice
 from .registry import auto_backends, find_backend, in_precision, ranked_on_cpu
 from .runtime import Runtime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..bundle import Bundle, BundleFiles
 
 #: Networks of everything mode alone, which CPU backends load when they are first called: prompt mode starts
 #: sooner and takes less memory.
@@ -37,9 +40,10 @@ def open_runtime(
     """Load every network of a bundle on a backend.
 
     ``auto`` takes the first by rank that works: TensorRT where this machine has a GPU and the cache an engine
-    of every network, torch where that sees the GPU, and CPU runtimes elsewhere. On a CPU it takes what was
-    measured and proved before (see :mod:`.choice`), and float32 until then. The description has the reason.
-    One backend, in one precision or several, runs all networks: the threads of two get in each other's way.
+    of every network, torch where that sees the GPU, and CPU runtimes elsewhere. On a CPU it takes the
+    measured and proved choice (see :mod:`.choice`), or float32 if there is none. The description has the
+    reason. One backend, in one precision or several, runs all networks: the threads of two get in each
+    other's way.
 
     Args:
         bundle: an opened bundle.
@@ -141,13 +145,13 @@ def _open_chosen(bundle: BundleFiles, threads: int, exclude: frozenset[str]) -> 
 
 
 def _with_candidates(info: dict[str, dict[str, str]], choice: Choice) -> dict[str, dict[str, str]]:
-    """Return how networks run, with what was measured of each."""
+    """Return how networks run, with the measurements of each."""
     measured = {name: {"measured": str(found)} for name, found in choice.networks.items()}
     return {name: facts | measured.get(name, {}) for name, facts in info.items()}
 
 
 def _load(bundle: BundleFiles, backends: dict[str, Backend], why: str, threads: int) -> Runtime:
-    """Load all networks, each on its backend; free what was loaded where one cannot be."""
+    """Load all networks, each on its backend; free the loaded ones if one fails."""
     own = list(dict.fromkeys(backends.values()))
     versions = {backend.name: backend.version() for backend in own}
     for backend in own:
@@ -158,7 +162,7 @@ def _load(bundle: BundleFiles, backends: dict[str, Backend], why: str, threads: 
         for backend in own:
             backend.close()
 
-    # Of several backends all are of the CPU; what concerns a device is the encoder's.
+    # Several backends are all of the CPU; device properties are the encoder's.
     first = backends.get("encoder", own[0])
     try:
         networks = {name: _load_network(backends[name], bundle, name, threads) for name in bundle.networks}
@@ -198,10 +202,10 @@ def _load_network(backend: Backend, bundle: BundleFiles, name: str, threads: int
 
 
 def _load_checked(backend: Backend, bundle: BundleFiles, name: str, threads: int) -> Network:
-    """Load a network whose files may have been exchanged since the bundle was opened.
+    """Load a network after checking that its files have not changed since the bundle was opened.
 
     Raises:
-        BundleError: they have been.
+        BundleError: they have changed.
     """
     bundle.check(name)
     return backend.load(bundle, name, threads)
@@ -215,6 +219,7 @@ class LazyNetwork(Network):
         self._network: Network | None = None
 
     def __call__(self, inputs: dict[str, Any]) -> list[Any]:
+        """Run the network; load it before the first call."""
         if self._network is None:
             self._network = self._load()
         return self._network(inputs)

@@ -6,13 +6,15 @@ from __future__ import annotations
 from contextlib import nullcontext
 from functools import partial
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ..bundle import CHECKPOINT, DENSE_NETWORK, Bundle, BundleFiles
 from .base import CPU, GPU, Backend, BackendError, FunctionNetwork, Network, Requirement, installed_version
 from .gpu import find_gpu, gpu_index
 from .registry import register_backend
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 #: Inputs of the decoder that stay float32: coordinates and labels.
 COORDINATES = (1, 2)
@@ -38,23 +40,28 @@ class TorchBackend(Backend):
         self._models: dict[str, Any] = {}
 
     def version(self) -> str | None:
+        """Return the version of torch; None if it is not installed."""
         return installed_version("torch")
 
     def auto_reason(self, bundle: BundleFiles) -> str:
         # torch is not imported on machines without a GPU.
+        """Return why ``auto`` takes this backend: torch can use a GPU; empty otherwise."""
         if find_gpu() is None or find_spec("torch") is None or bundle.checkpoint is None:
             return ""
         return "on the GPU, fp16" if self.gpu_name() else ""
 
     def precision_here(self) -> str:
+        """Return ``fp16`` on a GPU and ``fp32`` on the CPU."""
         return "fp16" if self.gpu_name() else "fp32"
 
     def gpu_name(self) -> str | None:
+        """Return the name of torch's GPU; None on the CPU."""
         import torch
 
         return torch.cuda.get_device_name(gpu_index()) if torch.cuda.is_available() else None
 
     def load(self, bundle: BundleFiles, network: str, threads: int) -> Network:
+        """Build a network from the checkpoint, on the GPU if there is one."""
         try:
             import torch
         except ImportError as error:
@@ -79,6 +86,7 @@ class TorchBackend(Backend):
         return FunctionNetwork(run)
 
     def info(self, bundle: BundleFiles, network: str, threads: int) -> dict[str, str]:
+        """Describe how a network runs: device, precision and form."""
         import torch
 
         if torch.cuda.is_available():

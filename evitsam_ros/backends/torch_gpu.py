@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +13,12 @@ from ..models.box_prior import BoxPrior
 from ..models.layers import LayerNorm2d
 from ..models.prompt_encoder import RandomPositionEmbedding
 
-#: What stays float32, as measured for TensorRT's graphs; the linear attention does so by itself.
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: Modules that stay float32, as measured for TensorRT's graphs; linear attention always does.
 ISLANDS = (LayerNorm2d, RandomPositionEmbedding, BoxPrior)
-#: Shapes whose graphs are kept: a decoder has one for each number of prompts and of points.
+#: Max number of cached graphs: a decoder has one for each number of prompts and of points.
 MAX_GRAPHS = 32
 #: Runs before a graph is recorded; cuDNN and cuBLAS choose their kernels in the first.
 WARM_UP = 3
@@ -42,6 +45,7 @@ class Halved(nn.Module):
         self.network, self.dtype, self.kept = network, dtype, kept
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Cast the inputs to half precision, and the outputs to float32."""
         cast = [x if i in self.kept else x.to(self.dtype) for i, x in enumerate(inputs)]
         outputs = self.network(*cast)
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
@@ -56,6 +60,7 @@ class Graphed:
         self.graphs: OrderedDict[tuple, tuple] = OrderedDict()
 
     def __call__(self, *inputs: Tensor) -> list[Tensor]:
+        """Replay the graph of the inputs' shapes; record it first if there is none."""
         key = tuple(tuple(x.shape) for x in inputs)
         if key not in self.graphs:
             self.graphs[key] = self._record(inputs)
@@ -83,15 +88,15 @@ class Graphed:
 
 
 class InPowersOfTwo:
-    """A network whose prompts are filled up to a power of two: few shapes, so few graphs.
-
-    The first input is the image's. Others that have not a row a prompt are the image's too.
+    """Pad a network's prompts to a power of two: few shapes, so few graphs. The first input is the image's,
+    and so are others without one row per prompt.
     """
 
     def __init__(self, network: Callable[..., list[Tensor]]) -> None:
         self.network = network
 
     def __call__(self, image: Tensor, *prompts: Tensor) -> list[Tensor]:
+        """Pad the prompts, run the network, and crop the outputs."""
         count = len(prompts[0])
         missing = (1 << (count - 1).bit_length()) - count
         filled = [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: ``evitsam segment | bag | label | models | export | build | bench | profile …``."""
+"""Implement ``evitsam segment | bag | label | models | export | build | bench | profile …``."""
 
 from .program import build_parser, main
 

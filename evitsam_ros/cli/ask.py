@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``evitsam ask``: masks from a segmenter node that runs."""
+"""Implement ``evitsam ask``: request masks from a running segmenter node."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 def add(commands) -> None:
+    """Add the command's parser."""
     parser = commands.add_parser("ask", help="ask a running segmenter node for masks of its camera's image")
     add_prompts(parser)
     parser.add_argument("--camera", default="", metavar="NAME", help="one of the node's cameras, by its name")
@@ -40,6 +41,7 @@ def add(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
     import cv2
     import numpy as np
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import argparse
+from typing import TYPE_CHECKING
 
 from . import semantic
 from .measuring import frames_of_bag, measure_before
@@ -20,8 +20,12 @@ from .options import (
 )
 from .outputs import check_folder
 
+if TYPE_CHECKING:
+    import argparse
+
 
 def add(commands) -> None:
+    """Add the command's parser."""
     parser = commands.add_parser(
         "bag", help="segment a bag and write a copy of it with the masks; needs no ROS installation"
     )
@@ -38,6 +42,7 @@ def add(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
     from ..io.bags.answers import check_bag_out
 
     alone = semantic.is_asked_alone(options)

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-import argparse
 import shlex
 from typing import TYPE_CHECKING
 
 from .options import add_everything, add_html, add_images, add_json, add_model, add_runs, add_threads
 
 if TYPE_CHECKING:
+    import argparse
+
     from ..profiler.measurements import Suite
 
 

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..segment.prompt import MAX_POINTS
 from .deprecated import take_positional_model
@@ -20,10 +20,14 @@ from .options import (
     add_target,
 )
 
+if TYPE_CHECKING:
+    import argparse
+
 EXAMPLES = "example:astronaut,coffee"
 
 
 def add(commands: argparse._SubParsersAction) -> None:
+    """Add the command's parser."""
     _add_build(
         commands.add_parser(
             "build",
@@ -62,7 +66,7 @@ def _add_build(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="scale values that exceed the range of fp16 instead of keeping nodes in fp32, where possible",
     )
-    parser.add_argument("--dry-run", action="store_true", help="print what would be built")
+    parser.add_argument("--dry-run", action="store_true", help="print the engines to build, and exit")
     parser.add_argument("--layers", action="store_true", help="print the rounding error of every layer")
     _add_examples(parser)
     parser.set_defaults(run=_run_build)
@@ -82,7 +86,7 @@ def _add_engines(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prune",
         action="store_true",
-        help="delete broken and unfinished engines; nothing is deleted while a build runs",
+        help="delete broken and unfinished engines; no engine is deleted while a build runs",
     )
     add_json(parser)
     parser.add_argument(

@@ -17,7 +17,7 @@ RENAMED = {
     "export": {"--describe": "--metadata"},
     "engines": {"--of": "--network"},
 }
-#: Commands whose ``--json`` was a flag.
+#: Commands with ``--json`` as a flag in earlier releases.
 JSON_FLAG = ("models", "doctor", "engines")
 
 

@@ -3,18 +3,25 @@
 
 from __future__ import annotations
 
-import argparse
+from typing import TYPE_CHECKING
 
 from .options import add_json
 
+if TYPE_CHECKING:
+    import argparse
+
 
 def add(commands) -> None:
-    parser = commands.add_parser("doctor", help="list what is installed and how to install what is missing")
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "doctor", help="list installed and missing requirements, with install commands"
+    )
     add_json(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
     from ..doctor import as_dict, as_text, findings, is_ready
 
     found = findings()

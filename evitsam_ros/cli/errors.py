@@ -7,8 +7,11 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 DEBUG = "EVITSAM_DEBUG"
 
@@ -58,7 +61,7 @@ def report_errors(
             if sys.stdout:  # None if the shell has closed it
                 sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read it, as ``head``, has enough.
+        # The reader, such as ``head``, has closed the pipe.
         _discard_stdout()
     except (Exception, KeyboardInterrupt) as error:
         if isinstance(error, OSError):
@@ -91,14 +94,14 @@ def _discard_stdout() -> None:
 
 
 def one_line(error: BaseException) -> str:
-    """What an exception says to a person, in one line."""
+    """Return the message of an exception in one line."""
     text = " ".join(str(getattr(error, "err", None) or error).split())  # OpenCV's own words
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     if isinstance(error, MemoryError):
         return f"not enough memory{f': {text}' if text else ''}"
     if isinstance(error, ImportError):
-        return f"{text}; 'evitsam doctor' says how to install it"
+        return f"{text}; 'evitsam doctor' has the install command"
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{os.fsdecode(error.filename)}: {error.strerror}"
     if isinstance(error, ValueError | OSError) and text:

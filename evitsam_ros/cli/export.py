@@ -12,6 +12,7 @@ from .options import add_model, add_out
 
 
 def add(commands) -> None:
+    """Add the command's parser."""
     parser = commands.add_parser("export", help="export a checkpoint as a bundle (needs torch)")
     take_positional_model(parser)
     add_model(parser, required=True, details="; export needs a name, also of 'evitsam models --dense'")
@@ -53,6 +54,7 @@ def add(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
     from ..models.network_specs import NETWORK_SPECS
 
     common = {

@@ -3,23 +3,27 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import TYPE_CHECKING
 
 from .options import path
 
 if TYPE_CHECKING:
+    import argparse
+
     from ..catalogue import RemoteFile
 
 
 def add(commands) -> None:
+    """Add the command's parser."""
     parser = commands.add_parser(
         "fetch", help="download official weights and install them as a bundle (exporting needs torch)"
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="a name that --list shows")
     parser.add_argument("--all", action="store_true", help="all models that this version can export")
-    parser.add_argument("--list", action="store_true", help="names, sizes, licences and what is installed")
+    parser.add_argument(
+        "--list", action="store_true", help="list names, sizes, licences and installed models"
+    )
     parser.add_argument(
         "--accept-licence", action="store_true", help="accept licences that forbid commercial use"
     )
@@ -44,6 +48,7 @@ def add(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
     if options.list:
         return _list()
     if options.all == bool(options.names) and not (options.brought and not options.names):

@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .options import Number, add_backend, add_json, add_model, add_prompts
+
+if TYPE_CHECKING:
+    import argparse
 
 #: Exit status where some inputs were set aside and the others are done.
 SET_ASIDE = 3
 
 
 def add(commands) -> None:
+    """Add the command's parser."""
     parser = commands.add_parser(
         "label",
         help="label recordings and data sets: masks of every image as Parquet, on one machine or many",
@@ -88,11 +91,12 @@ def add(commands) -> None:
         metavar="N",
         help="CPU threads of each network (default: 0, the cores shared by the workers)",
     )
-    add_json(parser, "; counts, speed, and what was set aside")
+    add_json(parser, "; counts, speed, and failures")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
     if options.coco is not None:
         return _write_coco(options)
     if not options.out:
@@ -121,7 +125,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def job_of(options: argparse.Namespace):
-    """Return what the options ask for.
+    """Return the job that the options define.
 
     Raises:
         JobError: Options that do not go together.
@@ -135,7 +139,7 @@ def job_of(options: argparse.Namespace):
     track = options.track or options.bags
     cut = options.cut if options.cut is not None else (0 if track else DEFAULT_CUT)
     if options.bags and cut:
-        raise ValueError("--bags writes whole recordings; leave --cut out")
+        raise ValueError("--bags writes complete recordings; omit --cut")
     return Job(
         model=options.model,
         backend=options.backend,
@@ -165,7 +169,7 @@ def _write_coco(options: argparse.Namespace) -> int:
 
 
 class _Bar:
-    """A progress bar on stderr: images, images a second, what was set aside, time left."""
+    """A progress bar on stderr: images, images a second, failures, time left."""
 
     def __init__(self) -> None:
         self._bar: Any = None

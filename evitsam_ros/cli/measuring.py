@@ -3,19 +3,22 @@
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
 
 #: Frames from which on a measurement of some seconds pays.
 LONG_WORK = 200
 
 
 def measure_before(options: argparse.Namespace, frames: int, model: str) -> None:
-    """Choose the backends for work on so many frames, where that is left to do; float32 stays if that fails.
+    """Measure and choose the backends before work on many frames, if not done yet; on failure float32 stays.
 
-    The whole work runs on the choice made here: its masks do not depend on when a measurement ends.
+    All frames run on this choice: its masks do not depend on when a measurement ends.
 
     Args:
         options: with ``backend`` and ``precision``.

@@ -3,19 +3,20 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from .options import add_json
 
 if TYPE_CHECKING:
+    import argparse
     from pathlib import Path
 
     from .options import JsonOutput
 
 
 def add(commands) -> None:
+    """Add the command's parser."""
     parser = commands.add_parser("models", help="list the models, their size, and which are installed")
     add_json(parser)
     parser.add_argument(
@@ -25,6 +26,7 @@ def add(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
     from ..bundle import installed_bundles
     from ..catalogue import CATALOGUE
     from ..models.published import PUBLISHED

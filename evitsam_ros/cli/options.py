@@ -38,6 +38,7 @@ class JsonOutput:
 
     @property
     def to_stdout(self) -> bool:
+        """Return whether the target is stdout."""
         return self.path == STDOUT
 
     def write(self, content: Any) -> None:
@@ -73,6 +74,7 @@ class Number:
     maximum: int
 
     def __call__(self, text: str) -> int:
+        """Parse a number, or raise ``ArgumentTypeError``."""
         with suppress(ValueError):
             if self.minimum <= (value := int(text)) <= self.maximum:
                 return value
@@ -130,6 +132,7 @@ def add_model(
 
 
 def add_backend(parser: argparse.ArgumentParser) -> None:
+    """Add ``--backend``."""
     parser.add_argument(
         "--backend",
         choices=backend_choices(),
@@ -139,6 +142,7 @@ def add_backend(parser: argparse.ArgumentParser) -> None:
 
 
 def add_precision(parser: argparse.ArgumentParser, default: str = "auto", details: str = "") -> None:
+    """Add ``--precision``."""
     parser.add_argument(
         "--precision",
         choices=PRECISION_CHOICES,
@@ -148,6 +152,7 @@ def add_precision(parser: argparse.ArgumentParser, default: str = "auto", detail
 
 
 def add_json(parser: argparse.ArgumentParser, details: str = "") -> None:
+    """Add ``--json``."""
     parser.add_argument(
         "--json",
         type=json_output,
@@ -157,6 +162,7 @@ def add_json(parser: argparse.ArgumentParser, details: str = "") -> None:
 
 
 def add_html(parser: argparse.ArgumentParser) -> None:
+    """Add ``--html``."""
     parser.add_argument(
         "--html",
         type=Path,
@@ -166,13 +172,14 @@ def add_html(parser: argparse.ArgumentParser) -> None:
 
 
 def add_out(parser: argparse.ArgumentParser, details: str, required: bool = False) -> None:
+    """Add ``--out``."""
     parser.add_argument(
         "--out", type=Path, metavar="PATH", required=required, help=f"where the result is written; {details}"
     )
 
 
 def add_prompts(parser: argparse.ArgumentParser) -> None:
-    """Add what to segment: points, boxes or everything."""
+    """Add the options of points, boxes or everything mode."""
     parser.add_argument(
         "--point",
         type=_point,
@@ -194,10 +201,12 @@ def add_prompts(parser: argparse.ArgumentParser) -> None:
 
 
 def add_everything(parser: argparse.ArgumentParser, details: str) -> None:
+    """Add ``--everything``."""
     parser.add_argument("--everything", action="store_true", help=f"everything mode{details}")
 
 
 def add_max_prompts(parser: argparse.ArgumentParser) -> None:
+    """Add ``--max-prompts``."""
     parser.add_argument(
         "--max-prompts",
         type=Number(1, MAX_PROMPTS),
@@ -208,6 +217,7 @@ def add_max_prompts(parser: argparse.ArgumentParser) -> None:
 
 
 def add_closer_looks(parser: argparse.ArgumentParser, details: str = "") -> None:
+    """Add ``--closer-looks``."""
     parser.add_argument(
         "--closer-looks",
         type=Number(0, MAX_PROMPTS),
@@ -219,10 +229,10 @@ def add_closer_looks(parser: argparse.ArgumentParser, details: str = "") -> None
 
 
 def closer_looks_of(options: argparse.Namespace) -> Any:
-    """Return the closer looks that were asked for; None where none were.
+    """Return the requested closer looks; None if there are none.
 
     Raises:
-        ValueError: they were asked for with everything mode, which has no prompted objects.
+        ValueError: they were requested with everything mode, which has no prompted objects.
     """
     from ..segment import CloserLooks
 
@@ -232,6 +242,7 @@ def closer_looks_of(options: argparse.Namespace) -> Any:
 
 
 def add_images(parser: argparse.ArgumentParser, default: str, details: str) -> None:
+    """Add ``--images``."""
     parser.add_argument(
         "--images",
         nargs="+",
@@ -243,6 +254,7 @@ def add_images(parser: argparse.ArgumentParser, default: str, details: str) -> N
 
 
 def add_prompt_ranges(parser: argparse.ArgumentParser, details: str) -> None:
+    """Add ``--prompts`` as ranges."""
     parser.add_argument(
         "--prompts",
         type=ranges,
@@ -253,6 +265,7 @@ def add_prompt_ranges(parser: argparse.ArgumentParser, details: str) -> None:
 
 
 def add_batch(parser: argparse.ArgumentParser, default: tuple[int, ...], details: str) -> None:
+    """Add ``--batch``."""
     shown = ",".join(str(count) for count in default)
     parser.add_argument(
         "--batch",
@@ -264,6 +277,7 @@ def add_batch(parser: argparse.ArgumentParser, default: tuple[int, ...], details
 
 
 def add_target(parser: argparse.ArgumentParser, details: str = "") -> None:
+    """Add ``--target``."""
     parser.add_argument(
         "--target",
         default="auto",
@@ -274,6 +288,7 @@ def add_target(parser: argparse.ArgumentParser, details: str = "") -> None:
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Add ``--threads``."""
     parser.add_argument(
         "--threads",
         type=Number(0, 1024),
@@ -284,6 +299,7 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
 
 
 def add_runs(parser: argparse.ArgumentParser, default: int) -> None:
+    """Add ``--runs``."""
     parser.add_argument(
         "--runs",
         type=Number(1, MAX_RUNS),

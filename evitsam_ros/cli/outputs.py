@@ -1,23 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a command writes is checked before it begins its work."""
+"""Check a command's output paths before it begins its work."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .options import JsonOutput
 
-#: Options that name what is written; every other path is read.
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+#: Options of output paths; every other path is read.
 OUTPUTS = ("out", "json", "html", "trace", "labels", "coco", "write_prompts")
-#: Options that name what is read as text: a path, a URL, or an example.
+#: Options that are read as text: a path, a URL, or an example.
 SOURCES = ("inputs", "images", "sequence")
-#: Folder of a data set whose files are read, whatever their endings.
+#: Folder of a data set with files to read, of any suffix.
 ANNOTATIONS = "annotations"
 
 

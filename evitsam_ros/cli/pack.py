@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .options import add_model, add_out
 from .outputs import check_file
 
+if TYPE_CHECKING:
+    import argparse
+
 
 def add(commands) -> None:
+    """Add the command's parser."""
     parser = commands.add_parser(
         "pack", help="a bundle as one .tar with its hashes, for 'evitsam fetch --from' on another machine"
     )
@@ -20,6 +24,7 @@ def add(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
     from ..bundle import find_bundle, sha256
     from ..fetch.pack import pack_bundle
 

@@ -30,7 +30,7 @@ from .options import (
 def add(commands: argparse._SubParsersAction) -> None:
     """Add the command and its options."""
     parser = commands.add_parser(
-        "profile", help="measure the latency of every stage, beside what this machine can reach"
+        "profile", help="measure the latency of every stage, beside the lower bounds of this machine"
     )
     add_model(parser)
     parser.add_argument(
@@ -45,7 +45,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--size", type=_size, metavar="WxH", help="resize the images to the size of your camera's"
     )
-    add_prompt_ranges(parser, "profile measures both ends of each range, with boxes on the whole image")
+    add_prompt_ranges(parser, "profile measures both ends of each range, with boxes anywhere on the image")
     add_max_prompts(parser)
     add_closer_looks(parser, "; profile measures that with small boxes")
     add_images(parser, "example", "a photograph of the package")
@@ -146,7 +146,7 @@ def _compare(options: argparse.Namespace) -> int:
     from ..profiler.schema import read_report
 
     if options.json or options.trace:
-        raise ValueError("--compare measures nothing: expected no --json and no --trace, or --html alone")
+        raise ValueError("--compare only reads files: expected no --json and no --trace, or only --html")
     a, b = (read_report(path) for path in options.compare)
     first, second = (str(path) for path in options.compare)
     names, result = (first, second), compare(a, b)

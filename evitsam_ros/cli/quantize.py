@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
-import argparse
+from typing import TYPE_CHECKING
 
 from .deprecated import take_positional_model
 from .options import Number, add_model, add_out, add_threads, path
+
+if TYPE_CHECKING:
+    import argparse
 
 #: Limit of numbers of images.
 MANY = 1_000_000
 
 
 def add(commands) -> None:
+    """Add the command's parser."""
     parser = commands.add_parser(
         "quantize",
         help="give a bundle an int8 form for CPUs, measured on held-out images; from a checkout",
@@ -29,7 +33,7 @@ def add(commands) -> None:
     parser.add_argument(
         "--kind", metavar="NAME", help="layout of the data set of a semantic model, as camvid"
     )
-    add_out(parser, "folder of a new bundle (default: the model's own, which gets the int8 encoder)")
+    add_out(parser, "folder of a new bundle (default: the model's own, which gets the int8 form)")
     parser.add_argument(
         "--train-on",
         nargs="+",
@@ -78,6 +82,7 @@ def add(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
     from ..bundle import bundle_kind
 
     try:

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import semantic
 from .measuring import measure_before
@@ -22,8 +21,13 @@ from .options import (
 )
 from .outputs import OutputError, check_file, check_folder
 
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
 
 def add(commands) -> None:
+    """Add the command's parser."""
     parser = commands.add_parser("segment", help="segment an image, a video or a folder of frames")
     parser.add_argument("image", type=path, help="image, video file or folder of frames")
     add_prompts(parser)
@@ -47,6 +51,7 @@ def add(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
     from ..io.bags import is_bag
     from ..io.sources import is_sequence
 
@@ -146,7 +151,7 @@ def check_sequence_out(out: Path) -> None:
 
 
 def beside(path: Path, ending: str) -> Path:
-    """The default output: ``drive.mp4`` -> ``drive_masks.avi``, also of a folder called ``.``"""
+    """Return the default output: ``drive.mp4`` -> ``drive_masks.avi``; also for a folder called ``.``."""
     named = path if path.name not in ("", "..") else path.resolve()
     stem = named.name if path.is_dir() else named.stem
     return named.with_name(f"{stem}{ending}")

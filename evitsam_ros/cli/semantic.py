@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from .measuring import measure_before
 from .outputs import check_file
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable
 
     import numpy as np
@@ -49,7 +49,7 @@ def add_options(parser: argparse.ArgumentParser, *, with_labels: bool = True) ->
 
 
 def is_asked_alone(options: argparse.Namespace) -> bool:
-    """Return whether classes are asked for, and no masks; reject options that do not go together."""
+    """Return whether only classes are requested, and no masks; reject options that exclude each other."""
     labels = getattr(options, "labels", None)
     if not options.semantic:
         if options.semantic_model or labels or options.score_threshold or options.tiles:
@@ -83,9 +83,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def mask_namer(options: argparse.Namespace) -> Callable[[np.ndarray, Masks], dict[int, str]]:
-    """Open the semantic bundle; return what names the masks of an image by the class of most of their pixels.
+    """Open the semantic bundle; return a function that names the masks of an image by their majority class.
 
-    A mask with void pixels alone has no name.
+    A mask with only void pixels has no name.
     """
     from ..dense import SemanticSegmenter
 

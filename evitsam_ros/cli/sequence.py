@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..io.image_files import write_image
-from ..io.sources import Sequence
 from ..io.video_files import CODECS, VideoWriter
 from ..segment import CloserLooks, Frame, Masks, Prompt, PromptError, Segmenter, draw_overlay, look_closer
 from ..tracking import TrackedCamera
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from ..io.sources import Sequence
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +51,7 @@ class Drawing:
             self._video.finish()
 
     def close(self) -> None:
+        """Remove an unfinished video."""
         if self._video is not None:
             self._video.discard()
 
@@ -71,9 +75,9 @@ def segment_sequence(
         out: a video file (.avi, .mp4, .mkv, .mov), of the sequence's rate and its first frame's size, or a
             folder.
         prompts: by object id, on the first frame; everything if None.
-        top_n: prompts a frame in everything mode.
+        top_n: max prompts per frame in everything mode.
         closer: closer looks at prompted objects; None: none.
-        track: ids last; else every frame is numbered anew, and prompts stay at their pixels.
+        track: keep ids over frames; otherwise each frame has new ids, and prompts stay at their pixels.
         name_masks: returns the class names of the masks of an image ``(H, W, 3)`` uint8 RGB, by object id.
 
     Returns:

@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
-import argparse
+from typing import TYPE_CHECKING
 
 from ..bundle import DEFAULT_UPSCALE
 from .measuring import measure_before
 from .options import add_backend, add_model, add_out, add_precision, path
 from .outputs import check_file
 
+if TYPE_CHECKING:
+    import argparse
+
 
 def add(commands) -> None:
+    """Add the command's parser."""
     parser = commands.add_parser("upscale", help="double the resolution of an image, a video or a folder")
     parser.add_argument("image", type=path, help="image, video file or folder of frames")
     add_model(parser, default=DEFAULT_UPSCALE)
@@ -26,6 +30,7 @@ def add(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
     from ..io.sources import is_sequence
 
     if options.image.exists() and is_sequence(options.image):

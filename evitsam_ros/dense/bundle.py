@@ -132,7 +132,7 @@ def open_any_bundle(name_or_folder: str | Path) -> BundleFiles:
 
 
 def open_by_kind(name_or_folder: str | Path) -> AnyBundle:
-    """Find, read and check a bundle of any kind, with what its kind has.
+    """Find, read and check a bundle of any kind, including the entries of its kind.
 
     Raises:
         BundleError: naming the file and the fault.
@@ -147,7 +147,7 @@ def open_semantic(name_or_folder: str | Path) -> SemanticBundle:
     """Find, read and check a semantic bundle.
 
     Raises:
-        BundleError: naming the file and what is wrong with it, or the kind that the bundle is of.
+        BundleError: the message names the file and its fault, or the kind of the bundle.
     """
     files = open_files(name_or_folder, {"semantic": SCHEMAS["semantic"]})
     entries = files.description["classes"]
@@ -162,14 +162,14 @@ def open_upscale(name_or_folder: str | Path) -> UpscaleBundle:
     """Find, read and check a bundle for super-resolution.
 
     Raises:
-        BundleError: naming the file and what is wrong with it, or the kind that the bundle is of.
+        BundleError: the message names the file and its fault, or the kind of the bundle.
     """
     files = open_files(name_or_folder, {"upscale": SCHEMAS["upscale"]})
     entries = {name: files.description[name] for name in ("scale", "overlap")}
     size = tuple(files.description["input_size"])
     if 2 * entries["overlap"] >= min(size):
         raise BundleError(
-            f"{files.folder / DESCRIPTION}: overlap: {entries['overlap']} leaves nothing of a tile of "
+            f"{files.folder / DESCRIPTION}: overlap: {entries['overlap']} leaves no pixel of a tile of "
             f"{size[0]}x{size[1]}; expected less than half of its shorter side"
         )
     return UpscaleBundle(**vars(files), input_size=size, **entries)

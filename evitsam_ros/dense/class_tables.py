@@ -9,7 +9,7 @@ import numpy as np
 
 from .ade20k import CLASSES as ADE20K
 
-#: Class number of pixels that count for nothing, in training and evaluation.
+#: Class number of pixels that training and evaluation exclude.
 IGNORED = 255
 
 
@@ -37,7 +37,7 @@ class ClassTable:
 
 def _table(rows: tuple[tuple[str, tuple[int, int, int]], ...]) -> ClassTable:
     names = [name for name, _ in rows]
-    # A name that two classes of the list have is told apart by its place.
+    # A name of two classes of the list gets its position as a suffix.
     unique = [f"{n} {names[:i].count(n) + 1}" if n in names[:i] else n for i, n in enumerate(names)]
     return ClassTable(tuple(unique), tuple(colour for _, colour in rows))
 
@@ -84,7 +84,7 @@ def class_table(dataset: str) -> ClassTable:
     """Look up the classes of a data set.
 
     Raises:
-        ValueError: it has no table here; the message lists those that have.
+        ValueError: the data set has no table; the message lists those with one.
     """
     if dataset not in CLASS_TABLES:
         raise ValueError(f"data set {dataset!r} has no class table; expected {', '.join(CLASS_TABLES)}")

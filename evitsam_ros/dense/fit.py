@@ -11,13 +11,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Fit:
-    """Where an image lies in the input of a network: at the top left, the rest is padding.
+    """Describe the place of an image in a network's input: at the top left, followed by padding.
 
     Attributes:
         size: (H, W) of the image in pixels.
         input_size: (H, W) of the input in pixels.
-        content: (h, w) of the image in the input. Multiples of the network's stride, so that a whole number
-            of cells shows the image; its aspect ratio changes by half a stride at most.
+        content: (h, w) of the image in the input. Multiples of the network's stride, so that the image covers
+            an integer number of cells; its aspect ratio changes by max half a stride.
     """
 
     size: tuple[int, int]

@@ -52,7 +52,7 @@ def _resized(channel: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def majority_labels(inside: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find the label that most pixels of each mask have.
+    """Find the most frequent label of each mask's pixels.
 
     Args:
         inside: ``(M, h, w)`` bool masks.

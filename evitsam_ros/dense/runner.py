@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What holds the runtime of an opened dense bundle."""
+"""Own the runtime of an opened dense bundle."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ class DenseRunner:
         return self.runtime.description
 
     def close(self) -> None:
-        """Free what the runtime holds; closing twice is allowed."""
+        """Free the runtime's resources; closing twice is allowed."""
         self.runtime.close()

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ from .runner import DenseRunner
 from .tiled_logits import needs_tiles, tiled_logits
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from ..segment import Masks
@@ -30,13 +29,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LabelMap:
-    """The classes of an image.
+    """Hold the classes of an image.
 
     Attributes:
         labels: ``(H, W)`` uint8; 0 is void, else the class number plus 1.
         classes: names and colours.
-        confidence: ``(H, W)`` float32, softmax of the pixel's best class; None where it was not asked for.
-        class_confidence: the same of the class that was asked for, whatever the pixel's class is; or None.
+        confidence: ``(H, W)`` float32, softmax of the pixel's best class; None unless requested.
+        class_confidence: the same of the requested class at every pixel; or None.
         timings: seconds by stage of the call that returned this label map.
     """
 
@@ -185,7 +184,7 @@ class SemanticSegmenter(DenseRunner):
     def classify(
         self, image: np.ndarray, masks: Masks, *, score_threshold: float = 0.0, tiles: bool = False
     ) -> MaskClasses:
-        """Find the class that most pixels of each mask have.
+        """Find the majority class of each mask's pixels.
 
         Pixels are counted at the centres of the masks' low-res cells.
 

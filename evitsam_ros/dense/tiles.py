@@ -22,7 +22,7 @@ def tile_starts(length: int, tile: int, overlap: int) -> list[int]:
 def kept_parts(length: int, tile: int, overlap: int) -> Iterator[tuple[int, int, int]]:
     """Yield the start of each tile and the part of the axis, from and to, that its answer is kept for.
 
-    The parts cover the axis once. Their borders lie in the middle of what two tiles share, ``overlap``
+    The parts cover the axis once. Their borders are in the middle of the overlap of two tiles, ``overlap``
     pixels or more from the border of each.
     """
     starts = tile_starts(length, tile, overlap)

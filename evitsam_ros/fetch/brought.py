@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def is_packed(place: Path) -> bool:
-    """Tell whether a path is a bundle as a file or as a folder, rather than a checkpoint."""
+    """Return whether a path is a bundle as a file or as a folder, rather than a checkpoint."""
     return place.suffix == ".tar" or (place / DESCRIPTION).is_file()
 
 
@@ -46,7 +46,7 @@ def find_brought(place: Path, file: RemoteFile) -> Path:
     if not found:
         wanted = f"{file.file_name}{f' or {file.sha256}' if file.sha256 else ''}"
         raise FetchError(f"{place} holds no {wanted}")
-    # Several files of one name differ by folder: the hash tells them apart.
+    # Several files of one name differ by folder: the hash identifies them.
     return next((path for path in found if file.sha256 and sha256(path) == file.sha256), found[0])
 
 
@@ -68,6 +68,6 @@ def name_of(place: Path) -> RemoteFile:
                 f"{place} is {file.refused[digest]}; 'evitsam fetch {file.name}' downloads the right one"
             )
     raise FetchError(
-        f"{place} is no file of the catalogue (SHA-256 {digest}); say which model it is: "
+        f"{place} is no file of the catalogue (SHA-256 {digest}); name the model: "
         "'evitsam fetch NAME --from FILE', or 'evitsam export' for weights of your own"
     )

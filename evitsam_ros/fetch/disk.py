@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Room on the disk: asked for before it is needed, and one clear line where it ends all the same."""
+"""Check for disk space before it is needed, and report a full disk in one line."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Download one file over HTTP: resume what was cut off, retry what may pass, keep no wrong page.
-
-``requests`` does proxies, certificates, redirects and compression; what it does not do is here.
+"""Download one file over HTTP: resume partial files, retry transient failures, reject other content.
+``requests`` handles proxies, certificates, redirects and compression.
 """
 
 from __future__ import annotations
@@ -31,12 +30,12 @@ _LONGEST = 16 * 10**9
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a download waits, and how often it tries.
+    """Configure time limits and retries of a download.
 
     Attributes:
         connect_s, read_s: time limits in seconds for connecting and for the next bytes.
-        tries: failures in a row, without a byte in between, after which it gives up.
-        unreachable_tries: the same where no server has answered yet.
+        tries: max consecutive failures without a received byte.
+        unreachable_tries: the same before the first reply of a server.
         pause_s: pause after the first failure in seconds, doubled after each further one.
         longest_pause_s: limit of a pause, also of one that a server asks for.
     """
@@ -52,12 +51,12 @@ class Patience:
 def download(
     url: str, part: Path, file: RemoteFile, log: Callable[[str], None], patience: Patience | None = None
 ) -> None:
-    """Download ``url`` to ``part``; bytes that are there already are not downloaded again.
+    """Download ``url`` to ``part``; existing bytes are not downloaded again.
 
     Args:
         url: of the file.
-        part: where the bytes go; kept after a failure, so that the next call resumes.
-        file: what is expected, for its size.
+        part: partial file; kept after a failure, so that the next call resumes.
+        file: expected file, for its size.
         log: takes one line for each failure that is retried.
         patience: time limits and number of tries.
 
@@ -121,7 +120,7 @@ def _attempt(session: requests.Session, url: str, part: Path, file: RemoteFile, 
 def _receive_or_discard(
     response: requests.Response, part: Path, start: int, total: int | None, file: RemoteFile
 ) -> None:
-    """Append the body to ``part``, which is deleted where too many bytes come or the disk is full."""
+    """Append the body to ``part``, which is deleted if there are too many bytes or the disk is full."""
     try:
         _receive(response, part, start, total, file)
     except FetchError:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..bundle import BundleError, find_bundle
 from ..catalogue import CATALOGUE, HUGGING_FACE, RemoteFile
-from ..user_folders import data_folder, models_folder
+from ..installed import data_folder, models_folder
 from .brought import find_brought, find_packed, is_packed, name_of
 from .disk import check_space
 from .download import Patience, download
@@ -32,15 +32,15 @@ DOWNLOADS = "downloads"
 
 @dataclass(frozen=True)
 class FetchOptions:
-    """What a user may ask for.
+    """Hold a user's options.
 
     Attributes:
-        accept_licence: licences that forbid commercial use are accepted.
+        accept_licence: accept licences that forbid commercial use.
         mirror: URL of a folder that is used in place of the official one; empty: the official one.
         brought: a file or folder that is used in place of a download.
         download_only: keep the checked file and make no bundle; needs no torch.
-        again: also where the bundle is installed already.
-        export: how the bundle is made.
+        again: even if the bundle is installed already.
+        export: options of the export.
         patience: of the download.
     """
 
@@ -92,7 +92,7 @@ def fetch_named(name: str, options: FetchOptions, log: Callable[[str], None]) ->
         The bundle's folder; with ``download_only`` the checked file.
 
     Raises:
-        FetchError: with cause and remedy in one line; what was installed before is still there.
+        FetchError: with cause and remedy in one line; an earlier installation is kept.
     """
     packed = find_packed(options.brought, name) if options.brought and not options.download_only else None
     if packed is not None:
@@ -105,14 +105,14 @@ def fetch(file: RemoteFile, options: FetchOptions, log: Callable[[str], None]) -
 
     Args:
         file: of the catalogue.
-        options: what the user asked for.
+        options: options of the user.
         log: takes one line at a time.
 
     Returns:
         The bundle's folder; with ``download_only`` the checked file.
 
     Raises:
-        FetchError: with cause and remedy in one line; what was installed before is still there.
+        FetchError: with cause and remedy in one line; an earlier installation is kept.
     """
     if not options.download_only:
         check_exporter(file)
@@ -138,7 +138,7 @@ def fetch(file: RemoteFile, options: FetchOptions, log: Callable[[str], None]) -
 
 
 def install_brought(place: Path, options: FetchOptions, log: Callable[[str], None]) -> Path:
-    """Install what lies at ``place`` without being told its name: a packed bundle, a bundle, a checkpoint.
+    """Install the packed bundle, bundle or checkpoint at ``place``, without a given name.
 
     Returns:
         The bundle's folder.
@@ -179,7 +179,7 @@ def _checkpoint(
             target.unlink()
     part = target.with_name(f"{target.name}.part")
     if file.sha256 is None:
-        # Nothing would show that the rest is of another version.
+        # A later part could be of another version without a sign.
         part.unlink(missing_ok=True)
     resumed = part.exists()
     digest = _download_checked(url, part, file, data, options, log, resumed=resumed)

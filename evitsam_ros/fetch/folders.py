@@ -26,7 +26,7 @@ def install_packed(
 
     Raises:
         FetchError: the file does not pass the checks, or its licence was not accepted.
-        BundleError: what is in it is no bundle.
+        BundleError: the content is not a bundle.
     """
     with open_packed(path) as packed:
         _check_name(path, packed.name, expected)

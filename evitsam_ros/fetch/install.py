@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Put bundles into the models folder: from a checkpoint, a packed file or a folder; whole or not at all."""
+"""Install bundles into the models folder, from a checkpoint, a packed file or a folder, atomically."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 #: Bytes on the disk that an export needs, as a share of its checkpoint's.
 BUNDLE_SHARE = 1.3
-#: What an export imports, and the robot does not have.
+#: Packages that an export imports, and the robot does not have.
 _EXPORTER = ("torch", "onnx", "safetensors")
 
 
@@ -37,10 +37,10 @@ class ExportOptions:
 
 
 def check_exporter(file: RemoteFile) -> None:
-    """Check, before anything is downloaded, that the file can become a bundle here.
+    """Check before the download that the file can become a bundle here.
 
     Raises:
-        FetchError: these are no weights of a model, or torch is missing.
+        FetchError: the file is not a model's weights, or torch is missing.
     """
     if not file.exportable:
         raise FetchError(
@@ -72,7 +72,7 @@ def install_checkpoint(
     """Export a checked checkpoint into the models folder.
 
     Args:
-        file: what the checkpoint is.
+        file: entry of the catalogue.
         checkpoint: ``.pt`` or ``.safetensors``; only tensors are read.
         digest: its SHA-256, for the bundle's description.
         models: the models folder.
@@ -113,9 +113,8 @@ def installed_from(models: Path, file: RemoteFile, digest: str | None) -> Path |
 
 @contextmanager
 def new_bundle(models: Path, name: str) -> Iterator[Path]:
-    """Give a folder beside ``models / name`` to fill; it takes that place if nothing was raised.
-
-    What it was filled with has to open as a bundle.
+    """Yield a folder beside ``models / name`` to fill; it takes that place unless an exception is raised. Its
+    content has to open as a bundle.
     """
     models.mkdir(parents=True, exist_ok=True)
     _clear_leftovers(models, name)
@@ -138,7 +137,7 @@ def _prefix(name: str) -> str:
 
 
 def _clear_leftovers(models: Path, name: str) -> None:
-    """Remove what a killed installation left, and put back what it was about to replace.
+    """Remove the leftovers of a killed installation, and restore the bundle that it was replacing.
 
     The caller holds the lock.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Memory that an export takes, beside what the machine has."""
+"""Compare the memory that an export takes with the available memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def memory_for_export(checkpoint: int) -> float:
 
 
 def available_memory(meminfo: Path = Path("/proc/meminfo")) -> float | None:
-    """Return the bytes that can be had without swapping; None where the kernel does not tell."""
+    """Return the bytes available without swapping; None if the kernel does not report them."""
     try:
         found = re.search(r"^MemAvailable:\s+(\d+) kB$", meminfo.read_text(), re.MULTILINE)
     except OSError:

@@ -21,9 +21,9 @@ NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 
 
 def pack_bundle(name_or_folder: str | Path, out: Path) -> Path:
-    """Write a checked bundle as a tar file, whole or not at all.
+    """Write a checked bundle as a tar file, atomically.
 
-    The same bundle gives the same bytes: no dates and no owners are kept. Hidden files are left out.
+    The same bundle gives the same bytes: without dates and owners. Hidden files are skipped.
 
     Args:
         name_or_folder: the bundle.
@@ -49,7 +49,7 @@ def pack_bundle(name_or_folder: str | Path, out: Path) -> Path:
     try:
         with os.fdopen(descriptor, "wb") as raw, tarfile.open(fileobj=raw, mode="w") as tar:
             _add_bytes(tar, f"{name}/{SUMS}", sums.encode())
-            # The description first: what it says can be read without reading the rest.
+            # The description first: it can be read without reading the rest.
             for path in sorted(files, key=lambda path: path.name != DESCRIPTION):
                 _add_file(tar, f"{name}/{path.name}", path)
         beside.chmod(0o644)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a server's answer, or its absence, means for a download."""
+"""Classify a server's response, or its absence, for a download."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BY_HAND = "or bring the file from another machine: 'evitsam fetch NAME --from F
 
 
 class TransientError(Exception):
-    """A failure that may pass; ``retry_after``: seconds that the server asks to wait, or None."""
+    """Report a failure that may pass; ``retry_after``: seconds that the server asks to wait, or None."""
 
     def __init__(self, text: str, retry_after: float | None = None) -> None:
         super().__init__(text)
@@ -43,11 +43,11 @@ def check_response(response: requests.Response, offset: int, file: RemoteFile) -
 
     Args:
         response: of a request for everything after ``offset`` bytes.
-        offset: bytes that are there already.
-        file: what is expected.
+        offset: existing bytes.
+        file: expected file.
 
     Returns:
-        The position of the body's first byte, and the size of the whole file; None where it is not given.
+        The position of the body's first byte, and the size of the complete file; None if not given.
 
     Raises:
         TransientError: another try may succeed.
@@ -86,8 +86,8 @@ def explain(error: requests.RequestException, url: str) -> Exception:
         return FetchError(f"the proxy's address is not a URL ({error}); correct HTTPS_PROXY or HTTP_PROXY")
     if isinstance(error, exceptions.ProxyError):
         return UnreachableError(
-            f"the proxy of HTTPS_PROXY or HTTP_PROXY cannot be reached or refuses ({_cause(error)}); check "
-            f"it, {_BY_HAND}"
+            f"the proxy of HTTPS_PROXY or HTTP_PROXY cannot be reached or rejects the connection "
+            f"({_cause(error)}); check it, {_BY_HAND}"
         )
     # Of a body, requests wraps urllib3's exception into a ConnectionError.
     if isinstance(error, exceptions.ReadTimeout) or "ReadTimeoutError" in map(_type, error.args):
@@ -103,7 +103,7 @@ def explain(error: requests.RequestException, url: str) -> Exception:
 
 
 def _check_content(response: requests.Response) -> None:
-    """Reject a page in place of a file, and a file that came unencrypted though it was asked for by https."""
+    """Reject a page in place of a file, and a file that was sent unencrypted although requested by https."""
     if "text/html" in response.headers.get("Content-Type", "").lower():
         # An overloaded Hugging Face, a proxy or the login page of a network.
         raise TransientError(HTML)

@@ -19,7 +19,7 @@ RECORDS = "trusted.json"
 
 @dataclass(frozen=True)
 class Record:
-    """What was trusted.
+    """Describe a trusted file.
 
     Attributes:
         sha256: hexadecimal.
@@ -35,7 +35,7 @@ class Record:
 
 
 def recorded(folder: Path, name: str) -> Record | None:
-    """Look up what was trusted under a catalogue name.
+    """Look up the trusted files of a catalogue name.
 
     Raises:
         FetchError: the records cannot be read.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read a packed bundle that came from elsewhere: nothing in it is believed before it is checked."""
+"""Read a packed bundle of unknown origin: all content is checked before use."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class PackedBundle:
-    """A tar file whose members were checked, not yet their content.
+    """Describe a tar file with checked members; their content is not checked yet.
 
     Attributes:
         path: the tar file.

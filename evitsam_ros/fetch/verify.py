@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def verify(path: Path, file: RemoteFile, data: Path, origin: str, log: Callable[[str], None]) -> str:
-    """Check a file against the catalogue, or against what was trusted before.
+    """Check a file against the catalogue, or against the trusted files.
 
     Args:
         path: the file on disk.
-        file: what it should be.
-        data: the data folder, with the records of what was trusted.
-        origin: where it came from, for messages and the record.
+        file: expected file.
+        data: the data folder, with the records of trusted files.
+        origin: its origin, for messages and the record.
         log: takes one line.
 
     Returns:

@@ -162,7 +162,7 @@ def _binning(info: Any) -> np.ndarray:
 def lens_of(model: str, coefficients: np.ndarray) -> Lens | None:
     """Return the lens of a CameraInfo's ``distortion_model`` and ``d``; None without distortion.
 
-    If all coefficients are 0 there is no distortion, whatever the model, as in image_geometry.
+    If all coefficients are 0 there is no distortion, with any model, as in image_geometry.
 
     Raises:
         CalibrationError: The model or the number of coefficients is unknown, or they are not finite.

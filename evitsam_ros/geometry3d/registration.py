@@ -30,7 +30,7 @@ def registered(
         image_camera: Calibration of the image.
 
     Returns:
-        ``(H, W)`` float32 metres along the image camera's z, NaN where nothing was measured.
+        ``(H, W)`` float32 metres along the image camera's z, NaN without a measurement.
 
     Raises:
         CalibrationError: The calibration of the depth camera is for another size than its depths.

@@ -104,7 +104,7 @@ class TransformTree:
             parent: Name of the parent frame; a leading slash is dropped.
             child: Name of the frame.
             time: seconds; if it was set back, all frames but static ones are forgotten, as two runs of a
-                simulation have nothing in common.
+                simulation are independent.
             translation: ``(3,)`` metres.
             rotation: ``(4,)`` quaternion x, y, z, w.
             static: The pose holds for all times.

@@ -22,7 +22,7 @@ from .raw_pixels import ImageError, check_size
 if TYPE_CHECKING:
     from .intensity import Limits
 
-#: Channels and depth as they are, and as they lie: camera_info knows nothing of a turn that EXIF asks for.
+#: Channels and depth unchanged, and without EXIF's rotation: camera_info does not include it.
 _AS_IT_IS = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION
 
 

@@ -26,7 +26,7 @@ _PLAIN, _COMPRESSIONS = 1, {1, 5, 8, 32773, 32946}
 
 
 class HeaderError(ValueError):
-    """Data that are no JPEG, PNG or TIFF, or whose header cannot be true."""
+    """Report data that are not a JPEG, PNG or TIFF, or have an invalid header."""
 
 
 def encoded_image_size(data: bytes) -> tuple[int, int]:

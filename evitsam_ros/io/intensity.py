@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scale 16-bit, signed and floating-point images, whose encoding defines no white, to uint8.
+"""Scale 16-bit, signed and floating-point images to uint8; their encodings do not define white.
 
 A 16-bit image may hold 10, 12, 14 or 16 bits, a thermal one hundredths of a kelvin; the encoding is the same.
 So black and white are percentiles of the image, unless fixed limits are given:

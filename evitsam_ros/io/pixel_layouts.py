@@ -146,7 +146,7 @@ def mosaic_to_rgb(mosaic: np.ndarray, encoding: str, limits: Limits | None = Non
 
 
 def _check_blocks(message: Any, layout: Packed) -> None:
-    """Reject images that do not consist of whole blocks: 2 x 2 for Bayer, 2 x 1 for YUV 4:2:2."""
+    """Reject images that do not consist of complete blocks: 2 x 2 for Bayer, 2 x 1 for YUV 4:2:2."""
     height, width = message.height, message.width
     if layout.order in _BAYER and (height < 2 or width < 2):
         raise ImageError(f"image is {width}x{height}; expected at least 2x2 for {message.encoding}")

@@ -69,7 +69,7 @@ def packed_pixels(message: Any, channels: int = 1, kind: str = "u1") -> np.ndarr
 
 
 def planes(message: Any, shares: Sequence[tuple[Fraction, Fraction]]) -> list[np.ndarray]:
-    """Return the planes ``(h, w)`` uint8 of an image whose channels lie one after the other.
+    """Return the planes ``(h, w)`` uint8 of an image with planar channels.
 
     Args:
         message: A sensor_msgs/Image, or an object with its fields.
@@ -82,7 +82,7 @@ def planes(message: Any, shares: Sequence[tuple[Fraction, Fraction]]) -> list[np
     check_size(height, width)
     sizes = [(int(height * rows), int(width * columns)) for rows, columns in shares]
     tight = sum(rows * columns for rows, columns in sizes)
-    # Drivers differ in what they call the step of planes; this many bytes leave no room for padding.
+    # Drivers define the step of planes differently; this number of bytes has no padding.
     step = width if len(message.data) == tight else step
     if step < width:
         raise ImageError(

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from ..installed import CHECKOUT, installed_folders
-from ..user_folders import expand_user
+from ..installed import CHECKOUT, expand_user, installed_folders
 from .bags import BagError, is_bag, read_frames
 from .image_files import IMAGES, ImageFileError, read_image
 from .natural_order import natural_order
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Source of images that come with the package: this alone, or ``example:NAME[,NAME…]``.
+#: Source of the package's example images: this word alone, or ``example:NAME[,NAME…]``.
 EXAMPLE = "example"
 #: Where they are, below ``share/evitsam_ros``.
 EXAMPLES = "demo/pictures"
@@ -88,10 +87,10 @@ def open_source(source: str, loop: bool = True, motion: float = 0.0) -> Iterator
             ``example:NAME[,NAME…]`` for the images that come with this package, or ``skimage:NAME[,NAME…]``
             for photographs that come with scikit-image.
         loop: start again at the end.
-        motion: for a still image, how far the view wanders, as a share of its size (0: it does not).
+        motion: for a still image, amplitude of the view's motion, as a share of its size (0: none).
 
     Raises:
-        SourceError: The source cannot be opened; the message names it and what was expected.
+        SourceError: The source cannot be opened; the message names it and the expected form.
     """
     if not source:
         raise SourceError("the source is empty; expected an image, a folder, a video, a bag or a device")

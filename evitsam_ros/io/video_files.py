@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-#: Endings of the containers that are opened without a look at their content.
+#: Suffixes of containers that are opened without a check of their content.
 VIDEOS = (
     *(".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".m2v", ".ts", ".mts", ".m2ts"),
     *(".wmv", ".asf", ".flv", ".3gp", ".ogv", ".mjpg", ".mjpeg", ".h264", ".h265", ".hevc", ".y4m", ".vob"),
 )
 #: Containers that are written, and their codecs.
 CODECS = {".avi": "MJPG", ".mp4": "mp4v", ".mkv": "mp4v", ".mov": "mp4v"}
-#: Frames a second where nothing else is known.
+#: Default frame rate in Hz.
 DEFAULT_RATE = 10.0
 
 log = logging.getLogger(__name__)
@@ -152,7 +152,7 @@ class VideoWriter:
         self._file.replace(self._path)
 
     def discard(self) -> None:
-        """Remove what was not finished."""
+        """Remove an unfinished file."""
         if self._writer is not None:
             self._writer.release()
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class _Rows:
-    """Writes what :func:`answer_bag` finds into the tables of a unit."""
+    """Write the results of :func:`answer_bag` into the tables of a unit."""
 
     def __init__(self, tables: UnitTables, at: Callable[[int], None]) -> None:
         self._tables, self._at = tables, at
@@ -41,11 +41,11 @@ class _Rows:
 
 
 def label_and_answer(labeller: Labeller, unit: Unit, at: Callable[[int], None]) -> Outcome:
-    """Label a bag's topic with ids that last, and write ``OUT/bags/KEY.mcap``.
+    """Label a bag's topic with tracked ids, and write ``OUT/bags/KEY.mcap``.
 
     Args:
         labeller: the opened networks.
-        unit: a whole recording.
+        unit: a complete recording.
         at: called with the number of each image before it is decoded.
 
     Raises:

@@ -8,16 +8,16 @@ import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..installed import expand_user
 from ..io.bags import BagError, is_bag, open_bag
 from ..io.bags.reader import ANSWERS
 from ..io.image_files import IMAGES
 from ..io.natural_order import natural_order
 from ..io.sources import is_sequence
 from ..io.video_files import VIDEOS, Video
-from ..user_folders import expand_user
 from . import unit as units
 from .job import Job, JobError
-from .places import Place, is_url
+from .places import FILE, FOLDER, MISSING, Place, is_url
 from .unit import Unit
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ SHARDS, LISTS, BAG_FILES = (".tar",), (".txt",), (".mcap", ".db3", ".mcap.zstd",
 
 
 class InputError(JobError):
-    """An input that is not there, or is nothing that can be labelled."""
+    """Report an input that is missing or cannot be labelled."""
 
 
 def find_units(inputs: Sequence[str], job: Job, chunk: int = CHUNK) -> Iterator[Unit]:
@@ -41,7 +41,7 @@ def find_units(inputs: Sequence[str], job: Job, chunk: int = CHUNK) -> Iterator[
         chunk: max number of images of a unit, where they are no sequence.
 
     Raises:
-        InputError: An input is not there, cannot be reached, or is nothing that can be labelled.
+        InputError: An input is missing, cannot be reached, or cannot be labelled.
     """
     seen: set[str] = set()
     loose: dict[str, list[str]] = {}
@@ -70,9 +70,9 @@ def _units_of(
             found = place.info()
         except OSError as error:
             raise InputError(f"{place.text} cannot be reached: {error}") from error
-        if found.type.name == "NotFound":
+        if found.kind == MISSING:
             raise InputError(f"{place.text} does not exist; expected a file, a folder, a glob or a URL")
-        if found.type.name == "Directory":
+        if found.kind == FOLDER:
             yield from _folder(place, job, chunk)
         elif _ending(place.path) in LISTS:
             if place.source in above:
@@ -96,7 +96,7 @@ def _lines(place: Place) -> list[str]:
 
 
 def _expanded(text: str) -> list[Place]:
-    """Return what a path, URL or glob names."""
+    """Return the paths or URLs that a path, URL or glob names."""
     if not text:
         raise InputError("an input is an empty string; expected a path or a URL")
     if is_url(text):
@@ -140,9 +140,7 @@ def _folder(place: Place, job: Job, chunk: int) -> Iterator[Unit]:
         yield from _bag(place, job, -1)
         return
     entries = [(name, info) for name, info in place.listed() if not name.startswith(".")]
-    files = sorted(
-        (n for n, info in entries if info.type.name == "File"), key=lambda n: natural_order(Path(n))
-    )
+    files = sorted((n for n, info in entries if info.kind == FILE), key=lambda n: natural_order(Path(n)))
     images = [name for name in files if _ending(name) in IMAGES]
     count = 0
     for unit in _image_units(place.source, images, chunk, sequence=job.track):
@@ -155,7 +153,7 @@ def _folder(place: Place, job: Job, chunk: int) -> Iterator[Unit]:
             yield from _file(place.join(name), job, sizes[name])
     for name, info in entries:
         inner = place.join(name)
-        if info.type.name == "Directory" and _is_bag_folder(inner):
+        if info.kind == FOLDER and _is_bag_folder(inner):
             count += 1
             yield from _bag(inner, job, -1)
     if not count:
@@ -243,7 +241,7 @@ def _bag(place: Place, job: Job, size: int) -> Iterator[Unit]:
 
 
 def _cut(unit: Unit, job: Job, count: int) -> Iterator[Unit]:
-    """Cut a sequence of ``count`` frames into parts, where its ids do not need the whole."""
+    """Cut a sequence of ``count`` frames into parts, if its ids do not need all of it."""
     from dataclasses import replace
 
     if not job.cut or count <= job.cut:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Label units in a process of its own: native code that dies takes nothing else with it.
+"""Label units in a separate process, so that a crash of native code ends only that process.
 
 A unit that ends its process is tried again. An image that does so twice is skipped where its reader can, and
 else its unit is set aside.
@@ -43,7 +43,7 @@ class IsolatedLabeller:
     """A :class:`~.labeller.Labeller` in a child process, which is started again when it dies.
 
     Args:
-        job: what to do.
+        job: options of the run.
         out: the output folder.
         threads: CPU threads of a network; 0: one for each core.
     """
@@ -172,7 +172,7 @@ def _label(text: str, skip: list[int]) -> str:
             raise JobError(
                 f"the disk of temporary files is full: {error}; set TMPDIR to a larger one"
             ) from None
-        raise OSError(_one_line(error)) from None  # pickles whatever its class
+        raise OSError(_one_line(error)) from None  # picklable for every class
     finally:
         logging.getLogger().removeHandler(handler)
     from dataclasses import replace

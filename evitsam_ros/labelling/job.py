@@ -12,12 +12,12 @@ from ..segment import Prompt
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: Frames of a part of a recording, where ids do not need the whole.
+#: Max frames of a part of a recording, if ids do not need all of it.
 DEFAULT_CUT = 3000
 
 
 class JobError(ValueError):
-    """A run that cannot begin or go on, whatever the input: options, model, or the output folder."""
+    """Report a run that cannot start or continue with any input: options, model, or output folder."""
 
 
 @dataclass(frozen=True)
@@ -70,14 +70,14 @@ class Job:
 
     @property
     def has_masks(self) -> bool:
-        """Whether masks of objects are asked for, and not classes alone."""
+        """Return whether masks of objects are requested, not only classes."""
         return self.everything or bool(self.points or self.boxes or self.detections)
 
     def prompts(self) -> list[Prompt]:
         """Return the given prompts: an object for each box, and one for all points.
 
         Raises:
-            PromptError: A prompt is invalid whatever the image.
+            PromptError: A prompt is invalid for every image.
         """
         found = [Prompt.parse(box=list(box)) for box in self.boxes]
         if self.points:

@@ -39,11 +39,11 @@ class _Count:
 
 
 class Labeller:
-    """The networks of a job, opened once for many units. Not thread-safe.
+    """Open the networks of a job once for many units. Not thread-safe.
 
     Args:
-        job: what to do.
-        store: where rows go.
+        job: options of the run.
+        store: output of the rows.
         threads: CPU threads of a network; 0: one for each core.
 
     Raises:
@@ -65,7 +65,7 @@ class Labeller:
         """Label a unit and write its tables.
 
         Args:
-            unit: what to label.
+            unit: unit to label.
             skip: positions of images that are not decoded.
             at: called with the position of each image before it is decoded.
 
@@ -127,7 +127,7 @@ class Labeller:
         return self.segmenter.decode(self.segmenter.embed(frame), prompts), names
 
     def _classes(self, image: np.ndarray, masks: Masks) -> dict[int, str]:
-        """Name masks by the class that most of their pixels have; a void one has no name."""
+        """Name masks by the majority class of their pixels; a void mask has no name."""
         assert self.semantic is not None
         return dict(self.semantic.classify(image, masks, score_threshold=self.job.score_threshold).names)
 
@@ -213,7 +213,7 @@ class UnitTables:
         self._masks += len(rows)
 
     def outcome(self) -> Outcome:
-        """Return the counts of what was written."""
+        """Return the counts of the written rows and images."""
         if self._count.damaged > NAMED:
             log.warning("%s: %d images are damaged and have no masks", self._unit.title, self._count.damaged)
         count = self._count

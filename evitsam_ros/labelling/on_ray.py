@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Label units on Ray Data, by a pool of actors that open their networks once. No other module knows Ray.
 
-Ray schedules, restarts workers and repeats what was lost with them. A unit that was written before its worker
+Ray schedules and restarts workers, and repeats their lost units. A unit that was written before its worker
 was lost is not labelled again.
 """
 
@@ -27,9 +27,9 @@ from .unit import Unit
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-#: How often Ray repeats what was lost with its worker or node.
+#: Max repetitions by Ray of work that was lost with its worker or node.
 RETRIES = 5
-#: Passes over what was lost.
+#: Max passes over lost units.
 PASSES = 3
 #: Ray keeps a record of each block in the driver's memory.
 MAX_BLOCKS = 4096
@@ -65,15 +65,15 @@ def label_on_ray(
     """Yield the outcome of each unit as soon as it is known.
 
     Args:
-        waiting: what to label.
+        waiting: units to label.
         out: output folder that every node reaches.
-        job: what to do.
+        job: options of the run.
         count: number of workers; 0: as many as the cluster has room for.
         address: of a cluster; empty: Ray is started on this machine and ended afterwards.
         threads: CPU threads of a network; 0: this machine's cores shared by the workers, 1 on a cluster.
 
     Raises:
-        JobError: Ray is not installed or cannot be reached, or the work cannot go on.
+        JobError: Ray is not installed or cannot be reached, or the work cannot continue.
     """
     opener = Opener(job, out)
     with connected(count, address, threads) as slots:
@@ -82,7 +82,7 @@ def label_on_ray(
 
 @dataclass(frozen=True)
 class Opener:
-    """Opens what labels units, in a worker."""
+    """Open a labeller in a worker."""
 
     job: Job
     out: str
@@ -113,12 +113,12 @@ def stream(waiting: Sequence[Unit], opener: Any, slots: Slots) -> Iterator[Outco
     """Label units on the connected cluster.
 
     Args:
-        waiting: what to label.
+        waiting: units to label.
         opener: see :class:`Opener`.
         slots: the pool of workers.
 
     Raises:
-        JobError: The work cannot go on.
+        JobError: The work cannot continue.
     """
     lost = {unit.key: unit for unit in waiting}
     # While a node goes, Ray counts all tries of a row within seconds; later the cluster is as it is.
@@ -150,7 +150,7 @@ def mapped(
         slots: the pool.
 
     Raises:
-        JobError: The work cannot go on.
+        JobError: The work cannot continue.
     """
     import ray
     from ray.exceptions import RayError
@@ -158,7 +158,7 @@ def mapped(
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    # What was lost RETRIES times costs its own rows, and not those of the others.
+    # A unit lost RETRIES times loses its own rows only.
     context.max_errored_blocks = -1
     given = ray.data.from_items(rows, override_num_blocks=min(len(rows), MAX_BLOCKS))
     with warnings.catch_warnings():
@@ -264,7 +264,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _knock(address: str) -> None:
-    """Raise ``OSError`` if nothing listens at ``HOST:PORT``: Ray itself would try for minutes."""
+    """Raise ``OSError`` if no process listens at ``HOST:PORT``: Ray itself would try for minutes."""
     host, colon, port = address.rpartition(":")
     if colon and port.isdecimal() and "/" not in host:
         socket.create_connection((host, int(port)), timeout=CONNECT).close()

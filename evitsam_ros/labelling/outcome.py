@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What became of a unit, and of a whole run."""
+"""Describe the outcome of a unit, and of a run."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a unit.
+    """Describe the outcome of a unit.
 
     Attributes:
         key, title: of the unit.
         images: number of its images, damaged ones included.
         masks: number of rows.
         damaged: images that could not be read.
-        error: why the unit is set aside; empty if it is done.
+        error: why the unit failed; empty if it is done.
         fatal: no other unit can be done either.
         skipped: images that ended the process of native code, a line each.
         warnings: lines that were logged.

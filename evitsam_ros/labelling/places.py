@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -14,6 +15,8 @@ from .job import JobError
 if TYPE_CHECKING:
     from pyarrow.fs import FileInfo, FileSystem
 
+#: Kinds of entries, by pyarrow's names. A device or a pipe is none of them, and counts as missing.
+FILE, FOLDER, MISSING = "File", "Directory", "NotFound"
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
@@ -37,6 +40,26 @@ def import_pyarrow() -> Any:
             f"labels are written as Parquet, which needs pyarrow ({error}); pip install 'evitsam_ros[label]'"
         ) from error
     return pyarrow
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is at a place: its kind, and the bytes of a file."""
+
+    kind: str
+    size: int = 0
+
+    @classmethod
+    def of(cls, info: FileInfo) -> Entry:
+        """Return the entry of pyarrow's description."""
+        return cls(info.type.name, info.size or 0)
+
+
+def _local_entry(path: Path) -> Entry:
+    """Look at a local path by Python: pyarrow raises at names that are not UTF-8."""
+    if path.is_dir():
+        return Entry(FOLDER)
+    return Entry(FILE, path.stat().st_size) if path.is_file() else Entry(MISSING)
 
 
 class Place:
@@ -85,29 +108,35 @@ class Place:
         """The path of a local place."""
         return Path(self.path)
 
-    def info(self) -> FileInfo:
-        """Return type and size.
+    def info(self) -> Entry:
+        """Return kind and size.
 
         Raises:
             OSError: The file system cannot be reached.
         """
-        return self.fs.get_file_info(self.path)
+        if self.is_local:
+            return _local_entry(self.local)
+        return Entry.of(self.fs.get_file_info(self.path))
 
     def exists(self) -> bool:
         """Return whether there is a file or folder."""
-        return self.info().type.name != "NotFound"
+        return self.info().kind != MISSING
 
     def is_folder(self) -> bool:
         """Return whether it is a folder, or a prefix of an object store."""
-        return self.info().type.name == "Directory"
+        return self.info().kind == FOLDER
 
-    def listed(self, *, recursive: bool = False) -> list[tuple[str, FileInfo]]:
-        """Return the entries below a folder, sorted: path relative to it, and type and size."""
+    def listed(self, *, recursive: bool = False) -> list[tuple[str, Entry]]:
+        """Return the entries below a folder, sorted: path relative to it, and kind and size."""
+        if self.is_local:
+            paths = self.local.rglob("*") if recursive else self.local.glob("*")
+            found = ((str(path.relative_to(self.local)), _local_entry(path)) for path in paths)
+            return sorted(found, key=lambda pair: pair[0])
         from pyarrow.fs import FileSelector
 
-        found = self.fs.get_file_info(FileSelector(self.path, recursive=recursive, allow_not_found=True))
+        infos = self.fs.get_file_info(FileSelector(self.path, recursive=recursive, allow_not_found=True))
         start = len(self.path.rstrip("/")) + 1
-        return sorted(((info.path[start:], info) for info in found), key=lambda pair: pair[0])
+        return sorted(((info.path[start:], Entry.of(info)) for info in infos), key=lambda pair: pair[0])
 
     def read_bytes(self) -> bytes:
         """Read a file.
@@ -129,7 +158,7 @@ class Place:
         if self.is_folder():
             target.mkdir()
             for name, info in self.listed():
-                if info.type.name == "File":
+                if info.kind == FILE:
                     self.join(name).copy_to(target / name)
             return
         with self.fs.open_input_stream(self.path) as source, target.open("wb") as file:

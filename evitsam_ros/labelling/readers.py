@@ -82,12 +82,12 @@ def read_unit(unit: Unit, detections: str = "", walk: Walk | None = None) -> Ite
     """Yield the images of a unit.
 
     Args:
-        unit: what to read.
+        unit: unit to read.
         detections: topic of a detector in the bag; empty for none.
-        walk: which images to pass over.
+        walk: images to skip.
 
     Raises:
-        ValueError: The source is no recording, video or shard that can be read.
+        ValueError: The source cannot be read as a recording, video or shard.
         OSError: It cannot be reached.
     """
     walk = walk or Walk()

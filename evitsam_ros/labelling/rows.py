@@ -54,7 +54,7 @@ def schemas() -> dict[str, Any]:
 
 
 class TableFile:
-    """A Parquet file of one table, written in row groups of equal length whatever the calls.
+    """A Parquet file of one table, written in row groups of equal length, independent of the calls.
 
     Args:
         path: a new file.
@@ -145,7 +145,7 @@ def region_row(
 
 
 def metadata_of(unit: Unit) -> dict[str, str]:
-    """Return what a part's file keeps beside its rows."""
+    """Return the metadata of a part's file."""
     return {"unit": unit.to_json(), "content": unit.content}
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run: find the units, leave out those that are done, label the others here or on Ray."""
+"""A run: find the units, skip those that are done, label the others here or on Ray."""
 
 from __future__ import annotations
 
@@ -66,17 +66,17 @@ def label(
     Args:
         inputs: see :func:`.inputs.find_units`.
         out: output folder, as a path or a URL.
-        job: what to do.
-        workers: where; None: in one process.
-        progress: called after every unit with the number of images that is known to come, 0 if it is not,
-            and the counts so far.
+        job: options of the run.
+        workers: options of the workers; None: one process.
+        progress: called after every unit with the number of images that is known to come, 0 if it is not, and
+            the counts so far.
         chunk: max number of images of a unit, where they are no sequence.
 
     Returns:
         The counts of this run.
 
     Raises:
-        JobError: Nothing can be labelled: inputs, model, options or output are wrong.
+        JobError: Inputs, model, options or output are invalid.
     """
     begun, summary, store = time.monotonic(), Summary(), Store(out)
     with store.locked():

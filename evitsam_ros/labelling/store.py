@@ -34,7 +34,7 @@ MANIFEST, BAGS, SUFFIX = "manifest.json", "bags", ".parquet"
 
 @dataclass(frozen=True)
 class Part:
-    """A unit that is done, from the footer of its file; ``content``: what its source was then."""
+    """Describe a completed unit, from the footer of its file; ``content``: its source at that time."""
 
     unit: Unit
     content: str
@@ -52,10 +52,10 @@ class Store:
         self.out, self.place = out, Place(out)
 
     def open(self, job: Job, models: dict[str, dict[str, str]], versions: dict[str, str]) -> None:
-        """Begin, or go on with an earlier run of the same options.
+        """Start a run, or continue an earlier one with the same options.
 
         Raises:
-            JobError: The folder holds something else, or labels of another model or of other options.
+            JobError: The folder holds other files, or labels of another model or of other options.
         """
         wanted = {"format": FORMAT, "models": models, "options": job.options(), "versions": versions}
         with self.writing():
@@ -97,7 +97,7 @@ class Store:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other runs out of a local folder, and remove what a killed one left half written.
+        """Keep other runs out of a local folder, and remove incomplete files of a killed one.
 
         Raises:
             JobError: Another run is writing.

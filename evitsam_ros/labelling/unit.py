@@ -14,13 +14,13 @@ IMAGES, VIDEO, BAG, SHARD = "images", "video", "bag", "shard"
 
 @dataclass(frozen=True)
 class Unit:
-    """What one worker labels without a break, into one file of rows.
+    """Define the work that one worker labels without a break, into one file of rows.
 
     Attributes:
         kind: ``images``, ``video``, ``bag`` or ``shard``.
         source: absolute path or URL of the file or folder.
         topic: image topic of a bag.
-        first, last: frames from ``first`` up to ``last``, which is not among them; None: to the end.
+        first, last: frames from ``first`` up to and excluding ``last``; None: to the end.
         names: files of a folder of images, in their order.
         sequence: the images of the folder are frames of one camera.
         size: bytes of the source; -1 where unknown. A source of another size has changed.

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """AutoPPN, the automated prompt proposal network of Lite-SAM (paper section 3.3, figure 2 c).
 
-A reconstruction: the paper names a stem of multi-scale pooling, a point confidence and a box regression,
-not their widths. It reads nothing but a 256-channel embedding, so it attaches to every SAM whose encoder
-gives one (the paper's table 3 attaches it to SAM-B and MobileSAM).
+A reconstruction: the paper names a stem of multi-scale pooling, a point confidence and a box regression, not
+their widths. It reads only a 256-channel embedding, so it attaches to every SAM with such an encoder (the
+paper's table 3 attaches it to SAM-B and MobileSAM).
 """
 
 from __future__ import annotations

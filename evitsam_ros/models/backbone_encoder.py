@@ -46,7 +46,7 @@ class ResidualBlock(nn.Module):
 class BackboneNeck(nn.Module):
     """Fuse maps of strides 4, 8, 16 and 32 into the ``(B, 256, H/16, W/16)`` embedding.
 
-    ``gather`` is how strides 4 and 8 come to stride 16: ``space_to_depth`` or ``pool`` (ablation).
+    ``gather`` is the reduction of strides 4 and 8 to stride 16: ``space_to_depth`` or ``pool`` (ablation).
     """
 
     def __init__(
@@ -114,10 +114,11 @@ class TopDown(nn.Module):
             _zero(output)
 
     def forward(self, stride4: Tensor, stride8: Tensor, fused: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute what is added to the features of strides 4 and 8.
+        """Compute the residuals of the features of strides 4 and 8.
 
         Args:
-            stride4, stride8: ``(B, C, 4h, 4w)`` and ``(B, C', 2h, 2w)`` of the backbone.
+            stride4: ``(B, C, 4h, 4w)`` of the backbone.
+            stride8: ``(B, C', 2h, 2w)`` of the backbone.
             fused: ``(B, width, h, w)`` of the neck.
 
         Returns:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a box says of its mask without an image: a rounded box, added to the low-res logits.
+"""Add a prior of a box's mask to the low-res logits: a rounded box.
 
-Ours, in neither paper. SAM tells its decoder of a box by two corner tokens, and millions of images teach it
-to draw from them. With thousands of images the outlines of small boxes come out cells wide of them. Here the
-decoder draws the difference to a superellipse, which is exact at any size.
+Ours, in neither paper. SAM encodes a box as two corner tokens, and millions of images teach the decoder to
+use them. With thousands of images the outlines of small boxes come out cells wide of them. Here the decoder
+draws the difference to a superellipse, which is exact at any size.
 
-Only a box given alone has the prior. Beside a point it is AutoPPN's, and a guess: there the prior made
+Only a box given alone has the prior. A box beside a point is AutoPPN's estimate: there the prior made
 everything mode's masks worse.
 """
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The prompt encoder and mask decoder as robots run them: the same function, less work a prompt.
+"""Rewrite the prompt encoder and mask decoder for deployment: the same function, less work per prompt.
 
 Both rewrites are exact:
 
-* ``shared``: what depends on the image alone (keys, values and queries of the first block) is computed
-  once and broadcast over the prompts. Nothing is repeated or tiled, so no shape tensor reaches the graph.
-* ``folded``: further image-side projections are applied to the few tokens instead of the thousands of
-  image positions: ``(W_q t) . (W_k x) = (W_k^T W_q t) . x`` and ``W_v (sum a x) = sum a (W_v x)``.
+* ``shared``: the keys, values and queries of the first block, which depend on the image only, are computed
+once and broadcast over the prompts. There is no repeat or tile, so no shape tensor reaches the graph. *
+``folded``: further image-side projections are applied to the few tokens instead of the thousands of image
+positions: ``(W_q t) . (W_k x) = (W_k^T W_q t) . x`` and ``W_v (sum a x) = sum a (W_v x)``.
 """
 
 from __future__ import annotations
@@ -35,12 +35,11 @@ class DeployedDecoder(nn.Module):
     """Prompts in, three masks each out; the interface of ``decoder.onnx``.
 
     ``forward`` takes ``image_embeddings (1, 256, h, w)``, ``point_coords (B, N, 2)`` pixels of the prompt
-    frame, ``point_labels (B, N)`` (-1 padding, 0 background, 1 foreground, 2 and 3 box corners),
-    ``mask_input (M, 1, 4h, 4w)`` low-res logits and ``has_mask_input (M,)`` 0 or 1, all float32. M is B,
-    or 1 for all prompts alike, which is what lets the image-side work be shared. A model with high-resolution
-    features takes them too, ``(1, 32, 4h, 4w)`` and ``(1, 64, 2h, 2w)``. It returns
-    ``low_res_masks (B, 3, 4h, 4w)`` and ``iou_predictions (B, 3)``, SAM's output tokens 1 to 3: the ones
-    that EfficientViT-SAM trains.
+    frame, ``point_labels (B, N)`` (-1 padding, 0 background, 1 foreground, 2 and 3 box corners), ``mask_input
+    (M, 1, 4h, 4w)`` low-res logits and ``has_mask_input (M,)`` 0 or 1, all float32. M is B, or 1 for all
+    prompts alike, which allows the image-side work to be shared. A model with high-resolution features takes
+    them too, ``(1, 32, 4h, 4w)`` and ``(1, 64, 2h, 2w)``. It returns ``low_res_masks (B, 3, 4h, 4w)`` and
+    ``iou_predictions (B, 3)``, SAM's output tokens 1 to 3: the ones that EfficientViT-SAM trains.
     """
 
     position: Tensor

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .layers import from_windows, to_windows
 from .static_reshape import reshape
-from .windows import from_windows, to_windows
 
 if TYPE_CHECKING:
     from .sam_vit import RelativeAttention

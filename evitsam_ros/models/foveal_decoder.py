@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The mask decoder for the many prompts of everything mode: it looks closely at the prompt only.
+"""Decode the many prompts of everything mode, with fine resolution near each prompt only.
 
 The decoder's cost is the image side of a prompt: every cell of the embedding is looked at and updated for
-each. A retina does with less: it sees sharply where it looks, ever more coarsely around that, and leaves
-nothing out. Here the tokens look at the whole image once, in the first block, whose image side is the same
-for all prompts; from there on a prompt has cells of its own, of any size. With all cells of the embedding
-it is the decoder itself; with fewer and larger ones an approximation (README, "Design"). Not in the papers.
+each. A retina needs less: it has full resolution at the fixation point, lower resolution around it, and
+covers the field of view. Here the tokens attend to the full image once, in the first block, with an image
+side that all prompts share; from there on a prompt has cells of its own, of any size. With all cells of the
+embedding it is the decoder itself; with fewer and larger ones an approximation (README, "Design"). Not in the
+papers.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 class FovealDecoder(nn.Module):
     """The interface of ``foveal_decoder.onnx``.
 
-    ``forward`` takes ``image_embeddings (1, 256, h, w)``, ``point_coords (B, N, 2)`` and ``point_labels
-    (B, N)`` as the decoder does, and ``cells (B, K)`` int32: what each prompt looks at. Cells are numbered
+    ``forward`` takes ``image_embeddings (1, 256, h, w)``, ``point_coords (B, N, 2)`` and ``point_labels (B,
+    N)`` as the decoder does, and ``cells (B, K)`` int32: the cells that each prompt reads. Cells are numbered
     row by row, first the embedding's own from 0, then the means of 2 x 2 of them, of 4 x 4 and of 8 x 8
     (:data:`~evitsam_ros.bundle.FOVEAL_STRIDES`). It returns ``foveal_masks (B, 3, 16 * K)``, for each cell
     its 16 logits, 4 x 4 over the cell's area, as :meth:`~.mask_decoder.MaskDecoder.upscaled_rows` orders

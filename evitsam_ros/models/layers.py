@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .static_reshape import reshape
+
 #: Every normalisation of the official EfficientViT-SAM runs with this epsilon (its ``set_norm_eps``).
 NORM_EPS = 1e-6
 
@@ -25,14 +27,14 @@ class LayerNorm2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.training:  # one fused pass; the written-out form below is the one that exports well
             return self.rows(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        # In float32 whatever comes in: the squares of the last norm's input leave the range of float16.
+        # Always in float32: the squares of the last norm's input exceed the range of float16.
         centred = x.float() - x.float().mean(1, keepdim=True)
         variance = centred.pow(2).mean(1, keepdim=True)
         normal = centred * torch.rsqrt(variance + self.eps)
         return (normal * self.weight[:, None, None] + self.bias[:, None, None]).to(x.dtype)
 
     def rows(self, x: Tensor) -> Tensor:
-        """Normalise rows of channels ``(..., C)``; in the weights' float32, whatever comes in."""
+        """Normalise rows of channels ``(..., C)``; in the weights' float32, for every input dtype."""
         # Casts only where they do something: a cast of float32 to float32 would rename an exported graph's
         # nodes. Training casts by itself.
         casts = not self.training and x.dtype != self.weight.dtype
@@ -112,3 +114,32 @@ def conv_like(conv: nn.Conv2d) -> nn.Conv2d:
         conv.padding if isinstance(conv.padding, str) else (conv.padding[0], conv.padding[1]),
         groups=conv.groups,
     )
+
+
+def sam_neck(inputs: int, outputs: int = 256) -> nn.Sequential:
+    """Build the neck with its official keys: ``(B, inputs, h, w)`` -> ``(B, outputs, h, w)``."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 1, bias=False),
+        LayerNorm2d(outputs, eps=1e-6),
+        nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
+        LayerNorm2d(outputs, eps=1e-6),
+    )
+
+
+def to_windows(x: Tensor, side: int) -> Tensor:
+    """``(B, H, W, C)`` -> ``(B * n, side, side, C)``, row by row; padded with zeros."""
+    height, width, channels = (int(length) for length in x.shape[1:])
+    if height % side or width % side:
+        x = F.pad(x, (0, 0, 0, -width % side, 0, -height % side))
+    rows, columns = -(-height // side), -(-width // side)
+    x = reshape(x, 0, rows, side, columns, side, channels).permute(0, 1, 3, 2, 4, 5)
+    return reshape(x, -1, side, side, channels)
+
+
+def from_windows(x: Tensor, height: int, width: int) -> Tensor:
+    """The inverse of :func:`to_windows`: ``(B * n, side, side, C)`` -> ``(B, height, width, C)``."""
+    side, channels = int(x.shape[1]), int(x.shape[3])
+    rows, columns = -(-height // side), -(-width // side)
+    x = reshape(x, -1, rows, columns, side, side, channels).permute(0, 1, 3, 2, 4, 5)
+    x = reshape(x, -1, rows * side, columns * side, channels)
+    return x[:, :height, :width] if height % side or width % side else x

@@ -86,10 +86,10 @@ class MaskDecoder(nn.Module):
     def upscaled_rows(self, source: Tensor, high_res: Sequence[Tensor] = ()) -> Tensor:
         """Cells ``(B, P, C)`` -> ``(B, 16 * P, C / 8)``: for each its 16 finer cells, y, x, then y, x within.
 
-        A transposed convolution whose stride is its kernel is a linear layer that makes 2 x 2 cells of one.
-        So everything stays in rows of channels, and only the few masks are brought into image order.
-        ``high_res`` are the features of :func:`high_res_rows` for these cells, stride 4 first, or none; SAM 2
-        adds them after each transposed convolution.
+        A transposed convolution with a stride equal to its kernel is a linear layer from one cell to 2 x 2.
+        So features stay in rows of channels, and only the few masks are reordered to images. ``high_res`` are
+        the features of :func:`high_res_rows` for these cells, stride 4 first, or none; SAM 2 adds them after
+        each transposed convolution.
         """
         first, norm, _, second, _ = self.output_upscaling
         stride4, stride8 = high_res or (None, None)

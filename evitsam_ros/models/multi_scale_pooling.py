@@ -53,11 +53,11 @@ class MultiScalePooling(nn.Module):
 
 
 class _MergedConvolution(torch.autograd.Function):
-    """Depthwise convolution with the merged kernel, with the gradients of what the kernel was merged from.
+    """Run a depthwise convolution with the merged kernel, with gradients of the kernels that were merged.
 
-    The general weight gradient of a 7x7 depthwise convolution costs more on a CPU than the rest of the
-    block. The kernel has three plus nine degrees of freedom a channel, so the gradients are three pools
-    and one 3x3 convolution instead.
+    The general weight gradient of a 7x7 depthwise convolution costs more on a CPU than the rest of the block.
+    The kernel has three plus nine degrees of freedom per channel, so the gradients are three pools and one
+    3x3 convolution instead.
     """
 
     @staticmethod

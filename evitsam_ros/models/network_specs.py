@@ -13,18 +13,18 @@ Kind = Literal["classify", "semantic", "upscale"]
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """A network by its numbers.
+    """Describe a network by its sizes and costs.
 
     Attributes:
         name: registry name.
-        kind: what it is for.
+        kind: its task.
         backbone: ``b0`` to ``b3``, ``l1`` to ``l3``, or an ablation of ``b0``; empty for super-resolution.
         size: (H, W) of the input in pixels.
         params: parameters, as published where a paper gives them.
         macs: multiply-adds for one image of that size, likewise.
         classes: number of classes; 0 for super-resolution.
-        dataset: name of the class table; empty where there is none.
-        stride: pixels of the input, each way, to a value of the output; 0 for one answer an image.
+        dataset: name of the class table; empty without one.
+        stride: pixels of the input, each way, to a value of the output; 0 for one output per image.
         mean, std: normalisation of RGB on the 0..1 scale.
     """
 
@@ -47,7 +47,7 @@ class NetworkSpec:
 
     @property
     def multiple(self) -> int:
-        """What the sides of an input have to be a multiple of."""
+        """Return the required divisor of an input's sides."""
         return 1 if self.kind == "upscale" else 32
 
     def at(self, size: tuple[int, int]) -> NetworkSpec:

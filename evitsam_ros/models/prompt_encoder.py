@@ -44,7 +44,7 @@ class RandomPositionEmbedding(nn.Module):
 
 
 class PromptEncoder(nn.Module):
-    """Prompts of an image whose padded square has the side ``prompt_size`` (pixels of the prompt frame).
+    """Encode prompts of an image in its padded square of side ``prompt_size`` (pixels of the prompt frame).
 
     ``embedding_size`` is the (h, w) of the image embedding; mask prompts are ``(4h, 4w)`` low-res logits.
     """
@@ -76,7 +76,7 @@ class PromptEncoder(nn.Module):
 
         Labels: -1 padding, 0 background, 1 foreground, 2 and 3 the top-left and bottom-right corner.
         """
-        # Waves of coordinates are right only if these are: float32 until here, whatever the weights are.
+        # Fourier features need exact coordinates: float32 until here, for every dtype of the weights.
         tokens = self.pe_layer((coords + 0.5) / self.prompt_size).to(self.no_mask_embed.weight.dtype)
         labels = labels[..., None]
         tokens = tokens * (labels != -1).to(tokens.dtype)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Published:
-    """One published figure.
+    """Hold one published metric.
 
     Attributes:
-        metric: what was measured: ``mAP``, zero-shot instance segmentation of COCO val2017 from the boxes of
-            a ViTDet detector, or ``box mIoU``, mean IoU of COCO val2017 from people's boxes, both in percent.
+        metric: ``mAP``, zero-shot instance segmentation of COCO val2017 from the boxes of a ViTDet detector,
+            or ``box mIoU``, mean IoU of COCO val2017 from human boxes, both in percent.
         value: the figure.
-        source: where it is printed.
+        source: its publication.
     """
 
     metric: str

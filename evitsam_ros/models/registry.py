@@ -50,7 +50,7 @@ def create_model(
 ) -> Sam:
     """Build a model in evaluation mode.
 
-    Whatever is not given is as in the checkpoint; without one, as the model is published.
+    Options that are not given are as in the checkpoint; without one, as the model is published.
 
     Args:
         name: a registry name, see :func:`~evitsam_ros.models.specs.list_models`.
@@ -65,8 +65,9 @@ def create_model(
         image_size: side of the input in pixels, where it is not the published one.
         backbone_weights: pretrained weights of a ``timm`` backbone without a checkpoint, see
             :func:`.timm_backbone.pretrained_weights`; random without.
-        high_res, gather, top_down: ablations of a ``timm`` encoder, see
-            :class:`.backbone_encoder.BackboneEncoder`. A checkpoint without ``top_down`` can be given it.
+        high_res: high-res features of a ``timm`` encoder, see :class:`.backbone_encoder.BackboneEncoder`.
+        gather: the same, reduction of strides 4 and 8.
+        top_down: the same, context for the features. A checkpoint without it can be given it.
         lite_vit: a row of Lite-SAM's table 1 in place of LiteViT: ``poolformer_s12``, or a name of
             :data:`.lite_vit_steps.LAYOUTS`.
 
@@ -123,7 +124,9 @@ def _backbone_encoder(
     gather: str | None,
     top_down: bool | None,
 ) -> BackboneEncoder:
-    """The encoder of a ``timm`` backbone; what is not given is as in the checkpoint's ``state``."""
+    """Build the encoder of a ``timm`` backbone; options that are not given are as in the checkpoint's
+    ``state``.
+    """
     from .backbone_encoder import BackboneEncoder
     from .timm_backbone import pretrained_weights
 
@@ -161,8 +164,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise ValueError(
-            f"checkpoint {path} cannot be read: expected a .safetensors file, or a .pt file with nothing "
-            f"but tensors ({error})"
+            f"checkpoint {path} cannot be read: expected a .safetensors file, or a .pt file with only "
+            f"tensors ({error})"
         ) from error
     while isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
@@ -175,7 +178,7 @@ def load_strictly(model: torch.nn.Module, state: dict[str, Tensor], path: str | 
     """Load a state dict into a model that has a ``spec``; every key and shape has to match.
 
     Raises:
-        ValueError: naming file, model and differences, or what is not finite.
+        ValueError: the message names file, model and differences, or the tensors that are not finite.
     """
     broken = [name for name, tensor in state.items() if not tensor.isfinite().all()]
     if broken:

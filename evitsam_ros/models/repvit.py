@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RepViT as the image encoder of RepViT-SAM and EdgeSAM, of ``timm``'s layers.
-
-RepViT-SAM takes RepViT-M2.3 whose last stage does not halve the map. EdgeSAM takes RepViT-M1 as it is, and
-adds the maps of strides 16 and 32. Both end with SAM's neck. Deployed, the branches of a token mixer are one
-depthwise convolution and batch norms are folded, both by ``timm``.
+"""Use RepViT as the image encoder of RepViT-SAM and EdgeSAM, of ``timm``'s layers. RepViT-SAM has RepViT-M2.3
+with a last stage that does not halve the map. EdgeSAM takes RepViT-M1 as it is, and adds the maps of strides
+16 and 32. Both end with SAM's neck. Deployed, the branches of a token mixer are one depthwise convolution and
+batch norms are folded, both by ``timm``.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .sam_neck import sam_neck
+from .layers import sam_neck
 from .timm_backbone import import_timm
 
 #: Width of the sum of EdgeSAM's two maps.

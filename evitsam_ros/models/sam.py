@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole model: an image encoder, SAM's heads and, where the model has it, AutoPPN."""
+"""Compose a model: an image encoder, SAM's heads and, if the model has it, AutoPPN."""
 
 from __future__ import annotations
 
@@ -76,12 +76,12 @@ class Sam(nn.Module):
         """Decode prompts of one image in the plain form.
 
         Args:
-            embedding: ``(1, 256, h, w)``, or ``(B, 256, h, w)`` with one row a prompt.
+            embedding: ``(1, 256, h, w)``, or ``(B, 256, h, w)`` with one row per prompt.
             coords: ``(B, N, 2)`` pixels of the prompt frame.
             labels: ``(B, N)``; -1 padding, 0 background, 1 foreground, 2 and 3 box corners.
             mask: ``(M, 1, 4h, 4w)`` low-res logits with M = 1 or B.
             has_mask: ``(M,)`` 0 or 1.
-            high_res: the high-resolution features of the images, whose prompts follow one another.
+            high_res: the high-resolution features of the images, in the order of the prompts.
 
         Returns:
             Low-res logits ``(B, 4, 4h, 4w)`` and predicted IoU ``(B, 4)``.
@@ -115,8 +115,8 @@ class Sam(nn.Module):
         Args:
             logits: ``(B, M, ...)`` of the masks.
             iou: ``(B, M)`` predicted.
-            areas: ``(B, K)`` shares of the image of the cells whose logits ``(B, M, 16 * K)`` are; None: all
-                logits are alike.
+            areas: ``(B, K)`` image shares of the cells of logits ``(B, M, 16 * K)``; None: all cells have
+                equal area.
 
         Returns:
             ``(B, M)`` in 0..1.

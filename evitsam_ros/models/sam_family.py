@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .specs import ModelSpec
 
 ENCODER = "image_encoder."
-#: Parts of some of EdgeSAM's checkpoints: its region proposals, which nothing here uses.
+#: Parts of some of EdgeSAM's checkpoints: its region proposals, which are not used here.
 UNUSED_PARTS = ("rpn_head.", "fpn.")
 _log = logging.getLogger(__name__)
 
@@ -35,10 +35,10 @@ def sam_encoder(spec: ModelSpec) -> nn.Module:
 
 
 def our_state(encoder: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Give the tensors of a checkpoint the names that they have here.
+    """Rename the tensors of a checkpoint to the names of this package.
 
-    Official names of an encoder of ``timm``'s layers are translated, others stay. Tensors that nothing uses
-    are left out, and a warning names them.
+    Official names of an encoder of ``timm``'s layers are translated, others stay. Unused tensors are dropped,
+    and a warning names them.
     """
     if not hasattr(encoder, "our_name"):
         return state

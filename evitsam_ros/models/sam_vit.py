@@ -16,9 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .sam_neck import sam_neck
+from .layers import from_windows, sam_neck, to_windows
 from .static_reshape import reshape
-from .windows import from_windows, to_windows
 
 #: Epsilon of the layer norms of SAM's image encoder.
 EPS = 1e-6
@@ -28,7 +27,7 @@ PATCH, WINDOW, GRID = 16, 14, 64
 
 @dataclass(frozen=True)
 class VitSize:
-    """Width, depth and heads of a ViT, and the blocks whose attention is global."""
+    """Describe a ViT: width, depth, heads, and the blocks with global attention."""
 
     width: int
     depth: int
@@ -51,7 +50,7 @@ class RelativeAttention(nn.Module):
     Args:
         width: channels C.
         heads: number of heads.
-        side: tokens along a side of what a token attends to.
+        side: tokens along a side of the attended area.
         windows: whether these are windows of the map, or the map itself.
     """
 
@@ -90,6 +89,8 @@ class RelativeAttention(nn.Module):
 
 
 class VitMlp(nn.Module):
+    """Apply two linear layers with GELU between them."""
+
     def __init__(self, width: int) -> None:
         super().__init__()
         self.lin1 = nn.Linear(width, 4 * width)
@@ -115,6 +116,8 @@ class VitBlock(nn.Module):
 
 
 class PatchEmbedding(nn.Module):
+    """Embed patches by a strided convolution."""
+
     def __init__(self, width: int) -> None:
         super().__init__()
         self.proj = nn.Conv2d(3, width, PATCH, stride=PATCH)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every model of the package is, without torch: names, sizes and published counts."""
+"""Describe the models of the package without torch: names, sizes and published counts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ STD = (58.395 / 255, 57.12 / 255, 57.375 / 255)
 #: SAM, and the families that keep its frame of 1024 pixels and the numbers of its heads.
 SAM_FAMILIES = ("sam", "mobile_sam", "tiny_sam", "repvit_sam", "edge_sam")
 APACHE = "Apache-2.0"
-#: ``timm`` names of backbones whose layers are those of official image encoders.
+#: ``timm`` names of backbones with the layers of official image encoders.
 TINY_VIT = "tiny_vit_5m_224"
 #: The licence of EdgeSAM's code and weights.
 S_LAB = "S-Lab-1.0 (non-commercial)"
@@ -21,7 +21,7 @@ TIMM_PREFIX = "timm_sam_"
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A model by its numbers.
+    """Describe a model by its sizes and costs.
 
     Attributes:
         name: registry name.
@@ -31,7 +31,7 @@ class ModelSpec:
         prompt_size: side in pixels of the square in which prompt coordinates live.
         embedding: (channels, h, w) of the image embedding.
         mask_size: (h, w) of the low-res logits.
-        params: parameters of the whole model, as published where a paper gives them.
+        params: parameters of the model, as published where a paper gives them.
         macs: multiply-adds of the encoder for one image, likewise.
         has_proposals: whether the model comes with AutoPPN.
         mean, std: normalisation of RGB on the 0..1 scale.

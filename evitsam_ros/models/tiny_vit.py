@@ -14,10 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .sam_neck import sam_neck
+from .layers import from_windows, sam_neck, to_windows
 from .static_reshape import reshape
 from .timm_backbone import fold_batch_norms_, import_timm
-from .windows import from_windows, to_windows
 
 #: Official names -> ours, in this order.
 NAMES = (
@@ -50,7 +49,7 @@ class TinyVitEncoder(nn.Module):
 
     @staticmethod
     def our_name(name: str) -> str | None:
-        """Translate a name of an official checkpoint; None if nothing here has these weights."""
+        """Translate a name of an official checkpoint; None if these weights are not used here."""
         if name.startswith(UNUSED):
             return None
         for pattern, replacement in NAMES:
@@ -67,7 +66,7 @@ class TinyVitEncoder(nn.Module):
 
 
 class DeployedBlock(nn.Module):
-    """A ``TinyVitBlock`` of ``timm`` whose batch norm is folded: ``(B, H, W, C)``, shape-preserving."""
+    """Run a ``TinyVitBlock`` of ``timm`` with a folded batch norm: ``(B, H, W, C)``, shape-preserving."""
 
     def __init__(self, block: Any) -> None:
         super().__init__()

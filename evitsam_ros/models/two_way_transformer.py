@@ -16,7 +16,7 @@ from .static_reshape import reshape
 
 
 class Attention(nn.Module):
-    """Multi-head attention whose inner width is ``width / downsample``."""
+    """Apply multi-head attention with an inner width of ``width / downsample``."""
 
     def __init__(self, width: int, heads: int, downsample: int = 1) -> None:
         super().__init__()
@@ -45,6 +45,8 @@ class Attention(nn.Module):
 
 
 class TransformerMlp(nn.Module):
+    """Apply two linear layers with ReLU between them."""
+
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
         self.lin1 = nn.Linear(width, hidden)

@@ -36,7 +36,7 @@ class AlignedDepth:
     ) -> None:
         self._calibration, self._report_error = calibration, camera.report_error
         self._depth = DepthInput(node, entities, camera, parameters)
-        #: Frame and stamp of the last image that was asked about, and the answer: several outputs need it.
+        #: Frame and stamp of the last requested image, and its depth: several outputs need it.
         self._last: tuple[tuple[str, int], tuple[np.ndarray, CameraModel] | None] | None = None
 
     def expect(self, header: Header) -> None:

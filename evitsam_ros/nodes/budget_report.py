@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""State in diagnostics and log what the latency budget leaves out, and what to do about it."""
+"""Report in diagnostics and log the prompts that the latency budget drops, and the remedy."""
 
 from __future__ import annotations
 
 from ..segment import LatencyBudget
 from .camera_context import CameraContext
 
-#: What helps in any case.
+#: Remedy in any case.
 REMEDY = "or choose a faster backend or model, or less other load"
 
 

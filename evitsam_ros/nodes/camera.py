@@ -131,8 +131,8 @@ def open_scene_source(options: dict[str, Any]) -> Scene | None:
     for name in ("motion", "width"):
         if options[name]:
             raise SourceError(
-                f"parameter {name} is {options[name]}; expected 0 with source {options['source']}, whose "
-                "calibration it would change"
+                f"parameter {name} is {options[name]}; expected 0 with source {options['source']}, "
+                "because it would change the calibration"
             )
     try:
         return open_scene(options["source"].removeprefix(PREFIX))

@@ -16,7 +16,7 @@ ReportError = Callable[[str, str], None]
 
 @dataclass(frozen=True, eq=False)
 class CameraContext:
-    """One camera, and what its pipeline needs of the node.
+    """Give a camera's pipeline access to the node.
 
     Attributes:
         name: of the camera; empty for the only one.

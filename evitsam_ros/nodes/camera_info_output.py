@@ -36,7 +36,7 @@ class CameraInfoOutput:
         return bool(self._publisher.get_subscription_count() > 0)
 
     def publish(self, header: Header, masks: Masks) -> None:
-        """Publish the calibration with the header of an image; nothing before the camera's first one."""
+        """Publish the calibration with the header of an image; return without one of the camera."""
         if (info := self._calibration.info) is not None:
             self._publisher.publish(scaled_info(header, info, masks, self._grid))
 

@@ -52,7 +52,7 @@ class CameraPipeline:
         requests: where the camera's frames are submitted.
         parameters: as configured.
         subscribe: to the images; otherwise they come through :meth:`on_image` only.
-        semantic: names the masks, shared by all cameras; None: nothing does.
+        semantic: names the masks, shared by all cameras; None: masks have no names.
     """
 
     def __init__(
@@ -126,7 +126,8 @@ class CameraPipeline:
         self._empty.tick()
 
     def pause(self, reason: str) -> None:
-        """Publish no masks from now on, not even of the frame in work; drop what waits, with the reason.
+        """Publish no masks from now on, not even of the frame in work; drop pending requests, with the
+        reason.
 
         Empty outputs replace the last answer.
         """

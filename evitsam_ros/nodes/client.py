@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ask a running segmenter for masks, from Python; ``evitsam ask`` is the command.
+"""Request masks from a running segmenter in Python; ``evitsam ask`` is the command.
 
 The client has a ROS context of its own, so that it works in any program, also beside other nodes.
 """

@@ -33,7 +33,7 @@ Receiver = Callable[[Any], None]
 def compose(
     *, profiler: bool = False, semantic: bool = False, web: bool = False, segmenter: bool = True
 ) -> Nodes:
-    """Make the nodes: a camera, or one for each of the segmenter's, and those that are asked for.
+    """Make the nodes: a camera, or one for each of the segmenter's, and the requested ones.
 
     Args:
         profiler: the profiler node.
@@ -94,7 +94,7 @@ def main(args: list[str] | None = None) -> int:
     parser.add_argument("--web", action="store_true", help="the web node too: a page to watch and prompt")
     options = parser.parse_args(remove_ros_args(args if args is not None else sys.argv)[1:])
     if options.no_segmenter and not options.semantic:
-        parser.error("--no-segmenter leaves nothing to do; expected --semantic with it")
+        parser.error("--no-segmenter leaves no node to run; expected --semantic with it")
     asked = partial(
         compose,
         profiler=options.profiler,

@@ -21,7 +21,7 @@ from .managed_entities import ManagedEntities
 from .qos import results, transport_topic
 
 #: Output -> the field ``format`` as image_transport writes it. After ``compressed`` comes the encoding of the
-#: pixels in the file, or nothing where they were not converted; the blank before it stays.
+#: pixels in the file, omitted without a conversion; the blank before it stays.
 FORMATS = {
     "overlay": "rgb8; jpeg compressed bgr8",
     "mask": "mono8; png compressed ",

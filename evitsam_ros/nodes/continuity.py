@@ -10,7 +10,7 @@ from collections import deque
 PAUSE = 2.0
 #: Multiple of the usual interval that counts as a pause.
 UNUSUAL = 4.0
-#: Number of intervals that are kept.
+#: Max number of stored intervals.
 WINDOW = 15
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Services that send their reply later, by any thread, while the executor goes on.
+"""Create services that reply later, by any thread, without blocking the executor.
 
 A callback of rclpy has to return the response; a coroutine that waits keeps the executor busy. Here the
 executor's call to ``send_response`` starts the work instead, and the response follows when it is ready.
@@ -42,10 +42,10 @@ class Reply:
 
 
 def deferred_service(create: Callable[[Callable], Any], callback: Callable[[Any, Reply], None]) -> Any:
-    """Create a service; its callback gets the request and a :class:`Reply`, and returns nothing.
+    """Create a service with a callback that gets the request and a :class:`Reply`.
 
     Args:
-        create: creates the service with the callback that it is given, and returns it.
+        create: creates the service with a given callback, and returns it.
         callback: called by the executor; the reply may be sent at any time, by any thread.
     """
     service = create(lambda request, response: request)
@@ -54,6 +54,6 @@ def deferred_service(create: Callable[[Callable], Any], callback: Callable[[Any,
     def start(request: Any, header: Any) -> None:
         callback(request, Reply(service.srv_type.Response, lambda response: send(response, header)))
 
-    # The executor calls it with what the callback returned, the request, and its header.
+    # The executor calls it with the callback's return value, the request, and its header.
     service.send_response = start
     return service

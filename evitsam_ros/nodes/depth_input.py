@@ -23,11 +23,11 @@ from .transforms import Transforms
 
 
 class NoDepthError(ValueError):
-    """The depth of an image has not come."""
+    """Report that the depth of an image has not arrived."""
 
 
 class DepthCamera(Protocol):
-    """What depth needs of the camera that it belongs to, see :class:`~.camera_context.CameraContext`."""
+    """Define the members of a camera that depth needs, see :class:`~.camera_context.CameraContext`."""
 
     @property
     def inputs(self) -> str:
@@ -35,7 +35,7 @@ class DepthCamera(Protocol):
 
     @property
     def report_error(self) -> ReportError:
-        """Return what reports an error of this camera."""
+        """Return the function that reports an error of this camera."""
 
 
 class DepthParameters(Protocol):
@@ -87,7 +87,7 @@ class DepthInput:
         self._no_transforms = ""
 
     def expect(self, header: Header) -> None:
-        """Hold the depth of an image whose processing begins."""
+        """Hold the depth of an image from the start of its processing."""
         self._image_frame = header.frame_id
         self._recent.expect(stamp_ns(header))
 
@@ -118,7 +118,7 @@ class DepthInput:
     def _on_depth(self, message: Image | CompressedImage) -> None:
         self._recent.add(message)
         other = message.header.frame_id.lstrip("/") != self._image_frame.lstrip("/")
-        # /tf costs time, and is of use only here: it is subscribed when the first depth needs it.
+        # /tf costs time, and is used only here: it is subscribed when the first depth needs it.
         if other and self._image_frame and self._transforms is None and not self._no_transforms:
             try:
                 self._transforms = Transforms(self._node, self._entities, self._report_error)

@@ -62,7 +62,7 @@ class DepthOutput:
         return {name for name, made in self._publishers.items() if made.get_subscription_count() > 0}
 
     def expect(self, header: Header) -> None:
-        """Hold the depth of an image whose processing begins, however long it takes."""
+        """Hold the depth of an image from the start of its processing to the end."""
         self._depth.expect(header)
 
     def publish(
@@ -111,11 +111,11 @@ class DepthOutput:
         )
 
     def publish_empty(self, header: Header, size: tuple[int, int] | None) -> None:
-        """Publish that nothing is known.
+        """Publish unknown depth.
 
         Args:
             header: of the last image.
-            size: (H, W) of that image; None where there was none. A cloud needs a frame, which comes with it.
+            size: (H, W) of that image; None if there was none. A cloud needs a frame, which comes with it.
         """
         messages: dict[str, Callable[[], Any]] = {
             "boxes_3d": lambda: object_markers(header, {}, {}, {}, 0.0),

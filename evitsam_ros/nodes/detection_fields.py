@@ -14,7 +14,7 @@ from typing import Any
 
 
 class UnknownFieldsError(ValueError):
-    """A message has no detections that are known here; the error names its fields."""
+    """Report a message without known detections; the error names its fields."""
 
 
 @dataclass(frozen=True)

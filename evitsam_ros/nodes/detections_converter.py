@@ -19,7 +19,7 @@ from .detection_fields import FoundObject, Selection, UnknownFieldsError, found_
 from .qos import results
 from .runtime import spin_node
 
-#: Seconds between two looks for a publisher, and between two log lines of one kind.
+#: Seconds between two searches for a publisher, and between two log lines of one kind.
 LOOK_EVERY, THROTTLE = 0.5, 5.0
 PARAMETERS = {
     "min_score": (0.0, "Smallest score of a detection that is passed on."),

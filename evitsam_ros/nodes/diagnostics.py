@@ -57,7 +57,7 @@ class CameraDiagnostics:
             self._inputs.append(time.monotonic())
 
     def frame_out(self, stages: dict[str, float], age: float = 0.0, max_age: float | None = None) -> None:
-        """Count a frame whose masks were published.
+        """Count a frame with published masks.
 
         Args:
             stages: seconds by stage.

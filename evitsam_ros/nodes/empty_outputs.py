@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Publish empty outputs where the last answer is no longer true: consumers keep what they heard last.
+"""Publish empty outputs if the last result is no longer valid: consumers keep the last message.
 
-That is the case after a pause, in another mode (or with other classes), when no image is answered any more,
-and at the start, where consumers may still have the answers of a node that has ended. Empty outputs have the
-header of the last answered image. Those that are no image are repeated a few times, and for every new
-subscriber.
+That is the case after a pause, in another mode (or with other classes), without new results, and at the
+start, if consumers still have the results of an earlier node. Empty outputs have the header of the last
+processed image. All but images are repeated a few times, and for every new subscriber.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from .diagnostics import HANGS
 
 #: Repetitions for listeners that lost the first, and seconds between them.
 REPEATS, EVERY = 3, 1.0
-#: Seconds after which an answer of another mode is replaced: the next image does so where one comes.
+#: Seconds after which a result of another mode is replaced, unless the next image arrives before.
 MODE_TIMEOUT = 2.0
 #: Periods of ``max_rate_hz`` without an answer that are usual.
 PERIODS = 2.0
@@ -101,7 +100,7 @@ class EmptyOutputs(Generic[Nothing]):
         self._intervals: deque[float] = deque(maxlen=WINDOW)
         self._answered: float | None = None
         self._work_since: float | None = None
-        #: Why nothing is known; empty while the last answer is true.
+        #: Reason of an invalid result; empty while the last result is valid.
         self._reason = ""
         self._repeats, self._next, self._subscriptions = 0, 0.0, 0
 
@@ -109,7 +108,7 @@ class EmptyOutputs(Generic[Nothing]):
 
     @contextmanager
     def work(self) -> Iterator[None]:
-        """Mark an image as in work: its answer is about to come."""
+        """Mark an image as in process: its result will follow."""
         self._work_since = time.monotonic()
         try:
             yield
@@ -168,7 +167,7 @@ class EmptyOutputs(Generic[Nothing]):
             self._subscriptions = self._publishers.subscriptions()
             self._publishers.publish_empty(self._header, self._nothing, None if repeated else reason)
         except Exception:
-            if rclpy.ok():  # after Ctrl-C nothing can be published any more
+            if rclpy.ok():  # after Ctrl-C publishing is impossible
                 raise
 
     def _is_repeat_due(self) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from .diagnostics import CameraDiagnostics
 
-#: Largest number of intervals that are kept.
+#: Max number of stored intervals.
 WINDOW = 60
 #: Fewer intervals give no estimate.
 MIN_INTERVALS = 20

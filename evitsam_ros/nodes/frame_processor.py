@@ -70,7 +70,7 @@ class FrameProcessor:
 
         Args:
             request: the frame.
-            prepared: what was computed for it before.
+            prepared: earlier computations for it.
 
         Returns:
             Whether the networks have run.

@@ -43,11 +43,11 @@ class FrameRequest:
 
 @dataclass(frozen=True, eq=False)
 class PreparedFrame:
-    """What was computed for a request before its turn, together with frames of other cameras.
+    """Hold the results that were computed for a request in a batch with other cameras.
 
     Attributes:
         frame: the converted image.
-        embedding: of the frame; None where the frames could not be encoded together.
+        embedding: of the frame; None if the frames could not be encoded in a batch.
     """
 
     frame: Frame

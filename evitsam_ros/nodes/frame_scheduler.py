@@ -21,11 +21,11 @@ MAX_PROMPTED_REQUESTS = 32
 
 
 class FrameScheduler(Generic[Item]):
-    """Serve the cameras in turn, whatever their rates.
+    """Serve the cameras in turn, at any rates.
 
     With the policy ``latest`` a free thread takes the newest frame at once. With ``next`` it waits for a
-    newer frame of the cameras that it has just served, so that each frame is at most one period old when
-    its work begins. The frames of other cameras stay.
+    newer frame of the cameras that it has just served, so that each frame is no older than one period when
+    its processing starts. The frames of other cameras stay.
 
     Args:
         cameras: number of cameras.
@@ -42,7 +42,7 @@ class FrameScheduler(Generic[Item]):
         self._prompted: list[deque[Item]] = [deque() for _ in range(cameras)]
         #: Until when a camera's prompted frames wait, by the monotonic clock.
         self._held_until = [0.0] * cameras
-        #: Cameras whose newest frames were taken last; at first all, as no thread is free yet.
+        #: Cameras of the batch taken last; initially all, as no thread is free yet.
         self._served: set[int] = set(range(cameras))
         self._last = cameras - 1
         self._changed = threading.Condition()

@@ -23,9 +23,9 @@ class ImageIntake:
     Args:
         context: of the camera.
         topic: of the images, for errors.
-        images: where images are kept for prompts with stamps.
+        images: buffer of images for prompts with stamps.
         pending: prompts that may wait for an image.
-        requests: where frames are submitted.
+        requests: queue to submit frames to.
     """
 
     def __init__(

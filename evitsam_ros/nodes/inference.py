@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run the networks of a configured node in a thread of their own, and reopen them when they fail.
+"""Run the networks of a configured node in a separate thread, and reopen them when they fail.
 
-After :meth:`Inference.stop` a thread that still works on a long frame changes nothing outside of this object.
+After :meth:`Inference.stop` a thread that still processes a long frame changes only this object.
 """
 
 from __future__ import annotations
@@ -97,10 +97,10 @@ class Inference:
         self._switches.append(switch)
 
     def stop(self) -> bool:
-        """End the thread after its frame and close the networks; a thread that hangs keeps its own.
+        """End the thread after its frame and close the networks; those of a hanging thread stay open.
 
         Returns:
-            Whether the thread has ended, so that nothing uses networks any more.
+            Whether the thread has ended, so that the networks are no longer in use.
         """
         has_ended = self._thread.stop()
         if not has_ended:
@@ -163,7 +163,7 @@ class Inference:
         )
 
     def _on_error(self, camera: int, error: Exception) -> None:
-        """Report a frame that failed: nothing is published for it."""
+        """Report a failed frame, which has no output."""
         if not rclpy.ok():
             return
         context = self._pipelines[camera].context
@@ -204,7 +204,7 @@ class Inference:
         self._note_choice()
 
     def _note_choice(self) -> None:
-        """Publish in the diagnostics what was measured, and what was chosen."""
+        """Publish the measurements and the choice in the diagnostics."""
         if (choice := self.segmenter.runtime.choice) is not None:
             for pipeline in self._pipelines:
                 pipeline.context.diagnostics.note("backend_choice", [choice])

@@ -18,15 +18,15 @@ Batch = list[tuple[int, Item]]
 
 
 class InferenceThread(Generic[Item, Prepared]):
-    """Run ``process(camera, item, prepared)`` for every frame, in a thread that errors do not end.
+    """Run ``process(camera, item, prepared)`` for every frame, in a thread that continues after errors.
 
     Args:
-        scheduler: where frames wait.
-        process: called for each frame with its camera, itself, and what was prepared for it (None: nothing).
+        scheduler: queue of frames.
+        process: called for each frame with its camera, the frame, and its prepared data or None.
         on_error: called with the camera and the exception of a failed call.
-        prepare_batch: called once for frames of several cameras before they are processed; returns what was
-            prepared for each of them.
-        max_batch_size: returns how many frames ``prepare_batch`` takes.
+        prepare_batch: called once for frames of several cameras before they are processed; returns the
+            prepared data of each.
+        max_batch_size: returns the max number of frames of ``prepare_batch``.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class InferenceThread(Generic[Item, Prepared]):
                 self._report(camera, error)
 
     def _prepared(self, batch: Batch) -> list[Prepared | None]:
-        """Return what was prepared for each frame; nothing for a single one, or after a failure."""
+        """Return the prepared data of each frame; None for a single one, or after a failure."""
         if len(batch) > 1:
             try:
                 return self._prepare_batch(batch)

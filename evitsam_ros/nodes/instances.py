@@ -50,10 +50,10 @@ def labels_of(prompts: Iterable[StoredPrompt], names: Mapping[int, str]) -> dict
 
 @dataclass(frozen=True)
 class Space:
-    """Where the objects of an image are in space.
+    """Hold the 3D positions of an image's objects.
 
     Attributes:
-        frame_id: coordinate frame; empty when nothing is known.
+        frame_id: coordinate frame; empty if unknown.
         objects: by id, in that frame.
     """
 

@@ -93,12 +93,12 @@ class InstancesOutput:
         self._publisher.publish(message)
 
     def locate(self, header: Header, masks: Masks, labels: np.ndarray | None = None) -> Space:
-        """Return where the objects of an image are; nothing without depth, which is reported.
+        """Return the positions of an image's objects; none without depth, which is reported.
 
         Args:
             header: of the image.
             masks: of the image.
-            labels: ``(H, W)`` uint16 label map of the image; None: it is made here.
+            labels: ``(H, W)`` uint16 label map of the image; None: compute it.
         """
         if self._depth is None:
             return Space()

@@ -32,7 +32,7 @@ class ManagedEntities:
         self._made: list[tuple[Callable[[Any], Any], Any]] = []
 
     def subscription(self, kind: type, topic: str, callback: Callable, qos: QoSProfile | int) -> None:
-        """Create a subscription; report publishers whose quality of service does not fit."""
+        """Create a subscription; report publishers with an incompatible quality of service."""
 
         def mismatch(event: Any) -> None:
             policy = qos_policy_name_from_kind(event.last_policy_kind)
@@ -57,8 +57,8 @@ class ManagedEntities:
             policy = qos_policy_name_from_kind(event.last_policy_kind)
             self._report_error(
                 "qos_mismatch",
-                f"{topic}: a subscriber requires a stricter {policy} than is offered and receives nothing; "
-                f"change the subscriber (ros2 topic info -v {self._node.resolve_topic_name(topic)})",
+                f"{topic}: a subscriber requires a stricter {policy} than is offered and receives "
+                f"no messages; change it (ros2 topic info -v {self._node.resolve_topic_name(topic)})",
             )
 
         events = PublisherEventCallbacks(incompatible_qos=mismatch, use_default_callbacks=False)

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Markers of the objects in space, for RViz: edges of their boxes, a text each, and faces on request.
-
-Every array begins with DELETEALL and holds all objects, so that a listener that missed arrays shows what the
-last one says. A marker's lifetime ends some frames later, so that boxes vanish with their node.
+"""Make markers of the objects in 3D, for RViz: edges of their boxes, a text each, and faces on request. Every
+array begins with DELETEALL and contains all objects, so that a subscriber that missed arrays shows the last
+one. A marker's lifetime ends some frames later, so that boxes disappear with their node.
 """
 
 from __future__ import annotations
@@ -73,7 +72,7 @@ def object_markers(
         scores: predicted IoU by object id.
         names: by object id; an empty name is "object".
         lifetime: seconds.
-        filled: draw the faces of the boxes too. Faces catch RViz's clicks on what lies inside.
+        filled: draw the faces of the boxes too. Faces intercept RViz's clicks on points inside.
     """
     markers = [Marker(header=header, action=Marker.DELETEALL)]
     for identity, box in boxes.items():

@@ -20,7 +20,7 @@ _WARM_UP_SIZE = (64, 64)
 
 
 class Opened(Protocol):
-    """An opened bundle on its runtime: a ``Segmenter`` or a ``SemanticSegmenter``."""
+    """Define an opened bundle on its runtime: a ``Segmenter`` or a ``SemanticSegmenter``."""
 
     @property
     def bundle(self) -> BundleFiles:
@@ -29,22 +29,22 @@ class Opened(Protocol):
     runtime: Runtime
 
     def close(self) -> None:
-        """Free what the runtime holds."""
+        """Free the runtime's resources."""
 
 
 Made = TypeVar("Made", bound=Opened)
 
 
 class MeasuredRuntime(Generic[Made]):
-    """Start the measurement of a bundle, and open what was chosen.
+    """Start the measurement of a bundle, and open the chosen backends.
 
     Args:
         opened: as it runs now.
         open_: opens the bundle again.
         plan: runs every network of an opened bundle once: the first call of each takes longer.
         logger: of the node.
-        warn: called with what a user should know.
-        is_auto: whether backend and precision are left to be chosen.
+        warn: called with messages for the user.
+        is_auto: backend and precision are to be chosen.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class MeasuredRuntime(Generic[Made]):
         return choice is None or not choice.is_final(self._bundle)
 
     def _open(self) -> Made | None:
-        """Log what was chosen, and open it where it is not what runs."""
+        """Log the choice, and open it if it differs from the current one."""
         choice = read_choice(self._bundle)
         if choice is None:
             raise ValueError("the cache has no choice of this machine")

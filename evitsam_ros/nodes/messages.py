@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Convert masks to messages, each with the header of its image, without slow assignments.
 
-Assigning a memoryview or an ndarray to ``data`` makes rclpy look at every byte in Python: an array.array
-is taken over as it is.
+If a memoryview or an ndarray is assigned to ``data``, rclpy checks every byte in Python; an array.array is
+not copied.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 import numpy as np
 from sensor_msgs.msg import Image
@@ -15,6 +16,7 @@ from std_msgs.msg import Header
 
 from ..io.encodings import byte_array
 from ..segment import Masks
+from ..segment.mask_grid import GRIDS, MaskGrid
 
 #: Largest id of a label map with 8 bits.
 MAX_SMALL_ID = 255
@@ -91,3 +93,25 @@ def label_info_message(header: Header, names: dict[int, str], threshold: float):
     classes = [VisionClass(class_id=i, class_name=name or "object") for i, name in sorted(names.items())]
     message.class_map = [VisionClass(class_id=0, class_name="background"), *classes]
     return message
+
+
+class LabelMaps:
+    """The label maps of an image, each made when it is used first.
+
+    Args:
+        masks: of the image.
+        grid: pixels of the published label map.
+    """
+
+    def __init__(self, masks: Masks, grid: MaskGrid) -> None:
+        self._masks, self._grid = masks, grid
+
+    @cached_property
+    def of_image(self) -> np.ndarray:
+        """Return ``(H, W)`` uint16 in pixels of the image."""
+        return self._masks.label_map()
+
+    @cached_property
+    def of_grid(self) -> np.ndarray:
+        """Return ``(h, w)`` uint16 in pixels of the published label map."""
+        return self.of_image if self._grid is GRIDS["image"] else self._grid.label_map(self._masks)

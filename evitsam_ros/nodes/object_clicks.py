@@ -23,12 +23,12 @@ SAME_PLACE = 4.0
 
 @dataclass(frozen=True, eq=False)
 class ShownObject:
-    """An object at a pixel of the last answer.
+    """Describe an object at a pixel of the last result.
 
     Attributes:
         identity: value in the label map.
         born: number of a prompted object, see :attr:`.ActivePrompts.born`; None: everything mode found it.
-        prompt: what it answers, moved with the image; with the click added.
+        prompt: its prompt, moved with the image; with the click added.
     """
 
     identity: int
@@ -50,7 +50,7 @@ class ShownObjects:
         self.answered = frozenset(born.values())
 
     def clear(self) -> None:
-        """Forget them: consumers show nothing."""
+        """Forget the objects: consumers show none."""
         self._shown = None
 
     def at(self, x: float, y: float) -> ShownObject | None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Assign ids to prompted objects: an object keeps its id, whatever its place in a detector's array."""
+"""Assign ids to prompted objects: an object keeps its id at any index of a detector's array."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ class ObjectServices:
             return
         try:
             size = image_size(image) if isinstance(image, CompressedImage) else (image.height, image.width)
-        except ImageError:  # reported when its turn comes
+        except ImageError:  # reported when it is processed
             return
         for index, item in enumerate(objects):
             try:

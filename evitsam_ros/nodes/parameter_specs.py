@@ -76,7 +76,7 @@ PARAMETERS: dict[str, Spec] = {
     ),
     "mode": Spec(
         "prompt",
-        "Segment prompted objects, everything, or nothing until a service requests it.",
+        "Segment prompted objects, all objects, or only on request of a service.",
         ("prompt", "everything", "on_request"),
         live=True,
     ),
@@ -85,7 +85,7 @@ PARAMETERS: dict[str, Spec] = {
     ),
     "min_prompts": Spec(
         32,
-        "Minimum number of prompts to decode in everything mode, whatever latency_budget_ms is.",
+        "Minimum number of prompts to decode in everything mode, for any latency_budget_ms.",
         low=1,
         high=1024,
         live=True,
@@ -152,7 +152,7 @@ PARAMETERS: dict[str, Spec] = {
     ),
     "history_mb": Spec(
         128.0,
-        "Maximum memory of buffered images, 10^6 bytes; the newest image is buffered whatever its size.",
+        "Maximum memory of buffered images, 10^6 bytes; the newest image is buffered at any size.",
         low=0.0,
         high=65536.0,
     ),

@@ -138,7 +138,7 @@ class NodeParameters:
     Deprecated names are accepted at start and, from ROS 2 Iron on, at run time; each warns once.
 
     Args:
-        node: whose parameters they are.
+        node: owner of the parameters.
 
     Attributes:
         current: replaced as a whole when a parameter changes.

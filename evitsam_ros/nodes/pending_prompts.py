@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Match prompt updates with images: each waits for its image, then for its turn, or applies at once.
+"""Match prompt updates with images: each waits for its image, then for its processing, or applies at once.
 
-Used by the executor's thread, unless a method says otherwise. What waits is in the :class:`PromptStore`.
+Used by the executor's thread, unless a method says otherwise. Waiting updates are in the
+:class:`PromptStore`.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class PendingPrompts:
     ) -> None:
         """Take prompts for the frame with the header's stamp; for the newest without a header or a stamp.
 
-        A click whose stamp no frame has applies to the newest as well; a detector's array does not.
+        A click with a stamp of no frame applies to the newest as well; a detector's array does not.
         """
         stamp = stamp_ns(header) if header is not None else 0
         self._context.diagnostics.count("prompts_in")
@@ -101,7 +102,7 @@ class PendingPrompts:
         return self._prompts.ids_by_name()
 
     def remove(self, identity: int) -> bool:
-        """Forget the object with this id, wherever it waits; return False if there is none."""
+        """Remove the object with this id in any state; return False if there is none."""
         if not self._prompts.remove(identity):
             return False
         self._context.diagnostics.count("objects_removed")
@@ -116,9 +117,8 @@ class PendingPrompts:
         return number
 
     def submit_matches(self, message: Image | CompressedImage) -> bool:
-        """Submit the updates that waited for an image; return whether the image is submitted by that.
-
-        An update whose image was passed by gets the nearest, if ``missing_image_policy`` says so.
+        """Submit the updates that waited for an image; return whether that submits the image. An update with
+        a missed image gets the nearest one, if ``missing_image_policy`` is ``nearest``.
         """
         stamp, is_submitted = stamp_ns(message.header), False
         for pending in self._prompts.without_image():
@@ -131,7 +131,7 @@ class PendingPrompts:
         return is_submitted
 
     def expire(self) -> None:
-        """Give up updates whose image did not arrive in time."""
+        """Drop updates without an image after their deadline."""
         now = time.monotonic()
         for pending in self._prompts.without_image():
             if pending.deadline < now:
@@ -154,7 +154,7 @@ class PendingPrompts:
         return parameters.mode == "prompt" and not parameters.enable_tracking and not self._prompts.all()
 
     def accepts_request(self, request: FrameRequest, mode: str) -> bool:
-        """Return whether a frame whose turn has come is processed in this mode.
+        """Return whether the next frame is processed in this mode.
 
         Called by the inference thread.
         """
@@ -232,7 +232,7 @@ class PendingPrompts:
         return True
 
     def _give_up_waiting(self, update: PromptUpdate) -> None:
-        """Take the nearest image if ``missing_image_policy`` says so; otherwise report the update."""
+        """Take the nearest image if ``missing_image_policy`` is ``nearest``; otherwise reject the update."""
         message = self._images.nearest(update.stamp)
         if self._context.parameters().use_nearest_image and message is not None:
             self._submit(update, message)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All prompts of one camera: stored ones, pending ones, and those of the image in work.
+"""Store all prompts of one camera: active ones, pending ones, and those of the image in process.
 
-Clicks add up; a detector's array replaces the arrays that came before it. An update with a stamp is pending,
-first until its image arrives and then until its turn, and is stored once that image was processed. The rules
-by which one event makes another void are in ``docs/event_order.md``; all of them are here.
+Clicks add up; a detector's array replaces the arrays that came before it. An update with a stamp is pending
+until its image has arrived and is processed, and is stored afterwards. The rules by which one event cancels
+another are in ``docs/event_order.md``; all of them are implemented here.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class PromptStore:
         self._object_ids = ObjectIds()
         self._clicks: list[StoredPrompt] = []
         self._array: list[StoredPrompt] = []
-        #: Number of the update that ``_array`` comes from, and whether that had a stamp.
+        #: Number of the update that set ``_array``, and whether it had a stamp.
         self._array_number, self._array_stamped = 0, False
         #: Objects of the newest array that arrived, whether or not it applies yet.
         self._newest_array: tuple[StoredPrompt, ...] = ()
@@ -163,14 +163,14 @@ class PromptStore:
             self._pending[update.number] = PendingPrompt(update, deadline)
 
     def await_turn(self, update: PromptUpdate) -> None:
-        """Keep an update, whose image has arrived, until its turn. An array makes earlier ones void."""
+        """Store an update until its image, which has arrived, is processed. An array cancels earlier ones."""
         with self._lock:
             if update.is_array:
                 self._void_arrays(lambda other: other.number < update.number)
             self._pending[update.number] = PendingPrompt(update, has_image=True)
 
     def without_image(self) -> list[PendingPrompt]:
-        """Return what waits for an image that has not arrived, in the order of arrival."""
+        """Return the updates without an image so far, in the order of arrival."""
         with self._lock:
             return [item for item in self._pending.values() if not item.has_image]
 
@@ -204,7 +204,7 @@ class PromptStore:
             return number
 
     def remove(self, identity: int) -> bool:
-        """Forget the object with this id wherever it is; return False if there is none."""
+        """Remove the object with this id in any state; return False if there is none."""
         with self._lock:
             if identity not in self._ids():
                 return False
@@ -242,7 +242,7 @@ class PromptStore:
             self._avoided = frozenset(ids)
 
     def begin(self, number: int | None, *, track: bool, beside: bool = False) -> ActivePrompts | None:
-        """Return the prompts of an image whose work begins; None when its update is void.
+        """Return the prompts of the next image; None if its update is cancelled.
 
         Args:
             number: of the update that the image is processed for; None: only stored prompts apply.

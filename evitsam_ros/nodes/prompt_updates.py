@@ -66,12 +66,12 @@ class PromptUpdate:
 
 @dataclass(frozen=True)
 class PendingPrompt:
-    """An update that waits, first for its image and then for its turn.
+    """Hold an update that waits, first for its image and then for its processing.
 
     Attributes:
-        update: what to apply.
+        update: update to apply.
         deadline: when to stop waiting for the image, seconds of the monotonic clock.
-        has_image: the image has arrived; the update waits for its turn.
+        has_image: the image has arrived.
     """
 
     update: PromptUpdate

@@ -29,7 +29,7 @@ class ClickError(ValueError):
 
 @dataclass(frozen=True)
 class PointTarget:
-    """A camera on whose images points in space are clicked.
+    """Describe a camera that 3D clicks are projected into.
 
     Attributes:
         name: of the camera; empty for the only one.

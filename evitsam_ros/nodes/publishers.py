@@ -21,8 +21,8 @@ from .compressed_outputs import CompressedOutputs
 from .depth_output import DepthOutput
 from .instances import ObjectLabel
 from .instances_output import InstancesOutput
-from .label_maps import LabelMaps
 from .managed_entities import ManagedEntities
+from .messages import LabelMaps
 from .parameters import SegmenterParameters
 from .qos import latched, results
 
@@ -92,12 +92,14 @@ class Publishers:
         return sum(publisher.get_subscription_count() for publisher in made) + of_instances
 
     def expect_depth(self, header: Header) -> None:
-        """Hold the depth of an image whose processing begins."""
+        """Hold the depth of an image from the start of its processing."""
         if self._depth is not None:
             self._depth.expect(header)
 
     def resume(self) -> None:
-        """Publish the names with the next masks: subscribers received nothing while the node was inactive."""
+        """Publish the names with the next masks: subscribers received no messages while the node was
+        inactive.
+        """
         self._published_names = None
 
     def flush(self) -> None:
@@ -153,9 +155,8 @@ class Publishers:
         """Publish that there are no objects: black images, empty arrays and clouds.
 
         Args:
-            header: of the last answered image.
-            nothing: none of that image's masks; None where none was answered: only what has no size is
-                published.
+            header: of the last processed image.
+            nothing: none of that image's masks; None before any image: only outputs without a size are sent.
             reason: shown in the overlay; None: images are not published again.
         """
         size = None
@@ -173,7 +174,7 @@ class Publishers:
             self._instances.publish_empty(header, nothing)
 
     def _publish_names(self, header: Header, names: dict[int, str]) -> None:
-        """Publish the names on every change; they are latched, for subscribers that come later."""
+        """Publish the names on every change; they are latched, for later subscribers."""
         if "label_info" in self._others and names != self._published_names:
             self._published_names = names
             self._others["label_info"].publish(messages.label_info_message(header, names, 0.0))

@@ -10,16 +10,16 @@ from typing import Any
 
 from .recent_images import stamp_ns
 
-#: Maximum size of the buffer in bytes; the two newest messages are always kept.
+#: Maximum size of the buffer in bytes; the two newest messages are never dropped.
 MAX_BYTES = 128_000_000
 
 
 class RecentDepths:
-    """Buffer the depth images of the last seconds, and the one that belongs to the image in work.
+    """Buffer the depth images of the last seconds, and the one of the image in process.
 
-    Age counts from the arrival, so that clocks may jump. Inference may take longer than a message is kept,
-    so the depth of its image is held from :meth:`expect` on. Of equal stamps the newest message counts.
-    The executor's thread writes, the inference thread reads.
+    Age counts from the arrival, so that clocks may jump. Inference may take longer than the buffer's age
+    limit, so the depth of its image is held from :meth:`expect` on. The newest message of a stamp counts. The
+    executor's thread writes, the inference thread reads.
 
     Args:
         seconds: maximum age.
@@ -57,7 +57,7 @@ class RecentDepths:
                 self._held = self._nearest([message for _, message in reversed(self._kept)], stamp)
 
     def nearest(self, stamp: int) -> Any | None:
-        """Return the message whose stamp is nearest; None if there is none."""
+        """Return the message with the nearest stamp; None if there is none."""
         with self._lock:
             held = [self._held] if stamp == self._expected else []
             return self._nearest([*(message for _, message in reversed(self._kept)), *held], stamp)

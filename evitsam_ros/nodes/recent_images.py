@@ -20,8 +20,8 @@ def stamp_ns(header: Any) -> int:
 class RecentImages:
     """Buffer the newest images, limited in number, age and size.
 
-    The newest is kept whatever its size. Age counts from the arrival, so that clocks may jump, as when a bag
-    or a simulation restarts.
+    The newest is buffered at any size. Age counts from the arrival, so that clocks may jump, as when a bag or
+    a simulation restarts.
 
     Args:
         max_images: maximum number.

@@ -34,9 +34,8 @@ class _Streak:
 
 
 class Recovery:
-    """Count consecutive failures; a single bad frame changes nothing, a lost GPU ends on the CPU.
-
-    A camera whose frames fail pauses alone. The runtime, which all cameras share, is replaced only when it
+    """Count consecutive failures: a single bad frame has no effect, a lost GPU is replaced by the CPU. A
+    camera with failing frames pauses alone. The runtime, which all cameras share, is replaced only when it
     works for none of them.
 
     Args:

@@ -24,7 +24,7 @@ class InferenceNode(Protocol):
         """End the work and free the networks."""
 
     def callback_failed(self, error: Exception) -> None:
-        """Report what a callback of the process raised."""
+        """Report an exception of a callback of the process."""
 
     def get_logger(self) -> Any:
         """Return the logger."""

@@ -28,9 +28,9 @@ def ros(args: list[str] | None = None) -> Iterator[None]:
     """Initialise rclpy; at SIGINT or SIGTERM the executor's ``spin`` returns and the block is left.
 
     rclpy's own handlers shut the context down and then call the ones that were there before. Python's for
-    SIGINT would raise KeyboardInterrupt wherever the program happens to be, in its clean-up too. What fails
-    once the context is down (a timer that was about to publish) fails because of that, and is no error.
-    After the block both signals are ignored, as the program is about to end.
+    SIGINT would raise KeyboardInterrupt at any place of the program, in its clean-up too. Failures after the
+    context is down (a timer that was about to publish) are not errors. After the block both signals are
+    ignored, as the program is about to end.
 
     Raises:
         SystemExit: the ROS arguments cannot be used; stderr has a line.
@@ -108,7 +108,7 @@ def _end(program: str, error: Exception) -> NoReturn:
 
 
 def spin(executor: Executor, on_error: Callable[[Exception], None]) -> None:
-    """Spin until the context shuts down; ``on_error`` is called with what a callback raises."""
+    """Spin until the context shuts down; ``on_error`` is called with exceptions of callbacks."""
     while True:
         try:
             return executor.spin()

@@ -22,7 +22,7 @@ from .prompt_messages import ObjectPrompt
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """What a request asks for.
+    """Hold the options of a request.
 
     Attributes:
         objects: the prompts; empty for everything mode.
@@ -113,7 +113,7 @@ class SegmentTask:
             for index, item in enumerate(self._question.objects, start=1)
         }
         space = None
-        if self._locate is not None and not self._question.multimask:  # its masks lie on one another
+        if self._locate is not None and not self._question.multimask:  # its masks overlap
             space = self._locate(header, masks)
         response.instances = instances_message(header, masks, labels, space=space)
         if self._question.wants_label_map:

@@ -50,12 +50,12 @@ MAX_ERROR_LENGTH = 500
 
 @dataclass(frozen=True, eq=False)
 class Configured:
-    """All that exists only while the node is configured; built whole and stopped whole.
+    """Hold the parts that exist only while the node is configured; they start and stop together.
 
     Attributes:
         pipelines: one for each camera.
         inference: processes their frames.
-        semantic: names their masks; None: nothing does.
+        semantic: names their masks; None: masks have no names.
     """
 
     pipelines: tuple[CameraPipeline, ...]
@@ -63,7 +63,7 @@ class Configured:
     semantic: SemanticSegmenter | None = None
 
     def pause(self, reason: str) -> None:
-        """Stop publishing; drop what waits, with the reason."""
+        """Stop publishing; drop pending requests, with the reason."""
         for pipeline in self.pipelines:
             pipeline.pause(reason)
 
@@ -133,7 +133,7 @@ class SegmenterNode(LifecycleNode):
             self.release()
             return TransitionCallbackReturn.FAILURE
         except Exception as error:  # rclpy would not log it
-            if not rclpy.ok():  # Ctrl-C: nothing is wrong
+            if not rclpy.ok():  # Ctrl-C is not an error
                 return TransitionCallbackReturn.FAILURE
             self.get_logger().error(traceback.format_exc())
             self._report_error_for_all("configure", f"{type(error).__name__}: {error}")
@@ -218,7 +218,7 @@ class SegmenterNode(LifecycleNode):
         self._entities.destroy()
 
     def start(self) -> None:
-        """Configure and activate, as the parameter ``autostart`` asks."""
+        """Configure and activate, according to the parameter ``autostart``."""
         if not self._node_parameters.current.autostart:
             return
         if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:

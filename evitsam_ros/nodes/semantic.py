@@ -31,9 +31,9 @@ from .semantic_publishers import SemanticCamera, SemanticPublishers
 
 #: Seconds between two log lines of one kind.
 THROTTLE = 2.0
-#: Seconds between two checks for answers that are no longer true.
+#: Seconds between two checks for invalid results.
 TICK = 0.25
-#: Share of the period of ``max_rate_hz`` that may be missing: camera frames come unevenly.
+#: Tolerated share of the period of ``max_rate_hz``: camera frames arrive unevenly.
 EARLY = 0.05
 
 
@@ -99,7 +99,7 @@ class SemanticNode(Node):
             self._entities.subscription(kind, topic, self.on_image, newest_only(options.reliability))
 
     def start(self) -> None:
-        """Do nothing: the node works as soon as its process spins."""
+        """Return at once: the node works as soon as its process spins."""
 
     def release(self) -> None:
         """End the inference thread after its frame and free the network."""

@@ -25,7 +25,7 @@ SEMANTIC_PARAMETERS: dict[str, Spec] = {
     "backend": _at_start("backend"),
     "precision": Spec(
         "auto",
-        "What the network computes in. auto: on a CPU the fastest that was measured here to give the same "
+        "Precision of the network. auto: on a CPU the fastest that was measured here to give the same "
         "label maps, float32 until then; on a GPU the engine's own.",
         PARAMETERS["precision"].choices,
         fixed=True,

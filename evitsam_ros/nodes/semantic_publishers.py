@@ -120,7 +120,7 @@ class SemanticPublishers:
             self._depth.expect(header)
 
     def publish_classes(self, classes: ClassTable, header: Header, threshold: float) -> bool:
-        """Publish the names of the label map's values, for subscribers that come later too.
+        """Publish the names of the label map's values, also for later subscribers.
 
         Returns:
             Whether they were published; False without vision_msgs.

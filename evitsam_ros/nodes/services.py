@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``segment``, ``add_objects`` and ``remove_objects`` of one camera. Used by the executor's thread.
 
-A request waits for its image and for its turn between two frames; the executor goes on meanwhile. The fields
-are checked as those of topics are.
+A request waits for its image and for its processing between two frames, without blocking the executor. Its
+fields are checked like those of topics.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class RequestServices:
     def _on_segment(self, request: Any, reply: Reply) -> None:
         try:
             self._accept(request, reply)
-        except Exception as error:  # a fault of the node; the caller does not wait for nothing
+        except Exception as error:  # a fault of the node; reply so that the caller does not wait
             fail(reply, "FAILED", f"{type(error).__name__}: {error}")
             raise
 

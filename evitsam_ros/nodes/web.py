@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Serve a page on which a person watches and prompts a segmenter: by default at http://127.0.0.1:8765/.
 
-The node knows the segmenter by its topics, services and parameters only. Without viewers of the page, it
-subscribes to nothing.
+The node knows the segmenter by its topics, services and parameters only. Without viewers of the page, it has
+no subscriptions.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ PARAMETERS = {
 }
 #: Parameter -> (min, max).
 RANGES = {"max_viewers": (1, 1000), "max_rate_hz": (0.1, 1000.0)}
-#: Seconds between two looks at the segmenter.
+#: Seconds between two checks of the segmenter.
 PERIOD = 1.0
 #: Seconds after which diagnostics and an answer of the segmenter count as missing.
 STALE = 5.0
@@ -120,7 +120,7 @@ class WebNode(Node):
     # Executor's thread -----------------------------------------------------------------------------
 
     def _on_requests(self) -> None:
-        """Do what the pages have asked for since the last call."""
+        """Process the pages' requests since the last call."""
         while True:
             try:
                 request = self._requests.get_nowait()
@@ -155,7 +155,7 @@ class WebNode(Node):
             camera.clear(command)
 
     def _watch(self, cameras: frozenset[str]) -> None:
-        """Subscribe to what the pages look at, and to nothing else."""
+        """Subscribe to the cameras that pages show, and to no others."""
         self._watched = cameras
         if cameras and self._diagnostics is None:
             self._diagnostics = self.create_subscription(
@@ -171,7 +171,7 @@ class WebNode(Node):
         self._tick()
 
     def _tick(self) -> None:
-        """Look at the segmenter: which cameras it has, and its parameters."""
+        """Update the segmenter's cameras and parameters."""
         old = time.monotonic() - STALE
         self._status = {name: each for name, each in self._status.items() if each[0] > old}
         self._match_cameras()
@@ -228,7 +228,7 @@ class WebNode(Node):
     # The segmenter's parameters --------------------------------------------------------------------
 
     def _ask_parameters(self) -> None:
-        """Ask for the parameters, unless an answer is on its way."""
+        """Request the parameters, unless a request is pending."""
         now = time.monotonic()
         if self._asked is not None and now - self._asked[0] < STALE:
             return

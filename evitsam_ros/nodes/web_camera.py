@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One camera of a segmenter as a page shows it: its outputs are subscribed to while somebody looks."""
+"""Connect a page with one camera of a segmenter: subscribe to its outputs while the page is viewed."""
 
 from __future__ import annotations
 
@@ -135,8 +135,8 @@ class WebCamera:
     def add_point(self, command: AddPoint, mode: str, on_rejected: Callable[[str], None]) -> None:
         """Publish a point.
 
-        A new object is an array's, so that more points can follow. Beside a detector, whose arrays would
-        replace it, and in everything mode, which uses none, it is a click. A further point of a box that the
+        A new object is an array's, so that more points can follow. Beside a detector, which would replace
+        the array, and in everything mode, which uses none, it is a click. A further point of a box that the
         segmenter stores changes that object.
 
         Args:
@@ -193,10 +193,10 @@ class WebCamera:
         self._publish_prompts()
 
     def remove(self, command: Remove) -> None:
-        """Remove an object, whoever has prompted it.
+        """Remove an object, prompted by this page or elsewhere.
 
         Raises:
-            CommandError: The segmenter does not listen.
+            CommandError: The segmenter does not receive requests.
         """
         self._check_listener(self._removals)
         for each in self.objects:

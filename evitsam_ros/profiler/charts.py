@@ -135,7 +135,7 @@ def stage_percentiles(report: Report) -> str:
 
 
 def _frame(report: Report) -> Stage:
-    """Return the whole frame, which every report of a profile has."""
+    """Return the frame's total, which every report of a profile has."""
     return cast("Stage", report.stage(TOTAL))
 
 
@@ -160,7 +160,7 @@ def legend(report: Report) -> list[tuple[str, str]]:
 
 @_chart("Time of every run by stage")
 def timeline(axes: Axes, report: Report) -> float:
-    """Draw every run as a bar of its stages, with p50 and p99 of the whole frame."""
+    """Draw every run as a bar of its stages, with p50 and p99 of the frame."""
     frame, coloured = _frame(report), colours(report)
     stages = [stage for stage in frame_stages(report) if stage.name in coloured]
     numbers = np.arange(1, len(report.runs) + 1)

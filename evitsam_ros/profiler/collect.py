@@ -83,7 +83,7 @@ def stages_of(
 
 
 def _lower_bounds(work: dict[str, Work], peak_rates: PeakRates, on_device: set[str]) -> dict[str, float]:
-    """Return milliseconds by stage, and of the whole frame if all its networks are counted."""
+    """Return milliseconds by stage, and of the frame if all its networks are counted."""
     rates = best(peak_rates.macs_per_s), best(peak_rates.bytes_per_s)
     lower_bounds = {
         name: lower_bound_ms(done, *rates) for name, done in work.items() if name not in on_device

@@ -107,7 +107,7 @@ def measure_everything(
         rounds: measured rounds, after a warm-up.
         macs: multiply-adds of the encoder, for the lower bound.
         grids: measure the grids, each of which takes longer than all other variants together.
-        slow_every: measure the grids, and proposals decoded on the whole image, in every n-th round from the
+        slow_every: measure the grids, and proposals decoded on the full image, in every n-th round from the
             first on.
     """
     whole: dict[str, Callable[[], object]] = {

@@ -6,19 +6,19 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import cv2
 
+from ..installed import expand_user
 from ..io.encodings import compressed_to_frame
 from ..io.image_files import IMAGES, ImageFileError, read_image
 from ..io.sources import SourceError, is_device, open_source, spread
-from ..user_folders import expand_user
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import numpy as np
 

@@ -3,7 +3,7 @@
 
 A robot has no ``onnx`` to infer shapes with. ONNX Runtime, which it has, writes the shapes of every node into
 its trace. So the graph runs once on the given inputs, with constants folded and no nodes fused. The count is
-that of the file, whichever runtime is profiled.
+that of the file, for every profiled runtime.
 """
 
 from __future__ import annotations

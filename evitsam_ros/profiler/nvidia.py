@@ -135,7 +135,7 @@ class Tegrastats:
             self.lines = file.read().splitlines()
 
     def watts(self) -> float | None:
-        """Return the mean power of the whole board."""
+        """Return the mean power of the board."""
         found = [watts for line in self.lines if (watts := board_watts(line)) is not None]
         return statistics.fmean(found) if found else None
 
@@ -144,6 +144,6 @@ def board_watts(line: str) -> float | None:
     """Return the power of the board in a line of tegrastats, as ``VDD_IN 5080mW/5080mW``."""
     if whole := re.search(r"\b(?:VDD_IN|POM_5V_IN) (\d+)(?:mW)?/\d+", line):
         return int(whole[1]) / 1e3
-    # Orin and Xavier AGX have no rail of the whole board: their rails add up to it.
+    # Orin and Xavier AGX have no rail of the board: their rails add up to it.
     parts = re.findall(r"\b(?:VDD_\w+|CPU|GPU|SOC|CV|SYS5V|VDDRQ|VIN_\w+) (\d+)mW/\d+mW", line)
     return sum(int(part) for part in parts) / 1e3 if parts else None

@@ -44,7 +44,7 @@ class Stage:
 
     @property
     def key(self) -> str:
-        """Return name and clock for people."""
+        """Return name and clock for display."""
         return self.name if self.clock == HOST else f"{self.name} ({self.clock})"
 
     @property
@@ -98,7 +98,8 @@ class Report:
         watched: power, clocks, heat, throttling, other work during the runs.
         settings: runs, warm-up, sizes, prompts, images; whether it was the quick benchmark.
         model: the bundle, and the runtime of each network.
-        stages: the stages of a frame in order, the whole frame, the decoder for numbers of boxes, the device.
+        stages: the stages of a frame in order, the frame's total, the decoder for numbers of boxes, the
+            device.
         peak_rates: of the machine.
         throughput: of the encoder by batch.
         memory: resident MiB at points of the profile.

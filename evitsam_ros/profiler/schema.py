@@ -90,7 +90,7 @@ SCHEMA: dict[str, Any] = _object(
         "failed": {"type": "object", "additionalProperties": _TEXT},
     }
 )
-#: What a report without parts has besides.
+#: Further entries of a report without parts.
 PROFILE: dict[str, Any] = _object(
     {
         "stages": {"minItems": 1},

@@ -105,7 +105,7 @@ class RecordingSegmenter(Segmenter):
         return RecordingTimer(self)
 
     def decode_boxes(self, embedding: Embedding, boxes: Sequence[Prompt]) -> Masks:
-        """Decode box prompts, each on the whole image."""
+        """Decode box prompts, each on the full image."""
         self.names["decode"] = self.names["clean"] = boxes_stage(len(boxes))
         try:
             return self.decode(embedding, boxes)

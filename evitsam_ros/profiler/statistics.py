@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 PERCENTILES = (50, 90, 95, 99)
-#: Timings below this many say little about a p99.
+#: Min number of timings for a meaningful p99.
 ENOUGH_RUNS = 100
 
 

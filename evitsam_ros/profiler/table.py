@@ -122,7 +122,7 @@ def figure_cells(figure: Figure) -> list[str]:
 
 
 def render(report: Report, extra: Sequence[str] = ()) -> str:
-    """Return the whole report as text; ``extra`` lines precede the warnings."""
+    """Return the complete report as text; ``extra`` lines precede the warnings."""
     lower_bounds = dict.fromkeys(
         figure.lower_bound_name for figure in report.all_figures if figure.lower_bound
     )

@@ -3,8 +3,7 @@
 
 from .budget import LatencyBudget
 from .closer import CloserLooks, look_closer
-from .embedding import Embedding
-from .frame import Frame
+from .frame import Embedding, Frame
 from .mask_filter import Thresholds
 from .mask_generator import GeneratorOptions, MaskGenerator
 from .masks import Masks

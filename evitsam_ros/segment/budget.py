@@ -4,16 +4,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from .prompt import Prompt
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .prompt import Prompt
 
 #: Share of the budget that is not planned with: times vary.
 MARGIN = 0.1
 #: Weight of the newest frame in the averages.
 NEWEST = 0.2
-#: Prompts that are decoded however small the budget is, where there are as many: fewer show next to nothing.
+#: Min number of decoded prompts for any budget: fewer give hardly any masks.
 FEWEST = 32
 #: Share of the objects on show that is decoded however small the budget is, so that masks do not flicker.
 RETAINED = 0.9
@@ -23,18 +26,19 @@ IN_A_ROW = 3
 
 @dataclass
 class LatencyBudget:
-    """What a frame may cost, and what a prompt has cost so far.
+    """Hold the time limit of a frame, and the measured time per prompt.
 
     Attributes:
         seconds: for a frame, from its arrival to its masks.
-        per_prompt, afterwards: running averages in seconds: decoding a prompt, and what follows the decoding.
+        per_prompt, afterwards: running averages in seconds: decoding a prompt, and the work after the
+            decoding.
         min_prompts: that are decoded in any case, where there are as many; None: :data:`FEWEST`.
         on_show: how many of the first prompts of a frame are of objects that the last frame has shown.
         prompts: of the last frame, with those that it had no time for.
         left_out: prompts that the last frame had no time for.
-        required: prompts of the last frame that were decoded whatever the time.
+        required: prompts of the last frame that were decoded in any case.
         needed: seconds that the last frame takes with the required prompts alone, as far as is known.
-        misses: frames in a row whose ``needed`` was more than ``seconds``.
+        misses: consecutive frames with ``needed`` above ``seconds``.
         starved: frames in a row of which more than half the prompts were left out.
     """
 
@@ -52,12 +56,12 @@ class LatencyBudget:
 
     @property
     def is_too_small(self) -> bool:
-        """Whether the budget cannot be kept, whatever is left out."""
+        """Return whether the budget cannot be kept even with the min number of prompts."""
         return self.misses >= IN_A_ROW
 
     @property
     def is_starving(self) -> bool:
-        """Whether there has been no time for most prompts for some frames."""
+        """Return whether most prompts have been dropped for some frames."""
         return self.starved >= IN_A_ROW
 
     @property
@@ -69,7 +73,7 @@ class LatencyBudget:
         """Return the first of ``prompts`` that fit when ``spent`` seconds of the frame are gone.
 
         ``min_prompts`` and most of those of the objects on show (:data:`RETAINED`) are kept in any case. The
-        first frame, of which nothing is known, keeps no more.
+        first frame, without measurements, keeps no more.
 
         Args:
             prompts: objects on show first, then the best.
@@ -87,10 +91,10 @@ class LatencyBudget:
         return kept
 
     def learn(self, prompts: int, decoding: float, afterwards: float) -> None:
-        """Learn from a frame: its prompts, and the seconds of their decoding and of what followed."""
+        """Learn from a frame: its prompts, and the seconds of their decoding and of the work after it."""
         if prompts:
             cost = decoding / prompts
-            # Few prompts say little of what many cost each; many say it well.
+            # Few prompts are a poor estimate of the time per prompt of many.
             share = NEWEST if self.per_prompt else 1.0
             self.per_prompt += share * (cost - self.per_prompt)
         self.afterwards += NEWEST * (afterwards - self.afterwards)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Closer looks: the square around a prompted object is encoded once more, and the object is decoded in it.
+"""Take closer looks: encode the square around a prompted object again, and decode the object in it.
 
 The encoder sees an image at one size, in which a small object is a few cells. A quadtree view
 (:mod:`.quadtree_view`) only chooses among these cells, for many prompts at less cost; here new ones are made.
@@ -7,7 +7,6 @@ The encoder sees an image at one size, in which a small object is a few cells. A
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -23,20 +22,22 @@ from .timing import add_timings
 from .window import Window
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .segmenter import Segmenter
 
 #: The stage of closer looks.
 STAGE = "closer"
-#: Longest side of a window as a share of the image's: a larger one shows nothing closer.
+#: Max side of a window as a share of the image's: a larger one has no higher resolution.
 LARGEST = 0.75
 
 
 @dataclass
 class CloserLooks:
-    """How many closer looks a frame gets, and what one has cost so far.
+    """Configure the number of closer looks per frame, and hold the measured time of one.
 
     Attributes:
-        count: at most so many a frame, the smallest objects first.
+        count: max number per frame, the smallest objects first.
         seconds: for a frame, from its arrival to its masks; None: no limit but ``count``.
         per_look: running average of the seconds of one.
         left_out: looks that the last frame had no time for.
@@ -50,7 +51,7 @@ class CloserLooks:
     def fitting(self, wanted: int, spent: float) -> int:
         """Return how many of ``wanted`` looks fit when ``spent`` seconds of the frame are gone.
 
-        The first frame with a limit, of which nothing is known, gets one where any time is left.
+        The first frame with a limit, without measurements, gets one if any time is left.
         """
         fitting = min(wanted, self.count)
         if self.seconds is not None:
@@ -72,7 +73,7 @@ def look_closer(
 ) -> Masks:
     """Draw the masks of some prompted objects again, on squares around them.
 
-    A new mask that is of something else than the first one is dropped.
+    A new mask of another object is dropped.
 
     Args:
         segmenter: that drew the masks.
@@ -132,7 +133,9 @@ def _windows(masks: Masks) -> dict[int, Window]:
 
 
 def _extent(prompt: Prompt, drawn: np.ndarray) -> np.ndarray:
-    """Return ``(4,)``, what a window has to show: the prompt's box or the mask's, and foreground points."""
+    """Return the extent ``(4,)`` that a window has to cover: the prompt's box or the mask's, and foreground
+    points.
+    """
     box = drawn if prompt.box is None else prompt.box
     points = prompt.points[prompt.labels == FOREGROUND]
     low, high = np.vstack([box[:2], points]).min(0), np.vstack([box[2:], points]).max(0)

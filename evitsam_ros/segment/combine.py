@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 from itertools import count
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .iou import mask_iou_matrix
-from .masks import CloserMask, Masks
 from .timing import add_timings
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from .masks import CloserMask, Masks
 
 #: IoU from which a mask of everything mode is the prompted object.
 SAME_OBJECT = 0.5

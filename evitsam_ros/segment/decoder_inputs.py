@@ -1,21 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prompts -> decoder calls: which prompts go together, and what the decoders read of them."""
+"""Group prompts into decoder calls, and make the decoders' inputs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..backends import Runtime
 from .prompt import Prompt, PromptError
 from .quadtree_view import focus_point
-from .transform import Transform
 
-#: Prompts a decoder call where the runtime does not say: on a CPU 16 cost the same a prompt as 64, at a
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ..backends import Runtime
+    from .transform import Transform
+
+#: Default max prompts of a decoder call: on a CPU 16 cost the same a prompt as 64, at a
 #: quarter of the memory.
 CHUNK = 16
-#: The same of the foveal decoder, whose prompts are little work each.
+#: The same of the foveal decoder, which has little work per prompt.
 FOVEAL_CHUNK = 64
 
 
@@ -34,7 +38,7 @@ def batches(
 
     Args:
         prompts: in any order.
-        runtime: its engines limit what a call holds.
+        runtime: its engines limit the size of a call.
         foveal: use the foveal decoder for prompts that it takes.
         model: the bundle's name, for errors.
 

@@ -8,14 +8,18 @@ decoder.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..deprecation import renamed_keywords, warn_renamed
 from .iou import box_iou
-from .masks import Masks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .masks import Masks
 
 #: Names of thresholds by those in a bundle's description, which were the names here too.
 RENAMED = {
@@ -109,7 +113,7 @@ def box_nms(boxes: np.ndarray, scores: np.ndarray, max_iou: float) -> np.ndarray
 
 
 def filter_masks(masks: Masks, thresholds: Thresholds) -> Masks:
-    """Return the masks that pass score, stability, area and NMS, best first, with ids 1, 2, 3, …"""
+    """Return the masks that pass score, stability, area and NMS, best first, with ids from 1."""
     good = masks.scores >= thresholds.pred_iou_thresh
     good &= stability(masks.unpadded_logits) >= thresholds.stability_score_thresh
     good &= masks.areas >= thresholds.min_area

@@ -1,39 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything mode: all objects of an image, without a prompt from outside.
+"""Implement everything mode: segment all objects of an image without external prompts.
 
 As segment-anything keeps its automatic mask generator apart from its predictor, this is built on
-:class:`~evitsam_ros.segment.segmenter.Segmenter` and uses nothing of it but its three verbs.
+:class:`~evitsam_ros.segment.segmenter.Segmenter` and uses only its three methods.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from .budget import LatencyBudget
-from .embedding import Embedding
-from .frame import Frame
+from .frame import Embedding, Frame
 from .mask_filter import Thresholds, filter_masks
-from .masks import Masks
-from .prompt import Prompt
 from .proposals import SHARE, covering_points, grid_prompts, suppress_duplicate_prompts
 from .refinement import refine_masks
 from .small_regions import clean_masks
 from .timing import StageTimer, add_timings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+
+    from .budget import LatencyBudget
+    from .masks import Masks
+    from .prompt import Prompt
     from .segmenter import Segmenter
 
 
 @dataclass(frozen=True)
 class GeneratorOptions:
-    """How everything mode works.
+    """Configure everything mode.
 
     Attributes:
-        max_prompts: how many prompts to decode at most.
+        max_prompts: max number of prompts to decode.
         thresholds: which masks to keep; None: the bundle's own.
         points_per_side: decode a grid of so many points squared with the decoder itself, as SAM does, in
             place of proposals; None: proposals.
@@ -71,7 +71,7 @@ class MaskGenerator:
         extra_prompts: Sequence[Prompt] = (),
         elapsed: float = 0.0,
     ) -> Masks:
-        """Generate masks, best first, with ids 1, 2, 3, …
+        """Generate masks, best first, with ids from 1.
 
         Args:
             image: ``(H, W, 3)`` uint8 RGB, a frame, or an embedding.

@@ -8,10 +8,12 @@ planners.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .masks import Masks
+if TYPE_CHECKING:
+    from .masks import Masks
 
 
 class MaskGrid(ABC):

@@ -1,26 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which of a prompt's three masks is the answer.
+"""Rank the three masks of a prompt.
 
-A lone point may mean three objects, and SAM's decoder predicts the IoU of its mask of each from a token.
-Where it was trained on little, it often ranks them wrongly. The expected IoU, which is computed from the
-logits, needs no training: a mask that is sure of its outline is more often the one that is meant. This holds
-among the masks of one point only; predicted IoU compares those of different prompts better. It is ours, and
-not in the papers; a bundle says how much of the rank it is.
+A single point may refer to three objects, and SAM's decoder predicts the IoU of each mask from a token. After
+a short training, it often ranks them wrongly. The expected IoU is computed from the logits and needs no
+training: a mask with a confident outline is more often the intended one. This holds among the masks of one
+point only; predicted IoU compares those of different prompts better. It is ours, and not in the papers; a
+bundle defines its share of the rank.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .prompt import Prompt
-from .transform import Transform
+if TYPE_CHECKING:
+    from .prompt import Prompt
+    from .transform import Transform
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which masks of a decoder call are kept.
+    """Select masks of a decoder call.
 
     Attributes:
         prompts: ``(K,)`` numbers of their prompts in the call.
@@ -46,7 +48,7 @@ class Selection:
         """
         chosen = np.tile(np.arange(iou.shape[1]), (len(iou), 1)) if multimask else rank.argmax(1)[:, None]
         found = np.take_along_axis(iou, chosen, axis=1)
-        prompts, places = np.nonzero(~(found < min_score))  # NaN stays, for whoever proves a runtime
+        prompts, places = np.nonzero(~(found < min_score))  # NaN stays, so that a proof of a runtime finds it
         return cls(prompts, chosen[prompts, places], places, found[prompts, places])
 
 
@@ -56,11 +58,11 @@ def rank_masks(
     """Rank the three masks of each prompt.
 
     Args:
-        prompt: one of the prompts, which are all of one kind.
+        prompt: one of the prompts, which all have the same kind.
         iou: ``(B, 3)`` predicted IoU.
         logits: ``(B, 3, h, w)`` low-res logits.
         transform: geometry of the image.
-        share: share of the expected IoU in the rank of a lone point's masks; the rest is predicted IoU.
+        share: share of the expected IoU in the rank of a single point's masks; the rest is predicted IoU.
 
     Returns:
         ``(B, 3)``, larger for a better mask of the same prompt.
@@ -72,7 +74,7 @@ def rank_masks(
 
 
 def is_ambiguous(prompt: Prompt) -> bool:
-    """Return whether a prompt is a lone point."""
+    """Return whether a prompt is a single point."""
     return len(prompt.points) == 1 and prompt.box is None and prompt.mask is None
 
 

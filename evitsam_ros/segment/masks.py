@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Masks: low-res logits and, on demand, everything that is computed from them.
+"""Hold masks as low-res logits, and compute full-size masks, boxes and label maps on demand.
 
 Full-size masks are computed on demand and inside their boxes only: most of a label map is background, and
 everything mode drops most masks before.
@@ -7,37 +7,40 @@ everything mode drops most masks before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
 from ..deprecation import warn_renamed
-from .prompt import Prompt
 from .rle import encode_rle
-from .transform import Transform
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .prompt import Prompt
+    from .transform import Transform
 
 
 @dataclass(frozen=True)
 class Masks:
-    """M masks of one image.
+    """Hold M masks of one image.
 
     Attributes:
         logits: ``(M, h, w)`` float32 low-res logits; inside is > 0.
         scores: ``(M,)`` float32 predicted IoU.
         object_ids: ``(M,)`` int; the three masks of one prompt share an id.
         transform: geometry of the image.
-        prompts: what each mask answers; empty where that is not known.
-        mask_indices: ``(M,)`` int, which of its prompt's three masks each is (SAM's multimask index); None
-            where that is not known.
+        prompts: the prompt of each mask; empty if unknown.
+        mask_indices: ``(M,)`` int, index of each mask among its prompt's three (SAM's multimask index); None
+            if unknown.
         timings: seconds by stage of the call that returned these masks; an embedding that was given to it has
             its own.
-        closer: for each mask what was drawn on a window around it, whose cells are finer than the image's:
-            areas, boxes and full-size masks are taken from there. None where nothing was, empty where nothing
-            was of any. ``logits`` then has the same mask in the cells of the image.
+        closer: for each mask its refinement on a window around it, with finer cells than the image's: areas,
+            boxes and full-size masks are taken from there. None without refinement, empty if no mask has one.
+            ``logits`` then has the same mask in the cells of the image.
     """
 
     logits: np.ndarray

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from .masks import Masks
-from .prompt import Prompt
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .masks import Masks
+    from .prompt import Prompt
 
 
 def object_colours(ids: np.ndarray) -> np.ndarray:

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from ..deprecation import renamed_keywords, warn_renamed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
 
 #: Label of a point that the object does not contain, and of one that it does.
 BACKGROUND, FOREGROUND = 0, 1
@@ -22,23 +26,24 @@ _ALL_FOREGROUND = np.zeros(0, np.float32)
 
 
 class PromptError(ValueError):
-    """A prompt is invalid; the message names what is wrong."""
+    """Report an invalid prompt; the message names the fault."""
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """One object to segment. Coordinates are pixels of the original image, (0, 0) its top-left corner.
+    """Describe one object to segment. Coordinates are pixels of the original image, (0, 0) its top-left
+    corner.
 
     :meth:`parse` makes one of lists and tuples, with types to match.
 
     Attributes:
         points: ``(N, 2)`` float32 x, y.
-        labels: ``(N,)`` float32 1 foreground or 0 background; all foreground if left out.
+        labels: ``(N,)`` float32 1 foreground or 0 background; all foreground if omitted.
         box: ``(4,)`` float32 x0, y0, x1, y1; or None.
-        mask: ``(h, w)`` float32 low-res logits of an earlier answer; or None.
+        mask: ``(h, w)`` float32 low-res logits of an earlier result; or None.
         object_id: number of the object in the results, 1 to 65535; given in order when None.
-        proposal_box: ``(4,)`` float32 x0, y0, x1, y1 of about where the object is, which the decoder does not
-            get: of proposals whose boxes overlap one is decoded; or None.
+        proposal_box: ``(4,)`` float32 x0, y0, x1, y1 the estimated extent of the object, which the decoder
+            does not read: only one of several proposals with overlapping boxes is decoded; or None.
 
     Raises:
         PromptError: shapes do not fit, a number is not finite, a label is not 0 or 1, the box is empty,
@@ -61,10 +66,10 @@ class Prompt:
         mask: ArrayLike | None = None,
         object_id: int | None = None,
     ) -> Prompt:
-        """Make a prompt of lists, tuples or arrays of any numbers; None is what is left out.
+        """Make a prompt of lists, tuples or arrays of any numbers; None omits a field.
 
         Raises:
-            PromptError: as of the class, or something is no number.
+            PromptError: as of the class, or a value is not a number.
         """
         return cls(
             np.zeros((0, 2), np.float32) if points is None else _array(points, "points"),
@@ -111,10 +116,10 @@ class Prompt:
             raise PromptError(f"object_id is {self.object_id!r}; expected a whole number from 1 to 65535")
 
     def clipped(self, image_size: tuple[int, int]) -> Prompt:
-        """Clip the prompt to an image of (H, W) pixels: a box that sticks out is cut.
+        """Clip the prompt to an image of (H, W) pixels: a box beyond the border is clipped.
 
         Raises:
-            PromptError: a point or the whole box lies outside.
+            PromptError: a point or the entire box is outside.
         """
         height, width = image_size
         inside = self.inside(image_size)
@@ -133,7 +138,7 @@ class Prompt:
         return replace(self, box=cut)
 
     def inside(self, image_size: tuple[int, int]) -> np.ndarray:
-        """``(N,)`` bool: which points lie in an image of (H, W) pixels; its edges belong to it."""
+        """Return ``(N,)`` bool: whether each point is in an image of (H, W) pixels, edges included."""
         height, width = image_size
         fits: np.ndarray = (self.points >= 0) & (self.points <= np.array([width, height]))
         return np.asarray(fits.all(1))
@@ -179,7 +184,7 @@ def _check_mask(mask: np.ndarray) -> np.ndarray:
 
 
 def check_prompts(prompts: Sequence[Prompt], image_size: tuple[int, int], first: int = 0) -> list[Prompt]:
-    """Cut all prompts to the image: the one check of every way that prompts come in.
+    """Check all prompts and clip them to the image: the common check of every source of prompts.
 
     Args:
         prompts: in pixels.
@@ -187,7 +192,7 @@ def check_prompts(prompts: Sequence[Prompt], image_size: tuple[int, int], first:
         first: index of the first of them, for the error.
 
     Raises:
-        PromptError: naming the first prompt that is wrong by its index, or there are too many.
+        PromptError: there are too many, or one is invalid; the message has its index.
     """
     if len(prompts) > MAX_PROMPTS:
         raise PromptError(f"{len(prompts)} prompts at once; expected at most {MAX_PROMPTS}")

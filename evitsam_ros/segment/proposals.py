@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prompts for the whole image: AutoPPN's proposals, a grid, and points between the proposals.
+"""Make prompts for the full image: AutoPPN's proposals, a grid, and points between the proposals.
 
 AutoPPN's proposals cluster on small things; walls, floors and skies between them get points of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from .mask_filter import box_nms
 from .prompt import Prompt
-from .transform import Transform
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .transform import Transform
 
 #: Share of a frame's prompts that covering points may take.
 SHARE = 1 / 4
@@ -35,7 +39,7 @@ def decode_proposals(
         heat: ``(1, 1, h, w)`` in 0..1.
         distances: ``(1, 4, h, w)`` to the left, top, right and bottom as fractions of the padded side.
         transform: geometry of the image.
-        max_prompts: at most so many.
+        max_prompts: max number of prompts.
         threshold: min heat.
         boxes: give the decoder the box beside the point, as in the paper; else it is the ``proposal_box``.
     """
@@ -68,7 +72,7 @@ def decode_proposals(
 def suppress_duplicate_prompts(
     prompts: list[Prompt], known: Sequence[Prompt], max_iou: float
 ) -> list[Prompt]:
-    """Drop prompts whose extents overlap an earlier one's, or one of ``known``.
+    """Drop prompts with an extent that overlaps an earlier one's, or one of ``known``.
 
     Args:
         prompts: best first; those without an extent are kept.
@@ -97,12 +101,13 @@ def grid_prompts(size: tuple[int, int], per_side: int) -> list[Prompt]:
 
 
 def covering_points(known: list[Prompt], size: tuple[int, int], count: int) -> list[Prompt]:
-    """Choose up to ``count`` points, each the farthest from all before it and from where ``known`` look.
+    """Choose up to ``count`` points, each the farthest from all before it and from the positions of
+    ``known``.
 
     Args:
         known: prompts that are decoded anyway, in pixels of the image; of a box without points, its middle.
         size: (H, W) of the image, pixels.
-        count: at most so many; if nothing is known, a square grid of no more.
+        count: max number of points; without known prompts, a square grid of no more.
     """
     if not known or count <= 0:
         return grid_prompts(size, int(max(count, 0) ** 0.5))
@@ -118,7 +123,7 @@ def covering_points(known: list[Prompt], size: tuple[int, int], count: int) -> l
 
 
 def _places(prompt: Prompt) -> np.ndarray:
-    """Return ``(N, 2)`` pixels where a prompt looks; of a mask alone none."""
+    """Return the ``(N, 2)`` positions of a prompt in pixels; none for a mask prompt."""
     if prompt.box is None or len(prompt.points):
         return prompt.points
     return np.asarray(prompt.box.reshape(2, 2).mean(0)[None])

@@ -1,29 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Quadtree views: the cells of the embedding that the foveal decoder reads for a prompt.
-
-A view is a quadtree over the embedding: large cells over the whole image, some of which are split into
-four, and these again, down to the embedding's own. All views of a call have as many cells. For a new prompt
-cells are split around its point (:meth:`Views.around`), for a known mask along its outline
-(:meth:`Views.along`).
+"""Select the cells of the embedding that the foveal decoder reads for a prompt. A view is a quadtree over the
+embedding: large cells over the full image, some of which are split into four, and these again, down to the
+embedding's own. All views of a call have as many cells. For a new prompt cells are split around its point
+(:meth:`Views.around`), for a known mask along its outline (:meth:`Views.along`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from ..bundle import FOVEAL_STRIDES
-from .prompt import Prompt
-from .transform import Transform
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .prompt import Prompt
+    from .transform import Transform
 
 #: Cells along a side of the square around a point that each level but the outermost shows; an even number.
 RING_CELLS = 4
 #: The outermost level's cells are the first of which no more lie along a side of the embedding.
 OUTERMOST = 5
-#: Cells that a view along an outline splits, at most.
+#: Max number of cells that a view along an outline splits.
 SPLITS = 48
 #: Share of an outline in large cells from which on it is refined.
 COARSE = 0.1
@@ -239,7 +241,7 @@ def _sums(cells: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(_blocks(cells, side).sum((3, 4), dtype=np.float32))
 
 
-def _blocks(picture: np.ndarray, side: int) -> np.ndarray:
+def _blocks(image: np.ndarray, side: int) -> np.ndarray:
     """``(M, h * side, w * side)`` -> a view of its squares ``(M, h, w, side, side)``."""
-    count, height, width = picture.shape
-    return picture.reshape(count, height // side, side, width // side, side).swapaxes(2, 3)
+    count, height, width = image.shape
+    return image.reshape(count, height // side, side, width // side, side).swapaxes(2, 3)

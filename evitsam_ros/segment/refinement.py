@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything mode's refinement pass: decode kept masks again, by views along their outlines."""
+"""Refine the masks of everything mode: decode them again, by views along their outlines."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .decoder_inputs import prompt_arrays
-from .embedding import Embedding
 from .iou import mask_iou
-from .masks import Masks
 from .quadtree_view import Views, focus_point, needs_refinement, outlines
 
 if TYPE_CHECKING:
+    from .frame import Embedding
+    from .masks import Masks
     from .segmenter import Segmenter
 
 #: Min IoU of a refined mask with the first one.
@@ -22,10 +22,7 @@ SAME_OBJECT = 0.5
 
 
 def refine_masks(segmenter: Segmenter, embedding: Embedding, masks: Masks) -> Masks:
-    """Decode again the masks whose outlines their prompts saw coarsely.
-
-    Where the new mask is of something else, the first one stays.
-    """
+    """Decode masks with coarse outlines again. If the new mask is of another object, the first one stays."""
     points = {row: focus_point(prompt) for row, prompt in enumerate(masks.prompts)}
     focused = {row: point for row, point in points.items() if point is not None}
     if not focused or masks.mask_indices is None:

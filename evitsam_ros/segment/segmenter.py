@@ -3,18 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..backends import Encoded, Runtime, open_runtime
 from ..bundle import Bundle, open_bundle
 from ..deprecation import renamed_keywords, warn_renamed
-from .budget import LatencyBudget
 from .decoder_inputs import batches, check_tokens, prompt_arrays
-from .embedding import Embedding
-from .frame import Frame
+from .frame import Embedding, Frame
 from .mask_filter import Thresholds
 from .mask_generator import GeneratorOptions, MaskGenerator
 from .mask_ranking import Selection, rank_masks
@@ -25,6 +22,12 @@ from .quadtree_view import Views, focus_point
 from .small_regions import clean_masks
 from .timing import StageTimer
 from .transform import Transform, preprocess, resized_shape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from .budget import LatencyBudget
 
 
 class Segmenter:
@@ -76,7 +79,7 @@ class Segmenter:
         return self.runtime.description
 
     def close(self) -> None:
-        """Free what the runtime holds; no other thread may be using it. Closing twice is allowed."""
+        """Free the runtime's resources; no other thread may be using it. Closing twice is allowed."""
         self.runtime.close()
 
     def new_timer(self) -> StageTimer:
@@ -153,11 +156,11 @@ class Segmenter:
         Args:
             embedding: of the frame that the prompts refer to.
             prompts: in pixels of the original image.
-            multimask: give the three masks of each prompt, in its order; otherwise the best of the three
-                by predicted IoU (of a lone point also by what the masks expect, see ``Bundle.expected_iou``).
-            foveal: look closely at each prompt's points only, where the bundle can: many times faster; the
-                same masks, whose outlines are the coarser the farther they are from the points.
-            min_score: leave out masks of less predicted IoU.
+            multimask: give the three masks of each prompt, in its order; otherwise the best of the three by
+                predicted IoU (for a single point also by expected IoU, see ``Bundle.expected_iou``).
+            foveal: use the foveal decoder, if the bundle has one: many times faster; outlines are coarser
+                with the distance from the points.
+            min_score: drop masks of lower predicted IoU.
             min_region: remove holes and specks smaller than this share of their mask; None: as
                 :attr:`min_region`.
 
@@ -173,7 +176,7 @@ class Segmenter:
                     f"{transform.mask_size}"
                 )
         depth, drawn = 3 if multimask else 1, 0
-        # Memory that is never written to costs nothing.
+        # Memory that is never written to is not allocated.
         logits = np.empty((len(prompts) * depth, *transform.mask_size), np.float32)
         scores = np.empty(len(logits), np.float32)
         rows, levels = np.empty(len(logits), int), np.empty(len(logits), int)
@@ -235,11 +238,11 @@ class Segmenter:
     def propose(
         self, embedding: Embedding, max_prompts: int = 64, objectness_thresh: float | None = None
     ) -> list[Prompt]:
-        """Propose prompts for the whole image: AutoPPN's, best first, or a square grid without it.
+        """Propose prompts for the full image: AutoPPN's, best first, or a square grid without it.
 
         Args:
             embedding: of the frame.
-            max_prompts: at most so many; a grid has the largest square number that is not more.
+            max_prompts: max number of prompts; a grid has the largest square number up to it.
             objectness_thresh: min confidence of a proposal; None: the bundle's.
 
         Raises:

@@ -6,10 +6,13 @@ SAM's mask generator does so on full-size masks (``min_mask_region_area``), whic
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
 
-from .transform import Transform
+if TYPE_CHECKING:
+    from .transform import Transform
 
 
 def clean_masks(logits: np.ndarray, transform: Transform, share: float) -> None:
@@ -22,14 +25,14 @@ def remove_small_regions(logits: np.ndarray, share: float) -> np.ndarray:
     """Fill holes and drop specks that are small beside their mask.
 
     A region is a set of cells of one sign that touch, by sides for holes and by corners too for specks. The
-    largest region of a mask always stays, and so does what touches no mask: the background's largest region.
+    largest region of a mask always stays, and so does the largest region of the background.
 
     Args:
         logits: ``(M, h, w)`` float32 low-res logits without padding; inside is > 0.
         share: a region smaller than this share of its mask's area is removed; 0 removes none.
 
     Returns:
-        ``(M, h, w)`` float32: removed regions have the opposite sign. The input where nothing was removed.
+        ``(M, h, w)`` float32: removed regions have the opposite sign. The input if there are none.
     """
     if share <= 0 or not len(logits):
         return logits

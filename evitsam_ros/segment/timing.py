@@ -30,7 +30,7 @@ class StageTimer:
 
 
 def add_timings(*parts: Timings) -> dict[str, float]:
-    """Add up timings stage by stage; a stage stands where it comes first."""
+    """Add up timings stage by stage; stages are in the order of their first occurrence."""
     total: dict[str, float] = {}
     for part in parts:
         for stage, seconds in part.items():

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from ..bundle import Bundle
+if TYPE_CHECKING:
+    from ..bundle import Bundle
 
 
 def resized_shape(size: tuple[int, int], longest: int) -> tuple[int, int]:
@@ -68,7 +70,7 @@ class Transform:
         return int(np.ceil(height - 1e-6)), int(np.ceil(width - 1e-6))
 
     def taps(self) -> tuple[Taps, Taps]:
-        """Which cells rows and columns of the full-size image lie between."""
+        """Return the cells between which rows and columns of the full-size image are interpolated."""
         height, width = self.image_cells
         return _taps(self.size[0], height, self.mask_size[0]), _taps(self.size[1], width, self.mask_size[1])
 

@@ -4,21 +4,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .prompt import BACKGROUND, Prompt
-from .transform import Transform
+
+if TYPE_CHECKING:
+    from .transform import Transform
 
 #: Side of the square around an object, in longer sides of its box.
 CONTEXT = 2.0
-#: Smallest side of a square in pixels: of fewer there is nothing to see.
+#: Min side of a square in pixels.
 SMALLEST = 64
 
 
 @dataclass(frozen=True)
 class Window:
-    """Pixels ``x0 <= x < x1``, ``y0 <= y < y1`` of an image: whole ones, so that nothing is interpolated."""
+    """Describe pixels ``x0 <= x < x1``, ``y0 <= y < y1`` of an image, in integers: none are interpolated."""
 
     x0: int
     y0: int
@@ -57,7 +60,7 @@ class Window:
     def shift(self, prompt: Prompt, box: np.ndarray | None) -> Prompt:
         """Return a prompt in pixels of the window.
 
-        Background points outside are left out, and so is a mask: its logits are those of the whole image.
+        Background points outside are dropped, and so is a mask: its logits cover the full image.
 
         Args:
             prompt: in pixels of the image; its foreground points lie in the window.

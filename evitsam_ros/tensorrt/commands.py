@@ -75,7 +75,7 @@ def run_build(options: argparse.Namespace) -> int:
         islands = len(report.islands.get(network, ()))
         print(f"{network:14} {path.stat().st_size / 1e6:6.1f} MB, {islands} nodes in float32  {path}")
     if not runs:
-        print(f"Built, not run: there is no {target} here. The answers are those of the emulated graphs.")
+        print(f"Built, not run: there is no {target} here. The results are those of the emulated graphs.")
     return 0
 
 

@@ -94,7 +94,7 @@ def node_errors(model: ModelProto, precision: str, feeds: Iterable[dict[str, np.
     """Measure the error of each node by itself, the worst over the feeds, in the graph's order.
 
     Each node gets a copy with rounded inputs and outputs, while the network itself continues in float32. Four
-    numbers per node leave the graph, whatever the size of its values.
+    numbers per node leave the graph, at any size of its values.
     """
     types = element_types(model)
     rounder, names = _Rounder(HALF[precision]), []

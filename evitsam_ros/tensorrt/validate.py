@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class ValidationError(ValueError):
-    """The candidate's masks are not the reference's; the message says what differs first."""
+    """Report masks that differ from the reference's; the message names the first difference."""
 
 
 def feeds_for(

@@ -51,7 +51,7 @@ def assign(scores: np.ndarray, min_score: float) -> list[tuple[int, int]]:
     """Assign rows to columns with the largest sum of scores.
 
     Returns:
-        Pairs (row, column) whose score is ``min_score`` or more.
+        Pairs (row, column) with a score of ``min_score`` or more.
     """
     if not scores.size:
         return []

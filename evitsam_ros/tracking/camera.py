@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A segmenter for the frames of one camera, whose objects keep their ids."""
+"""Segment the frames of one camera with tracked ids."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ..deprecation import warn_renamed
 from ..segment import (
@@ -24,6 +24,9 @@ from ..segment.prompt import check_prompts
 from ..segment.timing import add_timings
 from .prompt_tracker import PromptTracker, PromptTrackOptions
 from .tracker import Tracker, TrackOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
 
 #: Share of the prompts of a frame with a budget that objects on show may take; the rest finds new objects.
 SPARED = 7 / 8
@@ -76,15 +79,15 @@ class TrackedCamera:
         embedding: Embedding | None = None,
         reserved_ids: Collection[int] = (),
     ) -> Masks:
-        """Generate masks as :class:`~evitsam_ros.segment.MaskGenerator` does, with ids that last.
+        """Generate masks as :class:`~evitsam_ros.segment.MaskGenerator` does, with tracked ids.
 
-        Up to half of the ``top_n`` prompts go to objects that are known already, so that what the proposals
-        miss for a frame is not lost. With a budget more of them (:data:`SPARED`) go to objects on show, which
-        come first: proposals may be left out.
+        Up to half of the ``top_n`` prompts go to objects that are known already, so that objects without a
+        proposal in a frame are not lost. With a budget more of them (:data:`SPARED`) go to objects on show,
+        which come first: proposals may be left out.
 
         Args:
             frame: the camera's next one.
-            top_n: how many prompts to decode at most.
+            top_n: max number of prompts to decode.
             thresholds: which masks to keep; None: the bundle's own.
             budget: decode no more than there is time for.
             embedding: of the frame, where it was encoded before; its timings are not added to the result's.
@@ -133,7 +136,7 @@ class TrackedCamera:
             One mask for each object that is in sight.
 
         Raises:
-            PromptError: a new prompt lies outside the frame; nothing is changed then.
+            PromptError: a new prompt lies outside the frame; the state is unchanged then.
         """
         self._check_new(prompts, frame)
         for identity in set(self._given) - set(prompts):

@@ -24,7 +24,7 @@ MAX_SAMPLES, MIN_SAMPLES = 200, 12
 
 @dataclass(frozen=True)
 class Flow:
-    """Where the cells of the low-res logits were a frame ago.
+    """Hold the positions of the low-res cells in the previous frame.
 
     Attributes:
         cells: ``(h, w, 2)`` float32 x, y in cells, for the visible cells of the current frame; a cell that
@@ -34,7 +34,9 @@ class Flow:
     cells: np.ndarray
 
     def warp_masks(self, masks: np.ndarray) -> np.ndarray:
-        """Warp ``(M, h, w)`` bool masks of the frame before to this one; nothing enters the view."""
+        """Warp ``(M, h, w)`` bool masks of the frame before to this one; pixels that enter the view are
+        background.
+        """
         height, width = masks.shape[1:]
         x, y = np.rint(self.cells).astype(int).transpose(2, 0, 1)
         inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)

@@ -25,7 +25,7 @@ def warp_prompt(prompt: Prompt, matrix: np.ndarray, transform: Transform) -> Pro
     scale = transform.pixels_per_cell
 
     def moved(points: np.ndarray) -> np.ndarray:
-        # From pixels to cells, whose centres lie at whole numbers, and back.
+        # From pixels to cells, with centres at integers, and back.
         cells = points / scale - 0.5
         return np.asarray((cells @ matrix[:, :2].T + matrix[:, 2] + 0.5) * scale, np.float32)
 
@@ -60,7 +60,7 @@ def in_view(prompt: Prompt, size: tuple[int, int]) -> Prompt:
     """Cut a prompt to an image of (H, W) pixels; points outside are dropped.
 
     Raises:
-        PromptError: nothing of it is in view.
+        PromptError: no part of it is in view.
     """
     inside = prompt.inside(size)
     if prompt.box is None and not (inside & (prompt.labels > 0)).any():

@@ -8,10 +8,10 @@ masks with the tracks, starts new ones and ends old ones.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from ..segment.iou import mask_iou_matrix
 from .association import appearance_embeddings, assign, is_similar
 from .flow import FlowEstimator
 from .prompt_motion import in_view, prompt_from_mask, warp_prompt
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 #: Ids are values of a 16-bit label map; 0 is the background.
 LAST_ID = 65535

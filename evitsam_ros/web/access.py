@@ -27,12 +27,12 @@ class AccessError(ValueError):
 
 @dataclass(frozen=True)
 class Access:
-    """The address of the page, and the token that it asks for.
+    """Hold the address of the page, and its token.
 
     Attributes:
         host: address or name on which to listen.
         port: TCP port; 0: any free one.
-        token: asked for unless empty.
+        token: required unless empty.
 
     Raises:
         AccessError: A token is missing or too short, or a value cannot be used.
@@ -90,7 +90,7 @@ def is_loopback(host: str) -> bool:
 
 
 def response_headers(html: str) -> dict[str, str]:
-    """Return response headers that allow the page's own style and script, and nothing from elsewhere."""
+    """Return response headers that allow the page's own style and script, and no others."""
     hashes = {
         kind: " ".join(
             f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

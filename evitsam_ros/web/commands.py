@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: Maximum length of a command, bytes.
 MAX_LENGTH = 2048
@@ -26,7 +28,7 @@ class CommandError(ValueError):
 
 @dataclass(frozen=True)
 class Watch:
-    """Show a camera. ``camera``: its name, empty for the only one; None: show nothing."""
+    """Show a camera. ``camera``: its name, empty for the only one; None: no camera."""
 
     camera: str | None
 

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The newest frame of a camera, and its JPEGs: each level is encoded once, whatever the number of viewers."""
+"""Encode the newest frame of a camera as JPEG: each level once, for any number of viewers."""
 
 from __future__ import annotations
 
 import asyncio
 import struct
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,8 @@ import cv2
 from .pace import LEVELS, Level
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     import numpy as np
 
 #: Before each JPEG, big-endian: number of the frame, stamp in nanoseconds, width and height of the image.

@@ -2,21 +2,24 @@
 """The objects that the page has prompted on one camera, as the points and boxes that were given.
 
 Every change publishes all prompts of the array again, since an array replaces the one before. An object that
-the segmenter stores by itself is sent again when it changes only. Objects move in the meantime: what was
-given is moved as the object's box has moved.
+the segmenter stores by itself is sent again when it changes only. Objects move in the meantime:
+their prompts are moved with their boxes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count
+from typing import TYPE_CHECKING
 
 from .commands import CommandError
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 #: Corners x0, y0, x1, y1 in pixels.
 Box = tuple[float, float, float, float]
-#: Objects and points of an object that are kept.
+#: Max number of objects, and of points of an object.
 MAX_OBJECTS = 64
 MAX_POINTS = 32
 #: Seconds after a change until the object's box is taken for that of its prompt.
@@ -34,7 +37,7 @@ class PlacedPrompt:
 
 @dataclass
 class _Object:
-    """An object: what was given, its box then and now, and whether the segmenter has it and stores it."""
+    """Hold an object: its prompt, its box then and now, and whether the segmenter has it and stores it."""
 
     name: str
     points: list[tuple[float, float, bool]] = field(default_factory=list)

@@ -46,8 +46,8 @@ class PageServer:
     Args:
         access: address and token.
         max_viewers: pages that may be open at a time.
-        on_command: called in the server's thread with a viewer's number and what it asks for.
-        on_watched: called in the server's thread with the cameras that are looked at, when they change.
+        on_command: called in the server's thread with a viewer's number and its command.
+        on_watched: called in the server's thread with the viewed cameras, when they change.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class PageServer:
         Args:
             camera: its name.
             stamp: of the image, nanoseconds.
-            image: ``(H, W, 3)`` uint8 RGB; kept, and not to be written to.
+            image: ``(H, W, 3)`` uint8 RGB; stored, and not to be written to.
         """
         frame = LiveFrame(next(self._frame_numbers), stamp, image)
         self._call(lambda: self._renew(self._frames, camera, frame))
@@ -195,7 +195,9 @@ class PageServer:
 
     @web.middleware
     async def _check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer only requests that are allowed, each with headers that let the page load nothing else."""
+        """Answer only requests that are allowed, each with headers that restrict the page to its own
+        resources.
+        """
         if (timer := self._silent.pop(request.protocol, None)) is not None:
             timer.cancel()
         if not self._access.accepts_host(request.headers.get("Host", "")):
@@ -260,7 +262,7 @@ class PageServer:
             self._on_watched(watched)
 
     def _renew(self, kept: dict, camera: str, new: object) -> None:
-        """Keep the newest frame or state of a camera that is looked at, and wake its viewers."""
+        """Store the newest frame or state of a viewed camera, and wake its viewers."""
         if camera in self._watched:
             kept[camera] = new
             for viewer in self._viewers.values():

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a page shows beside the image, as JSON: objects, stages, model, and errors in plain words."""
+"""Make the JSON of a page beside the image: objects, stages, model, and errors in plain words."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .commands import MAX_NAME, MODES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from .prompt_set import Box
 
 #: Objects that are listed.
@@ -109,7 +110,7 @@ class PageState:
 
 
 def headline(state: PageState) -> tuple[str, str]:
-    """Return a level (``ok``, ``warn``, ``error``) and one sentence: what to know, and what to do."""
+    """Return a level (``ok``, ``warn``, ``error``) and one sentence with the state and the remedy."""
     if not state.is_found:
         launch = "ros2 launch evitsam_ros segmenter.launch.py"
         return "error", f"No segmenter runs under the name {state.segmenter}. Start one: {launch}"
@@ -125,7 +126,7 @@ def headline(state: PageState) -> tuple[str, str]:
         return "warn", f"{node} is {activity or 'inactive'}. Activate it: ros2 lifecycle set {node} activate"
     mode = state.parameters.get("mode", "")
     if mode and mode not in MODES:
-        return "warn", f"{state.segmenter} is in mode {mode}, which shows nothing here. Press Everything."
+        return "warn", f"{state.segmenter} is in mode {mode}, which has no objects to show. Press Everything."
     if state.status.values.get("rate_in_hz") == "0.00":
         return "warn", f"No image arrives at {state.segmenter}. Does the camera run? Does its topic fit?"
     return "ok", ""

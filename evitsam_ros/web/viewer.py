@@ -8,8 +8,6 @@ import json
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 
 from aiohttp import WSMsgType, web
@@ -18,6 +16,9 @@ from .commands import MAX_LENGTH, Command, CommandError, Shown, Watch, parse_com
 from .pace import Pace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+
     from .frames import LiveFrame
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ MAX_BAD = 20
 
 
 class Viewer:
-    """A page and its websocket. All methods are called in the server's event loop.
+    """Serve one page over its websocket. All methods are called in the server's event loop.
 
     Args:
         number: of the page, since the start of the server.
@@ -48,7 +49,7 @@ class Viewer:
         executor: encodes frames.
 
     Attributes:
-        camera: what the page shows; None: nothing.
+        camera: camera that the page shows, or None.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class Viewer:
     async def serve(
         self, request: web.Request, on_command: Callable[[Viewer, Command], None]
     ) -> web.WebSocketResponse:
-        """Serve the page until it is closed; ``on_command`` is called with what it asks for."""
+        """Serve the page until it is closed; ``on_command`` is called with its commands."""
         await self._socket.prepare(request)
         sending = asyncio.create_task(self._send(request))
         try:
@@ -155,14 +156,14 @@ class Viewer:
             request.transport.abort()
 
     async def _wait(self, seconds: float) -> None:
-        """Wait for news, at most so long."""
+        """Wait for news, max ``seconds``."""
         try:
             await asyncio.wait_for(self._news.wait(), seconds)
         except asyncio.TimeoutError:
             return
 
     async def _send_news(self) -> float:
-        """Send texts, state and frame where they are new; return the seconds until the next look."""
+        """Send new texts, state and frames; return the seconds until the next check."""
         self._news.clear()
         while self._texts:
             await self._socket.send_str(json.dumps({"type": "text", "text": self._texts.popleft()}))

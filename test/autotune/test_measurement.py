@@ -60,7 +60,7 @@ def test_another_runtime_is_taken_for_all_networks_or_for_none(measured, machine
     assert set(measured().choice.backends.values()) == {"own"}
 
 
-def test_float32_stays_beside_a_neighbour_that_hides_the_times(measured, machine):
+def test_float32_stays_when_other_load_hides_the_timings(measured, machine):
     rng = np.random.default_rng(1)
     machine.seconds["own_bf16"] = 0.017
     machine.noise = lambda: float(np.exp(rng.normal(0, 1.5)))
@@ -69,10 +69,10 @@ def test_float32_stays_beside_a_neighbour_that_hides_the_times(measured, machine
     assert "did not settle" in choice.unsettled["encoder"] or "no time" in choice.unsettled["encoder"]
 
 
-def test_a_budget_is_kept_and_what_is_left_is_measured_later(measured, machine, known):
-    whole = measured()
-    needed = whole.choice.seconds
-    assert whole.choice.is_final(known)
+def test_the_budget_is_kept_and_the_rest_is_measured_later(measured, machine, known):
+    complete = measured()
+    needed = complete.choice.seconds
+    assert complete.choice.is_final(known)
     machine.now, machine.loads = 0.5, []
     first = measured(seconds=needed - 0.2)
     assert machine.now <= needed - 0.2 + 0.02
@@ -80,7 +80,7 @@ def test_a_budget_is_kept_and_what_is_left_is_measured_later(measured, machine, 
     assert not first.choice.is_final(known)
     machine.now = 0.5
     second = measured(before=first.choice)
-    assert second.choice.backends == whole.choice.backends and second.choice.attempts == 2
+    assert second.choice.backends == complete.choice.backends and second.choice.attempts == 2
     assert not second.choice.unsettled and second.choice.is_final(known)
 
 

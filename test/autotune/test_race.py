@@ -60,7 +60,7 @@ def test_the_quantiles_are_students(freedom):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_a_neighbour_that_slows_whole_turns_changes_nothing(seed):
+def test_load_that_slows_full_turns_does_not_change_the_decision(seed):
     slow = np.random.default_rng(100 + seed).uniform(1.0, 5.0, MAX_TURNS)
     race = raced({"fp32": 0.2, "bf16": 0.11, "other": 0.21}, 0.02, neighbour=lambda t: slow[t], seed=seed)
     assert race.ranking() == ["bf16"] and not race.unsettled()
@@ -73,7 +73,7 @@ def test_noise_never_makes_an_equal_candidate_the_faster_one(seed):
     assert race.ranking() == []
 
 
-def test_what_noise_hides_is_unsettled():
+def test_a_ratio_within_the_noise_is_unsettled():
     race = raced({"fp32": 0.2, "bf16": 0.15}, noise=0.8, turns=3, seed=3)
     assert race.ranking() == [] and race.unsettled() == ["bf16"]
 

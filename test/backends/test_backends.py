@@ -32,7 +32,7 @@ def test_backend_agrees_with_torch(bundle_folder, photograph, reference, backend
     np.testing.assert_allclose(masks.scores, reference.scores, atol=1e-3)
 
 
-def test_bfloat16_is_a_backend_of_its_own(photograph):
+def test_bfloat16_is_a_separate_backend(photograph):
     """Where the CPU has it, the shipped weights give float32's masks; elsewhere it says what it needs."""
     import openvino
 
@@ -97,17 +97,15 @@ def test_without_openvino_everything_falls_to_onnxruntime(bundle_folder):
         ("torch", "fp32", "form", "plain"),
     ],
 )
-def test_a_runtime_tells_how_it_runs(bundle_folder, backend, precision, flag, value):
+def test_a_runtime_describes_its_networks(bundle_folder, backend, precision, flag, value):
     facts = open_runtime(open_bundle(bundle_folder), backend, threads=1).info()
     assert set(facts) == {"encoder", "decoder", "proposals", "foveal_decoder"}
-    for told in facts.values():
-        assert told["runtime"].startswith(f"{backend} ") and told["device"] == "CPU"
-        assert told["precision"] == precision and told[flag] == value
+    for info in facts.values():
+        assert info["runtime"].startswith(f"{backend} ") and info["device"] == "CPU"
+        assert info["precision"] == precision and info[flag] == value
 
 
-def test_networks_of_everything_mode_are_loaded_when_they_are_first_asked(
-    bundle_folder, photograph, monkeypatch
-):
+def test_networks_of_everything_mode_are_loaded_on_first_use(bundle_folder, photograph, monkeypatch):
     load, loaded = OnnxRuntimeBackend.load, []
 
     def recording(self, bundle, network, threads):
@@ -142,7 +140,7 @@ def test_a_file_swapped_before_a_late_network_is_loaded_is_noticed(bundle_folder
     assert len(segmenter.decode(embedding, prompt, foveal=True)) == 1
 
 
-def test_a_closed_segmenter_says_so(bundle_folder, photograph):
+def test_a_closed_segmenter_raises_an_error(bundle_folder, photograph):
     segmenter = Segmenter.open(bundle_folder, "onnxruntime")
     embedding = segmenter.embed(photograph)
     for _ in range(2):
@@ -185,7 +183,7 @@ def test_prompts_that_an_engine_does_not_hold_are_rejected_by_name(bundle_folder
             segmenter.check(prompt)
 
 
-def test_frames_embedded_together_are_what_they_are_alone(bundle_folder, photograph):
+def test_batched_embeddings_equal_single_ones(bundle_folder, photograph):
     segmenter = Segmenter.open(bundle_folder, "onnxruntime")
     frames = [Frame(photograph, stamp=1.0), Frame(photograph[::-1, :300].copy(), stamp=2.0)]
     alone = [segmenter.decode(segmenter.embed(frame), PROMPTS[1:]).logits for frame in frames]
@@ -209,7 +207,7 @@ def test_unknown_backend_names_the_choices(bundle_folder):
         open_runtime(open_bundle(bundle_folder), "cuda")
 
 
-def test_torch_backend_says_which_file_it_lacks(bundle_folder, tmp_path):
+def test_torch_backend_names_the_missing_file(bundle_folder, tmp_path):
     copy = tmp_path / "lite_sam"
     shutil.copytree(bundle_folder, copy)
     (copy / "model.safetensors").unlink()
@@ -222,7 +220,7 @@ def test_every_backend_is_known_by_its_name():
         assert backend.name == name and backend.install_hint and backend.title and backend.requirements
 
 
-def test_openvino_reports_to_nobody():
+def test_openvino_telemetry_is_off():
     """Its telemetry would fork a process that asks the network, on every start of a node."""
     pytest.importorskip("openvino")
     code = (

@@ -17,7 +17,7 @@ def test_portions_cover_all_rows_in_known_sizes_and_waste_little(count):
 
 @pytest.mark.parametrize("count", [1, 3, 5, 9, 41, 70])
 @pytest.mark.parametrize("masks", ["one for all", "one each"])
-def test_rows_come_back_in_their_order(count, masks):
+def test_rows_are_returned_in_order(count, masks):
     """A made-up network of which every row is known: its prompt's first number, times its mask's."""
     seen = set()
 

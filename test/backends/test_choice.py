@@ -119,7 +119,7 @@ def test_the_processors_instructions_count_and_its_number_of_cores_does_not(tmp_
     assert processor(file) != first
 
 
-def test_auto_runs_what_was_chosen_and_float32_where_nothing_was(bundle, stored):
+def test_auto_runs_the_stored_choice_and_float32_without_one(bundle, stored):
     stored = dataclasses.replace(
         stored, networks={name: NetworkChoice("openvino", ()) for name in ("encoder", "decoder")}
     )
@@ -132,7 +132,7 @@ def test_auto_runs_what_was_chosen_and_float32_where_nothing_was(bundle, stored)
     )
 
 
-def test_what_is_asked_for_by_name_is_not_replaced_by_a_choice(bundle, stored):
+def test_a_backend_given_by_name_is_not_replaced_by_a_choice(bundle, stored):
     for runtime in (open_runtime(bundle, "openvino"), open_runtime(bundle, precision="fp32")):
         assert runtime.choice is None and runtime.backends == {"openvino"}
 

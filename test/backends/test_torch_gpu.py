@@ -64,10 +64,10 @@ def test_shipped_masks_survive_half_precision(shipped, photograph):
     assert found.dtype == torch.float32 and cosine(found, embedding) > 0.9999
     coords = torch.tensor([[[200.0, 60.0], [420.0, 400.0]], [[20.0, 20.0], [600.0, 600.0]]])
     labels = torch.tensor([[2.0, 3.0], [2.0, 3.0]])
-    nothing = torch.zeros(1, 1, *shipped.spec.mask_size), torch.zeros(1)
-    wanted, _ = DeployedDecoder(shipped, "plain").eval()(embedding, coords, labels, *nothing)
-    masks, _ = Halved(DeployedDecoder(half).eval(), kept=COORDINATES)(found, coords, labels, *nothing)
-    ours, right = masks.numpy() > 0, wanted.numpy() > 0
+    empty = torch.zeros(1, 1, *shipped.spec.mask_size), torch.zeros(1)
+    expected, _ = DeployedDecoder(shipped, "plain").eval()(embedding, coords, labels, *empty)
+    masks, _ = Halved(DeployedDecoder(half).eval(), kept=COORDINATES)(found, coords, labels, *empty)
+    ours, right = masks.numpy() > 0, expected.numpy() > 0
     assert (ours & right).sum() / (ours | right).sum() > 0.99
     for ours, right in zip(Halved(half.auto_ppn)(found), shipped.auto_ppn(embedding), strict=True):
         assert cosine(ours, right) > 0.999
@@ -78,9 +78,9 @@ def test_linear_attention_and_the_last_norm_do_not_overflow():
     """With everything in float16 this encoder gives nothing but NaN."""
     model = lively(create_model("efficientvit_sam_l0"))
     blob = torch.randn(1, 3, 512, 512, generator=torch.Generator().manual_seed(0))
-    wanted = model.image_encoder(blob)
+    expected = model.image_encoder(blob)
     (found,) = Halved(halve(model, torch.bfloat16).image_encoder, torch.bfloat16)(blob)
-    assert found.isfinite().all() and cosine(found, wanted) > 0.99
+    assert found.isfinite().all() and cosine(found, expected) > 0.99
 
 
 def test_islands_keep_every_bit(shipped):
@@ -96,7 +96,7 @@ def test_islands_keep_every_bit(shipped):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-def test_graphs_give_what_the_module_gives(shipped):
+def test_graphs_equal_the_module(shipped):
     module = Halved(halve(shipped.deploy()).cuda().image_encoder)
     graphed = Graphed(module)
     with torch.inference_mode():
@@ -128,8 +128,8 @@ def test_any_number_of_prompts_runs_in_few_shapes():
             torch.randint(0, 1600, (count, 9), dtype=torch.int32),
         )
         with torch.no_grad():
-            wanted = decoder(embedding, *prompts)
-        for ours, plain in zip(InPowersOfTwo(network)(embedding, *prompts), wanted, strict=True):
+            expected = decoder(embedding, *prompts)
+        for ours, plain in zip(InPowersOfTwo(network)(embedding, *prompts), expected, strict=True):
             torch.testing.assert_close(ours, plain, rtol=1e-4, atol=1e-4)
     assert seen == {(1, 3, 2), (4, 3, 2), (8, 3, 2)}
 
@@ -142,9 +142,9 @@ def test_views_survive_half_precision(shipped):
     coords = torch.tensor([[[170.0, 170.0], [150.0, 160.0], [200.0, 190.0]]]).expand(2, -1, -1)
     labels = torch.tensor([[1.0, 2.0, 3.0]]).expand(2, -1)
     with torch.no_grad():
-        wanted, _ = FovealDecoder(shipped)(embedding, coords, labels, cells)
+        expected, _ = FovealDecoder(shipped)(embedding, coords, labels, cells)
         found, _ = halved(embedding, coords, labels, cells)
-    assert torch.isfinite(found).all() and ((found > 0) == (wanted > 0)).float().mean() > 0.97
+    assert torch.isfinite(found).all() and ((found > 0) == (expected > 0)).float().mean() > 0.97
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -157,11 +157,11 @@ def test_rows_of_channels_are_normalised_in_float32(dtype):
     with torch.no_grad(), AsStrictAsCuda():
         found, same = norm.rows(rows), norm.rows(rows.float())
         as_image = norm(rows.transpose(1, 2)[..., None])[..., 0].transpose(1, 2)
-    wanted = F.layer_norm(rows.double(), (24,), norm.weight.double(), norm.bias.double(), norm.eps)
+    expected = F.layer_norm(rows.double(), (24,), norm.weight.double(), norm.bias.double(), norm.eps)
     assert found.dtype == as_image.dtype == dtype and same.dtype == torch.float32
-    torch.testing.assert_close(same.double(), wanted, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(found, wanted.to(dtype))
-    torch.testing.assert_close(as_image, wanted.to(dtype))
+    torch.testing.assert_close(same.double(), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(found, expected.to(dtype))
+    torch.testing.assert_close(as_image, expected.to(dtype))
 
 
 @pytest.mark.parametrize("name", ["lite_sam", "efficientvit_sam_l0"])

@@ -97,7 +97,7 @@ def test_a_processor_without_an_entry_passes_and_shows_how_to_store_one(table, m
     assert "no ratios are stored for" in found.text and "make bench ARGS=--store" in found.text
 
 
-def test_each_processor_has_an_entry_of_its_own(table):
+def test_each_processor_has_its_own_entry(table):
     other = made_up(
         networks=1.0, machine=made_up().machine | {"CPU family": "AuthenticAMD family 26 model 2"}
     )

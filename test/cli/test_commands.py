@@ -37,7 +37,7 @@ def test_models_and_doctor_work_without_torch_and_ros():
     assert models["lite_sam_x2"]["published"] is None and models["lite_sam_x2"]["fetch"] is None
 
 
-def test_doctor_tells_what_is_there_and_how_to_add_the_rest(capsys):
+def test_doctor_lists_installed_requirements_and_install_commands(capsys):
     code = main(["doctor", "--json", "-"])
     report = json.loads(capsys.readouterr().out)
     found = {item["name"]: item for item in report["findings"]}
@@ -85,9 +85,9 @@ def test_bench_everything_compares_ways_of_one_result(
     ours = len(segmenter.everything(embedding, thresholds=loose, points_per_side=6))
     assert theirs > 2 and abs(theirs - ours) <= max(2, 0.2 * ours)
     monkeypatch.setattr(everything, "segment_anything_grid", lambda *_: 0)
-    picture, out = tmp_path / "p.png", tmp_path / "bench.json"
-    cv2.imwrite(str(picture), photograph[:64, :64])
-    arguments = ["--everything", "--images", str(picture), "--runs", "1", "--json", str(out)]
+    image, out = tmp_path / "p.png", tmp_path / "bench.json"
+    cv2.imwrite(str(image), photograph[:64, :64])
+    arguments = ["--everything", "--images", str(image), "--runs", "1", "--json", str(out)]
     assert main(["bench", "--model", str(bundle_folder), *arguments]) == 0
     assert "grid 32x32, ours / AutoPPN, 256 prompts" in capsys.readouterr().out
     report = read_report(out)
@@ -96,17 +96,17 @@ def test_bench_everything_compares_ways_of_one_result(
         assert taken > 0
 
 
-def test_json_goes_to_stdout_and_the_text_to_stderr(photograph, bundle_folder, tmp_path, capsys):
-    picture = tmp_path / "p.png"
-    cv2.imwrite(str(picture), photograph[:64, :64])
-    arguments = ["segment", str(picture), "--point", "20,20", "--model", str(bundle_folder)]
+def test_json_is_written_to_stdout_and_text_to_stderr(photograph, bundle_folder, tmp_path, capsys):
+    image = tmp_path / "p.png"
+    cv2.imwrite(str(image), photograph[:64, :64])
+    arguments = ["segment", str(image), "--point", "20,20", "--model", str(bundle_folder)]
     assert main([*arguments, "--json", "-"]) == 0
     printed = capsys.readouterr()
     assert [entry["id"] for entry in json.loads(printed.out)["masks"]] == [1]
     assert "1 masks" in printed.err
 
 
-def test_a_list_goes_to_a_file_beside_the_text(tmp_path, capsys):
+def test_a_list_is_written_to_a_file_and_printed(tmp_path, capsys):
     path = tmp_path / "models.json"
     assert main(["models", "--json", str(path)]) == 0
     assert {row["name"] for row in json.loads(path.read_text())} >= {"lite_sam"}

@@ -8,13 +8,11 @@ import numpy as np
 import pytest
 
 from evitsam_ros.cli import main
-<<<<<<< HEAD
-from evitsam_ros.dense import open_semantic
-from evitsam_ros.io.image_files import LOSSLESS, check_lossless_ending, write_image
-=======
 from evitsam_ros.dense import SemanticSegmenter, open_semantic
->>>>>>> h_sem
+from evitsam_ros.io.image_files import LOSSLESS, check_lossless_ending, write_image
 from evitsam_ros.io.video_files import Video
+
+from ..nodes.colour_classes import write_colour_classes
 
 INT8 = ("--precision", "int8", "--backend", "onnxruntime")
 
@@ -57,9 +55,7 @@ def test_semantic_writes_overlay_labels_and_shares(street, semantic_folder, tmp_
     assert next(iter(report["shares"])) in capsys.readouterr().out
 
 
-def test_masks_get_the_class_of_most_of_their_pixels(
-    street, semantic_folder, bundle_folder, tmp_path, capsys
-):
+def test_masks_get_their_majority_class(street, semantic_folder, bundle_folder, tmp_path, capsys):
     record, labels = tmp_path / "masks.json", tmp_path / "labels.png"
     semantic = ["--semantic", "--semantic-model", str(semantic_folder)]
     assert (
@@ -123,14 +119,15 @@ def test_upscale_doubles_an_image_and_a_video(street, upscale_folder, tmp_path):
     assert next(Video(video).frames()).shape == (180, 240, 3)
 
 
-def test_a_large_image_is_segmented_in_tiles(semantic_folder, photograph, tmp_path):
+def test_a_large_image_is_segmented_in_tiles(photograph, tmp_path):
+    bundle = write_colour_classes(tmp_path / "colours")
     path, labels = tmp_path / "large.png", tmp_path / "labels.png"
     image = cv2.resize(photograph, (200, 150), interpolation=cv2.INTER_AREA)
     cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    command = ["segment", str(path), "--semantic", "--semantic-model", str(semantic_folder), "--tiles"]
+    command = ["segment", str(path), "--semantic", "--semantic-model", str(bundle), "--tiles"]
     command += ["--backend", "onnxruntime", "--precision", "fp32"]
     assert main([*command, "--labels", str(labels), "--out", str(tmp_path / "drawn.png")]) == 0
-    segmenter = SemanticSegmenter.open(semantic_folder, "onnxruntime")
+    segmenter = SemanticSegmenter.open(bundle, "onnxruntime")
     values = cv2.imread(str(labels), cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(values, segmenter.segment(image, tiles=True).labels)
     assert (values != segmenter.segment(image).labels).any()
@@ -153,7 +150,7 @@ def test_a_large_image_is_segmented_in_tiles(semantic_folder, photograph, tmp_pa
         (["export", "--model", "lite_sam", "--out", "x", "--image-size", "64x96"], "takes squares"),
     ],
 )
-def test_what_does_not_fit_is_named(
+def test_invalid_combinations_are_named(
     arguments, text, street, semantic_folder, upscale_folder, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)

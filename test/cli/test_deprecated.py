@@ -49,7 +49,7 @@ def test_an_old_form_means_the_new_one_and_warns_once(old, new, caplog):
     assert len(warnings) == 1 or "300..400" in old
 
 
-def test_new_forms_are_left_alone(caplog):
+def test_current_forms_are_unchanged(caplog):
     for line in (
         "bench --everything",
         "bench --everything --runs 3",

@@ -45,7 +45,7 @@ def yaml_error() -> Exception:
         (MemoryError("Unable to allocate 9 GiB"), "not enough memory: Unable to allocate"),
         (MemoryError(), "not enough memory"),
         (KeyboardInterrupt(), "interrupted"),
-        (ImportError("No module named 'torch'"), "'evitsam doctor' says how to install it"),
+        (ImportError("No module named 'torch'"), "'evitsam doctor' has the install command"),
         (UnicodeDecodeError("utf-8", b"\xe9", 0, 1, "invalid"), "can't decode byte"),
         (KeyError("x"), "KeyError: 'x'; EVITSAM_DEBUG=1 shows where"),
         (ValueError(), "ValueError"),
@@ -64,7 +64,7 @@ def test_an_exception_is_one_line(error, words, capsys):
     assert words in one_line(error) and not printed.out
 
 
-def test_the_traceback_is_shown_when_it_is_asked_for(capsys):
+def test_the_traceback_is_shown_on_request(capsys):
     assert run_safely("evitsam test", lambda: {}["x"], debug=True) == 1
     printed = capsys.readouterr().err
     assert "Traceback" in printed and printed.strip().endswith("KeyError: 'x'; EVITSAM_DEBUG=1 shows where")
@@ -80,7 +80,7 @@ def test_the_traceback_is_shown_when_it_is_asked_for(capsys):
         (["segment", "nowhere.jpg", "--everything"], {"EVITSAM_DEBUG": "0"}, False),
     ],
 )
-def test_the_ways_to_ask_for_it(words, variables, shown):
+def test_ways_to_request_the_traceback(words, variables, shown):
     done = subprocess.run(
         [*EVITSAM, *words], capture_output=True, text=True, cwd=ROOT, env={**os.environ, **variables}
     )
@@ -89,7 +89,7 @@ def test_the_ways_to_ask_for_it(words, variables, shown):
 
 
 @pytest.mark.parametrize(("words", "code"), [(["models"], 1), (["models", "--help"], 0), (["doctor"], 1)])
-def test_a_reader_that_has_enough_is_told_nothing(words, code):
+def test_a_closed_pipe_is_not_an_error(words, code):
     """As ``| head`` when it has its lines; argparse calls that a success."""
     read, write = os.pipe()
     os.close(read)

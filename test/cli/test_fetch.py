@@ -80,7 +80,7 @@ def test_pack_names_its_mistakes(bundle_folder, tmp_path, capsys):
         ["pack", "--model"],
     ],
 )
-def test_a_missing_model_says_what_to_type(words, capsys):
+def test_a_missing_model_names_the_install_command(words, capsys):
     assert main([*words, "efficientvit_sam_l0"]) == 1
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.endswith("bundle 'efficientvit_sam_l0' is not installed: evitsam fetch efficientvit_sam_l0")

@@ -50,7 +50,7 @@ def test_every_command_is_there():
     assert tuple(commands()) == COMMANDS
 
 
-def test_no_command_takes_the_model_as_a_visible_positional_argument():
+def test_no_command_has_a_visible_positional_model():
     for command, parser in commands().items():
         shown = [a.metavar or a.dest for a in parser._actions if not a.option_strings]
         hidden = [a.metavar for a in parser._actions if a.help == argparse.SUPPRESS]

@@ -13,17 +13,17 @@ from evitsam_ros.io.video_files import Video
 
 
 @pytest.fixture(scope="module")
-def picture(tmp_path_factory, photograph):
+def image_file(tmp_path_factory, photograph):
     path = tmp_path_factory.mktemp("pictures") / "astronaut.png"
     cv2.imwrite(str(path), cv2.cvtColor(photograph, cv2.COLOR_RGB2BGR))
     return path
 
 
-def test_segment_writes_overlay_and_rle(picture, bundle_folder, tmp_path, capsys):
+def test_segment_writes_overlay_and_rle(image_file, bundle_folder, tmp_path, capsys):
     out, record = tmp_path / "masks.png", tmp_path / "masks.json"
     arguments = [
         "segment",
-        str(picture),
+        str(image_file),
         "--box",
         "100,50,300,400",
         "--point",
@@ -40,20 +40,20 @@ def test_segment_writes_overlay_and_rle(picture, bundle_folder, tmp_path, capsys
     assert "encoder:" in capsys.readouterr().out
 
 
-def test_closer_looks_are_a_stage_of_the_answer(picture, tmp_path, capsys):
-    words = ["segment", str(picture), "--model", "lite_sam", "--out", str(tmp_path / "masks.png")]
+def test_closer_looks_are_a_stage_of_the_answer(image_file, tmp_path, capsys):
+    words = ["segment", str(image_file), "--model", "lite_sam", "--out", str(tmp_path / "masks.png")]
     assert main([*words, "--box", "180,60,270,180", "--closer-looks", "1"]) == 0
     assert ", closer " in capsys.readouterr().out
     assert main([*words, "--everything", "--closer-looks", "1"]) == 1
     assert "--closer-looks is for --point and --box" in capsys.readouterr().err
 
 
-def test_segment_everything(picture, bundle_folder, tmp_path):
+def test_segment_everything(image_file, bundle_folder, tmp_path):
     out = tmp_path / "all.png"
     code = main(
         [
             "segment",
-            str(picture),
+            str(image_file),
             "--everything",
             "--max-prompts",
             "4",
@@ -92,10 +92,10 @@ def test_segment_everything(picture, bundle_folder, tmp_path):
     ],
 )
 def test_wrong_input_is_one_line_and_exit_code_1(
-    arguments, text, picture, bundle_folder, capsys, tmp_path, monkeypatch
+    arguments, text, image_file, bundle_folder, capsys, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    places = {"PICTURE": str(picture), "BUNDLE": str(bundle_folder)}
+    places = {"PICTURE": str(image_file), "BUNDLE": str(bundle_folder)}
     assert main([places.get(argument, argument) for argument in arguments]) == 1
     error = capsys.readouterr().err
     assert text in error and "Traceback" not in error and len(error.strip().splitlines()) == 1
@@ -109,18 +109,18 @@ def test_wrong_input_is_one_line_and_exit_code_1(
         (["--everything", "--backend", "tpu"], "invalid choice: 'tpu' (choose from"),
     ],
 )
-def test_wrong_values_are_rejected_by_the_parser(picture, capsys, words, text):
+def test_wrong_values_are_rejected_by_the_parser(image_file, capsys, words, text):
     with pytest.raises(SystemExit) as stop:
-        main(["segment", str(picture), *words])
+        main(["segment", str(image_file), *words])
     assert stop.value.code == 2
     assert text in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("form", [["--box", "-20,-9.5,300,400"], ["--box=-20,-9.5,300,400"]])
-def test_a_box_may_begin_outside_of_the_image(form, picture, bundle_folder, tmp_path):
+def test_a_box_may_begin_outside_of_the_image(form, image_file, bundle_folder, tmp_path):
     """Detectors' boxes do. argparse would take the first form for an option."""
     record, cut = tmp_path / "cut.json", tmp_path / "inside.json"
-    common = ["segment", str(picture), "--model", str(bundle_folder), "--out", str(tmp_path / "o.png")]
+    common = ["segment", str(image_file), "--model", str(bundle_folder), "--out", str(tmp_path / "o.png")]
     assert main([*common, *form, "--json", str(record)]) == 0
     assert main([*common, "--box", "0,0,300,400", "--json", str(cut)]) == 0
     assert json.loads(record.read_text())["masks"] == json.loads(cut.read_text())["masks"]
@@ -132,9 +132,9 @@ def test_an_empty_name_is_not_the_current_folder(capsys):
     assert stop.value.code == 2 and "expected a path" in capsys.readouterr().err
 
 
-def test_a_name_that_is_not_utf_8(picture, bundle_folder, tmp_path, capsys):
+def test_a_name_that_is_not_utf_8(image_file, bundle_folder, tmp_path, capsys):
     path = tmp_path / "caf\udce9.png"
-    path.write_bytes(picture.read_bytes())
+    path.write_bytes(image_file.read_bytes())
     arguments = ["segment", str(path), "--box", "100,50,300,400", "--model", str(bundle_folder)]
     assert main(arguments) == 0
     assert "caf\\udce9_masks.png" in capsys.readouterr().out
@@ -161,7 +161,7 @@ def test_a_folder_of_frames_is_tracked_into_frames_and_coco_json(tmp_path, photo
     assert "--track is for a video or a folder" in capsys.readouterr().err
 
 
-def test_a_video_comes_back_as_a_video(tmp_path, photograph):
+def test_a_video_is_written_as_a_video(tmp_path, photograph):
     film(tmp_path / "in.avi", photograph, 29.97)
     out = tmp_path / "out.avi"
     assert (

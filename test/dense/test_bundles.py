@@ -39,7 +39,7 @@ def test_a_bundle_without_a_kind_is_promptable(bundle_folder):
     assert "kind" not in yaml.safe_load((bundle_folder / "model.yaml").read_text())
 
 
-def test_another_kind_is_named_with_what_runs_it(semantic_folder, upscale_folder, bundle_folder):
+def test_another_kind_is_named_with_its_command(semantic_folder, upscale_folder, bundle_folder):
     with pytest.raises(BundleError, match=r"of kind 'semantic'; expected 'promptable'.*segment --semantic"):
         open_bundle(semantic_folder)
     with pytest.raises(BundleError, match=r"of kind 'upscale'; expected 'semantic'.*evitsam upscale"):
@@ -74,15 +74,15 @@ def test_changed_network_is_named(semantic_folder, tmp_path):
         open_semantic(folder)
 
 
-def test_overlap_that_leaves_nothing_of_a_tile_is_rejected(upscale_folder, tmp_path):
+def test_overlap_of_a_full_tile_is_rejected(upscale_folder, tmp_path):
     folder = shutil.copytree(upscale_folder, tmp_path / "bundle")
     edit(folder, overlap=20)
-    with pytest.raises(BundleError, match="overlap: 20 leaves nothing of a tile of 48x40"):
+    with pytest.raises(BundleError, match="overlap: 20 leaves no pixel of a tile of 48x40"):
         open_upscale(folder)
 
 
 @pytest.mark.parametrize("kind", ["semantic", "upscale"])
-def test_graph_has_no_shape_tensors_and_takes_several_images(kind, semantic_folder, upscale_folder):
+def test_graph_has_no_shape_tensors_and_accepts_batches(kind, semantic_folder, upscale_folder):
     bundle = open_semantic(semantic_folder) if kind == "semantic" else open_upscale(upscale_folder)
     path = bundle.networks["network"]
     operators = {node.op_type for node in onnx.load(str(path), load_external_data=False).graph.node}

@@ -51,7 +51,7 @@ def test_fp16_storage_keeps_the_classes(tmp_path, semantic_folder, street):
     assert sizes[0] and total[0] < 0.6 * total[1]
 
 
-def test_label_map_has_the_size_that_was_asked_for(semantic_folder, street):
+def test_label_map_has_the_requested_size(semantic_folder, street):
     segmenter = SemanticSegmenter.open(semantic_folder, "onnxruntime", threads=1)
     found = segmenter.segment(street, with_confidence=True)
     assert found.labels.shape == found.confidence.shape == street.shape[:2]
@@ -64,20 +64,20 @@ def test_label_map_has_the_size_that_was_asked_for(semantic_folder, street):
 
 def test_classes_that_are_not_kept_and_pixels_of_low_confidence_are_void(semantic_folder, street):
     segmenter = SemanticSegmenter.open(semantic_folder, "onnxruntime", threads=1)
-    whole = segmenter.segment(street, with_confidence=True)
-    first = next(iter(whole.shares()))
+    complete = segmenter.segment(street, with_confidence=True)
+    first = next(iter(complete.shares()))
     only = segmenter.segment(street, only=[first])
-    number = whole.classes.names.index(first) + 1
-    np.testing.assert_array_equal(only.labels, np.where(whole.labels == number, number, 0))
-    threshold = float(np.median(whole.confidence))
+    number = complete.classes.names.index(first) + 1
+    np.testing.assert_array_equal(only.labels, np.where(complete.labels == number, number, 0))
+    threshold = float(np.median(complete.confidence))
     sure = segmenter.segment(street, score_threshold=threshold)
-    np.testing.assert_array_equal(sure.labels == 0, whole.confidence < threshold)
+    np.testing.assert_array_equal(sure.labels == 0, complete.confidence < threshold)
     assert not segmenter.segment(street, only=[]).labels.any()
     with pytest.raises(ValueError, match=r"class 'moon' is unknown.*sky"):
         segmenter.segment(street, only=["moon"])
-    each = [segmenter.segment(street, confidence_of=name).class_confidence for name in whole.classes.names]
+    each = [segmenter.segment(street, confidence_of=name).class_confidence for name in complete.classes.names]
     np.testing.assert_allclose(sum(each), 1, rtol=1e-4)
-    np.testing.assert_allclose(np.max(each, axis=0), whole.confidence, rtol=1e-4)
+    np.testing.assert_allclose(np.max(each, axis=0), complete.confidence, rtol=1e-4)
 
 
 def test_overlay_has_the_colours_of_the_classes(semantic_folder, street):
@@ -97,7 +97,7 @@ def test_images_of_another_shape_are_rejected(semantic_folder, upscale_folder, s
 
 @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
 @torch.no_grad()
-def test_a_tile_is_what_the_network_makes_of_it(upscale_folder, street, backend):
+def test_a_tile_equals_the_networks_output(upscale_folder, street, backend):
     tile = np.ascontiguousarray(street[: TILE[0], : TILE[1]])
     found = Upscaler.open(upscale_folder, backend, threads=1).upscale(tile)
     image = torch.from_numpy(tile.transpose(2, 0, 1)[None].astype(np.float32) / 255)
@@ -107,27 +107,27 @@ def test_a_tile_is_what_the_network_makes_of_it(upscale_folder, street, backend)
     assert np.abs(found.astype(int) - expected).max() <= 1
 
 
-def test_an_image_is_upscaled_in_tiles_whatever_its_size(upscale_folder, street):
+def test_images_of_any_size_are_upscaled_in_tiles(upscale_folder, street):
     upscaler = Upscaler.open(upscale_folder, "onnxruntime", threads=1)
     for height, width in ((90, 150), (7, 5), (48, 41)):
         large = upscaler.upscale(np.ascontiguousarray(street[:height, :width]))
         assert large.shape == (2 * height, 2 * width, 3)
     # A part of the image that one tile alone answers for.
-    whole, tile = (
+    complete, tile = (
         upscaler.upscale(street),
         upscaler.upscale(np.ascontiguousarray(street[: TILE[0], : TILE[1]])),
     )
     kept = slice(0, 2 * (TILE[1] - 8 - 16))
-    np.testing.assert_array_equal(whole[kept, kept], tile[kept, kept])
+    np.testing.assert_array_equal(complete[kept, kept], tile[kept, kept])
 
 
-def test_the_torch_backend_asks_for_weights(upscale_folder):
+def test_the_torch_backend_requires_weights(upscale_folder):
     with pytest.raises(ValueError, match=r"model\.safetensors.*--with-weights"):
         Upscaler.open(upscale_folder, "torch")
 
 
 @pytest.mark.parametrize("size", [(90, 150), (64, 64), (101, 37)])
-def test_masks_get_the_class_of_most_of_their_pixels(semantic_folder, photograph, size):
+def test_masks_get_their_majority_class(semantic_folder, photograph, size):
     """Against a plain count of full-size pixels; a mask whose two best classes are near is left out."""
     image = np.ascontiguousarray(cv2.resize(photograph, size[::-1], interpolation=cv2.INTER_AREA))
     segmenter = SemanticSegmenter.open(semantic_folder, "onnxruntime", threads=1)

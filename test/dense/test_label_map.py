@@ -35,7 +35,7 @@ def test_majority_is_that_of_a_plain_count():
         assert (winner, share) == (best, pytest.approx(inside.count(best) / len(inside)))
 
 
-def test_majority_of_nothing_and_of_maps_that_differ():
+def test_majority_of_empty_masks_and_of_maps_of_another_size():
     assert [
         len(found) for found in majority_labels(np.zeros((0, 2, 2), bool), np.ones((2, 2), np.uint8))
     ] == [

@@ -12,8 +12,8 @@ from skimage import data
 from evitsam_ros.bundle import CHECKPOINT, DEFAULT_SEMANTIC, DEFAULT_UPSCALE
 from evitsam_ros.cli import main
 from evitsam_ros.dense import SemanticSegmenter, Upscaler, class_tables, open_semantic, open_upscale
+from training.bicubic import double_size, half_size
 from training.evaluation.image_quality import psnr_y
-from training.halving import double_size, half_size
 
 from .street import places, street
 

@@ -91,8 +91,8 @@ def test_decoder_agrees_with_torch_for_any_number_of_prompts_and_points(exported
         reference = DeployedDecoder(model, "plain")(*inputs.values())
     ours = session(bundle, "decoder").run(None, {name: value.numpy() for name, value in inputs.items()})
     assert [o.shape for o in ours] == [(count, 3, *bundle.mask_size), (count, 3)]
-    for output, wanted in zip(ours, reference, strict=True):
-        assert relative(output, wanted) < 1e-4
+    for output, expected in zip(ours, reference, strict=True):
+        assert relative(output, expected) < 1e-4
 
 
 @pytest.mark.parametrize(("count", "points", "cells"), [(1, 3, 64), (5, 4, 9), (2, 3, 1600)])
@@ -116,8 +116,8 @@ def test_foveal_decoder_agrees_with_torch_for_any_cells(exported, count, points,
     feed = {name: value.numpy() for name, value in inputs.items()}
     ours = session(bundle, "foveal_decoder").run(None, feed)
     assert [o.shape for o in ours] == [(count, 3, 16 * cells), (count, 3)]
-    for output, wanted in zip(ours, reference, strict=True):
-        assert relative(output, wanted) < 1e-4
+    for output, expected in zip(ours, reference, strict=True):
+        assert relative(output, expected) < 1e-4
 
 
 def test_weights_of_both_decoders_are_stored_once(exported):
@@ -180,8 +180,8 @@ def test_networks_read_their_weights_from_the_checkpoint(storage, tmp_path, phot
     again = create_model("efficientnet_sam_lite0", bundle.folder / "model.safetensors", image_size=320)
     image = torch.randn(1, 3, 320, 320, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        wanted, found = model.embed(image)[0], again.embed(image)[0]
-    assert float((found - wanted).abs().mean() / wanted.std()) < (1e-4 if storage == "fp32" else 1e-2)
+        expected, found = model.embed(image)[0], again.embed(image)[0]
+    assert float((found - expected).abs().mean() / expected.std()) < (1e-4 if storage == "fp32" else 1e-2)
 
 
 @pytest.mark.parametrize("name", ["mobile_sam", "edge_sam"])
@@ -219,7 +219,7 @@ def test_a_changed_checkpoint_is_noticed_when_networks_read_from_it(tmp_path):
         open_bundle(folder)
 
 
-def test_graphs_have_what_tensorrt_needs(exported):
+def test_graphs_meet_the_constraints_of_tensorrt(exported):
     _, bundle = exported
     for name, path in bundle.networks.items():
         model = onnx.load(str(path))
@@ -243,7 +243,7 @@ def test_fp16_storage_halves_the_files_and_keeps_the_masks(tmp_path, random_lite
     assert np.abs(a - b).mean() / b.std() < 5e-3
 
 
-def test_fp16_storage_keeps_what_float16_cannot_hold(tmp_path, random_lite_sam):
+def test_fp16_storage_keeps_values_beyond_float16(tmp_path, random_lite_sam):
     name = "image_encoder.neck.laterals.2.1.running_var"
     wide = copy.deepcopy(random_lite_sam)
     wide.get_buffer(name).fill_(80_000.0)
@@ -305,7 +305,7 @@ def contents(folder) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def test_exporting_again_keeps_what_is_not_the_bundles_own(tiny, old):
+def test_exporting_again_keeps_foreign_files(tiny, old):
     before = contents(old)
     assert (old / "decoder.weights").exists() and open_bundle(old).checkpoint is not None
     (old / "decoder.weights").write_bytes(b"damaged")
@@ -322,7 +322,7 @@ def test_exporting_again_keeps_what_is_not_the_bundles_own(tiny, old):
         open_runtime(bundle, "torch")
 
 
-def test_files_of_the_old_bundle_alone_go(tiny, old):
+def test_only_files_of_the_old_bundle_are_deleted(tiny, old):
     """A network under a name that the new bundle does not use, as the old description lists it."""
     description = yaml.safe_load((old / "model.yaml").read_text())
     (old / "encoder.onnx").rename(old / "vision.onnx")
@@ -359,7 +359,7 @@ def test_an_export_interrupted_anywhere_leaves_the_old_bundle_or_the_new_one(tmp
     assert {path.name for path in tmp_path.iterdir()} <= {"old", ".new"}
 
 
-def test_a_bundle_behind_a_link_is_replaced_where_it_lies(tiny, old, tmp_path):
+def test_a_bundle_behind_a_link_is_replaced_at_the_target(tiny, old, tmp_path):
     link = tmp_path / "current"
     link.symlink_to(old, target_is_directory=True)
     assert export_bundle(tiny, link, extra={"licence": "new"}) == link

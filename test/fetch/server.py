@@ -23,9 +23,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = urlsplit(self.path).path  # a proxy is asked for a whole URL
         server: FileServer = self.server.owner
-        wanted = self.headers.get("Range")
-        server.requests.append((self.path, wanted))
-        start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1]) if wanted else 0
+        expected = self.headers.get("Range")
+        server.requests.append((self.path, expected))
+        start = int(re.fullmatch(r"bytes=(\d+)-", expected)[1]) if expected else 0
         faults = server.faults.get(path, [])
         content = server.files.get(path)
         if faults:
@@ -54,6 +54,15 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in {"Content-Type": "application/octet-stream", **headers}.items():
             self.send_header(name, value)
         self.end_headers()
+
+    def head_of_rest(self, content: bytes, start: int) -> bytes:
+        """Send the headers of the content from ``start`` on; return that part."""
+        rest = content[start:]
+        headers = {"Content-Length": str(len(rest))}
+        if start:
+            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        self.head(206 if start else 200, headers)
+        return rest
 
     def log_message(self, *_: object) -> None:
         """Keep the output of the tests clean."""
@@ -97,11 +106,7 @@ def cut(after: int) -> Fault:
     """Announce everything, send ``after`` bytes, close the connection."""
 
     def fault(handler: Handler, content: bytes, start: int) -> None:
-        rest = content[start:]
-        headers = {"Content-Length": str(len(rest))}
-        if start:
-            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
-        handler.head(206 if start else 200, headers)
+        rest = handler.head_of_rest(content, start)
         handler.wfile.write(rest[:after])
         handler.close_connection = True
 
@@ -172,11 +177,7 @@ def slow(pieces: int, pause: float) -> Fault:
     """Send everything in ``pieces`` with a pause in seconds before each."""
 
     def fault(handler: Handler, content: bytes, start: int) -> None:
-        rest = content[start:]
-        headers = {"Content-Length": str(len(rest))}
-        if start:
-            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
-        handler.head(206 if start else 200, headers)
+        rest = handler.head_of_rest(content, start)
         step = -(-len(rest) // pieces)
         try:
             for at in range(0, len(rest), step):

@@ -57,7 +57,7 @@ def test_a_file_arrives_as_it_is(get, small, server, lines):
     assert server.requests == [(PATH, None)] and not lines
 
 
-def test_what_is_there_is_not_downloaded_again(get, small, server, part):
+def test_existing_bytes_are_not_downloaded_again(get, small, server, part):
     part.write_bytes(small[:100_000])
     assert get() == small
     assert server.requests == [(PATH, "bytes=100000-")]
@@ -71,14 +71,14 @@ def test_a_complete_part_needs_no_byte(get, small, part):
 def test_a_part_that_is_too_long_is_discarded(get, small, server, part):
     part.write_bytes(small + b"more")
     assert get() == small
-    assert [wanted for _, wanted in server.requests] == [f"bytes={len(small) + 4}-", None]
+    assert [expected for _, expected in server.requests] == [f"bytes={len(small) + 4}-", None]
 
 
 @pytest.mark.parametrize("after", [0, 1, 20_000, 70_000])
 def test_cut_connections_are_resumed(get, small, server, lines, after):
     server.faults[PATH] = [cut(after), cut(after)]
     assert get() == small
-    starts = [int(wanted[6:-1]) if wanted else 0 for _, wanted in server.requests]
+    starts = [int(expected[6:-1]) if expected else 0 for _, expected in server.requests]
     # Of what arrived, less than a block may be lost.
     assert all(n * (after - BLOCK) < start + 1 <= n * after + 1 for n, start in enumerate(starts))
     assert len(lines) == 2 and all("next try in" in line for line in lines)
@@ -94,7 +94,7 @@ def test_a_server_without_ranges_begins_again(get, small, server):
     assert get() == small
 
 
-def test_a_range_that_was_not_asked_for_is_not_appended(get, small, server):
+def test_an_unrequested_range_is_not_appended(get, small, server):
     server.faults[PATH] = [cut(70_000), other_range]
     assert get() == small
 
@@ -107,7 +107,7 @@ def test_passing_failures_are_retried(get, small, server, lines, code):
 
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
-def test_the_server_says_how_long_to_wait(get, small, server, form):
+def test_retry_after_of_the_server_is_obeyed(get, small, server, form):
     value = "1" if form == "seconds" else formatdate(time.time() + 2, usegmt=True)
     server.faults[PATH] = [status(503, {"Retry-After": value})]
     started = time.monotonic()
@@ -199,8 +199,8 @@ def test_redirects_are_followed_with_their_range(get, small, server, part):
     server.faults["/hop"] = [redirect("/cdn/object"), redirect("/cdn/object")]
     server.faults["/cdn/object"] = [cut(70_000)]
     assert get() == small
-    path, wanted = server.requests[-1]
-    assert path == "/cdn/object" and 70_000 - BLOCK < int(wanted[6:-1]) <= 70_000
+    path, expected = server.requests[-1]
+    assert path == "/cdn/object" and 70_000 - BLOCK < int(expected[6:-1]) <= 70_000
 
 
 def test_redirects_without_end_are_named(get, server):

@@ -62,7 +62,7 @@ def test_a_fetched_model_works_by_its_name(offered, server, data, lines, bundle_
         fetch_named("small_sam", OPTIONS, lines.append)
 
 
-def test_what_is_installed_is_fetched_again_when_asked(installed, server, lines):
+def test_an_installed_bundle_is_fetched_again_on_request(installed, server, lines):
     assert fetch_named("small_sam", OPTIONS, lines.append) == installed and not server.requests
     server.faults[PATH] = [status(404)]
     with pytest.raises(FetchError, match="404"):
@@ -79,7 +79,7 @@ def test_what_is_installed_is_fetched_again_when_asked(installed, server, lines)
         ([cut(0)] * QUICK.tries, "cut off|ended"),
     ],
 )
-def test_a_failure_leaves_what_was_installed(installed, server, data, lines, faults, text):
+def test_a_failure_keeps_the_installed_bundle(installed, server, data, lines, faults, text):
     before = tree(data / "models")
     server.faults[PATH] = list(faults)
     with pytest.raises(FetchError, match=text) as caught:
@@ -94,7 +94,7 @@ def test_a_wrong_part_is_discarded_and_all_is_downloaded_once_more(offered, serv
     part.parent.mkdir(parents=True)
     part.write_bytes(bytes(100_000))
     assert fetch_named("small_sam", DOWNLOAD, lines.append).read_bytes() == server.files[PATH]
-    assert [wanted for _, wanted in server.requests] == ["bytes=100000-", None]
+    assert [expected for _, expected in server.requests] == ["bytes=100000-", None]
 
 
 def test_weights_of_another_model_are_named(offered, server, lines, monkeypatch, data):
@@ -116,7 +116,7 @@ def test_a_pickle_is_never_loaded(server, lines, monkeypatch, tmp_path):
     content = pickle.dumps({"state_dict": Harm()})
     server.files[PATH] = content
     monkeypatch.setitem(CATALOGUE, "small_sam", entry(server.url, content))
-    with pytest.raises(ValueError, match="nothing but tensors"):
+    with pytest.raises(ValueError, match="only tensors"):
         fetch_named("small_sam", OPTIONS, lines.append)
     assert not (tmp_path / "harm").exists()
 
@@ -177,7 +177,7 @@ def test_a_non_commercial_licence_has_to_be_accepted(server, small, lines):
     assert fetch(file, replace(options, accept_licence=True), lines.append).read_bytes() == small
 
 
-def test_mirrors_take_the_place_of_the_official_address(server, small, lines, monkeypatch):
+def test_mirrors_replace_the_official_address(server, small, lines, monkeypatch):
     file = entry("", small, base=f"{HUGGING_FACE}/lab/sam/resolve/main", path="deep/small_sam.pt")
     options = replace(OPTIONS, download_only=True, again=True)
     server.files["/hub/lab/sam/resolve/main/deep/small_sam.pt"] = small
@@ -213,7 +213,7 @@ def test_missing_torch_is_named_before_anything_is_downloaded(offered, server):
     assert hashlib.sha256(Path(done.stdout.strip()).read_bytes()).hexdigest() == offered.sha256
 
 
-def test_what_cannot_become_a_bundle_is_named(offered, server, lines):
+def test_files_that_cannot_become_a_bundle_are_named(offered, server, lines):
     with pytest.raises(FetchError, match=r"is not a model's weights \(ViTDet.*--download-only"):
         fetch_named("coco_vitdet", OPTIONS, lines.append)
     assert not server.requests

@@ -51,7 +51,7 @@ def test_a_killed_download_is_resumed(offered, server, checkpoint, data, lines):
     assert server.requests[-1] == (PATH, f"bytes={kept}-")
 
 
-def test_an_interrupted_download_says_so_in_a_line(offered, server, data):
+def test_an_interrupted_download_is_reported_in_one_line(offered, server, data):
     server.faults[PATH] = [slow(100, 0.2)]
     running = process(offered)
     part = data / "downloads" / "small_sam.pt.part"
@@ -61,7 +61,7 @@ def test_an_interrupted_download_says_so_in_a_line(offered, server, data):
     assert running.returncode == 1 and errors.splitlines()[-1] == "evitsam fetch: interrupted"
 
 
-def test_a_killed_export_leaves_nothing_that_is_found(offered, data, lines, bundle_folder, tmp_path):
+def test_a_killed_export_leaves_no_bundle(offered, data, lines, bundle_folder, tmp_path):
     running = process(offered)
     models = data / "models"
     until(
@@ -116,7 +116,7 @@ def test_a_disk_that_is_too_small_is_named_before_the_download(offered, server, 
     assert not server.requests
 
 
-def test_a_disk_that_becomes_full_is_named_and_keeps_nothing(server, checkpoint, small_disk, lines):
+def test_a_full_disk_is_reported_and_leaves_no_file(server, checkpoint, small_disk, lines):
     server.files[PATH] = checkpoint
     server.faults[PATH] = [chunked]
     file = entry(server.url, checkpoint, size=None, sha256=None)

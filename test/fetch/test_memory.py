@@ -10,14 +10,14 @@ from evitsam_ros.fetch.memory import available_memory, memory_for_export, memory
 
 
 @pytest.mark.parametrize(("checkpoint", "peak_kb"), [(139_394_000, 1_205_432), (814_070_316, 5_842_140)])
-def test_the_estimate_is_what_was_measured(checkpoint, peak_kb):
+def test_the_estimate_equals_the_measurement(checkpoint, peak_kb):
     """Maximum resident set sizes of exports of EfficientViT-SAM L0 and XL1."""
     assert memory_for_export(checkpoint) == pytest.approx(peak_kb * 1024, rel=0.06)
 
 
 def test_available_memory_is_less_than_all_of_it():
-    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    assert 0 < available_memory() <= whole
+    complete = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert 0 < available_memory() <= complete
 
 
 def test_a_machine_with_too_little_is_warned(monkeypatch, tmp_path):

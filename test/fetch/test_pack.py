@@ -78,7 +78,7 @@ def test_the_same_bundle_gives_the_same_bytes(bundle, packed, tmp_path):
     assert pack_bundle(bundle, tmp_path / "again.tar").read_bytes() == packed.read_bytes()
 
 
-def test_links_are_packed_as_what_they_point_to(bundle, packed, tmp_path):
+def test_links_are_packed_as_their_targets(bundle, packed, tmp_path):
     shutil.move(bundle / "encoder.onnx", tmp_path / "elsewhere.onnx")
     (bundle / "encoder.onnx").symlink_to(tmp_path / "elsewhere.onnx")
     assert pack_bundle(bundle, tmp_path / "again.tar").read_bytes() == packed.read_bytes()
@@ -110,7 +110,7 @@ def test_a_copied_folder_and_a_stick_with_packed_files_are_installed(bundle, pac
     assert place == data / "models" / "my_sam" and open_bundle(place)
 
 
-def test_another_bundle_than_the_one_asked_for_is_named(packed, data):
+def test_a_bundle_of_another_name_is_rejected(packed, data):
     with pytest.raises(FetchError, match=r"is the bundle 'my_sam'; expected 'efficientvit_sam_l0'"):
         fetch_named("efficientvit_sam_l0", replace(OPTIONS, brought=packed), lambda _: None)
     assert not list((data / "models").glob("*")) if (data / "models").exists() else True
@@ -136,7 +136,7 @@ def test_an_old_bundle_survives_a_bad_new_one(bundle, packed, data):
     assert [path.name for path in place.parent.iterdir()] == ["my_sam"]
 
 
-def test_an_installation_that_was_killed_between_two_renames_loses_nothing(bundle, packed, data):
+def test_an_installation_killed_between_two_renames_is_restored(bundle, packed, data):
     """Then the old bundle has the name that it was moved to; a later failure leaves it in its place."""
     place = install(packed)
     place.rename(place.with_name(".my_sam-old-abc"))

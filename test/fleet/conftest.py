@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from test.labelling.scenes import run, write_bag, write_folder, write_shard
+from test.labelling.scenes import options_of, run, write_bag, write_folder, write_shard
 from test.nodes.colour_bundle import write_colour_bundle
 
 # Ray is not imported here: it reads its variables when it is.
@@ -27,8 +27,7 @@ def colour(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def options(colour) -> tuple[str, ...]:
-    boxes = ("--box", "5,15,70,55", "--box", "80,55,120,90")
-    return (*boxes, "--model", str(colour), "--backend", "onnxruntime", "--threads", "1")
+    return options_of(colour)
 
 
 @pytest.fixture(scope="session")

@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import io
 import json
-import tarfile
 
 import pytest
 
-from test.training.conftest import write_data
-from test.training.test_sa1b import published
+from test.training.drawn_shapes import write_data
+from test.training.sa1b_data import published, write_shard
 
 pytest.importorskip("lightning_fabric", reason="training is not installed")
 
@@ -61,13 +59,9 @@ def test_scores_over_workers_are_those_of_one_process(job, data, colour, cluster
 def shards(tmp_path_factory):
     root = tmp_path_factory.mktemp("shards")
     for shard in range(3):
-        with tarfile.open(root / f"sa_{shard:06}.tar", "w") as tar:
-            for number in range(2 * shard, 2 * shard + 2):
-                name, jpeg, content, _ = published(number)
-                for suffix, data in (("jpg", b"damaged" if number == 5 else jpeg), ("json", content)):
-                    member = tarfile.TarInfo(f"{name}.{suffix}")
-                    member.size = len(data)
-                    tar.addfile(member, io.BytesIO(data))
+        records = [published(number)[:3] for number in range(2 * shard, 2 * shard + 2)]
+        records = [(name, b"damaged" if name == "sa_5" else jpeg, content) for name, jpeg, content in records]
+        write_shard(root / f"sa_{shard:06}.tar", records)
     return root
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``evitsam label`` on Ray: the same files as in one process, whatever is killed on the way."""
+"""``evitsam label`` on Ray: the same files as in one process, also after kills."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from test.labelling.scenes import DEADLY, command, deadly, png, rows, run, write_folder, write_shard
-from test.labelling.test_runs import files_of
+from test.labelling.scenes import DEADLY, command, deadly, files_of, png, rows, run, write_folder, write_shard
 
 from .conftest import until
 
@@ -78,7 +77,7 @@ def below(pid: int) -> set[int]:
     return found
 
 
-def test_two_workers_write_the_files_of_one_process_and_leave_nothing(inputs, options, undisturbed, tmp_path):
+def test_two_workers_write_the_same_files_as_one_process_and_clean_up(inputs, options, undisturbed, tmp_path):
     out, summary = tmp_path / "out", tmp_path / "summary.json"
     temporary = Path(tempfile.mkdtemp(prefix="", dir="/tmp"))  # short: sockets lie below it
     words = ("label", *inputs, "--out", str(out), *options, "--workers", "2", "--json", str(summary))
@@ -102,7 +101,7 @@ def test_two_workers_write_the_files_of_one_process_and_leave_nothing(inputs, op
     shutil.rmtree(temporary)
 
 
-def test_ray_listens_on_loopback_alone_and_ends_with_its_driver(tmp_path, inputs, options):
+def test_ray_listens_on_loopback_only_and_ends_with_its_driver(tmp_path, inputs, options):
     """Ray's own processes of ``--workers`` have no socket on another address, and no dashboard."""
     process = command("label", *inputs, "--out", str(tmp_path / "out"), *options, "--workers", "1")
     try:
@@ -125,7 +124,9 @@ def test_ray_listens_on_loopback_alone_and_ends_with_its_driver(tmp_path, inputs
 
 
 @pytest.mark.parametrize("lost", ["worker", "process of native code", "node"])
-def test_what_is_lost_on_the_way_changes_nothing(lost, cluster, inputs, options, undisturbed, tmp_path):
+def test_lost_nodes_and_workers_do_not_change_the_result(
+    lost, cluster, inputs, options, undisturbed, tmp_path
+):
     out = tmp_path / "out"
     process = command("label", *inputs, "--out", str(out), *options, "--ray", cluster.address)
     until(lambda: list(out.glob("masks/*.parquet")), process)
@@ -142,7 +143,7 @@ def test_what_is_lost_on_the_way_changes_nothing(lost, cluster, inputs, options,
     assert files_of(out) == files_of(undisturbed)
 
 
-def test_what_ends_native_code_costs_itself_alone(options, tmp_path):
+def test_a_crash_of_native_code_loses_only_its_image(options, tmp_path):
     """The patched decoder reaches the workers by ``PYTHONPATH``, as on a machine of its own."""
     folder = write_folder(tmp_path / "pictures", 3)
     (folder / "bad.png").write_bytes(png(0) + DEADLY)

@@ -35,7 +35,7 @@ def message(data: bytes, form: str) -> SimpleNamespace:
 
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("codec", ["png", "rvl"])
-def test_millimetres_come_back_exactly(codec, seed):
+def test_millimetres_are_decoded_exactly(codec, seed):
     depths = scene(np.random.default_rng(seed), holes=(0.0, 0.1, 0.9, 1.0)[seed % 4])
     stored = np.nan_to_num(depths * 1000).astype(np.uint16)
     expected = np.where(stored > 0, stored / 1000, np.nan)
@@ -46,7 +46,7 @@ def test_millimetres_come_back_exactly(codec, seed):
 
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("codec", ["png", "rvl"])
-def test_metres_come_back_as_well_as_they_are_quantised(codec, seed):
+def test_metres_are_decoded_within_the_quantisation(codec, seed):
     depths = scene(np.random.default_rng(100 + seed))
     a = QUANTISATION * (QUANTISATION + 1)
     b = 1 - a / DEPTH_MAX
@@ -117,7 +117,7 @@ GOOD = np.full((20, 30), 1500, np.uint16)
         (b"", "16UC1; compressedDepth png", "is cut off"),
     ],
 )
-def test_what_is_no_depth_is_named(data, form, text):
+def test_data_without_depth_are_rejected(data, form, text):
     with pytest.raises(
         DepthError, match=f"compressed depth of {len(data)} bytes, format '{form}', .*({text})"
     ):

@@ -75,7 +75,7 @@ COEFFICIENTS = {
 
 
 @pytest.mark.parametrize("model", sorted(COEFFICIENTS))
-def test_what_a_pixel_sees_is_projected_back_onto_it(model):
+def test_projection_inverts_unprojection(model):
     camera = CameraModel.from_info(info(d=COEFFICIENTS[model], model=model))
     rows, columns = np.mgrid[0:480:37, 0:640:41]
     rays = camera.rays[rows, columns].reshape(-1, 2)
@@ -94,11 +94,11 @@ def test_brown_conrady_by_its_formula():
     radial = 1 + k1 * r + k2 * r**2 + k3 * r**3
     u = x * radial + 2 * p1 * x * y + p2 * (r + 2 * x * x)
     v = y * radial + p1 * (r + 2 * y * y) + 2 * p2 * x * y
-    wanted = [[500 * u + 320, 510 * v + 240]]
-    np.testing.assert_allclose(camera.project([[2 * x, 2 * y, 2.0]]), wanted, atol=1e-9)
+    expected = [[500 * u + 320, 510 * v + 240]]
+    np.testing.assert_allclose(camera.project([[2 * x, 2 * y, 2.0]]), expected, atol=1e-9)
 
 
-def test_calibrations_that_say_nothing_are_refused():
+def test_empty_calibrations_are_rejected():
     with pytest.raises(CalibrationError, match=r"focal lengths 0\.0, 0\.0"):
         CameraModel.from_info(info(k=(0.0,) * 9))
     with pytest.raises(ValueError, match="behind"):
@@ -123,7 +123,7 @@ def test_where_a_wide_lens_has_no_rays_there_are_no_points():
     assert np.isfinite(box_around(masks[1], depths, wide).size).all()
 
 
-def test_no_point_of_a_fisheye_is_where_it_sees_nothing():
+def test_points_of_a_fisheye_are_inside_its_field_of_view():
     """A lens of 163 degrees as the RealSense T265's, in an image wider than its circle, before a wall."""
     d, size = (-0.0066, 0.0447, -0.0415, 0.0070, 0.0), (400, 848)
     camera = CameraModel.from_info(
@@ -153,7 +153,7 @@ def motorcycle():
     return left, disparity, depths.astype(np.float32), camera
 
 
-def test_points_of_a_real_stereo_pair_are_where_the_other_camera_sees_them():
+def test_points_of_a_real_stereo_pair_project_into_the_other_camera():
     """The other eye is an independent truth: it sees every point at the pixel less its disparity."""
     left, disparity, depths, camera = motorcycle()
     labels = np.zeros(depths.shape, np.uint16)

@@ -133,11 +133,11 @@ def test_all_counts_of_opencv_under_all_names(model, count):
     pixels = rng.uniform(0, 300, (200, 2))
     matrix = camera.matrix
     stop = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 200, 1e-12)
-    wanted = cv2.undistortPoints(pixels[:, None], matrix, d, criteria=stop)[:, 0]
-    np.testing.assert_allclose(camera.unproject(pixels), wanted, atol=1e-6)
-    points = np.column_stack([wanted, np.ones(len(wanted))]) * 2
-    nothing = np.zeros(3)
-    by_opencv = cv2.projectPoints(points[:, None], nothing, nothing, matrix, d)[0][:, 0]
+    expected = cv2.undistortPoints(pixels[:, None], matrix, d, criteria=stop)[:, 0]
+    np.testing.assert_allclose(camera.unproject(pixels), expected, atol=1e-6)
+    points = np.column_stack([expected, np.ones(len(expected))]) * 2
+    empty = np.zeros(3)
+    by_opencv = cv2.projectPoints(points[:, None], empty, empty, matrix, d)[0][:, 0]
     np.testing.assert_allclose(camera.project(points), by_opencv, atol=1e-6)
 
 

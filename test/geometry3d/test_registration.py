@@ -61,7 +61,7 @@ def test_a_tilted_wall(seed):
     assert not both[hidden].any()
 
 
-def test_what_is_in_front_hides_what_is_behind():
+def test_nearer_points_occlude_farther_ones():
     """A board half a metre away before a wall at three, seen from beside: the wall does not shine through."""
     depth_camera, image_camera = camera((120, 160), 120.0), camera((240, 320), 240.0)
     depths = np.full((120, 160), 3.0, np.float32)
@@ -78,7 +78,7 @@ def test_what_is_in_front_hides_what_is_behind():
     assert np.isnan(found[100, 178:194]).all()  # neither camera's depth tells what is in the board's shadow
 
 
-def test_nothing_is_seen_of_what_is_behind_or_unknown():
+def test_points_behind_the_camera_and_unknown_depths_are_empty():
     seen_by = camera((20, 30), 30.0)
     depths = np.full((20, 30), np.nan, np.float32)
     depths[3, 4] = 0.2

@@ -49,8 +49,8 @@ def test_two_branches_of_a_robot(seed):
         tree.add(parent, "/" + child, 0.0, moved, turned, static=child != "base")
     expected = np.linalg.inv(matrices["camera"]) @ matrices["arm"] @ matrices["tool"]
     np.testing.assert_allclose(tree.lookup("camera", "tool"), expected, atol=1e-12)
-    whole = matrices["odom"] @ matrices["base"] @ matrices["camera"]
-    np.testing.assert_allclose(tree.lookup("map", "camera", 0.0), whole, atol=1e-12)
+    complete = matrices["odom"] @ matrices["base"] @ matrices["camera"]
+    np.testing.assert_allclose(tree.lookup("map", "camera", 0.0), complete, atol=1e-12)
     np.testing.assert_allclose(tree.lookup("tool", "tool"), np.eye(4), atol=1e-12)
 
 
@@ -127,7 +127,7 @@ def test_history_is_bounded():
         ("a", "b", [0, 0, 0], [0, 0, 0, 0], "expected a pose"),
     ],
 )
-def test_what_makes_no_sense_is_refused(parent, child, moved, turned, text):
+def test_invalid_transforms_are_rejected(parent, child, moved, turned, text):
     with pytest.raises(TransformError, match=text):
         TransformTree().add(parent, child, 0.0, np.array(moved), np.array(turned))
 

@@ -48,7 +48,7 @@ def jpeg_of_many_scans(jpeg: bytes, scans: int) -> bytes:
     return jpeg[:last] + jpeg[last:-2] * scans + b"\xff\xd9"
 
 
-def sound_picture(rng: Rng) -> bytes:
+def valid_image(rng: Rng) -> bytes:
     """A JPEG, PNG or TIFF of noise: grey, colour, transparent, 8 or 16 bits, progressive."""
     shape = (pick(rng, SIDES), pick(rng, SIDES))
     channels, kind = pick(rng, ((1, np.uint8), (3, np.uint8), (4, np.uint8), (3, np.uint16), (1, np.uint16)))
@@ -60,7 +60,7 @@ def sound_picture(rng: Rng) -> bytes:
     return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_PROGRESSIVE, int(rng.integers(2))])[1].tobytes()
 
 
-def damage_picture(rng: Rng, data: bytes) -> bytes:
+def damage_image(rng: Rng, data: bytes) -> bytes:
     """The same with flipped bytes, another size in its header, a part missing, or something else."""
     side = (0, 1, 97, 16384, 16385, 65500, 2**31 - 1)
 

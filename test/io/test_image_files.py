@@ -19,7 +19,7 @@ def rgb(photograph):
 @pytest.mark.parametrize(
     "name", ["a.png", "a.bmp", "a.tif", "a.ppm", "a.webp", "caf\udce9.png", "100%.png", "a:b.png"]
 )
-def test_whatever_the_ending_and_the_name(tmp_path, rgb, name):
+def test_images_are_read_with_any_suffix_and_name(tmp_path, rgb, name):
     options = {"lossless": True} if name.endswith(".webp") else {}
     with (tmp_path / name).open("wb") as file:
         Pillow.fromarray(rgb).save(
@@ -29,7 +29,7 @@ def test_whatever_the_ending_and_the_name(tmp_path, rgb, name):
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "CMYK", "P", "1"])
-def test_whatever_the_colours(tmp_path, rgb, mode):
+def test_images_are_read_in_any_colour_space(tmp_path, rgb, mode):
     path = tmp_path / ("a.jpg" if mode == "CMYK" else "a.png")
     image = Pillow.fromarray(rgb).convert(mode)
     image.save(path, **({"quality": 95} if mode == "CMYK" else {}))
@@ -73,7 +73,7 @@ def test_a_part_of_an_image_is_none(tmp_path, rgb, ending, share):
         read_image(path)
 
 
-def test_what_is_no_image_is_named(tmp_path):
+def test_files_that_are_not_images_are_named(tmp_path):
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "text.jpg").write_text("hello " * 50)
     (tmp_path / "folder.jpg").mkdir()
@@ -92,7 +92,7 @@ def test_what_is_no_image_is_named(tmp_path):
             read_image(tmp_path / name)
 
 
-def test_images_are_written_as_their_endings_say(tmp_path, rgb):
+def test_images_are_written_in_the_format_of_their_suffix(tmp_path, rgb):
     for name in ("a.png", "caf\udce9.PNG"):
         write_image(tmp_path / name, rgb)
         with (tmp_path / name).open("rb") as file:
@@ -100,7 +100,7 @@ def test_images_are_written_as_their_endings_say(tmp_path, rgb):
 
 
 @pytest.mark.parametrize("name", ["result", "result.xyz", "result.txt", "result.p\udce9"])
-def test_endings_that_nobody_writes_are_rejected(tmp_path, rgb, name):
+def test_suffixes_without_a_writer_are_rejected(tmp_path, rgb, name):
     with pytest.raises(ImageFileError, match=r"expected one that OpenCV writes, as \.png or \.jpg"):
         check_image_ending(tmp_path / name)
     with pytest.raises(ImageFileError):

@@ -27,10 +27,10 @@ def with_thumbnail(image: bytes, thumbnail: bytes) -> bytes:
 @pytest.mark.parametrize("options", [{}, {"progressive": True}], ids=["baseline", "progressive"])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
 def test_a_jpeg_without_its_end_is_cut_off(options, share):
-    whole = encoded("JPEG", **options)
-    assert encoded_image_size(whole) == (64, 96)
+    complete = encoded("JPEG", **options)
+    assert encoded_image_size(complete) == (64, 96)
     with pytest.raises(HeaderError, match="is cut off"):
-        encoded_image_size(whole[: int(len(whole) * share)])
+        encoded_image_size(complete[: int(len(complete) * share)])
 
 
 def test_the_end_of_a_thumbnail_is_not_the_end_of_the_image():
@@ -41,13 +41,13 @@ def test_the_end_of_a_thumbnail_is_not_the_end_of_the_image():
         encoded_image_size(image[:-50])
 
 
-def test_what_follows_the_end_does_not_count():
+def test_data_after_the_end_marker_are_ignored():
     """Phones append a video to a photograph: its bytes look like anything."""
     assert encoded_image_size(encoded("JPEG") + b"\xff\xda" * 100) == (64, 96)
 
 
 def test_a_png_without_its_end_is_cut_off():
-    whole = encoded("PNG")
-    assert encoded_image_size(whole) == (64, 96)
+    complete = encoded("PNG")
+    assert encoded_image_size(complete) == (64, 96)
     with pytest.raises(HeaderError, match="is cut off"):
-        encoded_image_size(whole[:-1])
+        encoded_image_size(complete[:-1])

@@ -9,7 +9,7 @@ from evitsam_ros.io.sources import SourceError, is_device, is_sequence, open_seq
 from evitsam_ros.io.video_files import DEFAULT_RATE
 
 
-def picture(path, value: int, shape=(24, 32)) -> None:
+def write_image(path, value: int, shape=(24, 32)) -> None:
     path.write_bytes(cv2.imencode(path.suffix, np.full((*shape, 3), value, np.uint8))[1].tobytes())
 
 
@@ -19,7 +19,7 @@ def values(frames) -> list[int]:
 
 def test_numbers_in_names_count_by_their_value(tmp_path):
     for number in (1, 2, 9, 10, 11, 100):
-        picture(tmp_path / f"Frame{number}.png", number)
+        write_image(tmp_path / f"Frame{number}.png", number)
     assert values(open_source(str(tmp_path), loop=False)) == [1, 2, 9, 10, 11, 100]
     sequence = open_sequence(tmp_path)
     assert sequence.rate == DEFAULT_RATE
@@ -28,8 +28,8 @@ def test_numbers_in_names_count_by_their_value(tmp_path):
 
 
 def test_only_images_of_a_folder_count(tmp_path, caplog):
-    picture(tmp_path / "1.png", 10)
-    picture(tmp_path / "3.PNG", 30)
+    write_image(tmp_path / "1.png", 10)
+    write_image(tmp_path / "3.PNG", 30)
     (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / "._1.png").write_bytes(b"what macOS leaves")
     (tmp_path / "folder.png").mkdir()
@@ -39,7 +39,7 @@ def test_only_images_of_a_folder_count(tmp_path, caplog):
 
 
 def test_a_damaged_file_of_a_loop_is_named_once(tmp_path, caplog):
-    picture(tmp_path / "1.png", 10)
+    write_image(tmp_path / "1.png", 10)
     (tmp_path / "2.png").touch()
     frames = open_source(str(tmp_path), loop=True)
     assert values(next(frames) for _ in range(5)) == [10] * 5
@@ -57,7 +57,7 @@ def test_folders_without_an_image_that_can_be_read(tmp_path):
 @pytest.mark.parametrize("name", ["0001", "7", "skimage", "a:b", "50%", "caf\udce9", "drive.mp4"])
 def test_a_folder_may_have_any_name(tmp_path, name, monkeypatch):
     (tmp_path / name).mkdir()
-    picture(tmp_path / name / "1.png", 10)
+    write_image(tmp_path / name / "1.png", 10)
     monkeypatch.chdir(tmp_path)
     assert not is_device(name) and is_sequence(type(tmp_path)(name))
     assert values(open_source(name, loop=False)) == [10]
@@ -92,13 +92,13 @@ def test_a_moving_gif_is_a_sequence_and_a_still_one_an_image(tmp_path):
 
 
 def test_an_image_without_an_ending_is_one(tmp_path):
-    picture(tmp_path / "a.png", 10)
+    write_image(tmp_path / "a.png", 10)
     (tmp_path / "a.png").rename(tmp_path / "photo")
     assert not is_sequence(tmp_path / "photo")
     assert values(open_source(str(tmp_path / "photo"), loop=False)) == [10]
 
 
 @pytest.mark.parametrize("source", ["nowhere.jpg", "nowhere.mp4", "nowhere", "~nobody/at/all"])
-def test_what_is_not_there_is_named(source):
+def test_missing_sources_are_named(source):
     with pytest.raises(SourceError, match=f"source '{source}' does not exist; expected an image, a folder"):
         open_source(source)

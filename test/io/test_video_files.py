@@ -84,7 +84,7 @@ def test_a_name_that_is_not_utf_8_never_reaches_native_code(tmp_path):
             use()
 
 
-def test_what_is_no_video_is_named(tmp_path):
+def test_files_that_are_not_videos_are_named(tmp_path):
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "text.mp4").write_bytes(b"\0" * 5000)
     for name in ("empty.mp4", "text.mp4", "nowhere.mp4"):
@@ -139,7 +139,7 @@ def test_frames_of_other_sizes_are_fitted_and_none_is_lost(tmp_path):
     assert (tall[:, 16:48] == 200).all() and not tall[:, :16].any() and not tall[:, 48:].any()
 
 
-def test_what_cannot_be_encoded_leaves_nothing(tmp_path):
+def test_a_failed_encoding_leaves_no_file(tmp_path):
     with pytest.raises(VideoError, match=r"no encoder for 9000x16 pixels in \.mp4; try \.avi"):
         written(tmp_path / "a.mp4", [np.zeros((16, 9000, 3), np.uint8)])
     with pytest.raises(VideoError, match="there are no frames"):

@@ -9,6 +9,8 @@ import pytest
 
 from test.nodes.colour_bundle import write_colour_bundle
 
+from .scenes import options_of
+
 
 @pytest.fixture(scope="session")
 def colour(tmp_path_factory) -> Path:
@@ -17,6 +19,4 @@ def colour(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def options(colour) -> tuple[str, ...]:
-    """Return the options of most runs: two boxes, on the fastest runtime to start."""
-    boxes = ("--box", "5,15,70,55", "--box", "80,55,120,90")
-    return (*boxes, "--model", str(colour), "--backend", "onnxruntime", "--threads", "1")
+    return options_of(colour)

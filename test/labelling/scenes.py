@@ -107,3 +107,14 @@ def deadly(folder: Path) -> Path:
         "cv2.imdecode = imdecode\n"
     )
     return folder
+
+
+def files_of(out: Path) -> dict[str, bytes]:
+    """Return the content of all tables by name."""
+    return {str(file.relative_to(out)): file.read_bytes() for file in out.glob("*/*.parquet")}
+
+
+def options_of(bundle: Path) -> tuple[str, ...]:
+    """Return the options of most runs: two boxes, on the fastest runtime to start."""
+    boxes = ("--box", "5,15,70,55", "--box", "80,55,120,90")
+    return (*boxes, "--model", str(bundle), "--backend", "onnxruntime", "--threads", "1")

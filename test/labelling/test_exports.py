@@ -22,8 +22,8 @@ from evitsam_ros.labelling.detections import numbered_prompts
 from evitsam_ros.labelling.job import JobError
 from test.io.bags.recordings import Recording, header, raw
 
+from .in_process import labelled
 from .scenes import ROOT, rows, scene, write_bag, write_folder, write_shard
-from .test_rows import labelled
 
 
 def test_training_reads_the_labels_with_the_same_masks(options, tmp_path):
@@ -50,8 +50,8 @@ def test_training_reads_the_labels_with_the_same_masks(options, tmp_path):
     for row, rle in zip(
         sorted(reds, key=lambda r: r["object_id"]), named["shapes/image1.png"].rles, strict=True
     ):
-        wanted = {"size": [row["height"], row["width"]], "counts": row["rle"]}
-        assert np.array_equal(codec.decode(rle), codec.decode(wanted))
+        expected = {"size": [row["height"], row["width"]], "counts": row["rle"]}
+        assert np.array_equal(codec.decode(rle), codec.decode(expected))
 
 
 def test_a_folder_without_labels_is_one_clear_line(tmp_path):
@@ -59,7 +59,7 @@ def test_a_folder_without_labels_is_one_clear_line(tmp_path):
         write_coco(str(tmp_path), tmp_path / "x.json")
 
 
-def test_answered_bags_hold_what_the_rows_say(colour, tmp_path):
+def test_answered_bags_agree_with_the_rows(colour, tmp_path):
     bag = write_bag(tmp_path / "drive", 3)
     options = ("--everything", "--model", str(colour), "--backend", "onnxruntime", "--bags")
     found = labelled(tmp_path / "out", [bag], options)
@@ -160,16 +160,16 @@ def test_ids_of_detections_are_different():
     assert numbered_prompts(None) == ([], {})
 
 
-def test_classes_alone_are_a_row_for_each_class_of_an_image(tmp_path):
+def test_class_labels_are_one_row_per_class_and_image(tmp_path):
     bundle = ROOT / "engines" / DEFAULT_SEMANTIC
     from evitsam_ros.dense import SemanticSegmenter
 
     folder = tmp_path / "pictures"
     folder.mkdir()
-    picture = cv2.imread(str(ROOT / "demo" / "pictures" / "coffee.jpg"))
-    cv2.imwrite(str(folder / "coffee.png"), picture)
+    image = cv2.imread(str(ROOT / "demo" / "pictures" / "coffee.jpg"))
+    cv2.imwrite(str(folder / "coffee.png"), image)
     found = labelled(tmp_path / "out", [folder], ("--semantic", "--backend", "onnxruntime"))
-    truth = SemanticSegmenter.open(bundle, "onnxruntime", 1).segment(np.ascontiguousarray(picture[..., ::-1]))
+    truth = SemanticSegmenter.open(bundle, "onnxruntime", 1).segment(np.ascontiguousarray(image[..., ::-1]))
     assert {row["object_id"] for row in found} == set(np.unique(truth.labels)) - {0}
     for row in found:
         mask = codec.decode({"size": [row["height"], row["width"]], "counts": row["rle"]}).astype(bool)
@@ -261,7 +261,7 @@ def with_detections(bag, colour, out) -> list[dict]:
     [
         ([1, 1], [1, 2], "1 messages have the stamp of another one; the last of a stamp counts"),
         ([8, 9], [1, 2], "no message has the stamp of an image; no image has prompts"),
-        ([1, 2], [1, 1], "1 messages have the stamp of several images"),
+        ([1, 2], [1, 1], "1 messages have the stamp of more than one image"),
     ],
 )
 def test_detections_whose_stamps_are_ambiguous_are_named(stamps, images, words, colour, tmp_path, caplog):

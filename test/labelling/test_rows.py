@@ -16,25 +16,14 @@ from evitsam_ros.cli.label import job_of
 from evitsam_ros.labelling.inputs import InputError, find_units
 from evitsam_ros.labelling.isolated import IsolatedLabeller
 from evitsam_ros.labelling.job import Job, JobError
-from evitsam_ros.labelling.labeller import Labeller, open_labeller
+from evitsam_ros.labelling.labeller import open_labeller
 from evitsam_ros.labelling.store import FORMAT, Store
 from evitsam_ros.segment import Prompt, Segmenter
 
+from .in_process import labelled
 from .scenes import rows, scene, without, write_bag, write_folder, write_shard
 
 BOXES = ((5.0, 15.0, 70.0, 55.0), (80.0, 55.0, 120.0, 90.0))
-
-
-def labelled(out, inputs, options, *more):
-    """Label without a process of its own; return the sorted rows of masks."""
-    parsed = build_parser().parse_args(["label", *map(str, inputs), "--out", str(out), *options, *more])
-    job, store = job_of(parsed), Store(str(out))
-    with store.locked():
-        store.open(job, job.models(), {})
-        labeller = Labeller(job, store, threads=1)
-        for unit in find_units([str(text) for text in inputs], job):
-            labeller.label(unit)
-    return rows(out)
 
 
 @pytest.fixture(scope="module")
@@ -77,10 +66,10 @@ def test_shards_and_bags_have_the_rows_of_the_folder(from_folder, options, tmp_p
 
 def test_parts_of_a_recording_are_the_recording(options, tmp_path):
     bag = write_bag(tmp_path / "bag", 5)
-    whole = labelled(tmp_path / "a", [bag], options)
+    complete = labelled(tmp_path / "a", [bag], options)
     cut = labelled(tmp_path / "b", [bag], options, "--cut", "2")
     assert len(list((tmp_path / "b" / "masks").glob("*.parquet"))) == 3
-    assert cut == whole
+    assert cut == complete
 
 
 def test_videos_are_read_to_their_end(options, tmp_path):
@@ -103,10 +92,10 @@ def test_ids_last_through_a_folder(colour, folder, tmp_path):
 
 
 def test_damaged_images_are_named_in_the_frames(folder, options, tmp_path):
-    pictures = tmp_path / "pictures"
-    write_folder(pictures, 2)
-    (pictures / "bad.png").write_bytes((pictures / "image0.png").read_bytes()[:90])
-    labelled(tmp_path / "out", [pictures], options)
+    images = tmp_path / "pictures"
+    write_folder(images, 2)
+    (images / "bad.png").write_bytes((images / "image0.png").read_bytes()[:90])
+    labelled(tmp_path / "out", [images], options)
     frames = {row["name"]: row for row in rows(tmp_path / "out", "frames")}
     assert frames["bad.png"]["height"] is None and "bad.png" in frames["bad.png"]["error"]
     assert frames["image1.png"]["error"] is None and frames["image1.png"]["masks"] == 2

@@ -13,12 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from .scenes import DEADLY, command, deadly, png, rows, run, write_bag, write_folder, write_shard
-
-
-def files_of(out: Path) -> dict[str, bytes]:
-    """Return the content of all tables by name."""
-    return {str(file.relative_to(out)): file.read_bytes() for file in out.glob("*/*.parquet")}
+from .scenes import DEADLY, command, deadly, files_of, png, rows, run, write_bag, write_folder, write_shard
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +35,7 @@ def undisturbed(inputs, options, tmp_path_factory) -> Path:
     return out
 
 
-def test_a_second_run_does_nothing_again(undisturbed, inputs, options):
+def test_a_second_run_repeats_no_work(undisturbed, inputs, options):
     before = files_of(undisturbed)
     times = {file: file.stat().st_mtime_ns for file in undisturbed.glob("*/*.parquet")}
     code, _, errors = run("label", *inputs, "--out", str(undisturbed), *options, "--json", "/dev/stdout")
@@ -50,7 +45,7 @@ def test_a_second_run_does_nothing_again(undisturbed, inputs, options):
 
 
 @pytest.mark.parametrize("kill", ["driver", "worker"])
-def test_killed_at_any_moment_nothing_is_lost_and_nothing_twice(kill, undisturbed, inputs, options, tmp_path):
+def test_a_run_killed_at_any_moment_has_each_row_once(kill, undisturbed, inputs, options, tmp_path):
     """The driver is killed and the command given again; of a worker nobody notices."""
     out = tmp_path / "out"
     process = command("label", *inputs, "--out", str(out), *options)
@@ -89,7 +84,7 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def test_what_ends_native_code_is_tried_twice_and_set_aside(options, tmp_path):
+def test_a_crash_of_native_code_is_retried_once_and_set_aside(options, tmp_path):
     """Only the image that does it: its neighbours in a folder and in a shard have their rows."""
     folder = write_folder(tmp_path / "pictures", 3)
     clean = tmp_path / "clean"
@@ -142,7 +137,7 @@ def test_a_folder_of_other_things_and_a_changed_input_are_rejected(options, tmp_
     assert code == 1 and "has changed since it was labelled" in errors
 
 
-def test_images_that_are_added_later_are_labelled_alone(options, tmp_path):
+def test_only_images_added_later_are_labelled(options, tmp_path):
     folder, out = write_folder(tmp_path / "pictures", 3), tmp_path / "out"
     assert run("label", str(folder), "--out", str(out), *options)[0] == 0
     (folder / "image00.png").write_bytes(png(7))
@@ -154,7 +149,7 @@ def test_images_that_are_added_later_are_labelled_alone(options, tmp_path):
 
 
 @pytest.mark.parametrize("error", ["ENOSPC", "EROFS"])
-def test_a_full_disk_is_one_clear_line_and_the_next_run_goes_on(error, options, tmp_path):
+def test_a_full_disk_is_reported_in_one_line_and_the_next_run_continues(error, options, tmp_path):
     patch = tmp_path / "patch"
     patch.mkdir()
     (patch / "sitecustomize.py").write_text(

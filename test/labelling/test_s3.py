@@ -88,7 +88,7 @@ def test_rows_of_a_bucket_are_those_of_files(name, bucket, options, tmp_path):
     assert "testing" not in found[0]["recording"]
 
 
-def test_connections_that_break_change_nothing(bucket, proxy, options, tmp_path):
+def test_broken_connections_do_not_change_the_result(bucket, proxy, options, tmp_path):
     labelled(str(tmp_path / "whole"), bucket("shards/a.tar"), options)
     proxy.cuts, before = [600, 900], proxy.made
     labelled(str(tmp_path / "cut"), bucket("shards/a.tar"), options)

@@ -24,15 +24,15 @@ def setup_arguments() -> dict:
 
     import setuptools
 
-    told: dict = {}
+    given: dict = {}
     here = Path.cwd()
     os.chdir(ROOT)
     try:
-        with mock.patch.object(setuptools, "setup", lambda **arguments: told.update(arguments)):
+        with mock.patch.object(setuptools, "setup", lambda **arguments: given.update(arguments)):
             runpy.run_path(str(ROOT / "setup.py"))
     finally:
         os.chdir(here)
-    return told
+    return given
 
 
 @pytest.fixture(scope="session")

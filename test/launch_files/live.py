@@ -126,3 +126,11 @@ def live_web(folder: Path) -> Graph:
     finally:
         process.stop()
         peer.close()
+
+
+def expanded(name: str, node: str, namespace: str) -> str:
+    """An expression of the policy as a fully qualified name, by the rules that sros2 has for it."""
+    base = namespace.rstrip("/")
+    if name.startswith("/"):
+        return name
+    return f"{base}/{node}{name[1:]}" if name.startswith("~/") else f"{base}/{name}"

@@ -61,7 +61,7 @@ def generate_test_description(name, arguments, topics):
 
 
 class TestLabelMaps(unittest.TestCase):
-    def test_they_come(self, topics):
+    def test_label_maps_are_published(self, topics):
         heard = {}
         rclpy.init()
         node = rclpy.create_node("started_launch_test")

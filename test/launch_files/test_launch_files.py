@@ -118,7 +118,7 @@ def test_choices_are_those_of_the_node(launched):
             assert set(action.choices) == {"", *nodes.PARAMETERS[argument].choices}
 
 
-def test_the_parameter_file_decides_what_the_command_line_leaves_out(launched, mine):
+def test_the_parameter_file_sets_values_missing_on_the_command_line(launched, mine):
     """An argument that is not given must not undo what somebody wrote into the file."""
     (node,) = ours(launched("segmenter", params_file=mine))
     assert node.parameters == [mine]
@@ -252,7 +252,7 @@ def test_the_drivers_topics_can_be_replaced_one_by_one(launched):
     assert node.remappings["image"] == "image"
 
 
-def test_the_page_is_a_node_of_its_own_or_composed(launched):
+def test_the_page_is_a_separate_or_composed_node(launched):
     """In a namespace it finds the segmenter there: its parameter ``segmenter`` is relative."""
     *_, page = ours(launched("segmenter", web="true", namespace="robot"))
     assert (page.executable, page.name, page.namespace, page.arguments) == ("web", "web", "robot", [])
@@ -261,7 +261,7 @@ def test_the_page_is_a_node_of_its_own_or_composed(launched):
     assert "web" not in {node.executable for node in ours(launched("segmenter"))}
 
 
-def test_the_scene_of_live_is_that_of_the_layout(launched):
+def test_live_launch_uses_the_scene_of_the_layout(launched):
     segmenter, page, desk, rviz = launched("live").started
     assert (segmenter.executable, page.executable, desk.executable) == ("segmenter", "web", "camera")
     assert desk.parameters[-1]["source"].startswith("scene:")

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.ros
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_remapped_is_an_input_or_output_of_the_node(launched, live, name):
+def test_remapped_topics_are_inputs_or_outputs_of_the_node(launched, live, name):
     for node in ours(launched(name, **ALL)):
         several = name == "multi_camera" and node.executable == "segmenter"
         graph = live("cameras" if several else node.executable)

@@ -10,7 +10,7 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
 from tools.docs.topics import read_topics
 
-from .test_security_policy import expanded
+from .live import expanded
 
 NODES = {node.name: node for node in read_topics()}
 

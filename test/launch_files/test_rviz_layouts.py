@@ -74,7 +74,7 @@ def test_the_view_looks_along_the_camera(share, layout):
 
 
 @pytest.mark.parametrize(("layout", "of"), LAYOUTS.items())
-def test_displays_fit_what_the_nodes_publish(share, live, layout, of):
+def test_displays_match_the_published_topics(share, live, layout, of):
     offered = {topic: (kind, reliability) for topic, kind, reliability in live(of).offered}
     shown = [each for each in displays(read(share, layout)) if "Topic" in each]
     assert shown

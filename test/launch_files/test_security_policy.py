@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
-from .live import Graph
+from .live import Graph, expanded
 
 POLICY = Path(__file__).parents[2] / "config" / "sros2" / "policy.xml"
 #: Permission -> (element around, element).
@@ -37,14 +37,6 @@ def profiles(enclave: str) -> dict[str, ElementTree.Element]:
     root = ElementTree.parse(POLICY).getroot()
     (found,) = [e for e in root.iter("enclave") if e.get("path") == f"/evitsam_ros/{enclave}"]
     return {profile.get("node"): profile for profile in found.iter("profile")}
-
-
-def expanded(name: str, node: str, namespace: str) -> str:
-    """An expression of the policy as a fully qualified name, by the rules that sros2 has for it."""
-    base = namespace.rstrip("/")
-    if name.startswith("/"):
-        return name
-    return f"{base}/{node}{name[1:]}" if name.startswith("~/") else f"{base}/{name}"
 
 
 def allowed(profile: ElementTree.Element) -> Graph:
@@ -82,7 +74,7 @@ def difference(graph: Graph, profile: ElementTree.Element) -> list[str]:
         ("web", "web", "web"),
     ],
 )
-def test_policy_lists_what_the_node_has(live, enclave, node, of):
+def test_policy_lists_the_entities_of_the_node(live, enclave, node, of):
     graph = live(of) | LATER if of == "semantic" else live(of)
     lines = difference(graph, profiles(enclave)[node])
     assert not lines, f"enclave /evitsam_ros/{enclave}, profile {node}:\n" + "\n".join(lines)

@@ -29,7 +29,7 @@ def weights(shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
 
 
 def image(size: int) -> torch.Tensor:
-    """``(1, 3, size, size)`` float32: waves of several lengths, as a picture has."""
+    """``(1, 3, size, size)`` float32: waves of several lengths, as an image has."""
     ys, xs = np.mgrid[:size, :size] / size
     waves = [np.sin(2 * np.pi * (fx * xs + fy * ys)) for fx, fy in ((3, 5), (11, 2), (23, 31))]
     planes = [waves[0] + 0.5 * waves[1], waves[1] - 0.3 * waves[2], waves[2] + 0.2 * waves[0]]

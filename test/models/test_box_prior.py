@@ -26,9 +26,9 @@ def test_it_is_the_superellipse_and_close_to_the_inscribed_ellipse():
     (ours,) = draw([0.2, 0.3, 0.7, 0.5])
     y, x = (np.mgrid[:1600, :1600] + 0.5) / 1600
     exact = (np.abs(x - 0.45) / 0.25 / 0.95) ** 3 + (np.abs(y - 0.4) / 0.1 / 0.95) ** 3 < 1
-    wanted = cv2.resize(exact.astype(np.float32), (160, 160), interpolation=cv2.INTER_AREA) > 0.5
+    expected = cv2.resize(exact.astype(np.float32), (160, 160), interpolation=cv2.INTER_AREA) > 0.5
     ellipse = cv2.ellipse(np.zeros((160, 160), np.uint8), (72, 64), (40, 16), 0, 0, 360, 1, -1) > 0
-    for other, least in ((wanted, 0.99), (ellipse, 0.9)):
+    for other, least in ((expected, 0.99), (ellipse, 0.9)):
         assert ((ours > 0) & other).sum() / ((ours > 0) | other).sum() > least
     assert ours.max() == pytest.approx(12.0, abs=0.1) and ours.min() == -24.0
 
@@ -53,13 +53,13 @@ def decode(model, labels):
     spec = model.spec
     embedding = torch.randn(1, *spec.embedding, generator=torch.Generator().manual_seed(1))
     coords = torch.tensor([[[100.0, 200.0], [400.0, 500.0]]])
-    nothing = torch.zeros(1, 1, *spec.mask_size)
+    empty = torch.zeros(1, 1, *spec.mask_size)
     with torch.no_grad():
-        return model.decode(embedding, coords, torch.tensor([labels]), nothing, torch.zeros(1))
+        return model.decode(embedding, coords, torch.tensor([labels]), empty, torch.zeros(1))
 
 
 @pytest.mark.parametrize("labels", [[1.0, -1.0], [1.0, 0.0], [2.0, 1.0]])
-def test_prompts_without_a_box_are_what_they_were(pair, labels):
+def test_prompts_without_a_box_are_unchanged(pair, labels):
     for a, b in zip(*(decode(model, labels) for model in pair), strict=True):
         torch.testing.assert_close(a, b)
 
@@ -74,12 +74,12 @@ def test_a_box_beside_a_point_is_a_guess_and_has_no_prior():
 def test_a_box_adds_its_shape_to_every_mask(pair):
     (shape,) = draw([100 / 640, 200 / 640, 400 / 640, 500 / 640])
     (plain, plain_iou), (prior, prior_iou) = (decode(model, [2.0, 3.0]) for model in pair)
-    wanted = torch.from_numpy(shape).expand(1, 4, -1, -1)
-    torch.testing.assert_close(prior - plain, wanted, rtol=1e-3, atol=1e-3)
+    expected = torch.from_numpy(shape).expand(1, 4, -1, -1)
+    torch.testing.assert_close(prior - plain, expected, rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(prior_iou, plain_iou)
 
 
-def test_a_checkpoint_says_whether_it_has_one(pair, tmp_path):
+def test_a_checkpoint_defines_whether_it_has_a_prior(pair, tmp_path):
     path = tmp_path / "weights.safetensors"
     for model in reversed(pair):
         save_file({k: v.contiguous() for k, v in model.state_dict().items()}, path)

@@ -33,9 +33,9 @@ def test_deployed_form_is_the_plain_one(name):
             torch.nn.init.normal_(parameter)
     plain.eval()  # timm keeps what it made of the biases
     images = torch.randn(2, 3, side, side)
-    wanted = plain(images)
+    expected = plain(images)
     deployed = copy.deepcopy(plain).fold_()
     found = deployed(images)
-    assert found.shape == wanted.shape == (2, 256, side // 16, side // 16)
-    assert float((found - wanted).abs().max() / wanted.std()) < 1e-3
-    assert float((found - wanted).abs().mean() / wanted.std()) < 1e-5
+    assert found.shape == expected.shape == (2, 256, side // 16, side // 16)
+    assert float((found - expected).abs().max() / expected.std()) < 1e-3
+    assert float((found - expected).abs().mean() / expected.std()) < 1e-5

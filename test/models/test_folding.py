@@ -19,10 +19,10 @@ def test_pooling_module_equals_its_definition():
     module = MultiScalePooling(6).double()
     nn.init.normal_(module.pool_weights)
     x = torch.randn(2, 6, 17, 13, dtype=torch.double)
-    wanted = module.local(x) - x
+    expected = module.local(x) - x
     for weight, k in zip(module.pool_weights, (3, 5, 7), strict=True):
-        wanted = wanted + weight[:, None, None] * F.avg_pool2d(x, k, 1, k // 2, count_include_pad=True)
-    torch.testing.assert_close(module(x), wanted)
+        expected = expected + weight[:, None, None] * F.avg_pool2d(x, k, 1, k // 2, count_include_pad=True)
+    torch.testing.assert_close(module(x), expected)
 
 
 def test_pooling_gradients_equal_those_of_the_plain_convolution():
@@ -46,8 +46,8 @@ def test_block_in_training_mode_equals_its_definition():
         block.mix(x), None, None, block.mix_norm.weight, block.mix_norm.bias, True, eps=1e-6
     )
     normed = F.batch_norm(mixed, None, None, block.mlp_norm.weight, block.mlp_norm.bias, True, eps=1e-6)
-    wanted = mixed + block.mlp_scale[:, None, None] * block.project(F.gelu(block.expand(normed)))
-    torch.testing.assert_close(block(x), wanted, rtol=1e-4, atol=1e-5)
+    expected = mixed + block.mlp_scale[:, None, None] * block.project(F.gelu(block.expand(normed)))
+    torch.testing.assert_close(block(x), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_deployed_model_has_the_same_outputs(random_lite_sam):

@@ -34,7 +34,7 @@ def high_res(spec) -> list[torch.Tensor]:
     return [torch.randn(1, *shape, generator=generator) for shape in spec.high_res]
 
 
-def in_picture_order(masks: torch.Tensor, height: int, width: int) -> torch.Tensor:
+def in_image_order(masks: torch.Tensor, height: int, width: int) -> torch.Tensor:
     count = masks.shape[0]
     fine = masks.reshape(count, 3, height, width, 2, 2, 2, 2).permute(0, 1, 2, 4, 6, 3, 5, 7)
     return fine.reshape(count, 3, 4 * height, 4 * width)
@@ -46,12 +46,12 @@ def test_all_cells_give_the_decoder_itself(model):
     embedding, coords, labels = prompts(spec, 3)
     cells = torch.arange(height * width, dtype=torch.int32).expand(3, -1)
     with torch.no_grad():
-        nothing = torch.zeros(1, 1, *spec.mask_size), torch.zeros(1)
+        empty = torch.zeros(1, 1, *spec.mask_size), torch.zeros(1)
         fine = high_res(spec)
-        wanted, wanted_iou = DeployedDecoder(model)(embedding, coords, labels, *nothing, *fine)
+        expected, wanted_iou = DeployedDecoder(model)(embedding, coords, labels, *empty, *fine)
         masks, iou = FovealDecoder(model)(embedding, coords, labels, cells, *fine)
-    masks = in_picture_order(masks, height, width)
-    assert ((masks - wanted).abs().max() / wanted.std()).item() < 1e-4
+    masks = in_image_order(masks, height, width)
+    assert ((masks - expected).abs().max() / expected.std()).item() < 1e-4
     torch.testing.assert_close(iou, wanted_iou, rtol=1e-4, atol=1e-5)
 
 
@@ -60,9 +60,9 @@ def test_masks_without_a_predicted_iou_are_rated_by_stability():
     """As everything mode computes it on the masks; cells count by their areas."""
     model = with_large_logits(lively(create_model("edge_sam", image_size=320)))
     embedding, coords, labels = prompts(model.spec, 3)
-    nothing = torch.zeros(1, 1, *model.spec.mask_size), torch.zeros(1)
+    empty = torch.zeros(1, 1, *model.spec.mask_size), torch.zeros(1)
     for form in ("plain", "folded"):
-        masks, rates = DeployedDecoder(model, form)(embedding, coords, labels, *nothing)
+        masks, rates = DeployedDecoder(model, form)(embedding, coords, labels, *empty)
         for one, rate in zip(masks, rates, strict=True):
             np.testing.assert_allclose(rate.numpy(), stability(one.numpy()), rtol=1e-4)
     # Cells of the coarsest level have as many logits as the finest, and 64 times their area.
@@ -108,10 +108,10 @@ def test_few_cells_cost_little():
     mask = torch.zeros(1, 1, *model.spec.mask_size, device="meta")
     few = more(FovealDecoder(model), embedding, coords, labels, cells)
 
-    def whole(embedding, coords, labels):
+    def complete(embedding, coords, labels):
         return DeployedDecoder(model)(embedding, coords, labels, mask, mask[:, 0, 0, 0])
 
-    assert few < 0.1 * more(whole, embedding, coords, labels)
+    assert few < 0.1 * more(complete, embedding, coords, labels)
 
 
 def test_wide_cells_are_the_means_of_their_fine_ones(model):

@@ -21,10 +21,10 @@ def test_attention_is_the_weighted_mean_of_its_definition(attention):
             similar = [
                 (q[0, head, :, i].clamp(min=0) @ k[0, head, :, j].clamp(min=0)).double() for j in range(9)
             ]
-            wanted = sum(w * v[0, head, :, j].double() for j, w in enumerate(similar)) / (
+            expected = sum(w * v[0, head, :, j].double() for j, w in enumerate(similar)) / (
                 sum(similar) + 1e-15
             )
-            torch.testing.assert_close(out[0, head, :, i].double(), wanted, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(out[0, head, :, i].double(), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_half_precision_input_is_computed_in_float32():
@@ -35,7 +35,7 @@ def test_half_precision_input_is_computed_in_float32():
     torch.testing.assert_close(out, torch.full_like(out, 40.0), rtol=1e-3, atol=0)
 
 
-def test_small_maps_take_the_quadratic_branch(monkeypatch):
+def test_small_maps_use_the_quadratic_branch(monkeypatch):
     import evitsam_ros.models.efficientvit.linear_attention as module
 
     taken = []

@@ -60,7 +60,7 @@ def test_parameters_and_macs_are_the_published_ones(name, size, params, macs):
 
 
 @pytest.mark.parametrize("name", NETWORK_SPECS)
-def test_specification_states_what_the_network_is(name):
+def test_specification_matches_the_network(name):
     spec = network_spec(name)
     params, macs, shape = count(name, spec.size)
     assert params == pytest.approx(spec.params, rel=0.01)
@@ -76,18 +76,18 @@ def test_specification_states_what_the_network_is(name):
 
 @pytest.mark.parametrize("part", ["no_multi_scale", "no_attention", "neither"])
 @pytest.mark.parametrize("dataset", ["cityscapes", "camvid"])
-def test_ablations_have_the_multiply_adds_of_the_whole(part, dataset):
+def test_ablations_have_the_multiply_adds_of_the_full_network(part, dataset):
     """EfficientViT's table 1: the widths are scaled until the multiply-adds are the same."""
-    whole, ablated = f"efficientvit_seg_b0_{dataset}", f"efficientvit_seg_b0_{part}_{dataset}"
-    size = network_spec(whole).size
-    assert count(ablated, size)[1] == pytest.approx(count(whole, size)[1], rel=0.02)
+    complete, ablated = f"efficientvit_seg_b0_{dataset}", f"efficientvit_seg_b0_{part}_{dataset}"
+    size = network_spec(complete).size
+    assert count(ablated, size)[1] == pytest.approx(count(complete, size)[1], rel=0.02)
     kinds = {type(module).__name__ for module in create_network(ablated).modules()}
     assert ("MultiScaleLinearAttention" in kinds) == (part == "no_multi_scale")
     assert ("MultiScaleTokens" in kinds) == (part == "no_attention")
 
 
 @torch.no_grad()
-def test_an_ablation_lacks_what_its_name_says():
+def test_an_ablation_lacks_the_part_in_its_name():
     torch.manual_seed(0)
     image = torch.randn(1, 8, 24, 24)
     other = image.clone()

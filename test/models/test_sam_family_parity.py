@@ -45,7 +45,7 @@ def test_large_models_have_the_official_keys_and_shapes(name):
     assert ours == shapes_of(reference_of(name))
 
 
-def test_what_nothing_uses_is_named_and_left_out(tmp_path, caplog):
+def test_unused_tensors_are_named_and_dropped(tmp_path, caplog):
     """MobileSAM's classifier and EdgeSAM's region proposals; any other name is an error."""
     unused = {"mobile_sam": "image_encoder.norm_head.weight", "edge_sam": "rpn_head.rpn_cls.weight"}
     path = tmp_path / "official.pt"

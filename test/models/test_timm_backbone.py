@@ -74,7 +74,7 @@ def test_any_kind_of_backbone_gives_an_embedding_and_high_resolution_features(na
     assert embedding.isfinite().all() and embedding.std() > 0
 
 
-def test_folding_leaves_what_it_cannot_fold():
+def test_folding_keeps_norms_that_it_cannot_fold():
     """A norm behind a sum is no convolution's: it stays, and the outputs are the same."""
 
     class Branches(nn.Module):
@@ -89,22 +89,22 @@ def test_folding_leaves_what_it_cannot_fold():
     network = lively(Branches())
     image = torch.randn(1, 3, 16, 16)
     with torch.no_grad():
-        wanted = network(image)
+        expected = network(image)
         fold_batch_norms_(network)
-        torch.testing.assert_close(network(image), wanted)
+        torch.testing.assert_close(network(image), expected)
     assert isinstance(network.norm, nn.BatchNorm2d) and isinstance(network.left_norm, nn.Identity)
 
 
 def test_fixed_layers_get_no_gradient_and_the_others_do():
     backbone = TimmBackbone("tf_efficientnet_lite0").train()
-    backbone.fix_(stride=4, depthwise=True)
+    backbone.freeze_(stride=4, depthwise=True)
     sum(feature.sum() for feature in backbone(torch.randn(1, 3, 64, 64))).backward()
     learning = {name for name, p in backbone.trunk.named_parameters() if p.grad is not None}
     assert learning == {name for name, p in backbone.trunk.named_parameters() if p.requires_grad}
     assert "blocks.2.0.conv_pwl.weight" in learning  # the projection to stride 8
     assert "blocks.2.0.conv_pw.weight" not in learning  # its expansion is at stride 4
     assert not any("conv_dw" in name or name.startswith(("conv_stem", "blocks.1.")) for name in learning)
-    backbone.fix_()
+    backbone.freeze_()
     assert all(parameter.requires_grad for parameter in backbone.parameters())
 
 
@@ -125,9 +125,9 @@ def test_new_high_resolution_features_leave_the_decoder_as_it_was():
     with torch.no_grad():
         embedding, high_res = model.embed(torch.randn(1, 3, 640, 640))
         prompt = torch.full((1, 2, 2), 200.0), torch.tensor([[1.0, -1.0]])
-        nothing = torch.zeros(1, 1, 160, 160), torch.zeros(1)
-        with_them, _ = model.decode(embedding, *prompt, *nothing, high_res)
-        without, _ = model.decode(embedding, *prompt, *nothing)
+        empty = torch.zeros(1, 1, 160, 160), torch.zeros(1)
+        with_them, _ = model.decode(embedding, *prompt, *empty, high_res)
+        without, _ = model.decode(embedding, *prompt, *empty)
     assert torch.equal(with_them, without)
 
 
@@ -141,15 +141,15 @@ def test_a_checkpoint_without_a_top_down_path_can_be_given_one(tmp_path):
     again = create_model("efficientnet_sam_lite0", tmp_path / "plain.safetensors")
     given = create_model("efficientnet_sam_lite0", tmp_path / "plain.safetensors", top_down=True)
     with torch.no_grad():
-        wanted = model.image_encoder(image)
+        expected = model.image_encoder(image)
         for model_of_file in (again, given):
-            for ours, reference in zip(model_of_file.image_encoder(image), wanted, strict=True):
+            for ours, reference in zip(model_of_file.image_encoder(image), expected, strict=True):
                 assert torch.equal(ours, reference)
         path = lively(given.image_encoder.top_down)
         features = given.image_encoder.backbone(image)
         _, fused = given.image_encoder.neck(features)
         more = path(*features[:2], fused)
-        for ours, reference, added in zip(given.image_encoder(image)[1:], wanted[1:], more, strict=True):
+        for ours, reference, added in zip(given.image_encoder(image)[1:], expected[1:], more, strict=True):
             assert added.abs().max() > 0
             torch.testing.assert_close(ours, reference + added)
 
@@ -158,10 +158,10 @@ def test_a_folded_top_down_path_gives_the_same_features():
     encoder = lively(BackboneEncoder("tf_efficientnet_lite0"))
     image = torch.randn(1, 3, 128, 128)
     with torch.no_grad():
-        wanted = encoder(image)
+        expected = encoder(image)
         folded = encoder.fold_()(image)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in encoder.modules())
-    for ours, reference in zip(folded, wanted, strict=True):
+    for ours, reference in zip(folded, expected, strict=True):
         assert ((ours - reference).abs().max() / reference.std()).item() < 1e-4
 
 
@@ -175,10 +175,10 @@ def test_high_resolution_features_are_added_as_sam_2_adds_them(images):
     stride8 = torch.randn(images, 64, 12, 10, generator=generator)
     first, norm, activation, second, last = decoder.output_upscaling
     with torch.no_grad():
-        wanted = last(second(activation(norm(first(source) + stride8))) + stride4)
+        expected = last(second(activation(norm(first(source) + stride8))) + stride4)
         rows = decoder.upscaled_rows(source.flatten(2).transpose(1, 2), high_res_rows([stride4, stride8]))
-    found = rows.unflatten(1, (6, 5, 2, 2, 2, 2)).permute(0, 7, 1, 3, 5, 2, 4, 6).reshape(wanted.shape)
-    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+    found = rows.unflatten(1, (6, 5, 2, 2, 2, 2)).permute(0, 7, 1, 3, 5, 2, 4, 6).reshape(expected.shape)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_each_images_prompts_get_its_features():

@@ -18,6 +18,7 @@ from bench.known_bundle import write_known_bundle
 from .colour_bundle import write_colour_bundle
 from .colour_classes import write_colour_classes
 from .harness import Robot, Robots, set_parameter
+from .web_process import WebProcess
 
 
 def pytest_collection_modifyitems(items) -> None:
@@ -95,3 +96,12 @@ def node(gated):
     gated.next_answer()
     yield gated
     gated.gate.open()
+
+
+@pytest.fixture(scope="module")
+def web(robot, tmp_path_factory) -> Iterator[WebProcess]:
+    """Return the node ``web`` of the module's segmenter."""
+    process = WebProcess(robot.domain, tmp_path_factory.mktemp("web"))
+    yield process
+    assert process.stop() in (0, 2), process.output
+    assert "Traceback" not in process.output

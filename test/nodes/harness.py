@@ -171,7 +171,7 @@ class Robot:
         assert self.peer.until(lambda: self.diagnostics.get("state") == state, 300), self.process.output
 
     def send_image(self, topic: str = "/image", image: np.ndarray | None = None, **changes) -> Image:
-        """Publish a picture with a stamp of its own; ``changes`` damage the message."""
+        """Publish an image with a stamp of its own; ``changes`` damage the message."""
         self.stamp += 1
         pixels = np.full((96, 128, 3), 90, np.uint8) if image is None else image
         message = image_message(Header(frame_id="camera_7"), pixels, "rgb8")
@@ -182,7 +182,7 @@ class Robot:
         return message
 
     def answer(self, kind: type, output: str, seconds: float = 150.0, **image):
-        """Send pictures until one of them is answered on ``output``; the answer."""
+        """Send images until one of them is answered on ``output``; the answer."""
         heard = self.peer.listen(kind, self.topic(output))
         first = self.stamp + 1
         deadline = time.monotonic() + seconds

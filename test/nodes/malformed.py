@@ -15,7 +15,7 @@ from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithP
 
 from evitsam_ros.io.pixel_layouts import ENCODINGS, PLANAR, packed_encoding
 
-from ..io.damaged_images import SIDES, Rng, damage_picture, pick, sound_picture
+from ..io.damaged_images import SIDES, Rng, damage_image, pick, valid_image
 
 NUMBERS = (
     float("nan"),
@@ -103,7 +103,7 @@ def _pixel_bytes(encoding: str) -> int:
 
 
 def image(rng: Rng) -> tuple[Image, bool]:
-    """A raw picture; whether it is sound."""
+    """A raw image; whether it is sound."""
     encoding, (height, width) = pick(rng, KNOWN), (pick(rng, SIDES), pick(rng, SIDES))
     if encoding in PLANAR or packed_encoding(encoding).channels == 2:
         height, width = height + height % 2, width + width % 2
@@ -134,9 +134,9 @@ def depth(rng: Rng) -> tuple[Image, bool]:
 
 def compressed(rng: Rng) -> tuple[CompressedImage, bool]:
     """A JPEG or PNG; whether it is sound."""
-    data, damages = sound_picture(rng), int(rng.integers(0, 4))
+    data, damages = valid_image(rng), int(rng.integers(0, 4))
     for _ in range(damages):
-        data = damage_picture(rng, data)
+        data = damage_image(rng, data)
     wild = damages > 0 and rng.random() < 0.3
     message = CompressedImage(header=header(rng, wild), format=text(rng) if wild else "jpeg")
     message.data = array.array("B", data)

@@ -26,7 +26,7 @@ def values(status: DiagnosticStatus) -> dict[str, str]:
     return {entry.key: entry.value for entry in status.values}
 
 
-def test_a_budget_that_is_kept_is_figures_alone():
+def test_a_kept_budget_is_reported_without_a_warning():
     logged, status = report(LatencyBudget(0.3, per_prompt=0.004, min_prompts=8), spent=0.0)
     assert not logged and status.level == DiagnosticStatus.OK
     assert values(status)["prompts_decoded"] == "67 of 100" and values(status)["prompts_left_out"] == "33"
@@ -40,7 +40,7 @@ def test_a_budget_that_starves_states_its_figures_and_the_remedy():
     assert "raise it, lower max_prompts, or choose a faster backend or model" in logged[-1]
 
 
-def test_a_budget_that_cannot_be_kept_says_what_is_decoded_in_any_case():
+def test_an_impossible_budget_reports_the_min_number_of_prompts():
     logged, status = report(LatencyBudget(0.3, per_prompt=0.01, min_prompts=40), spent=0.1)
     assert status.level == DiagnosticStatus.WARN and len(logged) == 3, "from the third frame on"
     assert "is 500, but 40 prompts (min_prompts, objects on show) take 700 ms; raise it" in logged[-1]

@@ -17,7 +17,7 @@ from .harness import Peer, Process, next_domain, pixels
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Three pictures of one colour each, and a text that is no picture."""
+    """Three images of one colour each, and a text that is no image."""
     path = tmp_path_factory.mktemp("frames")
     for index, value in enumerate((40, 120, 200)):
         cv2.imwrite(str(path / f"{index}.png"), np.full((60, 80, 3), value, np.uint8))
@@ -89,7 +89,7 @@ def test_video_plays_and_loops(tmp_path):
     assert len(list(open_source(path, loop=False))) == 2
 
 
-def test_the_default_source_needs_nothing_but_the_package(tmp_path):
+def test_the_default_source_needs_only_the_package(tmp_path):
     """Run without scikit-image, as on a robot."""
     code = (
         "import sys\n"
@@ -108,7 +108,7 @@ def test_empty_folder_is_refused(tmp_path):
         open_source(str(tmp_path))
 
 
-def test_wandering_view_moves_by_the_asked_share():
+def test_a_moving_view_moves_by_the_requested_share():
     image = np.zeros((100, 200, 3), np.uint8)
     image[50, 100] = 255
     moved = wander(image, 0.25, 0.1)
@@ -117,7 +117,7 @@ def test_wandering_view_moves_by_the_asked_share():
     assert wander(image, 0.25, 0.0) is image
 
 
-def test_a_picture_has_an_end_unless_it_loops(tmp_path):
+def test_an_image_ends_unless_it_loops(tmp_path):
     path = tmp_path / "one.png"
     cv2.imwrite(str(path), np.full((4, 6, 3), 7, np.uint8))
     assert len(list(open_source(str(path), loop=False))) == 1

@@ -35,7 +35,7 @@ def test_no_part_of_a_pipeline_is_missing(known_bundle, enable_depth):
     assert vars(pipeline) == before
 
 
-def test_a_released_pipeline_publishes_nothing_and_its_clicks_serve_the_next(known_bundle):
+def test_a_released_pipeline_is_silent_and_its_clicks_apply_to_the_next(known_bundle):
     offline = prompted(known_bundle)
     offline.give("image", image(1))
     _, request = offline.scheduler.take(0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cameras and segmenter in one process: images do not go through DDS, answers and pictures do."""
+"""Cameras and segmenter in one process: images do not go through DDS, answers and images do."""
 
 import pytest
 from sensor_msgs.msg import Image
@@ -35,9 +35,9 @@ def test_images_are_handed_over_and_not_sent(composed):
     assert len(set(pixels(labels[-1], "u2").ravel().tolist())) == 3  # nothing, and two objects
     assert labels[-1].header.frame_id == "camera_optical_frame"
     assert not peer.node.get_subscriptions_info_by_topic("/image")
-    pictures = peer.listen(Image, "/image")
-    assert peer.until(lambda: len(pictures) > 1, 150)  # who wants them still gets them
-    assert type(labels[-1].header) is Header and pictures[-1].width == labels[-1].width
+    images = peer.listen(Image, "/image")
+    assert peer.until(lambda: len(images) > 1, 150)  # who wants them still gets them
+    assert type(labels[-1].header) is Header and images[-1].width == labels[-1].width
 
 
 def test_a_camera_in_every_namespace(composed):
@@ -48,13 +48,13 @@ def test_a_camera_in_every_namespace(composed):
         assert f"/{camera}/image" in dict(peer.node.get_topic_names_and_types())
 
 
-def test_a_source_that_is_not_there_ends_it_with_a_line_that_says_so(composed):
+def test_a_missing_source_ends_it_with_one_line(composed):
     _, process = composed(**{"camera:source": "/nowhere/film.mp4"})
     assert process.process.wait(timeout=40) == 2
     assert "/nowhere/film.mp4" in process.output and "Traceback" not in process.output
 
 
-def test_a_semantic_node_sees_the_same_frames(composed, colour_classes):
+def test_a_semantic_node_receives_the_same_frames(composed, colour_classes):
     """Both nodes answer one frame, which is not sent: their answers have its stamp."""
     flags, model = ("--semantic",), {"semantic:model": colour_classes}
     peer, process = composed(flags, **model, **{"camera:rate": 4.0})
@@ -82,5 +82,5 @@ def test_a_profiler_beside_them(composed):
     assert peer.until(lambda: "/profiler" in [f"/{name}" for name in peer.node.get_node_names()], 400), (
         process.output
     )
-    said = peer.call(Trigger, "/profiler/report", Trigger.Request())
-    assert said.success and "from the image's stamp to its mask" in said.message
+    response = peer.call(Trigger, "/profiler/report", Trigger.Request())
+    assert response.success and "from the image's stamp to its mask" in response.message

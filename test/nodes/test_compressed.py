@@ -17,7 +17,7 @@ from evitsam_ros.io.compressed_image import image_size
 from evitsam_ros.io.encodings import MAX_PIXELS, ImageError, compressed_to_frame
 from evitsam_ros.io.image_header import MAX_SCANS, HeaderError, encoded_image_size
 
-from ..io.damaged_images import bayer, damage_picture, jpeg_of_many_scans, jpeg_of_size, png, turned_jpeg
+from ..io.damaged_images import bayer, damage_image, jpeg_of_many_scans, jpeg_of_size, png, turned_jpeg
 from .usage import forget_peak, peak_mb
 
 
@@ -60,13 +60,13 @@ def rgb() -> np.ndarray:
         {"kind": "TIFF", "compression": "tiff_deflate", "big_tiff": False},
     ],
 )
-def test_size_is_what_pillow_reads(shape, options):
+def test_size_agrees_with_pillow(shape, options):
     data = encoded(shape, **options)
     assert encoded_image_size(data) == Pillow.open(io.BytesIO(data)).size[::-1] == shape[:2]
     assert compressed_to_frame(message(data)).size == shape[:2]
 
 
-def test_the_emptiest_pictures_are_taken():
+def test_nearly_empty_images_are_accepted():
     """What encoders make of one colour is the most that bytes can stand for."""
     for kind, mode in (("JPEG", "L"), ("JPEG", "RGB"), ("PNG", "1"), ("PNG", "L"), ("TIFF", "L")):
         data = io.BytesIO()
@@ -122,7 +122,7 @@ def test_bomb_is_refused_before_it_is_decoded(name):
     assert cost < 5
 
 
-def test_a_picture_is_not_turned_as_exif_asks():
+def test_exif_rotation_is_ignored():
     data = turned_jpeg(encoded((30, 70, 3)), 6)
     assert Pillow.open(io.BytesIO(data)).getexif()[0x112] == 6
     assert compressed_to_frame(message(data)).size == (30, 70)
@@ -153,7 +153,7 @@ def test_colours_as_image_transport_writes_them(rgb, encoding, codec):
     np.testing.assert_allclose(image, rgb, atol=25 if codec == "jpeg" else 0)
 
 
-def test_colours_in_the_order_that_the_format_says(rgb):
+def test_colours_have_the_order_of_the_format(rgb):
     """Files of other publishers are in the order of their format; old plugins swapped it, and said so."""
     data = packed(np.ascontiguousarray(rgb[..., ::-1]), ".png")
     for form in ("png", "rgb8; png", "rgb8; png compressed ", "", "%s"):
@@ -176,7 +176,7 @@ def test_mosaics_are_demosaiced(rgb, pattern, bits, ending):
     assert difference.max() <= 14
 
 
-def test_what_was_demosaiced_already_is_not_again(rgb):
+def test_demosaiced_images_are_not_demosaiced_again(rgb):
     """As JPEG, image_transport writes a mosaic in grey; others write it in colour."""
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     image = compressed_to_frame(message(packed(grey, ".jpg"), "bayer_rggb8; jpeg compressed mono8")).image
@@ -233,9 +233,7 @@ def test_damaged_tiffs_are_rejected_or_decoded():
     for _ in range(400):
         pixels = rng.integers(0, 255, (20, 30, 3), dtype=np.uint8)
         try:
-            compressed_to_frame(
-                message(damage_picture(rng, packed(pixels, ".tiff")), "rgb8; tiff compressed ")
-            )
+            compressed_to_frame(message(damage_image(rng, packed(pixels, ".tiff")), "rgb8; tiff compressed "))
         except ImageError:
             seen[False] += 1
         else:

@@ -33,7 +33,7 @@ def as_plugin(data: np.ndarray) -> np.ndarray:
     return cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
 
 
-def test_formats_are_image_transports_and_the_files_hold_what_they_say():
+def test_formats_are_image_transports_and_describe_the_files():
     """The encoding of the image; codec; the encoding in the file, if it was converted."""
     rgb, mask = smooth(), (smooth()[..., 0] > 128).astype(np.uint8) * 255
     labels = RNG.integers(0, 65536, (48, 64)).astype(np.uint16)
@@ -90,7 +90,7 @@ def test_the_newest_image_of_each_output_is_encoded_in_another_thread(outputs, m
     assert set(threads) == {"compression"}
 
 
-def test_what_cannot_be_encoded_is_an_error_and_the_next_one_comes(outputs, monkeypatch):
+def test_a_failed_encoding_is_an_error_and_the_next_image_is_published(outputs, monkeypatch):
     made, published, errors = outputs
     monkeypatch.setattr(compressed_outputs.rclpy, "ok", lambda: True)
     made.publish("mask", Header(), np.zeros((0, 8), np.uint8))
@@ -101,7 +101,7 @@ def test_what_cannot_be_encoded_is_an_error_and_the_next_one_comes(outputs, monk
     assert made.flush(60) and len(published["/segmenter/mask/compressed"].messages) == 1
 
 
-def test_nothing_is_encoded_while_nobody_listens(known_bundle, monkeypatch):
+def test_no_image_is_encoded_without_subscribers(known_bundle, monkeypatch):
     encoded = []
     monkeypatch.setattr(compressed_outputs, "encode", lambda name, *_: encoded.append(name))
     wired = OfflinePipeline(known_bundle)

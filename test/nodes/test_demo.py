@@ -15,7 +15,7 @@ from ..conftest import ROOT
 @pytest.mark.parametrize(
     "options", [(), ("--model", str(ROOT / "engines" / "lite_sam"))], ids=["default", "model"]
 )
-def test_the_demo_ends_with_its_pictures(tmp_path, options):
+def test_the_demo_ends_with_its_images(tmp_path, options):
     environment = {k: v for k, v in os.environ.items() if k != "_ROS_WHEELS_BOOTSTRAP_COMPLETE"}
     command = [sys.executable, "-m", "demo", *options]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900)
@@ -26,7 +26,7 @@ def test_the_demo_ends_with_its_pictures(tmp_path, options):
         assert cv2.imread(str(tmp_path / "out" / "demo" / f"{name}.png")) is not None
 
 
-def test_the_demo_of_a_missing_model_says_what_to_type(tmp_path):
+def test_the_demo_of_a_missing_model_names_the_install_command(tmp_path):
     environment = {k: v for k, v in os.environ.items() if k != "_ROS_WHEELS_BOOTSTRAP_COMPLETE"}
     environment["XDG_DATA_HOME"] = str(tmp_path)
     command = [sys.executable, "-m", "demo", "--model", "efficientvit_sam_l0"]

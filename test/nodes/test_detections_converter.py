@@ -95,7 +95,7 @@ def test_numbers_of_classes_get_names():
     assert [item.class_name for item in names.apply(found)] == ["bicycle", "2", "cup"]
 
 
-def test_node_takes_the_type_of_its_publisher(tmp_path):
+def test_node_subscribes_with_the_type_of_the_publisher(tmp_path):
     domain = next_domain()
     peer = Peer(domain)
     process = Process("detections_converter", domain, tmp_path / "log", {"min_score": 0.5})

@@ -115,7 +115,7 @@ def coloured(rgb: np.ndarray, encoding: str) -> np.ndarray:
     return np.concatenate([channels, alpha], -1) if "a" in encoding or encoding.endswith("4") else channels
 
 
-def test_nothing_is_left_out():
+def test_all_encodings_are_tested():
     tested = {*GREYS, *SCALED_GREYS, *COLOURS, *SCALED_COLOURS, *PACKED_YUV, *MOSAICS}
     assert set(ENCODINGS) <= tested
 
@@ -211,8 +211,8 @@ def test_full_chroma_agrees_with_shared_chroma():
     coarse = planar_message([y, pairs.reshape(HEIGHT // 2, -1)], "nv12")
     full = pairs.repeat(2, 0).repeat(2, 1)
     fine = planar_message([y, full.reshape(HEIGHT, -1)], "nv24")
-    found, wanted = image_to_frame(fine).image.astype(int), image_to_frame(coarse).image
-    assert np.abs(found - wanted).max() <= 2
+    found, expected = image_to_frame(fine).image.astype(int), image_to_frame(coarse).image
+    assert np.abs(found - expected).max() <= 2
 
 
 def test_values_that_are_not_finite_or_rare():
@@ -237,7 +237,7 @@ def test_rgb8_is_a_view_of_the_message_and_read_only(rgb):
     assert not image.flags.writeable
 
 
-def test_last_row_may_come_without_its_padding(rgb):
+def test_last_row_may_lack_its_padding(rgb):
     made = message(rgb, "rgb8", padding=10)
     made.data = made.data[:-10]
     np.testing.assert_array_equal(image_to_frame(made).image, rgb)

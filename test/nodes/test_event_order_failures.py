@@ -38,7 +38,7 @@ def test_prompts_of_an_image_that_fails_are_dropped_and_named(node):
     assert node.next_answer() == set()
 
 
-def test_a_box_that_nobody_listened_for_is_on_no_later_image(robots, known_bundle):
+def test_a_box_sent_while_not_subscribed_is_on_no_later_image(robots, known_bundle):
     robot = robots(bundle=known_bundle)
     robot.wait_state("active")
     stamp = 0

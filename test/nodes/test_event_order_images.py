@@ -50,7 +50,7 @@ def test_the_nearest_image_is_taken_when_the_exact_one_was_passed_by(node):
 
 
 @row("image, plain prompt", "plain prompt, slow inference")
-def test_a_plain_prompt_counts_from_the_next_image_whose_work_begins(node):
+def test_a_plain_prompt_applies_from_the_next_processed_image(node):
     node.click(A)
     first = node.in_work()
     waits = node.image()
@@ -86,7 +86,7 @@ def test_a_removed_object_is_on_no_image_that_is_in_work_or_waits(node):
 
 @pytest.mark.parametrize("kind", ["disabled", "deactivated"])
 @row("image, pause", "image, resume", "pause, slow inference")
-def test_a_paused_node_publishes_nothing_not_even_what_is_in_work(node, kind):
+def test_a_paused_node_does_not_publish_even_the_frame_in_process(node, kind):
     def pause(on: bool) -> None:
         if kind == "disabled":
             node.enable(not on)
@@ -136,7 +136,7 @@ def test_a_camera_that_starts_again_is_answered_and_found_by_its_stamps(node):
     node.robot.stamp = start + 10
 
 
-def test_an_array_for_an_image_that_never_comes_is_an_error(robots, known_bundle):
+def test_an_array_for_a_missing_image_is_an_error(robots, known_bundle):
     robot = robots(bundle=known_bundle, history_s=0.5)
     robot.wait_state("active")
     node = Session(robot, Gate(known_bundle))

@@ -33,7 +33,7 @@ def test_enable_and_lifecycle_count_separately(node):
 
 
 @row("clear, restart", "remove, restart", "parameter, restart", "pause, restart", "resume, restart")
-def test_a_restart_changes_nothing_of_what_is_asked(node):
+def test_a_restart_keeps_the_prompts(node):
     node.array(0, boxed(A), boxed(B))
     stamp = node.image()
     (identity,) = node.labels_at(stamp, B)

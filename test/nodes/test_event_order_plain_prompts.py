@@ -20,8 +20,8 @@ def test_objects_keep_their_label_values_in_another_order(node, ids):
         node.array(0, *array)
         return node.labels_at(node.image(), A, B, C)
 
-    first, second, nothing = values(cup, dog)
-    assert first and second and not nothing
+    first, second, empty = values(cup, dog)
+    assert first and second and not empty
     assert values(dog, cup) == [first, second, 0]
     assert values(dog) == [0, second, 0]
     again, same, new = values(other, dog, cup)

@@ -52,7 +52,7 @@ def test_a_newer_plain_array_makes_the_stamped_one_void(node):
     assert node.next_answer() == {B} and node.answers(to_come) == [{B}]
 
 
-def test_a_stamped_array_in_work_is_answered_and_does_not_take_the_place_of_a_newer_one(node):
+def test_a_stamped_array_in_process_is_answered_and_does_not_replace_a_newer_one(node):
     node.click(C)
     kept = node.image()
     node.answer(kept)
@@ -106,7 +106,7 @@ def test_clear_makes_a_stamped_prompt_void_wherever_it_waits(node, where):
 
 @row("stamped prompt, remove")
 @pytest.mark.parametrize("where", ["waits for its image", "waits for its turn", "in work"])
-def test_remove_takes_an_object_out_of_a_stamped_prompt_wherever_it_waits(node, where):
+def test_remove_drops_an_object_of_a_stamped_prompt_in_any_state(node, where):
     both = boxed(A, "a"), boxed(B, "b")
     node.array(0, *both)
     seen = node.image()
@@ -133,7 +133,7 @@ def test_remove_takes_an_object_out_of_a_stamped_prompt_wherever_it_waits(node, 
 
 
 @row("stamped prompt, pause", "stamped prompt, resume")
-def test_a_pause_drops_stamped_prompts_and_says_so(node):
+def test_a_pause_drops_stamped_prompts_and_reports_it(node):
     to_come = node.robot.stamp + 1
     node.array(to_come, boxed(A))
     node.counted("prompts_dropped", lambda: node.enable(False))
@@ -168,7 +168,7 @@ def test_stamped_prompts_in_everything_mode_and_without_tracking(node):
     assert node.next_answer() == {C}
 
 
-def test_without_tracking_empty_label_maps_come_again_after_the_detector(node):
+def test_without_tracking_label_maps_are_empty_after_the_detector(node):
     node.parameter("enable_tracking", False)
     stamp = node.image()
     node.array(stamp, boxed(A))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What breaks while the node runs is told, and what can be mended is."""
+"""What breaks while the node runs is reported, and what can be mended is."""
 
 from types import SimpleNamespace
 
@@ -24,7 +24,7 @@ BRIGHT, BLACK = 90, 0
 
 @pytest.fixture(scope="module")
 def fragile(robots, tmp_path_factory):
-    """A segmenter whose decoder raises on black pictures, on ONNX Runtime."""
+    """A segmenter whose decoder raises on black images, on ONNX Runtime."""
     folder = tmp_path_factory.mktemp("engines") / "fragile"
     robot = robots(
         bundle=write_known_bundle(folder, fails_on_black=True), backend="onnxruntime", enable_tracking=False
@@ -36,7 +36,7 @@ def fragile(robots, tmp_path_factory):
 
 
 def send(robot, brightness: int) -> int:
-    """The stamp of a picture of one grey."""
+    """The stamp of an image of one grey."""
     return robot.send_image(image=np.full((96, 128, 3), brightness, np.uint8)).header.stamp.sec
 
 
@@ -44,7 +44,7 @@ def works(robot) -> bool:
     return pixels(robot.answer(Image, "mask"))[40, 60] == 255
 
 
-def test_a_frame_that_fails_is_told_and_gets_no_mask(fragile):
+def test_a_failed_frame_is_reported_and_gets_no_mask(fragile):
     assert works(fragile)
     before = fragile.count("inference_errors")
     black = send(fragile, BLACK)
@@ -54,7 +54,7 @@ def test_a_frame_that_fails_is_told_and_gets_no_mask(fragile):
     assert black not in [mask.header.stamp.sec for mask in fragile.masks]
 
 
-def test_after_failures_in_a_row_the_networks_are_opened_anew(fragile):
+def test_networks_are_reopened_after_consecutive_failures(fragile):
     before, opened = fragile.count("inference_errors"), fragile.process.output.count("switched: ")
     black = []
     for _ in range(200):
@@ -68,7 +68,7 @@ def test_after_failures_in_a_row_the_networks_are_opened_anew(fragile):
     assert not set(black) & {mask.header.stamp.sec for mask in fragile.masks}
 
 
-def test_the_networks_are_opened_again_as_configured_whatever_the_parameter_is_now(fragile):
+def test_networks_are_reopened_as_configured_for_any_current_parameter(fragile):
     """A typo in ``model`` takes effect at the next configuration, not when the networks are opened again."""
     assert set_parameter(fragile, "model", "no such model").successful
     before, opened = fragile.count("inference_errors"), fragile.process.output.count("switched: ")
@@ -167,15 +167,15 @@ def test_who_failed_is_avoided_first_on_the_gpu_then_in_turns_on_the_cpu():
         assert recovery.exclude == avoided
 
 
-def test_a_camera_whose_qos_does_not_fit_is_told_with_the_remedy(robots):
+def test_an_incompatible_camera_qos_is_reported_with_the_remedy(robots):
     robot = robots(reliability="reliable")
     robot.wait_state("active")
     lossy = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
     robot.peer.node.create_publisher(Image, "/image", lossy)
     assert robot.peer.until(lambda: robot.count("qos_mismatch") == 1, 150)
-    said = robot.diagnostics["last_error"]
-    assert "image: a publisher's RELIABILITY is less strict" in said
-    assert "reliability to best_effort" in said and "ros2 topic info -v /image" in said
+    error = robot.diagnostics["last_error"]
+    assert "image: a publisher's RELIABILITY is less strict" in error
+    assert "reliability to best_effort" in error and "ros2 topic info -v /image" in error
 
 
 def test_the_advice_on_quality_of_service_names_a_parameter_only_where_it_helps(robots):
@@ -184,12 +184,12 @@ def test_the_advice_on_quality_of_service_names_a_parameter_only_where_it_helps(
     lossy = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
     robot.peer.node.create_publisher(Point, robot.topic("pixel"), lossy)
     assert robot.peer.until(lambda: robot.count("qos_mismatch") == 1, 300)
-    said = robot.diagnostics["last_error"]
-    assert "~/pixel: a publisher's RELIABILITY is less strict" in said
-    assert "change the publisher to reliable" in said and "parameter" not in said
+    error = robot.diagnostics["last_error"]
+    assert "~/pixel: a publisher's RELIABILITY is less strict" in error
+    assert "change the publisher to reliable" in error and "parameter" not in error
 
 
-def test_a_subscriber_that_asks_for_too_much_is_told(robots):
+def test_an_incompatible_subscriber_qos_is_reported(robots):
     robot = robots()
     robot.wait_state("active")
     latched = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
@@ -198,7 +198,7 @@ def test_a_subscriber_that_asks_for_too_much_is_told(robots):
     assert "~/mask: a subscriber requires a stricter DURABILITY" in robot.diagnostics["last_error"]
 
 
-def test_masks_that_come_too_late_are_told_and_still_sent(robots):
+def test_late_masks_are_reported_and_still_published(robots):
     robot = robots(max_latency_s=5.0)
     robot.wait_state("active")
     prompt(robot, detection(60, 40, 50, 30))
@@ -230,7 +230,7 @@ def test_missing_frames_are_counted_by_the_gaps_of_their_stamps(lost, expected):
     assert monitor.loss_ratio == pytest.approx(expected, abs=0.04)
 
 
-def test_time_that_begins_anew_loses_no_frames():
+def test_a_time_reset_loses_no_frames():
     monitor = FrameLossMonitor()
     for _ in range(3):
         for frame in range(40):

@@ -58,13 +58,13 @@ def announcements(profile: str, after: float = 1.5, seconds: float = 4.0) -> int
 @pytest.mark.skipif(
     os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp") != "rmw_fastrtps_cpp", reason="Fast DDS only"
 )
-def test_a_process_with_the_profile_tells_of_itself_twice_a_second():
+def test_a_process_with_the_profile_announces_itself_every_half_second():
     stock, ours = announcements("stock"), announcements("ours")
     assert stock <= 2  # once in three seconds
     assert 5 <= ours <= 9
 
 
-def test_a_profile_of_the_users_own_stays(monkeypatch):
+def test_a_profile_set_by_the_user_is_kept(monkeypatch):
     from evitsam_ros.nodes.fastdds import use_profile
 
     for name in VARIABLES:

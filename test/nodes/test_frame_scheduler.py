@@ -9,7 +9,7 @@ from evitsam_ros.nodes import frame_scheduler as scheduler_module
 from evitsam_ros.nodes.frame_scheduler import MAX_PROMPTED_REQUESTS, FrameScheduler
 
 
-def test_newer_item_takes_the_place_of_an_older_one():
+def test_a_newer_item_replaces_an_older_one():
     scheduler = FrameScheduler()
     for item in range(5):
         scheduler.put_latest(item)
@@ -18,7 +18,7 @@ def test_newer_item_takes_the_place_of_an_older_one():
     assert scheduler.take(0.01) is None
 
 
-def test_next_waits_for_an_item_that_comes_after():
+def test_next_waits_for_a_newer_item():
     scheduler = FrameScheduler(policy="next")
     scheduler.put_latest("old")
     threading.Timer(0.1, scheduler.put_latest, ["young"]).start()
@@ -69,7 +69,7 @@ def test_close_wakes_a_waiting_worker():
     assert time.monotonic() - start < 5
 
 
-def test_cameras_take_turns_whatever_their_rates():
+def test_cameras_alternate_at_any_rates():
     scheduler, served = FrameScheduler(3), []
     for second in range(30):
         for _ in range(10):
@@ -81,7 +81,7 @@ def test_cameras_take_turns_whatever_their_rates():
     assert served.count(0) == served.count(1) == served.count(2) == 10
 
 
-def test_what_was_asked_is_answered_in_its_order_and_before_the_newest():
+def test_requests_are_processed_in_order_and_before_the_newest_frame():
     scheduler = FrameScheduler()
     scheduler.put_latest("newest")
     assert scheduler.submit_request("first") and scheduler.submit_request("second")

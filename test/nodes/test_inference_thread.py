@@ -10,7 +10,7 @@ from evitsam_ros.nodes.frame_scheduler import FrameScheduler
 from evitsam_ros.nodes.inference_thread import InferenceThread
 
 
-def test_slow_worker_sees_only_the_newest_and_survives_errors():
+def test_a_slow_worker_processes_only_the_newest_and_continues_after_errors():
     seen, failures, gate = [], [], threading.Event()
 
     def work(camera: int, item: int, prepared: object) -> None:
@@ -52,7 +52,7 @@ def started_with_two_frames(process, on_error, prepare_batch) -> InferenceThread
     return InferenceThread(scheduler, process, on_error, prepare_batch, max_batch_size=lambda: 4)
 
 
-def test_each_frame_of_a_batch_gets_what_was_prepared_for_it():
+def test_each_frame_of_a_batch_gets_its_prepared_data():
     done: list = []
 
     def prepare(batch):
@@ -81,7 +81,7 @@ def test_a_batch_that_cannot_be_prepared_is_reported_and_its_frames_are_processe
     assert [(camera, str(error)) for camera, error in failed] == [(0, "too much memory")]
 
 
-def test_what_fails_after_the_end_is_not_reported():
+def test_failures_after_the_end_are_not_reported():
     begun, gate, failures = threading.Event(), threading.Event(), []
 
     def work(camera: int, item: str, prepared: object) -> None:

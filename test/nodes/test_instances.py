@@ -195,7 +195,7 @@ def test_maps_at_the_networks_resolution_have_a_calibration_that_fits(small):
         assert (v / w + 0.5) * 2.5 == pytest.approx(y / z + 0.5)
 
 
-def test_node_runs_without_the_interfaces_and_logs_what_is_off(robots):
+def test_node_runs_without_the_interfaces_and_logs_the_disabled_parts(robots):
     robot = robots(module="test.nodes.without_interfaces")
     robot.wait_state("active")
     prompt(robot, detection(60, 40, 50, 30))

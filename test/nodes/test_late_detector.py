@@ -29,7 +29,7 @@ def places(frame: int) -> dict[str, tuple[int, int]]:
     return {"7": (8 + swing, 8), "9": (96 - swing, 60)}
 
 
-def picture(frame: int) -> np.ndarray:
+def frame_image(frame: int) -> np.ndarray:
     image = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
     for name, (x, y) in places(frame).items():
         image[y : y + SIDE, x : x + SIDE] = COLOURS[name]
@@ -55,12 +55,12 @@ def replay(robot, first: int, rate: float) -> dict[int, list[bool]]:
     An image without an answer has an empty list.
     """
     heard = robot.peer.listen(Image, robot.topic("label_map"))
-    robot.send_image(image=picture(first))  # topics are matched from here on
+    robot.send_image(image=frame_image(first))  # topics are matched from here on
     waiting: list[tuple[float, int]] = []
     detected, frame, start = [], first, time.monotonic()
     while len(detected) < DETECTIONS or waiting:
         stamp = robot.stamp = robot.stamp + 1
-        message = image_message(image_message_header(stamp), picture(frame), "rgb8")
+        message = image_message(image_message_header(stamp), frame_image(frame), "rgb8")
         robot.peer.publish("/image", message)
         if frame % EVERY == 0 and len(detected) < DETECTIONS:
             waiting.append((time.monotonic() + LATE, stamp))

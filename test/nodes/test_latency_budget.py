@@ -10,7 +10,7 @@ def newest(robot) -> DiagnosticStatus:
     return robot.status[-1].status[0]
 
 
-def test_a_budget_that_cannot_be_kept_is_a_warning_and_masks_still_come(robots):
+def test_an_impossible_budget_is_a_warning_and_masks_are_published(robots):
     robot = robots(mode="everything", latency_budget_ms=0.01, backend="onnxruntime")
     robot.wait_state("active")
     for _ in range(8):
@@ -32,7 +32,7 @@ def test_a_budget_that_is_kept_is_no_warning(robots):
     assert "latency_budget_ms" not in robot.process.output
 
 
-def test_labels_come_to_a_listener_of_nothing_else(robots):
+def test_label_maps_are_published_for_their_subscriber_alone(robots):
     messages = pytest.importorskip("vision_msgs.msg", reason="vision_msgs is not built")
     robot = robots(mode="everything", backend="onnxruntime")
     robot.wait_state("active")

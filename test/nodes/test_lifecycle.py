@@ -29,7 +29,7 @@ def test_cycles_of_the_lifecycle_leave_a_working_node(robots):
         assert state(robot) == "unconfigured"
 
 
-def test_deactivated_node_answers_nothing_and_goes_on_after(robots):
+def test_a_deactivated_node_is_silent_and_continues_when_activated(robots):
     robot = robots()
     robot.wait_state("active")
     prompt(robot, detection(60, 40, 50, 30))

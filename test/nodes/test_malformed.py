@@ -195,7 +195,7 @@ def test_prompts_for_a_frame_that_is_damaged_are_not_for_the_next(known_bundle):
 
 
 @pytest.mark.parametrize("mode", ["prompt", "everything"])
-def test_sound_pictures_of_strange_shapes(known_bundle, rng, mode):
+def test_valid_images_of_unusual_shapes(known_bundle, rng, mode):
     """One after the other, with a prompt that comes and goes: each is answered in its size."""
     wired = OfflinePipeline(known_bundle, mode=mode)
     sizes = [(1, 1), (1, 16384), (16384, 1), (2, 3000), (31, 320), (5000, 3), (13, 97), (96, 128), (11, 11)]

@@ -52,7 +52,7 @@ def test_every_array_begins_with_a_deletion_and_ends_by_itself():
     assert object_markers(HEADER, {}, {}, {}, 2.0).markers[0].action == Marker.DELETEALL
 
 
-def test_text_says_id_name_and_score_above_the_box():
+def test_text_above_the_box_has_id_name_and_score():
     text = markers()[2]
     assert text.text == "7 cup 0.87" and text.scale.z > 0
     corners = in_space(markers()[1])

@@ -34,7 +34,7 @@ def names_of(message) -> dict[str, str]:
     return {found.id: found.results[0].hypothesis.class_id for found in message.detections}
 
 
-def test_a_prompted_mask_has_the_class_of_most_of_its_pixels(robot, view):
+def test_a_prompted_mask_has_its_majority_class(robot, view):
     prompt(robot, detection(64, 40, 40, 60, "1"), detection(64, 90, 40, 50, "2"))
     answer = robot.answer(vision_msgs.Detection2DArray, "detections", image=view)
     assert names_of(answer) == {"1": "water", "2": "grass"}
@@ -47,7 +47,7 @@ def test_a_name_that_a_prompt_brings_is_kept(robot, view):
     assert names_of(answer) == {"1": "boat", "2": "grass"}
 
 
-def test_everything_comes_with_names(robot, view):
+def test_masks_of_everything_mode_have_names(robot, view):
     """The known proposals lie at a quarter and at three quarters of the diagonal."""
     heard = []
     qos = QoSProfile(depth=5, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)

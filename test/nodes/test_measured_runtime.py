@@ -43,7 +43,7 @@ def overlap(a: Image, b: Image) -> float:
     return float((one & other).sum() / (one | other).sum())
 
 
-def test_a_node_answers_in_float32_at_once_and_takes_what_was_measured_between_frames(
+def test_a_node_starts_in_float32_and_switches_to_the_measured_choice_between_frames(
     robots, bundle, cache, photograph
 ):
     robot = start(robots, bundle)
@@ -80,7 +80,7 @@ def test_a_node_answers_in_float32_at_once_and_takes_what_was_measured_between_f
     assert "inference_errors" not in robot.diagnostics and not robot.diagnostics["last_error"]
 
 
-def test_the_next_node_starts_with_what_was_measured(robots, bundle, cache, photograph):
+def test_the_next_node_starts_with_the_measured_choice(robots, bundle, cache, photograph):
     choice = read_choice(bundle)
     assert choice is not None and choice_path(bundle).is_relative_to(cache)
     robot = start(robots, bundle)

@@ -28,7 +28,7 @@ def transition(robot: Robot, identity: int) -> bool:
     return robot.peer.call(ChangeState, robot.topic("change_state"), request).success
 
 
-def test_a_missing_model_says_what_to_type_and_is_taken_once_it_is_installed(robot, known_bundle, tmp_path):
+def test_a_missing_model_names_the_install_command_and_is_used_once_installed(robot, known_bundle, tmp_path):
     text = f"bundle '{NAME}' is not installed: evitsam fetch {NAME}"
     assert robot.peer.until(lambda: text in robot.process.output, 300), robot.process.output
     assert robot.process.process.poll() is None

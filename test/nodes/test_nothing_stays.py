@@ -142,7 +142,7 @@ def send(robot, depth: bool = True) -> None:
     robot.peer.until(lambda: False, 0.1)
 
 
-def until_shown(robot, viewer, wanted, seconds: float = 150.0, *, images: bool = True, depth: bool = True):
+def until_shown(robot, viewer, expected, seconds: float = 150.0, *, images: bool = True, depth: bool = True):
     """Send images until the listener shows what is wanted; what it shows."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -152,7 +152,7 @@ def until_shown(robot, viewer, wanted, seconds: float = 150.0, *, images: bool =
         else:
             robot.peer.until(lambda: False, 0.2)
         shown = viewer.look()
-        if len(shown) == len(Listener.KINDS) + 1 and wanted(shown):
+        if len(shown) == len(Listener.KINDS) + 1 and expected(shown):
             return shown
     raise AssertionError(f"{viewer.look()}\n{robot.diagnostics}\n{robot.process.output}")
 
@@ -164,7 +164,7 @@ def only(*ids: int):
     )
 
 
-def nothing(shown: dict[str, set[int]]) -> bool:
+def is_empty(shown: dict[str, set[int]]) -> bool:
     return not any(shown.values())
 
 
@@ -175,13 +175,13 @@ def three(robot, viewer) -> None:
     until_shown(robot, viewer, only(1, 2, 3))
 
 
-def test_a_node_that_starts_says_that_it_knows_nothing(viewer):
+def test_a_starting_node_publishes_empty_outputs(viewer):
     """A listener may still show the answers of a node that has ended."""
     viewer.markers["boxes", 7] = float("inf")
     end = time.monotonic() + 150
     while time.monotonic() < end and not {"boxes_3d", "detections", "detections_3d"} <= viewer.last.keys():
         viewer.look()
-    assert nothing(viewer.look(0.0)) and not viewer.markers, "no image was sent yet"
+    assert is_empty(viewer.look(0.0)) and not viewer.markers, "no image was sent yet"
 
 
 def test_removed_objects_go_though_messages_are_missed(robot, viewer):
@@ -189,37 +189,37 @@ def test_removed_objects_go_though_messages_are_missed(robot, viewer):
     prompt(robot, detection(80, 60, 30, 30, name="cup"))
     until_shown(robot, viewer, only(2))
     robot.peer.call(Trigger, robot.topic("clear_prompts"), Trigger.Request())
-    until_shown(robot, viewer, nothing)
+    until_shown(robot, viewer, is_empty)
 
 
-def test_without_depth_there_are_no_points_and_boxes_and_masks_go_on(robot, viewer):
+def test_without_depth_points_are_empty_and_boxes_and_masks_continue(robot, viewer):
     three(robot, viewer)
     shown = until_shown(robot, viewer, lambda shown: not shown["points"] and bool(shown["mask"]), depth=False)
     assert not shown["boxes_3d"] and not shown["detections_3d"] and shown["label_map"] == {1, 2, 3}
 
 
-def test_when_the_camera_is_lost_nothing_is_left(robot, viewer):
+def test_outputs_are_empty_when_the_camera_is_lost(robot, viewer):
     three(robot, viewer)
-    until_shown(robot, viewer, nothing, images=False)
+    until_shown(robot, viewer, is_empty, images=False)
     until_shown(robot, viewer, lambda shown: shown["boxes_3d"] == {1, 2, 3})
 
 
-def test_disabled_and_deactivated_nodes_leave_nothing(robot, viewer):
+def test_disabled_and_deactivated_nodes_leave_empty_outputs(robot, viewer):
     three(robot, viewer)
     robot.peer.call(SetBool, robot.topic("enable"), SetBool.Request(data=False))
-    until_shown(robot, viewer, nothing)
+    until_shown(robot, viewer, is_empty)
     robot.peer.call(SetBool, robot.topic("enable"), SetBool.Request(data=True))
     until_shown(robot, viewer, lambda shown: shown["boxes_3d"] == {1, 2, 3})
     assert change_state(robot, Transition.TRANSITION_DEACTIVATE)
-    assert nothing(viewer.look(1.0)), viewer.look()
+    assert is_empty(viewer.look(1.0)), viewer.look()
     assert change_state(robot, Transition.TRANSITION_ACTIVATE)
 
 
-def test_in_another_mode_what_was_prompted_is_gone_without_another_image(robot, viewer):
+def test_a_mode_change_clears_prompted_objects_without_another_image(robot, viewer):
     three(robot, viewer)
     assert set_parameter(robot, "output_timeout_s", 0.0).successful
     assert set_parameter(robot, "mode", "everything").successful
-    until_shown(robot, viewer, nothing, images=False)
+    until_shown(robot, viewer, is_empty, images=False)
     assert set_parameter(robot, "output_timeout_s", 2.0).successful
     assert set_parameter(robot, "mode", "prompt").successful
 

@@ -86,7 +86,7 @@ def node(nodes):
     return nodes()
 
 
-def test_a_change_replaces_the_whole_and_a_rejected_one_nothing(node):
+def test_a_change_replaces_all_values_and_a_rejected_one_none(node):
     parameters = NodeParameters(node)
     before = parameters.current
     (result,) = node.set_parameters([Parameter("mode", value="everything")])

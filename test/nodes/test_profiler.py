@@ -40,8 +40,8 @@ SENT = 400
 
 def latency(robot) -> DiagnosticStatus | None:
     """What the profiler told last."""
-    told = [s for m in robot.status for s in m.status if s.name == "/profiler: latency"]
-    return told[-1] if told else None
+    statuses = [s for m in robot.status for s in m.status if s.name == "/profiler: latency"]
+    return statuses[-1] if statuses else None
 
 
 def values(status: DiagnosticStatus) -> dict[str, float]:
@@ -65,8 +65,8 @@ def test_ages_masks_and_stages_of_a_running_node(watched):
         if watched.peer.until(seen, 0.05):
             break
     assert watched.peer.until(seen, 100)
-    said = watched.peer.call(Trigger, "/profiler/report", Trigger.Request())
-    assert said.success and "age_p50_ms" in said.message and "latency_encode_ms" in said.message
+    response = watched.peer.call(Trigger, "/profiler/report", Trigger.Request())
+    assert response.success and "age_p50_ms" in response.message and "latency_encode_ms" in response.message
 
 
 def test_the_report_is_written(watched, report_file):

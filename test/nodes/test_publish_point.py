@@ -76,7 +76,7 @@ def centre(robot, frame: str, point, **image) -> np.ndarray:
     return np.argwhere(found).mean(0)[::-1]
 
 
-def refused(robot, frame: str, point, **image) -> str:
+def rejection(robot, frame: str, point, **image) -> str:
     """What the diagnostics say of a click that cannot be used."""
     see(robot, **image)
     before = robot.count("bad_prompts")
@@ -85,7 +85,7 @@ def refused(robot, frame: str, point, **image) -> str:
     return robot.diagnostics["last_error"]
 
 
-def test_a_point_on_the_map_is_where_the_moving_camera_sees_it(robot):
+def test_a_point_on_the_map_projects_into_the_moving_camera(robot):
     robot.peer.keep_publishing("/camera_info", info())
     for x, degrees in ((1.0, 0.0), (2.0, 5.0)):
         drive(robot, robot.stamp + 1, x, degrees)
@@ -102,25 +102,25 @@ def test_the_lens_bends_the_ray(robot):
     robot.peer.keep_publishing("/camera_info", info(DISTORTION))
     point = np.array([0.9, -0.5, 2.0])
     matrix = np.array([[FOCAL, 0, 64], [0, FOCAL, 48], [0, 0, 1.0]])
-    nothing = np.zeros(3)
-    expected = cv2.projectPoints(point[None], nothing, nothing, matrix, np.array(DISTORTION))[0].ravel()
+    empty = np.zeros(3)
+    expected = cv2.projectPoints(point[None], empty, empty, matrix, np.array(DISTORTION))[0].ravel()
     assert np.linalg.norm(expected - (64 + 45, 48 - 25)) > 1.5  # it would show if it were left out
     np.testing.assert_allclose(centre(robot, "camera_7", point), expected, atol=1.0)
 
 
-def test_what_the_camera_cannot_see_is_said(robot):
+def test_points_out_of_view_are_reported(robot):
     robot.peer.keep_publishing("/camera_info", info())
     drive(robot, robot.stamp + 1, 0.0)
-    assert "clicked_point: the point lies behind the camera (-2.00 m" in refused(
+    assert "clicked_point: the point lies behind the camera (-2.00 m" in rejection(
         robot, "base_link", (-2, 0, 0.5)
     )
-    outside = refused(robot, "base_link", (2, 5, 0.5))
+    outside = rejection(robot, "base_link", (2, 5, 0.5))
     assert "outside of the image: pixel (-186, 48) of 128 x 96" in outside
-    assert "no transform from 'moon' to 'camera_7'; frames known: base_link, camera_7, map" in refused(
+    assert "no transform from 'moon' to 'camera_7'; frames known: base_link, camera_7, map" in rejection(
         robot, "moon", (1, 0, 0)
     )
-    assert "expected finite metres" in refused(robot, "map", (math.nan, 0, 0))
-    assert "has no frame_id" in refused(robot, "", (1, 0, 0))
+    assert "expected finite metres" in rejection(robot, "map", (math.nan, 0, 0))
+    assert "has no frame_id" in rejection(robot, "", (1, 0, 0))
 
 
 def test_an_image_of_another_size_than_its_calibration(robot):
@@ -128,8 +128,8 @@ def test_an_image_of_another_size_than_its_calibration(robot):
     half = np.full((HEIGHT // 2, WIDTH // 2, 3), 90, np.uint8)
     robot.peer.keep_publishing("/camera_info", info())
     drive(robot, robot.stamp + 1, 0.0)
-    said = refused(robot, "camera_7", (0.4, 0.2, 2.0), image=half)
-    assert "camera_info describes 128x96 pixels, the image has 64x48" in said
+    error = rejection(robot, "camera_7", (0.4, 0.2, 2.0), image=half)
+    assert "camera_info describes 128x96 pixels, the image has 64x48" in error
     binned = info()
     binned.binning_x = binned.binning_y = 2
     robot.peer.keep_publishing("/camera_info", binned)
@@ -147,4 +147,4 @@ def test_a_transform_that_makes_no_sense_is_refused_and_survived(robot):
 def test_without_calibration_the_click_is_rejected(robots):
     robot = robots(enable_3d_clicks=True)
     robot.wait_state("active")
-    assert "no camera_info was received recently" in refused(robot, "camera_7", (0, 0, 1))
+    assert "no camera_info was received recently" in rejection(robot, "camera_7", (0, 0, 1))

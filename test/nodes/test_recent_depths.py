@@ -25,7 +25,7 @@ def stamped(seconds: float, size: int = 100) -> Image:
     return message
 
 
-def test_the_nearest_of_what_is_kept():
+def test_the_nearest_buffered_depth_is_returned():
     recent = RecentDepths(seconds=60.0)
     assert recent.nearest(0) is None
     kept = [stamped(10 + i / 30) for i in range(100)]
@@ -82,7 +82,7 @@ def info(frame: str = "camera", **changes) -> CameraInfo:
     return CameraInfo(header=Header(frame_id=frame), **{**fields, **changes})
 
 
-def picture(stamp: int, size: tuple[int, int] = (HEIGHT, WIDTH)) -> Image:
+def image_of(stamp: int, size: tuple[int, int] = (HEIGHT, WIDTH)) -> Image:
     message = image_message(Header(frame_id="camera"), np.full((*size, 3), 90, np.uint8), "rgb8")
     message.header.stamp.sec = stamp
     return message
@@ -119,9 +119,9 @@ def wired(known_bundle):
     return made
 
 
-def test_an_answer_that_takes_longer_than_ten_depths(wired):
+def test_depth_is_held_during_inference_longer_than_the_buffer(wired):
     wired.give("depth", wall(5))
-    wired.give("image", picture(5))
+    wired.give("image", image_of(5))
     _, request = wired.scheduler.take(0)
     wired.pipeline.prepare(request)  # the answer begins
     for stamp in range(6, 60):
@@ -133,7 +133,7 @@ def test_an_answer_that_takes_longer_than_ten_depths(wired):
     assert not wired.counts["no_depth"]
 
 
-def test_points_are_empty_and_said_to_be_without_depth(wired):
+def test_points_without_depth_are_empty_and_reported(wired):
     """No depth, depth of another time, no calibration, another size, another frame that is not known."""
     for stamp, (depth, calibration, text) in enumerate(
         [
@@ -147,7 +147,7 @@ def test_points_are_empty_and_said_to_be_without_depth(wired):
         wired.give("camera_info", calibration)
         if depth is not None:
             wired.give("depth", depth)
-        wired.give("image", picture(stamp))
+        wired.give("image", image_of(stamp))
         wired.work()
         found, points = cloud(wired)
         assert found == stamp and not len(points)
@@ -159,7 +159,7 @@ def test_points_are_empty_and_said_to_be_without_depth(wired):
 
 def test_organised_points_are_as_many_as_pixels_without_depth_too(known_bundle):
     made = OfflinePipeline(known_bundle, enable_depth=True, organized_cloud=True)
-    made.give("image", picture(3))
+    made.give("image", image_of(3))
     made.work()
     message = made.outputs["~/points"].messages[-1]
     assert (message.height, message.width, message.is_dense) == (HEIGHT, WIDTH, False)
@@ -178,7 +178,7 @@ def test_depth_that_is_compressed(known_bundle, codec):
     depth = CompressedImage(format=f"16UC1; compressedDepth {codec}", data=array.array("B", data))
     depth.header.stamp.sec, depth.header.frame_id = 4, "camera"
     made.give("/depth/compressedDepth", depth)
-    made.give("image", picture(4))
+    made.give("image", image_of(4))
     made.work()
     _, points = cloud(made)
     assert len(points) > 20 and np.allclose(points[:, 2], 2.0)

@@ -55,7 +55,7 @@ RAISING = """
 """
 
 
-def test_a_callback_that_raises_is_told_and_the_node_goes_on():
+def test_an_exception_of_a_callback_is_reported_and_the_node_continues():
     command = [sys.executable, "-c", textwrap.dedent(RAISING)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr

@@ -44,6 +44,6 @@ def test_points_of_a_sphere_lie_on_it(robots, tmp_path):
         ({"source": "scene:room", "width": 320}, "parameter width is 320; expected 0"),
     ],
 )
-def test_what_would_not_fit_the_calibration_is_rejected(options, text):
+def test_options_that_contradict_the_calibration_are_rejected(options, text):
     with pytest.raises(SourceError, match=text):
         open_scene_source({"motion": 0.0, "width": 0} | options)

@@ -17,7 +17,7 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
     return (a & b).sum() / (a | b).sum()
 
 
-def test_box_comes_back_as_its_mask_with_the_images_header(robot):
+def test_a_box_is_answered_by_its_mask_with_the_images_header(robot):
     prompt(robot, detection(60, 40, 50, 30, name="cup"))
     mask = robot.answer(Image, "mask")
     assert (mask.width, mask.height, mask.encoding, mask.header.frame_id) == (128, 96, "mono8", "camera_7")
@@ -77,7 +77,7 @@ def test_late_joiner_gets_the_latched_names_of_the_labels(robot):
     assert heard[-1].header.frame_id == "camera_7"
 
 
-def test_clicks_add_objects_and_clearing_takes_them_away(robot):
+def test_clicks_add_objects_and_clear_removes_them(robot):
     robot.peer.publish(robot.topic("pixel"), Point(x=30.0, y=30.0))
     stamped = PointStamped()
     stamped.point.x, stamped.point.y = 100.0, 70.0
@@ -105,13 +105,13 @@ def test_points_of_one_id_are_one_object_and_background_cuts(robot):
     assert labels[40, 44] == 1 and labels[40, 60] == 1 and labels[40, 30] == 0
 
 
-def test_an_id_that_looks_like_a_number_is_an_object_of_its_own(robot):
+def test_an_id_that_looks_like_a_number_is_a_separate_object(robot):
     prompt(robot, detection(30, 30, 20, 20, identity="#1"), detection(100, 60, 20, 20))
     labels = pixels(robot.answer(Image, "label_map"), np.uint16)
     assert labels[30, 30] and labels[60, 100] and labels[30, 30] != labels[60, 100]
 
 
-def test_detections_replace_earlier_ones_and_an_empty_array_takes_them_away(robot):
+def test_detections_replace_earlier_ones_and_an_empty_array_removes_them(robot):
     prompt(robot, detection(30, 30, 20, 20))
     prompt(robot, detection(100, 60, 20, 20))
     mask = pixels(robot.answer(Image, "mask"))
@@ -135,7 +135,7 @@ def test_out_of_range_parameters_are_refused_with_the_reason(robot):
     assert not result.successful and "max_prompts" in result.reason
 
 
-def test_disabled_node_answers_nothing_until_enabled(robot):
+def test_a_disabled_node_is_silent_until_enabled(robot):
     prompt(robot, detection(30, 30, 20, 20))
     robot.answer(Image, "mask")
     robot.peer.call(SetBool, robot.topic("enable"), SetBool.Request(data=False))

@@ -45,7 +45,7 @@ def test_label_map_has_the_classes_and_the_header_of_the_image(robot, view):
     np.testing.assert_array_equal(labels[:, away], expected_labels()[:, away])
 
 
-def test_names_are_there_for_who_comes_later(robot):
+def test_names_are_latched_for_later_subscribers(robot):
     heard = []
     qos = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
     robot.peer.node.create_subscription(vision_msgs.LabelInfo, "/semantic/label_info", heard.append, qos)
@@ -113,7 +113,7 @@ def test_a_damaged_image_costs_its_own_answer_only(robot, view):
     assert robot.status[-1].status[0].name == "/semantic: segmentation"
 
 
-def test_disabled_it_answers_nothing(robot, view):
+def test_a_disabled_semantic_node_is_silent(robot, view):
     assert robot.peer.call(SetBool, "/semantic/enable", SetBool.Request(data=False)).success
     heard = robot.peer.listen(Image, "/semantic/label_map")
     robot.wait_state("disabled")
@@ -275,7 +275,7 @@ def test_compressed_images_are_answered(robots, colour_classes, view):
         ({"classes": "['moon']"}, "parameter classes has 'moon'"),
     ],
 )
-def test_what_cannot_be_started_with_is_named(robots, colour_classes, known_bundle, changes, reason):
+def test_invalid_start_values_are_named(robots, colour_classes, known_bundle, changes, reason):
     model = known_bundle if changes.get("model") == "KNOWN" else colour_classes
     given = {name: value for name, value in changes.items() if name != "model"}
     made = robots(model, node="/semantic", module="semantic", backend="onnxruntime", **given)

@@ -116,7 +116,7 @@ def test_multimask_and_everything(node):
     assert full(only)[33, 33]
 
 
-def test_stamps_name_buffered_images_and_those_that_are_about_to_come(node):
+def test_stamps_refer_to_buffered_and_to_expected_images(node):
     first = node.image()
     node.image()
     reply = segment(node, box(20, 20, 60, 50), stamp=Time(sec=first))
@@ -168,7 +168,7 @@ def test_fields_that_cannot_be_used_are_named(node, prompts, fields, words):
     assert not reply.instances.instances
 
 
-def test_image_that_cannot_be_used_is_an_error_of_its_own(node):
+def test_an_unusable_image_is_a_separate_error(node):
     image = image_message(Header(), np.zeros((60, 80, 3), np.uint8), "rgb8")
     image.encoding = "hsv8"
     reply = segment(node, box(1, 1, 9, 9), image=image)
@@ -199,7 +199,7 @@ def test_slow_inference_holds_neither_executor_nor_later_requests(node):
     node.clear()
 
 
-def test_time_limit_ends_a_request_that_waits_and_the_stream_goes_on(node):
+def test_the_time_limit_ends_a_waiting_request_and_the_stream_continues(node):
     node.click((64, 48))
     node.in_work()
     reply = segment(node, points(100, 60), timeout=0.4)
@@ -233,7 +233,7 @@ def test_failed_inference_is_reported_and_the_next_request_is_answered(node):
     assert segment(node, points(100, 60), timeout=100.0).status.code == Status.OK
 
 
-def test_mode_on_request_computes_nothing_until_asked(node):
+def test_mode_on_request_computes_only_on_request(node):
     node.click((64, 48))
     node.next_answer()
     node.parameter("mode", "on_request")
@@ -287,7 +287,7 @@ def test_objects_are_added_and_removed_by_name_or_id(node):
         ([points(5, 5)] * 257, {}, Status.BAD_REQUEST, "257 objects at once; expected at most 256"),
     ],
 )
-def test_objects_that_cannot_be_used_change_nothing(node, objects, fields, code, words):
+def test_invalid_objects_do_not_change_the_state(node, objects, fields, code, words):
     node.image()
     reply = add(node, *objects, **fields)
     assert reply.status.code == code and words in reply.status.message and not len(reply.ids)

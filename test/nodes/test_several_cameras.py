@@ -44,7 +44,7 @@ def masks(robot, camera: str, seconds: float = 10.0) -> Image:
     raise AssertionError(f"no answer for {camera}: {robot.diagnostics}")
 
 
-def test_every_camera_has_prompts_and_answers_of_its_own(robot):
+def test_every_camera_has_its_own_prompts_and_masks(robot):
     click(robot, "front", 30.0, 40.0)
     click(robot, "rear", 90.0, 50.0)
     front, rear = masks(robot, "front"), masks(robot, "rear")
@@ -71,7 +71,7 @@ def test_a_fast_camera_does_not_starve_a_slow_one(robot):
     assert len(slow) >= sent - 1 and len(fast) > len(slow)
 
 
-def test_trouble_is_told_of_the_camera_that_has_it(robot):
+def test_errors_name_their_camera(robot):
     masks(robot, "front")
     rear = int(status(robot, "rear").get("bad_images", 0))
     robot.send_image("/front/image", encoding="hsv8")

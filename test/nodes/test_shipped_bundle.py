@@ -18,8 +18,8 @@ def coins() -> tuple[np.ndarray, list[tuple[tuple[int, int, int, int], np.ndarra
     """scikit-image's coins, and box and region of every coin that a threshold tells from the background."""
     from skimage import data
 
-    picture = data.coins()
-    bright = (cv2.GaussianBlur(picture, (0, 0), 2) > 120).astype(np.uint8)
+    image = data.coins()
+    bright = (cv2.GaussianBlur(image, (0, 0), 2) > 120).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(bright)
     found = [
         ((int(x), int(y), int(w), int(h)), labels == index)
@@ -27,7 +27,7 @@ def coins() -> tuple[np.ndarray, list[tuple[tuple[int, int, int, int], np.ndarra
         if index and area > 800 and w < 100
     ]
     assert count > len(found) > 15
-    return np.repeat(picture[..., None], 3, -1), found
+    return np.repeat(image[..., None], 3, -1), found
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +37,12 @@ def robot(robots):
     return made
 
 
-def test_boxes_around_coins_come_back_as_coins(robot):
-    picture, found = coins()
+def test_boxes_around_coins_give_masks_of_coins(robot):
+    image, found = coins()
     boxes = [detection(x + w / 2, y + h / 2, w, h) for (x, y, w, h), _ in found]
     prompt(robot, *boxes)
-    labels = pixels(robot.answer(Image, "label_map", seconds=40, image=picture), np.uint16)
-    assert labels.shape == picture.shape[:2]
+    labels = pixels(robot.answer(Image, "label_map", seconds=40, image=image), np.uint16)
+    assert labels.shape == image.shape[:2]
     ious = []
     for identity, (_, truth) in enumerate(found, start=1):
         mask = labels == identity
@@ -51,9 +51,9 @@ def test_boxes_around_coins_come_back_as_coins(robot):
 
 
 def test_everything_mode_finds_coins(robot):
-    picture, found = coins()
+    image, found = coins()
     set_parameter(robot, "mode", "everything")
-    labels = pixels(robot.answer(Image, "label_map", seconds=40, image=picture), np.uint16)
+    labels = pixels(robot.answer(Image, "label_map", seconds=40, image=image), np.uint16)
     identities = set(np.unique(labels)) - {0}
     assert len(identities) >= 10
     hit = 0

@@ -60,14 +60,14 @@ def test_a_late_detection_is_answered_on_its_own_image(robot):
     assert not [m for m in robot.masks if m.header.stamp.sec in (sent[2], sent[3]) and pixels(m).any()]
 
 
-def test_an_empty_array_is_nothing_for_that_image(robot):
+def test_an_empty_array_clears_the_objects_of_that_image(robot):
     stamp = seen(robot)
     ask(robot, stamp)
     mask = answered(robot, stamp, 3.0)
     assert mask is not None and not pixels(mask).any()
 
 
-def test_a_detection_that_comes_before_its_image_waits_for_it(robot):
+def test_a_detection_before_its_image_waits_for_it(robot):
     ask(robot, robot.stamp + 1, detection(60, 40, 50, 30))
     robot.peer.until(lambda: False, 0.5)
     stamp = robot.send_image().header.stamp.sec
@@ -75,7 +75,7 @@ def test_a_detection_that_comes_before_its_image_waits_for_it(robot):
     assert mask is not None and pixels(mask)[40, 60] == 255
 
 
-def test_an_unknown_stamp_is_told_and_by_parameter_the_nearest_is_taken(robot):
+def test_an_unknown_stamp_is_reported_or_uses_the_nearest_image(robot):
     sent = [seen(robot) for _ in range(8)]
     before = robot.count("unknown_stamps")
     ask(robot, robot.stamp - 60, detection(60, 40, 50, 30))
@@ -89,7 +89,7 @@ def test_an_unknown_stamp_is_told_and_by_parameter_the_nearest_is_taken(robot):
     assert set_parameter(robot, "missing_image_policy", "reject").successful
 
 
-def test_a_frame_that_never_comes_is_reported(robot):
+def test_a_missing_frame_is_reported(robot):
     before = robot.count("unknown_stamps")
     ask(robot, robot.stamp + 500, detection(60, 40, 50, 30))
     assert robot.peer.until(lambda: robot.count("unknown_stamps") == before + 1, 200)
@@ -119,7 +119,7 @@ def test_a_click_with_a_stamp_and_a_click_in_another_frame(robot):
     assert "expected pixels in the camera's frame 'camera_7'" in robot.diagnostics["last_error"]
 
 
-def test_a_click_whose_stamp_no_image_has_is_for_the_newest(robot):
+def test_a_click_with_an_unknown_stamp_applies_to_the_newest_image(robot):
     """Tools stamp a click with the time of the click."""
     robot.peer.call(Trigger, robot.topic("clear_prompts"), Trigger.Request())
     before = robot.count("unknown_stamps")

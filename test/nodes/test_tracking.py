@@ -56,7 +56,7 @@ def test_ids_survive_a_moving_camera(robot):
     assert len(set(seen[0])) == 3 and 0 not in seen[0]
 
 
-def test_a_prompt_given_once_goes_with_its_object(robot):
+def test_a_prompt_given_once_follows_its_object(robot):
     set_parameter(robot, "mode", "prompt")
     image, middles = view(0)
     (x, y), _, (other_x, other_y) = middles
@@ -66,11 +66,11 @@ def test_a_prompt_given_once_goes_with_its_object(robot):
         message = robot.answer(Detection2DArray, "detections", seconds=30, image=image)
         centres = {d.id: (d.bbox.center.position.x, d.bbox.center.position.y) for d in message.detections}
         assert set(centres) == {"1", "2"}, f"step {step}: {centres}"
-        for identity, wanted in (("1", middles[0]), ("2", middles[2])):
-            assert np.linalg.norm(np.subtract(centres[identity], wanted)) < 8, f"step {step}"
+        for identity, expected in (("1", middles[0]), ("2", middles[2])):
+            assert np.linalg.norm(np.subtract(centres[identity], expected)) < 8, f"step {step}"
 
 
-def test_what_is_lost_is_said_and_not_made_up(robot):
+def test_lost_objects_are_reported_and_have_no_mask(robot):
     empty = np.repeat(world()[0][:256, 420:, :1], 3, -1)
     empty = np.ascontiguousarray(cv2.resize(empty, (320, 256)))
     for _ in range(7):

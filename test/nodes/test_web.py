@@ -33,14 +33,6 @@ def robot(robots):
     return made
 
 
-@pytest.fixture(scope="module")
-def web(robot, tmp_path_factory):
-    process = WebProcess(robot.domain, tmp_path_factory.mktemp("web"))
-    yield process
-    assert process.stop() in (0, 2), process.output
-    assert "Traceback" not in process.output
-
-
 @pytest.fixture
 def page(robot, web, clean):
     with PageClient(web.url) as opened:
@@ -50,11 +42,11 @@ def page(robot, web, clean):
         yield opened
 
 
-def until(robot, done, *told) -> None:
+def until(robot, done, *details) -> None:
     """Send images until something is true."""
     deadline = time.monotonic() + 150
     while not done():
-        assert time.monotonic() < deadline, [robot.diagnostics, *(vars(each) for each in told)]
+        assert time.monotonic() < deadline, [robot.diagnostics, *(vars(each) for each in details)]
         robot.send_image()
         robot.peer.until(lambda: False, 0.05)
 
@@ -80,7 +72,7 @@ def mask(robot, identity: int) -> np.ndarray:
     return pixels(robot.answer(Image, "label_map"), np.uint16) == identity
 
 
-def test_the_overlay_comes_as_it_is_published(robot, page):
+def test_the_overlay_is_shown_as_published(robot, page):
     published = robot.peer.listen(Image, robot.topic("overlay"))
     add_point(page, 30, 40)
     until(robot, lambda: objects(page), page)
@@ -219,7 +211,7 @@ def test_a_box_that_the_segmenter_rejects_is_told_and_forgotten(robot, page):
     assert not objects(page)["taken"]["is_own"] and name not in objects(page)
 
 
-def test_what_was_cleared_elsewhere_does_not_come_back(robot, page):
+def test_objects_cleared_elsewhere_are_not_published_again(robot, page):
     add_point(page, 30, 40)
     until(robot, lambda: objects(page), page)
     (old,) = objects(page)
@@ -250,7 +242,7 @@ def test_what_was_cleared_elsewhere_does_not_come_back(robot, page):
         ({"type": "remove", "camera": "", "identity": 999}, "no prompted object has id 999"),
     ],
 )
-def test_mistakes_are_told(robot, page, command, text):
+def test_invalid_commands_are_reported(robot, page, command, text):
     page.send(**command)
     until(
         robot, lambda: text in "".join([*page.texts, page.state["last_error"], page.state["message"]]), page
@@ -258,7 +250,7 @@ def test_mistakes_are_told(robot, page, command, text):
     assert page.close_code is None
 
 
-def test_state_tells_of_model_rates_and_stages(robot, page, known_bundle):
+def test_state_contains_model_rates_and_stages(robot, page, known_bundle):
     until(robot, lambda: page.state["stages"] and page.state["age"], page)
     assert page.state["model"] == str(known_bundle) and page.state["backend"] == robot.diagnostics["backend"]
     assert {"convert", "total"} <= page.state["stages"].keys()
@@ -267,7 +259,7 @@ def test_state_tells_of_model_rates_and_stages(robot, page, known_bundle):
     until(robot, lambda: page.state["mode"] == "everything", page)
 
 
-def test_nobody_looks_nothing_is_subscribed_and_no_time_is_spent(robot, web):
+def test_without_viewers_there_are_no_subscriptions_and_no_load(robot, web):
     def subscribed() -> list[str]:
         found = entities(robot.peer.node, "/web")["subscriptions"]
         return [name for name in found if "parameter_events" not in name]
@@ -330,7 +322,7 @@ def test_the_documentation_lists_the_parameters():
     assert {name: default for _, name, default, *_ in rows} == expected
 
 
-def test_without_a_segmenter_the_page_says_so(tmp_path):
+def test_a_missing_segmenter_is_shown_on_the_page(tmp_path):
     process = WebProcess(next_domain(), tmp_path, segmenter="front/eyes")
     try:
         with PageClient(process.url) as page:

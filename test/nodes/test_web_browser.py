@@ -19,7 +19,6 @@ from tools.headless_browser import CHROMIUM, SHIFT, Browser
 
 from .harness import pixels
 from .prompting import vision_msgs
-from .web_process import WebProcess
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt install chromium")
 
@@ -68,14 +67,6 @@ def robot(robots):
     made = robots(bundle=ROOT / "engines" / DEFAULT_MODEL)
     made.wait_state("active")
     return made
-
-
-@pytest.fixture(scope="module")
-def web(robot, tmp_path_factory):
-    process = WebProcess(robot.domain, tmp_path_factory.mktemp("web"))
-    yield process
-    assert process.stop() in (0, 2), process.output
-    assert "Traceback" not in process.output
 
 
 @pytest.fixture

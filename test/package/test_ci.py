@@ -48,7 +48,7 @@ def test_missing_programs_are_installed(programs):
 
 
 @pytest.mark.parametrize("apt", ["exit 100", '[ "$1" = update ]', None])
-def test_what_cannot_be_installed_is_named_and_ends_nothing(programs, apt):
+def test_a_failed_installation_is_named_and_the_run_continues(programs, apt):
     if apt is not None:
         program(programs, "apt-get", apt)
     assert run(programs) == [*SKIPPED, "make test"]

@@ -53,7 +53,7 @@ def test_messages_have_the_published_fields(name):
     assert getattr(msg, name).get_fields_and_field_types() == PUBLISHED[name]
 
 
-def test_second_build_does_nothing():
+def test_a_second_build_does_no_work():
     if not (Path(sys.prefix) / "interfaces" / "built_from").exists():
         pytest.skip("the messages were not built here")
     # Without a compiler it cannot change the environment that the tests run in.
@@ -89,7 +89,7 @@ def test_only_packages_that_changed_are_built(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.splitlines()[-1] == "interfaces: already built"
 
 
-def test_missing_compiler_is_told_with_the_command_and_is_no_failure(tmp_path):
+def test_a_missing_compiler_is_reported_with_the_command_and_is_not_a_failure(tmp_path):
     # A copy beside other definitions, so that nothing counts as built already.
     (tmp_path / "tools").mkdir()
     (tmp_path / "interfaces" / "other_msgs").mkdir(parents=True)

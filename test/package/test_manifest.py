@@ -43,12 +43,12 @@ def test_manifest_is_of_format_3_and_for_ament_python(manifest):
     assert [(e.tagname, e.content) for e in manifest.exports] == [("build_type", "ament_python")]
 
 
-def test_setup_says_the_same(manifest):
+def test_setup_py_agrees_with_the_manifest(manifest):
     text = (ROOT / "setup.py").read_text()
-    said = dict(re.findall(r'^    (version|license|maintainer_email)="([^"]+)"', text, re.MULTILINE))
-    assert said["version"] == manifest.version
-    assert [said["license"]] == [str(each) for each in manifest.licenses]
-    assert said["maintainer_email"] == manifest.maintainers[0].email
+    fields = dict(re.findall(r'^    (version|license|maintainer_email)="([^"]+)"', text, re.MULTILINE))
+    assert fields["version"] == manifest.version
+    assert [fields["license"]] == [str(each) for each in manifest.licenses]
+    assert fields["maintainer_email"] == manifest.maintainers[0].email
 
 
 def test_every_dependency_is_a_key_that_rosdep_resolves(manifest):
@@ -63,7 +63,7 @@ def depends(manifest, kind: str) -> list:
     return getattr(manifest, f"{kind}_depends")
 
 
-def test_nothing_is_declared_twice_or_built_against(manifest):
+def test_dependencies_are_declared_once_and_none_for_the_build(manifest):
     """A Python package has nothing to build; what runs is not a dependency of the tests alone."""
     running = [each.name for each in manifest.exec_depends]
     testing = [each.name for each in manifest.test_depends]

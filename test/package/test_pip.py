@@ -42,8 +42,8 @@ def libraries() -> str:
 def test_segment_works_with_the_shipped_model(installed, tmp_path):
     kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG")}
     environment = {**kept, "PYTHONPATH": libraries(), "OMP_NUM_THREADS": "2"}
-    picture = shutil.copy(ROOT / "demo" / "pictures" / "astronaut.jpg", tmp_path)
-    command = [installed / "bin" / "evitsam", "segment", picture, "--box", "95,0,330,505"]
+    image = shutil.copy(ROOT / "demo" / "pictures" / "astronaut.jpg", tmp_path)
+    command = [installed / "bin" / "evitsam", "segment", image, "--box", "95,0,330,505"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert "1 masks" in done.stdout and (tmp_path / "astronaut_masks.png").is_file()

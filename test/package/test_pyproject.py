@@ -39,7 +39,7 @@ def test_every_requirement_of_an_extra_is_tested_in_a_version_that_it_allows(ext
         assert all(requirement.specifier.contains(version) for version in versions), f"{text}: {versions}"
 
 
-def test_setup_py_gives_what_pyproject_leaves_to_it():
+def test_setup_py_defines_the_dynamic_fields_of_pyproject():
     """A dynamic field without a value ends the build; one that is in both places would differ some day."""
     keywords = set(re.findall(r"^    (\w+)=", (ROOT / "setup.py").read_text(), re.MULTILINE))
     given = {"scripts": "entry_points", "maintainers": "maintainer", "dependencies": "install_requires"}

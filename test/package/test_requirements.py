@@ -72,13 +72,13 @@ def test_every_pin_is_exact_and_stands_in_one_file():
     assert not {name: files for name, files in places.items() if len(files) > 1}
 
 
-def test_the_demo_asks_for_no_package_of_the_tests():
+def test_the_demo_requires_no_package_of_the_tests():
     """Its photographs come with the package, not from scikit-image."""
     for file in (ROOT / "demo").glob("*.py"):
         assert not re.search(r"skimage|torch|openvino", file.read_text()), file
 
 
-def test_the_processes_of_the_demo_import_nothing_else():
+def test_the_processes_of_the_demo_import_only_its_packages():
     pytest.importorskip("rclpy")
     code = (
         "import sys, demo.__main__, evitsam_ros.nodes.segmenter, evitsam_ros.nodes.camera\n"

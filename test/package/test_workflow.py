@@ -44,7 +44,7 @@ def test_step_is_an_action_of_a_major_version_or_shell_that_parses(job, step):
 
 
 @pytest.mark.parametrize(("job", "step"), STEPS)
-def test_what_a_step_names_exists(job, step):
+def test_names_in_steps_exist(job, step):
     script = step.get("run", "")
     for target in re.findall(r"\bmake ([a-z]+)", script):
         assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE), target
@@ -98,6 +98,6 @@ def test_pip_keeps_the_major_version_of_the_distributions_numpy(tmp_path, versio
 
 
 @pytest.mark.skipif(shutil.which("actionlint") is None, reason="actionlint is not installed")
-def test_actionlint_finds_nothing():
+def test_actionlint_reports_no_error():
     result = subprocess.run(["actionlint"], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout

@@ -91,9 +91,9 @@ def test_device_spans_follow_each_network_but_not_the_queued_preprocessing():
     )
     segmenter = RecordingSegmenter(opened.bundle, runtime)
     run_frame(segmenter, open_images(["skimage:astronaut"], (160, 120))[0], 2)
-    told = [span.name for span in segmenter.recorder.spans if span.clock == DEVICE]
+    names = [span.name for span in segmenter.recorder.spans if span.clock == DEVICE]
     timed = (ENCODER, PROPOSALS, DECODER, FILTER, REFINE)
-    assert told == [f"{name}: run" for name in timed]
+    assert names == [f"{name}: run" for name in timed]
     assert len(waits) == len(timed) + 1  # and after the preprocessing
     names = {span.name for span in segmenter.recorder.spans if span.clock == HOST}
     assert stages_on_device(segmenter, names) == {ENCODER, PROPOSALS, DECODER, REFINE}

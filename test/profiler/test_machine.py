@@ -5,7 +5,7 @@ import subprocess
 
 from evitsam_ros.profiler.machine import commit, machine_facts, made_by
 
-from .test_sensors import write
+from .system_files import write
 
 
 def test_facts_are_read_from_files_of_the_machine(tmp_path):

@@ -49,7 +49,7 @@ def around(middle: float, seed: int, runs: int = 60) -> list[float]:
 @pytest.fixture(scope="module")
 def pages(made_up):
     """Make a profile with an outlier of the encoder in run 8, and its comparison with a faster one."""
-    sizes = (2, 3, 100, 20, 150, 5, 30, 2, 6, 1, 0.1, 2)
+    sizes = (2, 3, 100, 20, 150, 5, 30, 2, 4, 6, 1, 0.1, 2)
     reports = []
     for shift in (0, 50):
         samples = {

@@ -50,9 +50,9 @@ def test_the_report_is_reproducible(profiled):
     bundle = open_bundle(DEFAULT_MODEL)
     networks = bundle.description["networks"]
     assert set(report.model["networks"]) == {*networks, "network of colours"}
-    for name, told in report.model["networks"].items():
-        assert name not in networks or told["sha256"] == networks[name]["sha256"]
-        assert told["precision"] == "fp32" and told["runtime"].startswith("onnxruntime ")
+    for name, info in report.model["networks"].items():
+        assert name not in networks or info["sha256"] == networks[name]["sha256"]
+        assert info["precision"] == "fp32" and info["runtime"].startswith("onnxruntime ")
     assert report.settings["pictures"][0]["size"] == [320, 240]
     words = shlex.split(report.command)
     assert words[:2] == ["evitsam", "profile"]
@@ -115,7 +115,7 @@ def test_compare_through_the_command_line(profiled, tmp_path, capsys):
         (["--model", "lite_sam", "--precision", "int8"], "int8 a GPU, or a bundle with an int8 form"),
         (["--model", "nope"], "no bundle 'nope'"),
         (["--compare", "a.json", "b.json"], "a.json cannot be read"),
-        (["--compare", "a.json", "b.json", "--trace", "c"], "--compare measures nothing"),
+        (["--compare", "a.json", "b.json", "--trace", "c"], "--compare only reads files"),
     ],
 )
 def test_invalid_values_are_one_line_of_error(words, text, capsys):

@@ -10,15 +10,10 @@ from evitsam_ros.profiler import nvidia, sensors
 from evitsam_ros.profiler.nvidia import Nvml, Tegrastats, board_watts, reason_names
 from evitsam_ros.profiler.sensors import Watch
 
-
-def write(root, files: dict[str, object]):
-    for name, content in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{content}\n")
+from .system_files import write
 
 
-def test_energy_of_packages_whose_counters_wrap(tmp_path):
+def test_energy_with_wrapping_counters(tmp_path):
     rapl = "sys/class/powercap/intel-rapl"
     write(
         tmp_path,
@@ -48,8 +43,8 @@ def test_a_machine_without_sensors_has_no_values(tmp_path):
     assert sensors.resident_mib(tmp_path) == {"now": None, "peak": None}
     with Watch(2, root=tmp_path) as watch:
         watch.sample()
-    told = {name: value for name, value in watch.facts().items() if value is not None}
-    assert set(told) == {"seconds"} or watch.nvml is not None
+    known = {name: value for name, value in watch.facts().items() if value is not None}
+    assert set(known) == {"seconds"} or watch.nvml is not None
 
 
 def test_resident_memory_of_this_process():

@@ -27,9 +27,9 @@ def test_nested_spans_are_subtracted_from_outer_ones():
                 with recorder.stage("crop"):
                     clock.now += 250_000
             clock.now += 2_000_000
-    own, whole = samples_of(recorder.spans, 2), samples_of(recorder.spans, 2, own=False)
+    own, complete = samples_of(recorder.spans, 2), samples_of(recorder.spans, 2, own=False)
     assert own == {("frame", HOST): [3.0, 3.0], ("encoder", HOST): [5.0, 10.0], ("crop", HOST): [0.5, 0.5]}
-    assert whole["frame", HOST] == [8.5, 13.5]
+    assert complete["frame", HOST] == [8.5, 13.5]
 
 
 def test_a_run_without_a_stage_has_none_of_it():

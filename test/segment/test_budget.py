@@ -9,7 +9,7 @@ from evitsam_ros.segment.budget import FEWEST
 PROMPTS = [Prompt(points=[(float(n), 1.0)]) for n in range(100)]
 
 
-def test_what_fits_is_what_is_left_over_the_cost_of_one():
+def test_the_number_that_fits_is_the_remaining_time_over_the_cost_of_one():
     budget = LatencyBudget(1.0, per_prompt=0.01, afterwards=0.1)
     # 1.0 less a margin of 0.1, 0.3 spent and 0.1 to come leaves 0.5: fifty prompts.
     assert budget.cut(PROMPTS, spent=0.3) == PROMPTS[:50] and budget.left_out == 50
@@ -58,7 +58,7 @@ def test_everything_mode_keeps_to_it_and_is_the_same_without(bundle_folder, phot
     assert decoded[2] == 39 and budget.left_out == 9
 
 
-def test_most_of_what_is_on_show_is_spared_and_the_minimum_is_a_parameter():
+def test_most_shown_objects_are_kept_and_the_minimum_is_a_parameter():
     budget = LatencyBudget(1.0, per_prompt=0.1, min_prompts=5)
     budget.on_show = 60
     assert len(budget.cut(PROMPTS, spent=2.0)) == 54
@@ -71,7 +71,7 @@ def test_most_of_what_is_on_show_is_spared_and_the_minimum_is_a_parameter():
     assert len(rich.cut(PROMPTS, 0.0)) == 100
 
 
-def test_a_budget_starves_when_most_is_left_out_for_some_frames():
+def test_a_budget_starves_when_most_prompts_are_dropped_for_some_frames():
     budget = LatencyBudget(0.5, per_prompt=0.01, min_prompts=1)
     found = []
     for spent in (0.0, 0.0, 0.0, 0.0):

@@ -75,7 +75,7 @@ def test_a_mask_of_something_else_is_dropped():
     np.testing.assert_array_equal(found.logits, masks.logits)
 
 
-def test_the_smallest_come_first_and_the_largest_never():
+def test_the_smallest_objects_are_first_and_the_largest_excluded():
     segmenter, calls = threshold_segmenter()
     place = [(40.0, 40.0, 12.0), (128.0, 128.0, 100.0), (200.0, 60.0, 20.0)]
     image, _ = discs((256, 256), *place)
@@ -124,7 +124,7 @@ def test_a_window_that_is_the_image_gives_the_direct_result(size, monkeypatch, p
     np.testing.assert_allclose(found.logits[:, :rows, :columns], direct.logits[:, :rows, :columns], atol=1e-4)
 
 
-def test_without_looks_nothing_is_done():
+def test_without_looks_masks_are_unchanged():
     segmenter, calls = threshold_segmenter()
     image, _ = discs((256, 256), (60, 60, 17))
     masks = segmenter.decode(segmenter.embed(image), [box_of(60, 60, 17)])

@@ -12,7 +12,7 @@ def at(*points: tuple[float, float]) -> list[Prompt]:
     return [Prompt(points=[point], labels=[1]) for point in points]
 
 
-def test_the_first_point_goes_to_the_empty_corner():
+def test_the_first_point_is_in_the_empty_corner():
     (found,) = covering_points(at((10, 10)), (100, 200), 1)
     np.testing.assert_allclose(found.points, [[200 - 5, 100 - 2.5]])
     assert found.labels.tolist() == [1] and found.box is None and found.extent is None
@@ -32,7 +32,7 @@ def test_every_place_is_nearer_to_some_point_than_the_last_one_was(size):
             assert np.linalg.norm(points - (x, y), axis=1).min() <= gaps[-1] + 1e-3
 
 
-def test_a_box_is_where_its_middle_is_and_nothing_known_makes_a_grid():
+def test_a_box_counts_by_its_centre_and_no_known_prompts_make_a_grid():
     boxed = covering_points([Prompt(box=(0, 0, 20, 20))], (100, 200), 5)
     clicked = covering_points(at((10, 10)), (100, 200), 5)
     assert all((a.points == b.points).all() for a, b in zip(boxed, clicked, strict=True))

@@ -31,7 +31,7 @@ def test_masks_are_compared_as_coco_does():
     assert float(mask_iou(first[0], second[3])) == pytest.approx(expected[0, 3])
 
 
-def test_empty_masks_have_the_iou_that_is_asked_for():
+def test_empty_masks_have_the_requested_iou():
     empty, full = np.zeros((2, 3, 3), bool), np.ones((2, 3, 3), bool)
     assert mask_iou(empty, empty).tolist() == [0, 0]
     assert mask_iou(empty, empty, empty=1.0).tolist() == [1, 1]

@@ -55,7 +55,7 @@ def test_timings_are_those_of_the_call_and_in_the_order_of_the_work(segmenter, p
     assert not segmenter.empty_result(Frame(photograph)).timings
 
 
-def test_a_budget_counts_what_the_frame_has_taken_before(segmenter, embedding):
+def test_a_budget_includes_the_time_before_the_call(segmenter, embedding):
     spent = sum(embedding.timings.values())
 
     def left_out(elapsed: float) -> int:

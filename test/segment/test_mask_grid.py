@@ -34,13 +34,13 @@ def test_cells_of_the_network_are_the_signs_of_its_logits(masks):
 @pytest.mark.parametrize("name", GRIDS)
 def test_a_crop_is_the_tight_part_of_its_mask(masks, name):
     grid = GRIDS[name]
-    whole = masks.full() if name == "image" else masks.unpadded_logits > 0
+    complete = masks.full() if name == "image" else masks.unpadded_logits > 0
     for index in range(len(masks)):
         part, (y, x) = grid.crop(masks, index)
         assert part[0].any() and part[-1].any() and part[:, 0].any() and part[:, -1].any()
         placed = np.zeros(grid.size(masks), bool)
         placed[y : y + part.shape[0], x : x + part.shape[1]] = part
-        np.testing.assert_array_equal(placed, whole[index])
+        np.testing.assert_array_equal(placed, complete[index])
 
 
 @pytest.mark.parametrize("name", GRIDS)

@@ -12,7 +12,7 @@ from evitsam_ros.segment.mask_ranking import expected_iou
 RNG = np.random.default_rng(5)
 
 
-def test_sure_masks_expect_one_and_empty_ones_nothing():
+def test_confident_masks_have_an_expected_iou_of_1_and_empty_ones_of_0():
     sure, empty, unsure = ([90.0, 90.0, -90.0], [-90.0, -90.0, -90.0], [0.1, -90.0, -90.0])
     logits = np.array([sure, empty, unsure], np.float32)[:, None]
     assert expected_iou(logits) == pytest.approx([1.0, 0.0, 0.525], abs=1e-3)
@@ -37,7 +37,7 @@ def taken(shipped, share, prompts, multimask=False):
     return segmenter.decode(shipped[1], prompts, multimask=multimask)
 
 
-def test_a_lone_point_takes_the_mask_that_the_bundle_ranks_first(shipped):
+def test_a_single_point_selects_the_mask_that_the_bundle_ranks_first(shipped):
     assert shipped[0].bundle.expected_iou == 0.8
     prompts = [Prompt(points=[xy]) for xy in RNG.uniform(20, 460, (24, 2))]
     three = taken(shipped, 0.0, prompts, multimask=True)
@@ -58,6 +58,6 @@ def test_a_lone_point_takes_the_mask_that_the_bundle_ranks_first(shipped):
     [Prompt(box=(100, 100, 300, 260)), Prompt(points=[(150, 150), (200, 210)], labels=[1, 0])],
     ids=["box", "two clicks"],
 )
-def test_of_prompts_that_say_more_predicted_iou_alone_takes_the_mask(shipped, prompt):
+def test_unambiguous_prompts_are_ranked_by_predicted_iou_only(shipped, prompt):
     three = taken(shipped, 0.0, [prompt], multimask=True)
     assert taken(shipped, 1.0, [prompt]).mask_indices[0] == three.scores.argmax()

@@ -11,7 +11,7 @@ from evitsam_ros.segment.transform import Transform
 
 
 def blobs(count: int, size: tuple[int, int], seed: int = 0) -> Masks:
-    """Smooth random logits, with one empty mask and one that fills the picture."""
+    """Smooth random logits, with one empty mask and one that fills the image."""
     rng = np.random.default_rng(seed)
     noise = rng.standard_normal((count, 160, 160)).astype(np.float32)
     logits = np.stack([cv2.GaussianBlur(layer, (0, 0), 9) * 40 - 1.0 for layer in noise])
@@ -32,8 +32,8 @@ def everywhere(masks: Masks) -> np.ndarray:
 
 
 def test_masks_made_inside_their_boxes_equal_the_full_frame(masks):
-    wanted = everywhere(masks)
-    differing = (masks.full() != wanted).mean()
+    expected = everywhere(masks)
+    differing = (masks.full() != expected).mean()
     assert differing < 1e-5  # float32 products of other shapes round differently at the zero crossing
 
 
@@ -54,12 +54,12 @@ def test_areas_are_those_of_the_full_masks(masks):
 
 
 def test_label_map_equals_a_naive_loop_with_small_objects_on_top(masks):
-    wanted = np.zeros(masks.image_size, np.uint16)
+    expected = np.zeros(masks.image_size, np.uint16)
     full = masks.full()
     for index in sorted(range(len(masks)), key=lambda i: -masks.areas[i]):
         for y, x in zip(*np.nonzero(full[index]), strict=True):
-            wanted[y, x] = masks.object_ids[index]
-    np.testing.assert_array_equal(masks.label_map(), wanted)
+            expected[y, x] = masks.object_ids[index]
+    np.testing.assert_array_equal(masks.label_map(), expected)
     assert masks.label_map().dtype == np.uint16
 
 

@@ -11,7 +11,7 @@ from evitsam_ros.segment.small_regions import remove_small_regions
 BOXES = [Prompt(box=(100, 30, 300, 400)), Prompt(box=(20, 20, 120, 500))]
 
 
-def test_decoded_masks_lose_what_the_share_says(bundle_folder, photograph):
+def test_decoded_masks_lose_regions_below_the_share(bundle_folder, photograph):
     segmenter = Segmenter.open(bundle_folder, "onnxruntime")
     embedding = segmenter.embed(photograph)
     plain = segmenter.decode(embedding, BOXES, multimask=True)
@@ -23,7 +23,7 @@ def test_decoded_masks_lose_what_the_share_says(bundle_folder, photograph):
     np.testing.assert_array_equal(segmenter.decode(embedding, BOXES, multimask=True).logits, cleaned.logits)
 
 
-def test_a_bundle_says_what_is_removed_and_everything_mode_does_so_last(bundle_folder, photograph):
+def test_a_bundle_defines_the_share_and_everything_mode_applies_it_last(bundle_folder, photograph):
     opened = Segmenter.open(bundle_folder, "onnxruntime")
     keep_all = {"score": 0.0, "stability": 0.0, "heat": 0.0, "nms": 0.9}
     with_share = replace(opened.bundle, thresholds={**keep_all, "min_region": 0.1})

@@ -43,7 +43,7 @@ def test_numbers_stay_inside_their_objects_and_small_ones_have_none():
     assert changed[labels == 234].sum() > changed[labels == 1].sum() > 20
 
 
-def test_an_image_without_objects_or_of_one_pixel_is_left_alone():
+def test_an_image_without_objects_or_of_one_pixel_is_unchanged():
     for size in ((240, 320), (1, 1)):
         image = np.zeros((*size, 3), np.uint8)
         assert draw_numbers(image, np.zeros(size, np.uint16)) == [] and not image.any()

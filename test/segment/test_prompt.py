@@ -81,7 +81,7 @@ def test_too_many_prompts_are_refused():
         ([[1, 2, 3]], "image is list"),
     ],
 )
-def test_frame_refuses_what_is_no_picture(image, text):
+def test_frame_rejects_arrays_that_are_not_images(image, text):
     with pytest.raises(ValueError, match=text):
         Frame(image)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Views hold their points and the whole picture; masks land where they belong, nearly as the decoder's."""
+"""Views hold their points and the whole image; masks land where they belong, nearly as the decoder's."""
 
 import numpy as np
 import pytest
@@ -51,7 +51,7 @@ def test_views_have_as_many_cells_as_counted_by_hand(size, count):
 
 @settings(deadline=None)  # the machine may be busy
 @given(SIDES, SIDES, st.sampled_from([14, 32, 40, 64]), st.floats(0, 1), st.floats(0, 1))
-def test_views_show_every_place_once_and_the_point_most_closely(height, width, side, right, down):
+def test_views_cover_the_image_once_and_are_finest_at_the_point(height, width, side, right, down):
     transform = Transform((height, width), 16 * side, 1024, (4 * side, 4 * side))
     point = np.array([right * width, down * height])
     views = Views.around(point[None], transform)
@@ -85,7 +85,7 @@ def test_views_along_outlines_show_every_place_once_and_are_alike(discs):
         assert seen.max() == 1 and seen[:30].all()
 
 
-def test_outlines_are_looked_at_most_closely():
+def test_views_are_finest_along_outlines():
     """A disc of 24 low-res cells' radius crosses 28 cells of the embedding."""
     mask = disc(24.0, 80.0, 60.0)
     views = Views.along(outlines(mask[None], WIDE), WIDE)
@@ -97,7 +97,7 @@ def test_outlines_are_looked_at_most_closely():
     assert not views.closest[0, 15, 20]
 
 
-def test_what_the_foveal_decoder_cannot_take_looks_nowhere():
+def test_prompts_beyond_the_foveal_decoder_have_no_view():
     assert focus_point(Prompt(box=(1, 2, 30, 40))) is None
     assert focus_point(Prompt(points=[(5, 5)], labels=[0], box=(1, 2, 30, 40))) is None
     assert focus_point(Prompt(points=[(5, 5)], mask=np.zeros((160, 160), np.float32))) is None
@@ -105,7 +105,7 @@ def test_what_the_foveal_decoder_cannot_take_looks_nowhere():
     np.testing.assert_array_equal(focus_point(prompt), [10, 15])
 
 
-def test_a_guess_is_not_told_to_the_decoder():
+def test_a_proposal_box_is_not_passed_to_the_decoder():
     plain, guess = Prompt(points=[(50, 60)]), Prompt(points=[(50, 60)], proposal_box=(40, 50, 70, 80))
     for one, other in zip(prompt_arrays([plain], WIDE), prompt_arrays([guess], WIDE), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -148,8 +148,8 @@ def test_masks_along_outlines_return_to_where_their_cells_are():
     placed = views.scatter_to_image(ramps(views, 40))
     y, x = np.mgrid[:160, :160] + 0.5
     inside = np.s_[:, 8:112, 8:152]  # large cells at the border have no neighbours beyond
-    wanted = np.broadcast_to(3 * y + 5 * x, placed.shape)
-    np.testing.assert_allclose(placed[inside], wanted[inside], atol=1e-2)
+    expected = np.broadcast_to(3 * y + 5 * x, placed.shape)
+    np.testing.assert_allclose(placed[inside], expected[inside], atol=1e-2)
     for closest, mask in zip(views.closest, placed, strict=True):
         at = np.pad(closest.repeat(4, axis=0).repeat(4, axis=1), ((0, 32), (0, 0)))
         np.testing.assert_array_equal(mask[at], (3 * y + 5 * x)[at].astype(np.float32))
@@ -170,7 +170,7 @@ def test_some_of_the_views_are_those_of_some_of_the_points():
 
 
 @pytest.mark.parametrize("multimask", [False, True])
-def test_low_scores_are_left_out_and_nothing_else(photograph, multimask):
+def test_only_low_scores_are_dropped(photograph, multimask):
     segmenter = Segmenter.open("lite_sam")
     embedding = segmenter.embed(photograph)
     prompts = [boxed(180, 20, 280, 160), Prompt(points=[(220, 90)]), boxed(385, 250, 445, 330)]
@@ -201,25 +201,25 @@ def test_masks_are_roughly_the_decoders(photograph):
         Prompt(points=[(220, 90)]),
         Prompt(box=(180, 20, 280, 160)),
     ]
-    whole = segmenter.decode(embedding, prompts, multimask=True)
+    complete = segmenter.decode(embedding, prompts, multimask=True)
     near = segmenter.decode(embedding, prompts, multimask=True, foveal=True)
     # Alone or with others: the products round differently.
-    np.testing.assert_allclose(near.logits[9:], whole.logits[9:], atol=1e-3)
-    iou = agreement(near, whole)[:9]
-    assert not (near.logits[:9] == whole.logits[:9]).all()
+    np.testing.assert_allclose(near.logits[9:], complete.logits[9:], atol=1e-3)
+    iou = agreement(near, complete)[:9]
+    assert not (near.logits[:9] == complete.logits[:9]).all()
     assert iou.min() > 0.4 and iou.mean() > 0.75, iou  # a lone click is ambiguous
-    np.testing.assert_allclose(near.scores, whole.scores, atol=0.1)
+    np.testing.assert_allclose(near.scores, complete.scores, atol=0.1)
 
 
-def test_a_second_look_draws_what_the_decoder_draws(photograph):
+def test_refinement_agrees_with_the_decoder(photograph):
     segmenter = Segmenter.open("lite_sam")
     embedding = segmenter.embed(photograph)
     once = segmenter.everything(embedding, 64, refine=False)
     twice = segmenter.everything(embedding, 64)
     np.testing.assert_array_equal(once.scores, twice.scores)
-    whole = segmenter.decode(embedding, twice.prompts, multimask=True)
-    whole = whole.select(3 * np.arange(len(twice)) + twice.mask_indices)
-    before, after = agreement(once, whole), agreement(twice, whole)
+    complete = segmenter.decode(embedding, twice.prompts, multimask=True)
+    complete = complete.select(3 * np.arange(len(twice)) + twice.mask_indices)
+    before, after = agreement(once, complete), agreement(twice, complete)
     assert after.mean() > before.mean() + 0.02, (before, after)
     again = (once.logits != twice.logits).any((1, 2))
     points = np.stack([focus_point(prompt) for prompt in once.prompts])
@@ -227,7 +227,7 @@ def test_a_second_look_draws_what_the_decoder_draws(photograph):
     assert again.any() and not (again & ~coarse).any()
 
 
-def test_a_second_look_takes_prompts_of_every_kind(photograph):
+def test_refinement_accepts_prompts_of_every_kind(photograph):
     """As with tracking, where known objects are asked for by points and boxes beside the proposals."""
     segmenter = Segmenter.open("lite_sam")
     loose = segmenter.thresholds().replace(
@@ -249,7 +249,7 @@ def test_a_second_look_takes_prompts_of_every_kind(photograph):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_masks_of_the_whole_image_reach_its_borders(seed):
+def test_masks_of_the_full_image_reach_its_borders(seed):
     """Images of any size: where all cells are inside, so is every pixel, whichever cell the image ends in."""
     rng = np.random.default_rng(seed)
     sizes = [(1024, 1280), (512, 640), (480, 800)] if seed == 0 else rng.integers(40, 1400, (4, 2)).tolist()

@@ -46,7 +46,7 @@ def test_a_ring_keeps_its_large_hole_and_loses_its_small_one():
 
 
 @pytest.mark.parametrize("value", [-1.0, 1.0])
-def test_masks_of_nothing_and_of_everything_stay(value):
+def test_empty_and_full_masks_are_unchanged(value):
     logits = np.full((2, 8, 8), value, np.float32)
     assert remove_small_regions(logits, 0.1) is logits
     assert remove_small_regions(logits[:0], 0.1).shape == (0, 8, 8)

@@ -68,15 +68,15 @@ def test_preprocessing_normalises_first_and_pads_with_zero():
     image = np.full((100, 200, 3), (255, 0, 128), np.uint8)
     blob = preprocess(image, 640, spec.mean, spec.std)
     assert blob.shape == (1, 3, 640, 640) and blob.dtype == np.float32
-    wanted = (np.array([255, 0, 128]) / 255 - spec.mean) / spec.std
-    np.testing.assert_allclose(blob[0, :, 0, 0], wanted, rtol=1e-5)
-    np.testing.assert_allclose(blob[0, :, 319, 639], wanted, rtol=1e-5)
+    expected = (np.array([255, 0, 128]) / 255 - spec.mean) / spec.std
+    np.testing.assert_allclose(blob[0, :, 0, 0], expected, rtol=1e-5)
+    np.testing.assert_allclose(blob[0, :, 319, 639], expected, rtol=1e-5)
     assert not blob[:, :, 320:].any()
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 300), st.integers(1, 300))
-def test_preprocessing_takes_any_size(height, width):
+def test_preprocessing_accepts_any_size(height, width):
     spec = model_spec("efficientvit_sam_l0")
     blob = preprocess(np.zeros((height, width, 3), np.uint8), 64, spec.mean, spec.std)
     assert blob.shape == (1, 3, 64, 64) and np.isfinite(blob).all()

@@ -48,7 +48,7 @@ def test_random_windows_lie_in_the_image_and_hold_the_object(size):
         assert (extent[2:] <= window.origin + window.size[::-1]).all()
 
 
-def test_a_prompt_is_moved_and_what_lies_outside_is_left_out():
+def test_a_prompt_is_moved_and_points_outside_are_dropped():
     prompt = Prompt(
         points=np.array([(120, 90), (10, 10), (150, 110)], np.float32),
         labels=np.array([1, 0, 0], np.float32),
@@ -65,38 +65,38 @@ def test_a_prompt_is_moved_and_what_lies_outside_is_left_out():
 @pytest.mark.parametrize(
     "window", [Window(100, 80, 228, 208), Window(3, 5, 301, 303), Window(512, 352, 640, 480)]
 )
-def test_logits_of_a_window_take_their_place_exactly(window):
-    whole, inner = geometry((480, 640)), geometry(window.size)
+def test_logits_of_a_window_are_placed_exactly(window):
+    complete, inner = geometry((480, 640)), geometry(window.size)
     before = np.full((160, 160), 7, np.float32)
-    placed = window.place_into(before, plane(inner, (window.x0, window.y0)), inner, whole)
-    x, y = ((np.arange(160) + 0.5) * step for step in whole.pixels_per_cell)
+    placed = window.place_into(before, plane(inner, (window.x0, window.y0)), inner, complete)
+    x, y = ((np.arange(160) + 0.5) * step for step in complete.pixels_per_cell)
     columns, rows = (x >= window.x0) & (x < window.x1), (y >= window.y0) & (y < window.y1)
     covered = rows[:, None] & columns[None]
     assert (placed[~covered] == -7).all()
     # The outermost cells of a window repeat beyond their centres.
-    step = whole.pixels_per_cell[0]
+    step = complete.pixels_per_cell[0]
     deep = (y > window.y0 + step) & (y < window.y1 - step)
     deep = deep[:, None] & ((x > window.x0 + step) & (x < window.x1 - step))[None]
     assert deep.sum() > 400
-    np.testing.assert_allclose(placed[deep], plane(whole)[deep], atol=2e-3)
+    np.testing.assert_allclose(placed[deep], plane(complete)[deep], atol=2e-3)
 
 
 def test_logits_of_the_image_are_seen_in_a_window_exactly():
-    window, whole = Window(100, 80, 228, 208), geometry((480, 640))
+    window, complete = Window(100, 80, 228, 208), geometry((480, 640))
     inner = geometry(window.size)
-    seen = window.view_of(plane(whole), inner, whole)
+    seen = window.view_of(plane(complete), inner, complete)
     np.testing.assert_allclose(seen, plane(inner, (100, 80)), atol=2e-3)
 
 
 @pytest.mark.parametrize("size", [(480, 640), (512, 512), (301, 177)])
-def test_a_window_that_is_the_image_changes_nothing(size):
-    whole = geometry(size)
+def test_a_window_of_the_full_image_changes_no_logits(size):
+    complete = geometry(size)
     window = Window(0, 0, size[1], size[0])
     logits = np.random.default_rng(0).standard_normal((160, 160)).astype(np.float32)
-    rows, columns = whole.visible_cells
-    placed = window.place_into(np.zeros_like(logits), logits, whole, whole)
-    seen = window.view_of(logits, whole, whole)
-    full_rows, full_columns = (int(cells + 0.5) for cells in whole.image_cells)
+    rows, columns = complete.visible_cells
+    placed = window.place_into(np.zeros_like(logits), logits, complete, complete)
+    seen = window.view_of(logits, complete, complete)
+    full_rows, full_columns = (int(cells + 0.5) for cells in complete.image_cells)
     np.testing.assert_allclose(
         placed[:full_rows, :full_columns], logits[:full_rows, :full_columns], atol=1e-5
     )

@@ -14,7 +14,7 @@ WHOLE = "EVITSAM_SOAK_SECONDS" in os.environ
 
 
 def send(robot, count: int, period: float = 0.03) -> list[int]:
-    """Pictures in the rhythm of a camera; the seconds of their stamps."""
+    """Images in the rhythm of a camera; the seconds of their stamps."""
     stamps = []
     for _ in range(count):
         stamps.append(robot.send_image().header.stamp.sec)

@@ -31,7 +31,7 @@ class Manager:
 
 
 def answered(robot, count: int) -> None:
-    """Pictures of several sizes are answered."""
+    """Images of several sizes are answered."""
     for number in range(count):
         side = 64 + 32 * (number % 3)
         robot.answer(Image, "mask", image=np.full((side, side, 3), 90, np.uint8))
@@ -56,7 +56,7 @@ def settled_entities(robot, seen: list[dict[str, list[str]]]) -> dict[str, list[
     return last
 
 
-def test_nothing_grows(robots):
+def test_memory_and_entities_do_not_grow(robots):
     robot = robots(autostart=False, enable_depth=True, enable_3d_clicks=True)
     robot.wait_state("inactive")
     manager, pid = Manager(robot), robot.process.process.pid

@@ -58,15 +58,15 @@ class Storm:
                     message.header.stamp.nanosec = 12_345  # no picture's: it would be answered once more
                 self.robot.peer.publish(self.robot.topic(topic), message)
                 self.sent[topic] += 1
-        wanted = before + 4 * AT_ONCE
-        assert self.robot.peer.until(lambda: self.total(ARRIVED) >= wanted, 200), (
-            wanted,
+        expected = before + 4 * AT_ONCE
+        assert self.robot.peer.until(lambda: self.total(ARRIVED) >= expected, 200), (
+            expected,
             self.robot.diagnostics,
         )
-        assert self.total(ARRIVED) == wanted
+        assert self.total(ARRIVED) == expected
 
     def frame(self) -> None:
-        """One damaged or sound picture, with depth and calibration: answered, or refused by name."""
+        """One damaged or sound image, with depth and calibration: answered, or refused by name."""
         before = self.total(("frames_in",)), self.total(DONE)
         make = malformed.compressed if self.compressed else malformed.image
         self.robot.peer.publish("/camera_info", malformed.camera_info(self.rng)[0])
@@ -74,10 +74,10 @@ class Storm:
         topic = "/image/compressed" if self.compressed else "/image"
         self.robot.peer.publish(topic, make(self.rng)[0])
         self.sent.update(camera_info=1, depth=1, image=1)
-        wanted = before[0] + 1, before[1] + 1
+        expected = before[0] + 1, before[1] + 1
         books = lambda: (self.total(("frames_in",)), self.total(DONE))  # noqa: E731
-        assert self.robot.peer.until(lambda: books() == wanted, 200), (
-            f"{books()} is not {wanted}: {self.robot.diagnostics}"
+        assert self.robot.peer.until(lambda: books() == expected, 200), (
+            f"{books()} is not {expected}: {self.robot.diagnostics}"
         )
 
 
@@ -121,7 +121,7 @@ def test_every_message_is_counted_and_the_next_good_one_answered(robots, transpo
 
 
 def good(robot, transport: str) -> None:
-    """A good picture is answered with what it was asked."""
+    """A good image is answered with what it was asked."""
     robot.peer.listen(Image, robot.topic("mask")).clear()  # they have stamps of all times
     prompt(robot, detection(60, 40, 50, 30))
     if transport == "raw":

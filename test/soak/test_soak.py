@@ -48,7 +48,7 @@ def watch(robot, seconds: float) -> tuple[np.ndarray, list[Usage]]:
     return np.array(ages), usages
 
 
-def test_camera_for_a_while_dies_and_comes_back_as_another(robot, tmp_path):
+def test_a_camera_that_dies_and_restarts_as_another_is_served(robot, tmp_path):
     first = camera(robot, tmp_path)
     try:
         robot.peer.publish(robot.topic("pixel"), Point(x=160.0, y=100.0))
@@ -96,7 +96,7 @@ def test_camera_for_a_while_dies_and_comes_back_as_another(robot, tmp_path):
         first.stop()
 
 
-def test_a_subscriber_that_does_not_listen_holds_nothing_up(robot):
+def test_a_subscriber_that_does_not_read_does_not_block(robot):
 
     slow = Peer(robot.domain)
     slow.listen(Image, robot.topic("overlay"))  # reliable, and its executor never spins

@@ -178,8 +178,8 @@ def test_profiles_cover_the_calls_of_the_segmenter():
     pictures = [
         Transform(size, 640, 640, (160, 160)) for size in ((480, 640), (640, 640), (1, 900), (720, 1280))
     ]
-    kinds = {Views.around(np.zeros((1, 2)), picture).cells().shape[1] for picture in pictures}
-    kinds |= {Views.along(np.zeros((1, 40, 40)), picture).cells().shape[1] for picture in pictures}
+    kinds = {Views.around(np.zeros((1, 2)), image).cells().shape[1] for image in pictures}
+    kinds |= {Views.along(np.zeros((1, 40, 40)), image).cells().shape[1] for image in pictures}
     sent = [(count, cells) for count in (1, 17, FOVEAL_CHUNK) for cells in kinds]
     assert all(least[0] <= n <= most[0] and least[1] <= k <= most[1] for n, k in [best, *sent])
     transform = Transform((480, 640), 640, 640, (160, 160))

@@ -50,10 +50,10 @@ def test_a_quantised_convolution_equals_integer_arithmetic(network):
     scale = 1.5 / STEPS
     weights = np.array([[1.0, 0.5], [-0.25, 0.1]])
     scale, scales = (above_in_float16(s) for s in (scale, np.abs(weights).max(1) / STEPS))
-    whole = np.clip(np.round(x / scale), -128, 127)
+    complete = np.clip(np.round(x / scale), -128, 127)
     steps = np.round(weights / scales[:, None])
-    wanted = np.einsum("oc,bchw->bohw", steps, whole) * scales[None, :, None, None] * scale
-    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+    expected = np.einsum("oc,bchw->bohw", steps, complete) * scales[None, :, None, None] * scale
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_small_channels_keep_a_positive_scale_and_their_values_in_half_precision(network):

@@ -94,8 +94,8 @@ def test_measuring_finds_broken_and_inexact_nodes():
     errors = {e.name: e for e in node_errors(model, "fp16", [{"x": x}])}
     assert errors["square"].broken == 1 and errors["square"].largest == pytest.approx(300.3**2)
     assert errors["scaled"].broken == 1  # what it reads cannot be rounded
-    wanted = np.sin(x.astype(np.float16).astype(np.float32)).astype(np.float16).astype(np.float32)
-    difference = np.linalg.norm(wanted - np.sin(x)) / np.linalg.norm(np.sin(x))
+    expected = np.sin(x.astype(np.float16).astype(np.float32)).astype(np.float16).astype(np.float32)
+    difference = np.linalg.norm(expected - np.sin(x)) / np.linalg.norm(np.sin(x))
     assert errors["wave"].error == pytest.approx(difference, rel=1e-3)
     assert errors["y"].error < 1e-3
     assert choose_islands(model, errors.values(), "fp16") >= {"square", "scaled", "wave"}
@@ -108,8 +108,8 @@ def test_a_bright_image_does_not_hide_the_error_of_a_dark_one():
     dark, bright = np.float32([1e-8, 2e-8, 1e-8, 2e-8]), np.float32([1, 2, 3, 4])
     alone = node_errors(model, "fp16", [{"x": dark}])[0]
     rounded = dark.astype(np.float16).astype(np.float32)
-    wanted = np.linalg.norm(rounded - dark) / np.linalg.norm(dark)
-    assert wanted > 0.5 and alone.error == pytest.approx(wanted, rel=1e-3)
+    expected = np.linalg.norm(rounded - dark) / np.linalg.norm(dark)
+    assert expected > 0.5 and alone.error == pytest.approx(expected, rel=1e-3)
     for order in ([dark, bright], [bright, dark]):
         (beside,) = node_errors(model, "fp16", [{"x": x} for x in order])
         assert beside.error == alone.error and beside.largest == 4
@@ -135,8 +135,8 @@ def test_errors_are_those_of_numpys_half_precision_at_any_size(seed):
         "y": half(half(right["root"]) + half(scale)),
     }
     for error in node_errors(model, "fp16", [{"x": x}]):
-        wanted = np.linalg.norm(found[error.name] - right[error.name]) / np.linalg.norm(right[error.name])
-        assert error.error == pytest.approx(wanted, rel=0.02) and not error.broken
+        expected = np.linalg.norm(found[error.name] - right[error.name]) / np.linalg.norm(right[error.name])
+        assert error.error == pytest.approx(expected, rel=0.02) and not error.broken
 
 
 def test_an_island_grows_back_to_the_last_layer():

@@ -44,13 +44,13 @@ def l0(tmp_path_factory) -> ModelProto:
 
 def test_attention_and_norm_without_islands(l0):
     image = np.random.default_rng(0).normal(size=(1, 3, 512, 512)).astype(np.float32)
-    wanted = run(l0, image)
+    expected = run(l0, image)
     changed = rewrite(l0, {node.name: 5000.0 for node in l0.graph.node})
-    np.testing.assert_allclose(run(changed, image), wanted, atol=2e-3 * np.abs(wanted).max())
+    np.testing.assert_allclose(run(changed, image), expected, atol=2e-3 * np.abs(expected).max())
     before, after = (run(emulate(model, "fp16", ()), image) for model in (l0, changed))
-    lost = not np.isfinite(before).all() or cosine(before, wanted) < 0.5
+    lost = not np.isfinite(before).all() or cosine(before, expected) < 0.5
     assert lost, "if float16 gets it right without a rewrite, the test tests nothing"
-    assert np.isfinite(after).all() and cosine(after, wanted) > 0.99
+    assert np.isfinite(after).all() and cosine(after, expected) > 0.99
 
 
 def test_values_in_range_are_not_scaled():

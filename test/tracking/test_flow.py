@@ -16,7 +16,7 @@ from evitsam_ros.tracking.flow import FlowEstimator
 def moved(
     image: np.ndarray, turn: float, grow: float, shift: tuple[float, float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The picture under a similarity, and the matrix in pixels whose centres are at +0.5."""
+    """The image under a similarity, and the matrix in pixels whose centres are at +0.5."""
     height, width = image.shape[:2]
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), turn, grow)
     matrix[:, 2] += shift
@@ -27,7 +27,7 @@ def moved(
 
 @pytest.mark.parametrize("size", [(512, 512), (360, 640), (960, 540)])
 @pytest.mark.parametrize("motion", [(0, 1, (20, -12)), (4, 1.06, (-10, 6)), (-3, 0.95, (0, 15))])
-def test_cells_come_from_where_the_matrix_says(photograph, size, motion):
+def test_cells_are_warped_by_the_matrix(photograph, size, motion):
     image = cv2.resize(photograph, size[::-1], interpolation=cv2.INTER_AREA)
     transform = Transform(size, 640, 640, (160, 160))
     other, matrix = moved(image, *motion)
@@ -40,9 +40,9 @@ def test_cells_come_from_where_the_matrix_says(photograph, size, motion):
     x, y = np.meshgrid(np.arange(columns), np.arange(rows))
     pixels = (np.stack([x, y], axis=-1) + 0.5) * scale
     back = cv2.invertAffineTransform(matrix)
-    wanted = (pixels @ back[:, :2].T + back[:, 2]) / scale - 0.5
-    inside = (wanted >= 1).all(-1) & (wanted < (columns - 1, rows - 1)).all(-1)
-    error = np.linalg.norm(flow.cells - wanted, axis=-1)[inside]
+    expected = (pixels @ back[:, :2].T + back[:, 2]) / scale - 0.5
+    inside = (expected >= 1).all(-1) & (expected < (columns - 1, rows - 1)).all(-1)
+    error = np.linalg.norm(flow.cells - expected, axis=-1)[inside]
     assert np.median(error) < 0.6 and (error < 2).mean() > 0.85
 
 
@@ -56,14 +56,14 @@ def test_masks_move_and_a_similarity_is_found(photograph):
     cv2.circle(mask, (70, 40), 25, 1, -1)
     full = cv2.resize(mask, (512, 512), interpolation=cv2.INTER_NEAREST)
     moved_full = cv2.warpAffine(full, matrix, (512, 512), flags=cv2.INTER_NEAREST)
-    wanted = cv2.resize(moved_full, (160, 160), interpolation=cv2.INTER_AREA) > 0
+    expected = cv2.resize(moved_full, (160, 160), interpolation=cv2.INTER_AREA) > 0
     found = flow.warp_masks(mask[None] > 0)[0]
-    assert (found & wanted).sum() / (found | wanted).sum() > 0.9
+    assert (found & expected).sum() / (found | expected).sum() > 0.9
     fitted = flow.similarity(found)
     np.testing.assert_allclose(fitted[:, :2], matrix[:, :2], atol=0.02)
 
 
-def test_another_size_begins_anew_and_tiny_pictures_stand_still(photograph):
+def test_another_size_resets_the_flow_and_tiny_images_have_none(photograph):
     estimator = FlowEstimator()
     small = cv2.resize(photograph, (40, 30))
     assert estimator.update(photograph, Transform((512, 512), 640, 640, (160, 160))) is None
@@ -91,7 +91,7 @@ STRIPS = """
 """
 
 
-def test_narrow_pictures_are_survived():
-    """In a process of its own: OpenCV's flow ends it for pictures with few rows."""
+def test_narrow_images_do_not_raise():
+    """In a process of its own: OpenCV's flow ends it for images with few rows."""
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(STRIPS)], capture_output=True, text=True)
     assert done.returncode == 0, f"{done.returncode}\n{done.stderr}"

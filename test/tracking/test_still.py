@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shipped weights on a real picture: what was clicked stays what it was, or is lost."""
+"""The shipped weights on a real image: what was clicked stays what it was, or is lost."""
 
 import cv2
 import numpy as np
@@ -9,7 +9,7 @@ from evitsam_ros.segment import Frame, Prompt, Segmenter
 from evitsam_ros.tracking import TrackedCamera
 
 
-def test_a_click_keeps_its_object_while_nothing_moves(photograph):
+def test_a_click_keeps_its_object_in_a_static_scene(photograph):
     camera = TrackedCamera(Segmenter.open("lite_sam"))
     height, width = photograph.shape[:2]
     prompts = {

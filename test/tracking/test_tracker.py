@@ -35,7 +35,7 @@ def scene(**places: tuple[int, int]) -> np.ndarray:
 
 @dataclass
 class Eyes:
-    """A segmenter that sees colours: every square is a mask, and the embedding is the picture itself."""
+    """A segmenter that sees colours: every square is a mask, and the embedding is the image itself."""
 
     image: np.ndarray | None = None
     blind_to: set = field(default_factory=set)
@@ -114,7 +114,7 @@ def camera(eyes) -> TrackedCamera:
     return TrackedCamera(eyes, TrackOptions(min_hits=2, max_lost_frames=5))
 
 
-def test_ids_stay_with_what_moves(camera):
+def test_ids_follow_moving_objects(camera):
     first = at(camera, a=(16, 16), b=(120, 120))
     by_place = {place: identity for identity, place in first.items()}
     for step in range(1, 8):
@@ -124,14 +124,14 @@ def test_ids_stay_with_what_moves(camera):
         assert len(now) == 2
 
 
-def test_a_newcomer_is_shown_when_it_was_seen_twice_and_gets_an_id_of_its_own(camera):
+def test_a_new_object_is_published_after_two_frames_with_a_new_id(camera):
     (first,) = at(camera, a=(16, 16))
     assert set(at(camera, a=(16, 16), c=(160, 160))) == {first}
     both = at(camera, a=(16, 16), c=(160, 160))
     assert len(both) == 2 and both[first] == (16, 16)
 
 
-def test_what_comes_back_is_who_it_was_and_what_stays_away_is_forgotten(camera, eyes):
+def test_a_returning_object_keeps_its_id_and_a_lost_one_is_dropped(camera, eyes):
     where = {"a": (16, 16), "b": (120, 120)}
     first = at(camera, **where)
     hidden = next(i for i, place in first.items() if place == (120, 120))
@@ -185,7 +185,7 @@ def test_memory_is_bounded(eyes):
     assert len(camera.tracker.tracks) == 2
 
 
-def test_another_image_size_begins_anew(camera):
+def test_another_image_size_resets_the_tracks(camera):
     at(camera, a=(16, 16))
     camera.tracker._flow.update(np.zeros((64, 64, 3), np.uint8), Transform((64, 64), 640, 640, (160, 160)))
     assert len(at(camera, a=(16, 16))) == 1
@@ -255,7 +255,7 @@ def test_scores_and_assignment_against_hand_made_cases():
     assert assign(np.zeros((0, 3)), 0.1) == []
 
 
-def test_descriptions_tell_what_is_under_a_mask():
+def test_descriptions_identify_the_appearance_under_a_mask():
     data = np.zeros((1, 2, 4, 4), np.float32)
     data[0, 0, :, :2], data[0, 1, :, 2:] = 1, 1
     masks = np.zeros((3, 16, 16), bool)
@@ -266,7 +266,7 @@ def test_descriptions_tell_what_is_under_a_mask():
     assert appearance_embeddings(data, masks[:0], (4, 4)).shape == (0, 2)
 
 
-def test_after_a_pause_an_object_is_known_by_its_looks_alone(camera):
+def test_after_a_pause_an_object_is_matched_by_appearance_only(camera):
     prompts = {1: Prompt(box=(30, 30, 78, 78))}
     camera.prompted(Frame(scene(a=(30, 30))), prompts)
     camera.pause()

@@ -33,7 +33,7 @@ def test_table_2_has_every_combination_once():
     }
     assert len(recipes) == len(found) == 8
     for recipe in recipes.values():
-        assert (recipe.data.heat_of == "distance") == (recipe.losses.heat == "mined_mse")
+        assert (recipe.data.heat_target == "distance") == (recipe.losses.heat == "mined_mse")
 
 
 def test_table_1_has_the_rows_of_the_paper():
@@ -67,7 +67,7 @@ def small_table(tmp_path):
     content["changes"] |= {
         "precision": "32-true",
         "geometry": {"steps": 0, "rehearse": 0},
-        "data": {"train": ["shapes_train"], "source_weights": None, "heat_of": "gaussian"},
+        "data": {"train": ["shapes_train"], "source_weights": None, "heat_target": "gaussian"},
         "stages": [{"size": 64, "steps": 9, "batch": 2, "prompts": 2, "lr": 1e-3}],
     }
     content["measure"] = {"files": ["shapes_val"], "limit": 2, "clicks": [1]}

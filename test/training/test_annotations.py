@@ -24,8 +24,8 @@ def test_the_three_forms_of_a_mask_are_read_alike(folder):
     records, skipped = read(folder, content())
     assert not skipped.counts and len(records) == 3
     for record in records:
-        for index, wanted in enumerate(squares()):
-            np.testing.assert_array_equal(record.read_mask(index), wanted)
+        for index, expected in enumerate(squares()):
+            np.testing.assert_array_equal(record.read_mask(index), expected)
         np.testing.assert_array_equal(record.boxes, [[10, 5, 30, 15], [30, 20, 50, 30], [40, 2, 58, 6]])
         assert record.image == folder / "images" / record.name
 
@@ -137,7 +137,7 @@ def test_a_missing_box_is_that_of_the_mask(folder, box):
         np.testing.assert_array_equal(record.boxes, [[10, 5, 30, 15], [30, 20, 50, 30], [40, 2, 58, 6]])
 
 
-def test_a_short_polygon_beside_others_is_left_out_alone(folder):
+def test_only_the_short_polygon_of_several_is_skipped(folder):
     data = content()
     data["annotations"][2]["segmentation"] += [[1, 1, 2, 2], []]
     records, skipped = read(folder, data)
@@ -272,10 +272,10 @@ def test_a_file_that_cannot_be_opened_or_held_in_memory_is_named(tmp_path, monke
         read_annotations(file, tmp_path)
 
 
-def test_info_is_read_whatever_it_is(tmp_path):
-    for info, wanted in (({"exhaustive": "partly"}, {"exhaustive": "partly"}), ([1], {}), (None, {})):
+def test_info_of_any_type_is_read(tmp_path):
+    for info, expected in (({"exhaustive": "partly"}, {"exhaustive": "partly"}), ([1], {}), (None, {})):
         (tmp_path / "x.json").write_text(json.dumps({"info": info}))
-        assert read_info(tmp_path / "x.json") == wanted
+        assert read_info(tmp_path / "x.json") == expected
 
 
 def test_a_folder_without_a_usable_mask_is_an_error_with_the_reasons(folder):
@@ -283,6 +283,8 @@ def test_a_folder_without_a_usable_mask_is_an_error_with_the_reasons(folder):
     for annotation in data["annotations"]:
         annotation["image_id"] = str(annotation["image_id"])
     read(folder, data, "texts_train")
-    wanted = r"no image with a usable mask.*9 annotations of no image \(texts_train\.json annotation 1: .*'1'"
-    with pytest.raises(DataError, match=wanted):
+    expected = (
+        r"no image with a usable mask.*9 annotations of no image \(texts_train\.json annotation 1: .*'1'"
+    )
+    with pytest.raises(DataError, match=expected):
         read_folder(folder, ["texts_train"])

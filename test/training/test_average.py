@@ -22,7 +22,7 @@ def test_floats_are_averaged_and_counts_are_the_later_ones():
     assert (average(state(1.0), state(3.0), 0.25)["weight"] == 1.5).all()
 
 
-def test_what_does_not_fit_is_named():
+def test_invalid_combinations_are_named():
     with pytest.raises(ValueError, match=r"more is None in one and \(1,\) in the other"):
         average(state(1.0), state(1.0, more=torch.zeros(1)))
 

@@ -17,7 +17,7 @@ from training.records import DataError
 from training.sa1b import Folder
 from training.teachers import ModelTeacher
 
-from .conftest import shapes
+from .drawn_shapes import shapes
 
 WEIGHTS = Path(__file__).parents[2] / "engines" / "lite_sam" / "model.safetensors"
 STAGE = {"size": 64, "steps": 2, "batch": 2, "prompts": 2, "lr": 1e-3}
@@ -112,7 +112,7 @@ def test_evaluation_passes_over_images_that_cannot_be_read(shapes_data, tmp_path
 
 
 @pytest.mark.parametrize("workers", ["0", "1"])
-def test_training_on_damaged_images_alone_ends_with_the_reason(published, tmp_path, workers, capsys):
+def test_training_on_only_damaged_images_ends_with_the_reason(published, tmp_path, workers, capsys):
     root, write = published
     write(1, damaged=True)
     recipe = recipe_file(tmp_path, {"kind": "sa1b"})
@@ -179,7 +179,7 @@ def test_ground_truth_that_is_right_is_used_as_it_is(tmp_path):
         ({"image_id": 8}, "annotations of no image"),
     ],
 )
-def test_ground_truth_is_given_without_what_cannot_be_used(tmp_path, change, reason, caplog):
+def test_ground_truth_has_no_unusable_entries(tmp_path, change, reason, caplog):
     from pycocotools.coco import COCO
 
     content = ground_truth()
@@ -196,7 +196,7 @@ def test_ground_truth_is_given_without_what_cannot_be_used(tmp_path, change, rea
     assert not found.exists() and file.exists()
 
 
-def test_ground_truth_of_which_nothing_is_left_is_an_error(tmp_path):
+def test_ground_truth_without_usable_entries_is_an_error(tmp_path):
     content = ground_truth()
     content["annotations"] = [{"id": 1}]
     file = tmp_path / "instances.json"

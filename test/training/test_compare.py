@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from test.conftest import ROOT
-from training.compare import RESULT, main, merged, read_comparison, table
+from training.compare import RESULT, main, merge_changes, read_comparison, table
 
 SHIPPED = sorted((ROOT / "training" / "comparisons").glob("*.yaml"))
 RECIPE = {
@@ -32,7 +32,11 @@ def comparison(tmp_path):
 
 def test_mappings_merge_lists_are_replaced_and_null_removes():
     base = {"a": 1, "b": {"c": 2, "d": [3, 4]}, "e": 5}
-    assert merged(base, {"b": {"d": [6]}, "e": None, "f": 7}) == {"a": 1, "b": {"c": 2, "d": [6]}, "f": 7}
+    assert merge_changes(base, {"b": {"d": [6]}, "e": None, "f": 7}) == {
+        "a": 1,
+        "b": {"c": 2, "d": [6]},
+        "f": 7,
+    }
     assert base == {"a": 1, "b": {"c": 2, "d": [3, 4]}, "e": 5}
 
 

@@ -11,7 +11,7 @@ import pytest
 from pycocotools import mask as codec
 
 from training.annotations import read_annotations, read_folder
-from training.dataset import Choice, SampleOptions, TrainingSet, Turns, collate, sample_points
+from training.dataset import RankSampler, RecordSampler, SampleOptions, TrainingSet, collate, sample_points
 from training.feed import READERS, read_sources
 from training.pack import pack_file
 from training.recipe import Data
@@ -19,7 +19,7 @@ from training.records import Record, Skipped
 from training.views import ViewOptions, draw_view, paste_objects, place_image
 
 
-def test_reading_skips_and_counts_what_is_unusable(shapes_data, tmp_path):
+def test_reading_skips_and_counts_unusable_entries(shapes_data, tmp_path):
     file = shapes_data / "annotations" / "shapes_val.json"
     content = json.loads(file.read_text())
     content["annotations"][0]["bbox"] = [3, 3, 0, 0]
@@ -32,7 +32,7 @@ def test_reading_skips_and_counts_what_is_unusable(shapes_data, tmp_path):
     assert skipped.counts == {"empty masks": 1, "images without masks": 1}
 
 
-def test_missing_annotations_and_wrong_pictures_are_named(shapes_data, tmp_path):
+def test_missing_annotations_and_wrong_images_are_named(shapes_data, tmp_path):
     with pytest.raises(ValueError, match=r"no annotation file matches .*nothing\.json"):
         read_folder(shapes_data, ["nothing"])
     (tmp_path / "x.json").write_text("[1, 2]")
@@ -44,7 +44,7 @@ def test_missing_annotations_and_wrong_pictures_are_named(shapes_data, tmp_path)
         wrong.read_image()
 
 
-def test_view_without_augmentation_is_the_picture_with_its_masks(shapes_data):
+def test_a_view_without_augmentation_is_the_image_with_its_masks(shapes_data):
     for record in read_folder(shapes_data, ["shapes_val"]):
         view = draw_view(record, ViewOptions(160), np.random.default_rng(0))
         assert view.valid == (120, 160)
@@ -56,14 +56,14 @@ def test_view_without_augmentation_is_the_picture_with_its_masks(shapes_data):
         np.testing.assert_allclose(view.boxes, record.boxes, atol=1e-3)
 
 
-def test_flip_moves_masks_and_boxes_with_the_picture(shapes_data):
+def test_flip_mirrors_masks_and_boxes_with_the_image(shapes_data):
     record = read_folder(shapes_data, ["shapes_val"])[0]
     view = draw_view(record, ViewOptions(160, flip=1.0), np.random.default_rng(0))
     np.testing.assert_array_equal(view.image[:120], record.read_image()[:, ::-1])
     for index, box in enumerate(view.boxes):
         np.testing.assert_allclose(box[[0, 2]], 160 - record.boxes[index][[2, 0]], atol=1e-3)
-        wanted = record.read_mask(index)[:, ::-1].reshape(30, 4, 40, 4).mean((1, 3))
-        np.testing.assert_allclose(view.coverage[index][:30], wanted, atol=1e-3)
+        expected = record.read_mask(index)[:, ::-1].reshape(30, 4, 40, 4).mean((1, 3))
+        np.testing.assert_allclose(view.coverage[index][:30], expected, atol=1e-3)
 
 
 def test_random_views_keep_boxes_around_masks_and_points_inside(shapes_data):
@@ -87,9 +87,9 @@ def test_random_views_keep_boxes_around_masks_and_points_inside(shapes_data):
 
 
 def training_set(records, seed: int = 7, sampling: str = "sources", **more) -> TrainingSet:
-    choice = Choice({"shapes": records}, sampling, {}, seed)
+    sampler = RecordSampler({"shapes": records}, sampling, {}, seed)
     view = ViewOptions(96, zoom=(0.8, 1.5), flip=0.5, colour=0.2)
-    return TrainingSet(choice, view, SampleOptions(prompts=4), seed, **more)
+    return TrainingSet(sampler, view, SampleOptions(prompts=4), seed, **more)
 
 
 @pytest.mark.parametrize("copy_paste", [0.0, 1.0])
@@ -106,34 +106,34 @@ def test_samples_are_a_function_of_seed_and_index(shapes_data, copy_paste):
     assert len(batch.names) == 2
 
 
-def test_an_epoch_has_every_picture_once_and_the_next_one_in_another_order(shapes_data):
+def test_an_epoch_has_every_image_once_in_a_new_order(shapes_data):
     records = read_folder(shapes_data, ["shapes_train", "shapes_val"])
     sources = {"a": records[:12], "b": records[12:]}
-    choice = Choice(sources, "epochs", {}, seed=3)
-    assert len(choice) == 16
+    sampler = RecordSampler(sources, "epochs", {}, seed=3)
+    assert len(sampler) == 16
     rng = np.random.default_rng(0)
-    epochs = [[choice.draw(16 * e + i, rng, 0).name for i in range(16)] for e in range(2)]
+    epochs = [[sampler.draw(16 * e + i, rng, 0).name for i in range(16)] for e in range(2)]
     assert sorted(epochs[0]) == sorted(epochs[1]) == sorted(r.name for r in records)
     assert epochs[0] != epochs[1]
 
 
 def test_sources_are_drawn_by_the_root_of_their_size_times_their_weight(shapes_data):
     records = read_folder(shapes_data, ["shapes_train"])
-    choice = Choice({"a": records[:9], "b": records[9:10]}, "sources", {"b": 2.0}, seed=0)
-    np.testing.assert_allclose(choice.probabilities, [3 / 5, 2 / 5])
+    sampler = RecordSampler({"a": records[:9], "b": records[9:10]}, "sources", {"b": 2.0}, seed=0)
+    np.testing.assert_allclose(sampler.probabilities, [3 / 5, 2 / 5])
     with pytest.raises(ValueError, match=r"source_weights names \['c'\], the data have \['a', 'b'\]"):
-        Choice({"a": records, "b": records}, "sources", {"c": 2.0}, seed=0)
+        RecordSampler({"a": records, "b": records}, "sources", {"c": 2.0}, seed=0)
 
 
-def test_processes_share_the_batches_and_a_resumed_run_goes_on_where_it_was():
-    whole = list(Turns(0, 6, batch=2, rank=0, ranks=1))
-    assert whole == list(range(12))
-    parts = [list(Turns(0, 3, 2, rank, 2)) for rank in range(2)]
+def test_processes_share_the_batches_and_a_resumed_run_continues():
+    complete = list(RankSampler(0, 6, batch=2, rank=0, ranks=1))
+    assert complete == list(range(12))
+    parts = [list(RankSampler(0, 3, 2, rank, 2)) for rank in range(2)]
     assert parts == [[0, 1, 4, 5, 8, 9], [2, 3, 6, 7, 10, 11]]
-    assert list(Turns(2, 3, 2, 1, 2)) == parts[1][4:]
+    assert list(RankSampler(2, 3, 2, 1, 2)) == parts[1][4:]
 
 
-def test_a_corrupt_picture_is_passed_over_and_reported(shapes_data, tmp_path):
+def test_a_corrupt_image_is_skipped_and_reported(shapes_data, tmp_path):
     records = read_folder(shapes_data, ["shapes_train"])
     damaged = tmp_path / "damaged.png"
     damaged.write_bytes(b"this is no image")
@@ -145,10 +145,10 @@ def test_a_corrupt_picture_is_passed_over_and_reported(shapes_data, tmp_path):
         training_set([bad])[0]
 
 
-def test_pasted_objects_cover_what_was_there(shapes_data):
+def test_pasted_objects_occlude(shapes_data):
     records = read_folder(shapes_data, ["shapes_train"])
     view, giver = (draw_view(r, ViewOptions(160), np.random.default_rng(0)) for r in records[:2])
-    mixed = paste_objects(view, giver, np.random.default_rng(1), most=2)
+    mixed = paste_objects(view, giver, np.random.default_rng(1), max_objects=2)
     added = mixed.coverage[[any((m == g).all() for g in giver.coverage) for m in mixed.coverage]]
     assert 1 <= len(added) <= 2
     core = np.kron(added.max(0), np.ones((4, 4))) == 1
@@ -199,7 +199,7 @@ def test_a_mask_of_wires_that_cover_little_of_any_cell_has_a_box():
     np.testing.assert_array_equal(mixed.boxes, [[0, 0, 160, 160], [40, 40, 80, 80]])
 
 
-def test_boxes_have_an_area_whatever_part_of_their_mask_a_view_shows():
+def test_boxes_have_an_area_for_any_visible_part_of_their_mask():
     mask = np.zeros((200, 200), np.uint8)
     mask[90:110] = 1
     other = np.zeros((200, 200), np.uint8)
@@ -216,7 +216,7 @@ def test_boxes_have_an_area_whatever_part_of_their_mask_a_view_shows():
     assert any(np.array_equal(view.boxes[0, [0, 2]], [0, 64]) for view in views if len(view.boxes) == 2)
 
 
-def test_a_whole_picture_is_placed_as_zoom_one_draws_it(shapes_data):
+def test_a_full_image_is_placed_as_at_zoom_1(shapes_data):
     record = read_folder(shapes_data, ["shapes_val"])[0]
     view = draw_view(record, ViewOptions(96), np.random.default_rng(0))
     image, valid = place_image(record.read_image(), ViewOptions(96))
@@ -224,7 +224,7 @@ def test_a_whole_picture_is_placed_as_zoom_one_draws_it(shapes_data):
     assert valid == view.valid
 
 
-def test_packing_keeps_what_the_file_says_of_itself_and_passes_over_what_is_damaged(shapes_data, tmp_path):
+def test_packing_keeps_info_and_skips_damaged_images(shapes_data, tmp_path):
     content = json.loads((shapes_data / "annotations" / "shapes_val.json").read_text())
     content["info"] = {"exhaustive": "partly"}
     data = tmp_path / "data"
@@ -247,7 +247,7 @@ def test_packing_keeps_what_the_file_says_of_itself_and_passes_over_what_is_dama
     assert packed["info"] == {"exhaustive": "partly"} and len(packed["images"]) == 2
 
 
-def test_packing_shrinks_pictures_and_masks_alike(shapes_data, tmp_path):
+def test_packing_shrinks_images_and_masks_alike(shapes_data, tmp_path):
     source = shapes_data / "annotations" / "shapes_val.json"
     pack_file(source, shapes_data / "images", tmp_path, 80, 95, Skipped())
     small = read_folder(tmp_path, ["shapes_val"])

@@ -108,15 +108,15 @@ def test_hard_pixels_teach(probability, kept, weights):
     assert float(found) == pytest.approx(by_loop(logits, target, probability, kept, weights), rel=1e-5)
 
 
-def test_all_pixels_teach_plain_cross_entropy_and_none_teach_nothing():
+def test_all_pixels_give_plain_cross_entropy_and_none_give_0():
     logits = torch.randn(1, 4, 6, 6, generator=torch.Generator().manual_seed(1), requires_grad=True)
     target = torch.randint(0, 4, (1, 6, 6), generator=torch.Generator().manual_seed(2)).byte()
     weights = torch.tensor([1.0, 2.0, 0.5, 4.0])
     expected = F.cross_entropy(logits, target.long(), weights)
     torch.testing.assert_close(ohem_cross_entropy(logits, target, 1.0, 1.0, weights), expected)
-    nothing = ohem_cross_entropy(logits, torch.full_like(target, 255))
-    nothing.backward()
-    assert float(nothing) == 0 and not logits.grad.any()
+    empty = ohem_cross_entropy(logits, torch.full_like(target, 255))
+    empty.backward()
+    assert float(empty) == 0 and not logits.grad.any()
     assert float(pixel_accuracy(logits, torch.full_like(target, 255))) == 0
 
 
@@ -140,11 +140,11 @@ def test_semantic_training_learns_and_its_bundle_is_scored(street_data, tmp_path
 @pytest.mark.parametrize("task", ["semantic", "upscale"])
 def test_a_resumed_run_is_the_run_that_was_not_cut(task, street_data, photographs, tmp_path):
     settings, data = (recipe(SEMANTIC), street_data) if task == "semantic" else (recipe(UPSCALE), photographs)
-    whole = trained(settings, data, tmp_path / "whole", 4)
+    complete = trained(settings, data, tmp_path / "whole", 4)
     trained(settings, data, tmp_path / "cut", 2)
     resumed = trained(settings, data, tmp_path / "cut", 4)
-    assert resumed.step == whole.step == 4
-    for name, value in whole.model.state_dict().items():
+    assert resumed.step == complete.step == 4
+    for name, value in complete.model.state_dict().items():
         torch.testing.assert_close(resumed.model.state_dict()[name], value, msg=name)
 
 
@@ -200,7 +200,7 @@ def test_unusable_images_are_left_out_and_none_left_is_an_error(tmp_path, capsys
         (UPSCALE, {"data": {"kind": "camvid"}}, "needs data of kind photographs"),
         (SEMANTIC, {"task": "lite_sam"}, "are not for the task 'lite_sam'"),
         (SEMANTIC, {"geometry": {"steps": 5}}, "has no geometry"),
-        (SEMANTIC, {"semantic": {"ohem_probability": 0}}, "greater than 0"),
+        (SEMANTIC, {"semantic": {"ohem_thresh": 0}}, "greater than 0"),
         (SEMANTIC, {"stages": [{"size": 32, "steps": 1, "lr": 1e-3}]}, "needs at least 64"),
     ],
 )
@@ -214,7 +214,7 @@ def test_recipes_that_do_not_fit_their_task_are_rejected(settings, changes, text
     [
         ({"model": "efficientvit_sr_tiny"}, "is not for the task 'semantic'"),
         ({"model": "lite_sam"}, "network 'lite_sam' is unknown"),
-        ({"model": "efficientvit_seg_b0_cityscapes"}, "the classes of another data set"),
+        ({"model": "efficientvit_seg_b0_cityscapes"}, "other classes"),
         ({"semantic": {"class_weights": [1.0]}}, r"1 class_weights; .* has 11 classes"),
     ],
 )

@@ -23,8 +23,6 @@ from training.records import Skipped
 from training.sa1b import Shards
 from training.teachers import FileTeacher, TeacherModel
 
-from .test_sa1b import shards  # noqa: F401
-
 
 def embeddings(count: int):
     generator = torch.Generator().manual_seed(0)
@@ -32,7 +30,7 @@ def embeddings(count: int):
 
 
 @pytest.mark.parametrize("kind", [FLOAT16, INT8])
-def test_what_is_read_is_what_was_written_to_its_error(kind, tmp_path):
+def test_embeddings_are_read_within_the_stated_error(kind, tmp_path):
     given = embeddings(5)
     index = write_shard(tmp_path, tmp_path / "sa_000000.tar", given, kind)
     found = ShardEmbeddings(tmp_path)
@@ -47,7 +45,7 @@ def test_what_is_read_is_what_was_written_to_its_error(kind, tmp_path):
     assert (tmp_path / "sa_000000.embeddings.tar").stat().st_size < 5 * (8 * 4 * 4 * 4 + 2048) + 20480
 
 
-def test_int8_takes_half_of_float16():
+def test_int8_needs_half_the_size_of_float16():
     value = torch.randn(256, 64, 64)
     sizes = {kind: len(pack(value, kind)[0]) for kind in (FLOAT16, INT8)}
     assert 0.5 <= sizes[INT8] / sizes[FLOAT16] < 0.51
@@ -55,7 +53,7 @@ def test_int8_takes_half_of_float16():
     assert values.dtype == torch.int8 and scale.shape == (256, 1, 1)
 
 
-def test_other_readers_take_the_shards_as_webdatasets(tmp_path):
+def test_other_readers_read_the_shards_as_webdatasets(tmp_path):
     given = embeddings(3)
     write_shard(tmp_path, tmp_path / "a.tar", given, FLOAT16)
     samples = list(wds.WebDataset(str(tmp_path / "a.embeddings.tar"), shardshuffle=False))
@@ -76,7 +74,7 @@ class Mean(TeacherModel):
         return batch.image.float().mean((1, 2)).reshape(-1, 3, 1, 1) * self.weight
 
 
-def test_a_shard_that_is_done_is_kept_and_a_student_finds_its_images(shards, tmp_path):  # noqa: F811
+def test_a_shard_that_is_done_is_kept_and_a_student_finds_its_images(shards, tmp_path):
     teacher, out = Mean(), tmp_path / "out"
     out.mkdir()
     files = Shards(shards).files
@@ -92,13 +90,13 @@ def test_a_shard_that_is_done_is_kept_and_a_student_finds_its_images(shards, tmp
     (out / "sa_000000.embeddings.tar").write_bytes(b"half")
     job.run(teacher, shards / files[0], Skipped())
     assert teacher.seen == seen + 4
-    nothing = torch.zeros(0)
-    batch = Batch(torch.zeros(2, 1, 1, 3), *[nothing] * 7, names=["sa_0", "sa_3"], skipped=[])
+    empty = torch.zeros(0)
+    batch = Batch(torch.zeros(2, 1, 1, 3), *[empty] * 7, names=["sa_0", "sa_3"], skipped=[])
     found = FileTeacher(out).embed(batch)
     assert found.shape == (2, 3, 1, 1) and not torch.equal(found[0], found[1])
 
 
-def test_shards_of_embeddings_beside_the_images_are_no_images(shards):  # noqa: F811
+def test_shards_of_embeddings_beside_the_images_are_no_images(shards):
     before = Shards(shards).files
     path = shards / "sa_000000.embeddings.tar"
     with tarfile.open(path, "w"):

@@ -31,7 +31,7 @@ def test_there_is_no_edge_in_them(kind, size):
             assert 1 < values.std(0).max() < 17
 
 
-def test_auto_ppn_learns_that_there_is_nothing(shapes_data, tmp_path):
+def test_auto_ppn_learns_empty_images(shapes_data, tmp_path):
     """Trained on nothing but images of nothing, it has no confidence on others of the kind."""
     settings = {
         "task": "auto_ppn",
@@ -66,12 +66,12 @@ def test_a_task_without_prompts_rejects_empty_images():
         Recipe.model_validate(settings)
 
 
-def test_the_predicted_iou_learns_that_there_is_nothing(shapes_data, tmp_path):
+def test_the_predicted_iou_learns_empty_images(shapes_data, tmp_path):
     """After training on empty images alone, each mask that a point gets on another one has a low score."""
     settings = {
         "task": "sam",
         "data": {"train": ["shapes_train"], "empty": 1.0},
-        "prompts": {"boxes": 0.5, "together": True},
+        "prompts": {"boxes": 0.5, "boxes_and_points": True},
         "stages": [{"size": 64, "steps": 40, "batch": 4, "prompts": 4, "lr": 1e-2}],
         "precision": "32-true",
     }
@@ -95,7 +95,7 @@ def test_the_predicted_iou_learns_that_there_is_nothing(shapes_data, tmp_path):
     assert iou[:, 1:].abs().max() < 0.2
 
 
-def test_the_command_counts_what_is_shown(tmp_path, capsys):
+def test_the_command_counts_published_masks(tmp_path, capsys):
     report = tmp_path / "report.json"
     assert main(["empty", "--model", "lite_sam", "--max-prompts", "16", "--json", str(report)]) == 0
     ((name, table),) = json.loads(report.read_text()).items()

@@ -14,20 +14,25 @@ from evitsam_ros.segment import Segmenter
 from training.annotations import read_folder
 from training.evaluate import RENAMED, main, parser
 from training.evaluation.baselines import filled_box, grabcut, inscribed_ellipse
-from training.evaluation.cases import Cases
 from training.evaluation.cost import network_costs
 from training.evaluation.edges import (
     boundaries,
     edge_counts,
     label_boundaries,
-    matched,
+    match_pixels,
     score_counts,
     score_edges,
     suppress,
 )
+from training.evaluation.examples import Examples
 from training.evaluation.mask_metrics import mask_iou, size_group
 from training.evaluation.prompted import score_prompts
-from training.evaluation.recall import average_recall, check_exhaustive, everything_recall, one_annotator
+from training.evaluation.recall import (
+    average_recall,
+    check_exhaustive,
+    everything_recall,
+    most_complete_annotator,
+)
 from training.evaluation.report import as_json, print_table
 
 from .masks import encoded, rectangle
@@ -44,18 +49,18 @@ def test_baselines_have_the_areas_of_their_shapes():
 
 def test_boxes_score_baselines_and_model_through_the_same_code(shapes_data, bundle_folder, tmp_path):
     records = read_folder(shapes_data, ["shapes_val"])[:2]
-    cases, baselines = Cases(), ("box filled", "inscribed ellipse")
+    cases, baselines = Examples(), ("box filled", "inscribed ellipse")
     report = score_prompts(Segmenter.open(bundle_folder), records, (1,), baselines, cases)
     assert set(report) == {"box filled", "inscribed ellipse", "GT box", "GT box, best of 3", "1 click"}
     # Drawn ellipses and rectangles: one baseline or the other is nearly right for each.
     assert report["inscribed ellipse"]["all"] > 0.6
     for index, record in enumerate(records):
-        wanted = [
+        expected = [
             mask_iou(filled_box(record.read_image(), box), record.read_mask(i).astype(bool))
             for i, box in enumerate(record.boxes)
         ]
         alone = score_prompts(None, [records[index]], (), ("box filled",))
-        assert alone["box filled"]["all"] == pytest.approx(np.mean(wanted))
+        assert alone["box filled"]["all"] == pytest.approx(np.mean(expected))
     assert report["GT box, best of 3"]["all"] >= report["GT box"]["all"]
     sizes = [f"{prefix}{group}" for prefix in ("", "BIoU ") for group in ("all", "small", "medium", "large")]
     assert all(list(row) == [size for size in sizes if size in row] for row in report.values())
@@ -65,7 +70,7 @@ def test_boxes_score_baselines_and_model_through_the_same_code(shapes_data, bund
 
 def test_boundary_iou_stands_beside_iou_by_size(shapes_data):
     records = read_folder(shapes_data, ["shapes_val"])
-    wanted = {"all": [], "small": [], "medium": []}
+    expected = {"all": [], "small": [], "medium": []}
     for record in records:
         for index, box in enumerate(record.boxes):
             truth = record.read_mask(index).astype(bool)
@@ -76,9 +81,9 @@ def test_boundary_iou_stands_beside_iou_by_size(shapes_data):
             )
             iou = (boundary & other).sum() / (boundary | other).sum()
             for group in ("all", size_group(truth.sum())):
-                wanted[group].append(iou)
+                expected[group].append(iou)
     row = score_prompts(None, records, (), ("inscribed ellipse",))["inscribed ellipse"]
-    for group, ious in wanted.items():
+    for group, ious in expected.items():
         assert row[f"BIoU {group}"] == pytest.approx(np.mean(ious))
     assert row["BIoU all"] != row["all"]
 
@@ -89,15 +94,15 @@ def test_average_recall_counts_the_thresholds_that_a_mask_passes():
     recall = average_recall([truth], [[two_thirds, truth[1]]], [np.array([0.9, 0.8])])
     assert recall["all"] == pytest.approx((0.4 + 1.0) / 2)
     assert recall["small"] == recall["all"] and np.isnan(recall["large"])
-    assert average_recall([truth], [truth], [np.ones(2)], most=1000)["all"] == 1.0
-    assert average_recall([truth], [truth], [np.ones(2)], most=11)["all"] == 1.0
+    assert average_recall([truth], [truth], [np.ones(2)], max_masks=1000)["all"] == 1.0
+    assert average_recall([truth], [truth], [np.ones(2)], max_masks=11)["all"] == 1.0
     assert average_recall([truth], [[]], [np.ones(0)])["all"] == 0.0
 
 
 def test_recall_is_refused_where_not_everything_has_a_mask(shapes_data, tmp_path, capsys):
     arguments = ["everything", "--model", "lite_sam", "--data", str(shapes_data), "--on", "shapes_val"]
     assert main(arguments) == 2
-    assert "shapes_val.json: mask AR needs images in which everything has a mask" in capsys.readouterr().err
+    assert "shapes_val.json: mask AR needs images in which every object has a mask" in capsys.readouterr().err
     (tmp_path / "x.json").write_text('{"info": {"exhaustive": true}}')
     check_exhaustive(tmp_path / "x.json")
 
@@ -109,7 +114,7 @@ def test_everything_is_scored_with_proposals_and_with_a_grid(shapes_data, bundle
         assert 0 <= everything_recall(segmenter, records, 16, grid)["all"] <= 1
 
 
-def test_what_the_decoder_is_told_of_proposals_can_be_compared(shapes_data, tmp_path):
+def test_proposal_prompts_can_be_compared(shapes_data, tmp_path):
     shutil.copytree(shapes_data, data := tmp_path / "data")
     path = data / "annotations" / "shapes_val.json"
     content = json.loads(path.read_text())
@@ -121,27 +126,27 @@ def test_what_the_decoder_is_told_of_proposals_can_be_compared(shapes_data, tmp_
     assert rows["AutoPPN 32"] == rows["AutoPPN 32, points"] != rows["AutoPPN 32, boxes"]
 
 
-def test_one_annotator_is_the_one_who_covered_most(shapes_data):
+def test_the_most_complete_annotator_covers_most(shapes_data):
     record = read_folder(shapes_data, ["shapes_val"])[0]
     areas = [record.read_mask(i).sum() for i in range(len(record.rles))]
     annotators = np.arange(len(areas))
     divided = type(record)(**{**record.__dict__, "annotators": annotators})
-    assert one_annotator(divided).tolist() == [int(np.argmax(areas))]
-    assert len(one_annotator(record)) == len(areas)
+    assert most_complete_annotator(divided).tolist() == [int(np.argmax(areas))]
+    assert len(most_complete_annotator(record)) == len(areas)
 
 
 def test_edges_match_one_to_one_within_the_tolerance():
     line, beside, far = (np.zeros((60, 80), bool) for _ in range(3))
     line[30, 10:70], beside[31, 10:70], far[40, 10:70] = True, True, True
-    assert all(hits.all() for hits in matched(line, beside, 2.0))
-    assert not any(hits.any() for hits in matched(line, far, 2.0))
+    assert all(hits.all() for hits in match_pixels(line, beside, 2.0))
+    assert not any(hits.any() for hits in match_pixels(line, far, 2.0))
     twice = beside | line
-    drawn, true = matched(twice, line, 2.0)
+    drawn, true = match_pixels(twice, line, 2.0)
     assert true.all() and drawn.sum() == 60  # every true pixel has one partner, the rest is too much
-    assert [hits.size for hits in matched(np.zeros((5, 5), bool), line[:5, :5], 2.0)] == [0, 0]
+    assert [hits.size for hits in match_pixels(np.zeros((5, 5), bool), line[:5, :5], 2.0)] == [0, 0]
 
 
-def test_edge_scores_of_two_pictures_by_hand():
+def test_edge_scores_of_two_images_by_hand():
     """Rows are thresholds: found, true, right, drawn."""
     first = [[8, 10, 8, 16], [6, 10, 6, 6]]
     second = [[10, 10, 10, 10], [2, 10, 2, 2]]
@@ -187,7 +192,7 @@ def test_costs_are_the_published_ones():
     assert sum(c.macs for c in costs.values()) - pooling - proposals == pytest.approx(12.7e9, rel=0.02)
 
 
-def test_tables_are_aligned_and_json_has_null_for_what_has_no_value(capsys):
+def test_tables_are_aligned_and_json_has_null_for_nan(capsys):
     table = {"one method": {"all": 0.5, "BIoU medium": float("nan")}, "b": {"all": 1.0, "objects": 1234}}
     print_table("title", table)
     lines = capsys.readouterr().out.splitlines()

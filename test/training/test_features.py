@@ -27,7 +27,7 @@ def package_features(image: torch.Tensor) -> torch.Tensor:
     return torch.cat(found, dim=1)
 
 
-def test_it_sees_what_the_package_sees_with_every_channel_standardised():
+def test_features_equal_the_packages_with_standardised_channels():
     image = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         expected = package_features(image)
@@ -40,17 +40,17 @@ def test_it_sees_what_the_package_sees_with_every_channel_standardised():
     torch.testing.assert_close(found, (expected - mean) / deviation, atol=2e-3, rtol=0)
 
 
-def test_only_cells_inside_the_picture_count():
+def test_only_cells_inside_the_image_count():
     head = FeatureHead(4)
-    torch.nn.init.zeros_(head.tell.weight)
-    torch.nn.init.zeros_(head.tell.bias)
-    wanted = torch.full((2, CHANNELS, 3, 3), 100.0)
-    wanted[0, :, :2, :3], wanted[1, :, :3, :1] = 2.0, 5.0
-    loss = head.loss(torch.zeros(2, 4, 3, 3), wanted, torch.tensor([[2, 3], [3, 1]]))
+    torch.nn.init.zeros_(head.predict.weight)
+    torch.nn.init.zeros_(head.predict.bias)
+    target = torch.full((2, CHANNELS, 3, 3), 100.0)
+    target[0, :, :2, :3], target[1, :, :3, :1] = 2.0, 5.0
+    loss = head.loss(torch.zeros(2, 4, 3, 3), target, torch.tensor([[2, 3], [3, 1]]))
     assert loss.item() == pytest.approx((6 * 4 + 3 * 25) / 9)
 
 
-def test_tasks_without_an_embedding_that_learns_refuse_it():
+def test_tasks_without_a_trained_embedding_reject_features():
     settings = {"task": "auto_ppn", "features": {"weight": 1.0}, "stages": [{"steps": 1, "lr": 1e-3}]}
     with pytest.raises(
         ValidationError, match="features are for the tasks lite_sam and sam, not for auto_ppn"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The walk-through of training/README.md in small: shipped weights, a few new pictures, a better bundle."""
+"""The walk-through of training/README.md in small: shipped weights, a few new images, a better bundle."""
 
 import json
 from pathlib import Path

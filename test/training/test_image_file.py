@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from training.image_file import is_whole_jpeg, read_rgb
+from training.image_file import is_complete_jpeg, read_rgb
 
 PHOTO = data.astronaut()[:256, :320]
 SIZE = PHOTO.shape[:2]
@@ -35,47 +35,47 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind, options", KINDS.values(), ids=KINDS)
-def test_a_whole_image_is_read_and_a_cut_one_is_not(tmp_path, kind, options):
-    whole = encoded(kind, **options)
+def test_complete_images_are_read_and_truncated_ones_rejected(tmp_path, kind, options):
+    complete = encoded(kind, **options)
     file = tmp_path / "image"
-    file.write_bytes(whole)
+    file.write_bytes(complete)
     found = read_rgb(file, SIZE)
-    np.testing.assert_array_equal(found, read_rgb(whole, SIZE))
+    np.testing.assert_array_equal(found, read_rgb(complete, SIZE))
     np.testing.assert_allclose(found.astype(int), PHOTO, atol=0 if "jpeg" not in kind else 90)
     assert np.abs(found.astype(int) - PHOTO).mean() < 4
     for share in (0.0, 0.01, 0.1, 0.3, 0.6, 0.9, 0.99):
-        file.write_bytes(whole[: int(len(whole) * share)])
+        file.write_bytes(complete[: int(len(complete) * share)])
         with pytest.raises(ValueError, match="cannot be read as an image"):
             read_rgb(file, SIZE)
 
 
 @pytest.mark.parametrize("progressive", [False, True])
-def test_a_jpeg_whose_rest_is_zeros_is_cut_off(progressive):
-    whole = encoded("jpeg", progressive=progressive)
-    half = whole[: len(whole) // 2].ljust(len(whole), b"\x00")
-    assert is_whole_jpeg(whole) and is_whole_jpeg(whole + b"more") and not is_whole_jpeg(half)
-    with pytest.raises(ValueError, match=f"it is cut off \\({len(whole)} bytes\\)"):
+def test_a_jpeg_with_trailing_zeros_is_truncated(progressive):
+    complete = encoded("jpeg", progressive=progressive)
+    half = complete[: len(complete) // 2].ljust(len(complete), b"\x00")
+    assert is_complete_jpeg(complete) and is_complete_jpeg(complete + b"more") and not is_complete_jpeg(half)
+    with pytest.raises(ValueError, match=f"it is cut off \\({len(complete)} bytes\\)"):
         read_rgb(half, SIZE)
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png", "bmp", "webp"])
 def test_another_size_is_found_before_the_image_is_decoded(kind, monkeypatch):
-    whole = encoded(kind)
+    complete = encoded(kind)
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
     with pytest.raises(ValueError, match=r"is 320x256, its annotations say 321x256"):
-        read_rgb(whole, (256, 321))
+        read_rgb(complete, (256, 321))
 
 
-def test_a_turn_that_exif_asks_for_is_done():
+def test_exif_rotation_is_applied():
     turned = Image.Exif()
     turned[0x0112] = 6
-    whole = encoded("jpeg", exif=turned)
-    assert read_rgb(whole, SIZE[::-1]).shape == (320, 256, 3)
+    complete = encoded("jpeg", exif=turned)
+    assert read_rgb(complete, SIZE[::-1]).shape == (320, 256, 3)
     with pytest.raises(ValueError, match="is 256x320, its annotations say 320x256"):
-        read_rgb(whole, SIZE)
+        read_rgb(complete, SIZE)
 
 
-def test_what_is_no_file_or_no_image_is_named(tmp_path):
+def test_missing_files_and_other_content_are_named(tmp_path):
     for path in (tmp_path / "missing.png", tmp_path):
         with pytest.raises(ValueError, match=f"cannot be read as an image \\({path}"):
             read_rgb(path, SIZE)

@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from training.json_file import available_memory, needed_memory, parse_json, read_json
+from training.json_file import available_memory, estimate_memory, parse_json, read_json
 from training.records import DataError
 
 CONTENTS = {
@@ -28,10 +28,10 @@ def test_memory_is_estimated_from_above_and_not_by_much(content):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert found and peak < needed_memory(content) + 10_000 < 5 * peak
+    assert found and peak < estimate_memory(content) + 10_000 < 5 * peak
 
 
-def test_what_does_not_fit_into_memory_is_not_read(tmp_path, monkeypatch):
+def test_files_beyond_the_memory_are_not_read(tmp_path, monkeypatch):
     file = tmp_path / "x.json"
     file.write_bytes(CONTENTS["lists"])
     monkeypatch.setattr("training.json_file.available_memory", lambda: 3 * len(CONTENTS["lists"]))

@@ -7,8 +7,8 @@ import PIL.Image as Pillow
 import pytest
 
 from evitsam_ros.dense.class_tables import IGNORED, class_table
+from training.bicubic import half_size
 from training.dense_views import DenseOptions, Photograph, read_photographs, semantic_view, upscale_view
-from training.halving import half_size
 from training.label_maps import CITYSCAPES_IDS, read_label_maps, read_photograph
 from training.records import DataError
 
@@ -57,7 +57,7 @@ def test_missing_folders_and_files_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("labels", "text"),
     [
-        (np.full((72, 96), 12, np.uint8), "holds the value 12, which is no label"),
+        (np.full((72, 96), 12, np.uint8), "has the value 12, which is not a label"),
         (np.zeros((72, 96, 3), np.uint8), "one channel of 8 bits"),
         (np.zeros((72, 96), np.uint16), "one channel of 8 bits"),
         (np.zeros((36, 48), np.uint8), "the image is 96x72, its label map 48x36"),

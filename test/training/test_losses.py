@@ -23,11 +23,11 @@ from training.targets import proposal_targets
 def test_focal_loss_is_weighted_cross_entropy():
     logits, target = torch.tensor([[[0.7, -1.2]]]), torch.tensor([[[1.0, 0.0]]])
     p = 1 / (1 + np.exp(-np.array([0.7, -1.2])))
-    wanted = (0.25 * (1 - p[0]) ** 2 * -np.log(p[0]) + 0.75 * p[1] ** 2 * -np.log(1 - p[1])) / 2
-    assert focal_loss(logits, target).item() == pytest.approx(wanted, rel=1e-5)
+    expected = (0.25 * (1 - p[0]) ** 2 * -np.log(p[0]) + 0.75 * p[1] ** 2 * -np.log(1 - p[1])) / 2
+    assert focal_loss(logits, target).item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_dice_of_a_perfect_mask_is_nothing_and_of_an_opposite_one_is_all():
+def test_dice_of_a_perfect_mask_is_0_and_of_an_opposite_one_1():
     target = torch.zeros(1, 20, 20)
     target[:, 5:15] = 1
     assert dice_loss((target - 0.5) * 100, target).item() == pytest.approx(0, abs=1e-4)
@@ -49,7 +49,7 @@ def test_pixels_outside_of_the_box_weigh_more():
     base = {"pixel": "bce", "pixel_weight": 1.0, "dice_weight": 0.0, "iou_weight": 0.0}
     iou = torch.zeros(1, 3)
     plain, _ = mask_loss(logits, iou, target, sure, MaskLossWeights(**base), outside)
-    heavy, _ = mask_loss(logits, iou, target, sure, MaskLossWeights(**base, outside=4.0), outside)
+    heavy, _ = mask_loss(logits, iou, target, sure, MaskLossWeights(**base, outside_weight=4.0), outside)
     inner, outer = np.log1p(np.exp(-0.5)), np.log1p(np.exp(-0.3))
     assert plain.item() == pytest.approx((inner + outer) / 2, rel=1e-5)
     assert heavy.item() == pytest.approx((inner + 4 * outer) / 2, rel=1e-5)
@@ -83,7 +83,7 @@ def test_ranked_iou_is_that_of_the_mask_with_the_best_predicted_iou():
     assert ranked.item() == pytest.approx(0.5)
 
 
-def test_ranking_costs_what_the_chosen_mask_lacks_to_the_best():
+def test_rank_loss_is_the_iou_lost_by_the_selection():
     true_iou = torch.tensor([[0.9, 0.5, 0.1], [0.2, 0.6, 0.4]])
     right = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
     wrong = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
@@ -109,8 +109,8 @@ def test_heat_is_the_distance_transform_of_the_smallest_mask():
     assert group[12, 22] == 1 and group[30, 30] == 2 and group[0, 0] == -1
     # From the centre of cell (12, 22) to the sides of the small box, as fractions of the side.
     x, y = 22.5 * 4, 12.5 * 4
-    wanted = np.array([x - 80, y - 40, 108 - x, 60 - y]) / 160
-    np.testing.assert_allclose(distances[:, 12, 22], wanted, rtol=1e-5)
+    expected = np.array([x - 80, y - 40, 108 - x, 60 - y]) / 160
+    np.testing.assert_allclose(distances[:, 12, 22], expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("side", "group"), [(0.05, 0), (0.051, 1), (0.249, 1), (0.25, 2)])
@@ -121,7 +121,7 @@ def test_size_groups_have_the_papers_borders(side, group):
     assert proposal_targets(mask, boxes, 1000.0)[2][0, 0] == group
 
 
-def test_unlabelled_pixels_cost_nothing_and_perfect_maps_almost_nothing():
+def test_unlabelled_pixels_have_no_loss_and_perfect_maps_nearly_none():
     heat_target = torch.zeros(1, 16, 16)
     heat_target[:, 4:8, 4:8] = 1
     group = torch.full((1, 16, 16), -1)

@@ -23,7 +23,7 @@ from training.compare import read_comparison
 from training.recipe import read_recipe
 
 from .dense_data import stripes, write, write_cityscapes
-from .evaluation.test_detections import write_images
+from .evaluation.instances_file import write_images
 from .masks import rectangle
 
 PAGE = (ROOT / "docs" / "reproduce.md").read_text()

@@ -36,7 +36,7 @@ def random_masks(count: int) -> list[np.ndarray]:
     return [(rng.random(size) < rng.random() ** 3).astype(np.uint8) for size in sizes]
 
 
-def test_what_pycocotools_wrote_is_right_and_its_runs_are_the_mask(monkeypatch):
+def test_rles_of_pycocotools_are_valid_and_their_runs_are_the_mask(monkeypatch):
     masks = random_masks(300)
     strings = [codec.encode(np.asfortranarray(mask))["counts"] for mask in masks]
     for chunk in (2**17, 50):
@@ -67,12 +67,12 @@ def test_faults_are_those_of_a_plain_decoder(drawn):
     for string, size, fault in zip(strings, pixels, find_faults(strings, pixels), strict=True):
         runs = plain_runs(string)
         if runs is None or re.search(rb"[P-o]{6}", string):  # a number of more than six characters
-            wanted = Fault.DAMAGED
+            expected = Fault.DAMAGED
         elif min(runs) < 0 or sum(runs) != size:
-            wanted = Fault.MISFIT
+            expected = Fault.MISFIT
         else:
-            wanted = Fault.LOOSE if 0 in runs[1:] else Fault.NONE
-        assert fault == wanted
+            expected = Fault.LOOSE if 0 in runs[1:] else Fault.NONE
+        assert fault == expected
         if fault in (Fault.NONE, Fault.LOOSE):
             assert runs_of(string) == runs
             found = codec.decode(from_runs(runs, 1, size))

@@ -89,13 +89,17 @@ def test_joint_training_moves_every_part(shapes_data, tmp_path):
     ids=lambda losses: next(iter(losses)),
 )
 def test_ablations_train(shapes_data, tmp_path, losses):
-    more = {"losses": losses, "ppn_stem": "conv", "data": {"train": ["shapes_train"], "heat_of": "gaussian"}}
+    more = {
+        "losses": losses,
+        "ppn_stem": "conv",
+        "data": {"train": ["shapes_train"], "heat_target": "gaussian"},
+    }
     engine = Engine(recipe("lite_sam", **more), shapes_data, tmp_path, workers=0)
     assert engine.model.auto_ppn.stem.kernel_size == (3, 3)
     assert "auto_ppn" in changed(engine)
 
 
-def test_proposals_are_trained_on_an_encoder_that_stays_as_it_is(shapes_data, tmp_path):
+def test_proposals_are_trained_on_a_frozen_encoder(shapes_data, tmp_path):
     """EfficientViT-SAM too, batch statistics included."""
     stage = {**STAGE, "size": 256, "steps": 1}
     more = {"model": "efficientvit_sam_l0", "stages": [stage]}
@@ -124,7 +128,11 @@ def test_sam_vit_rejects_other_sizes():
 def test_efficientvit_sam_is_trained_end_to_end(shapes_data, tmp_path):
     """Boxes or points in the frame of 1024 pixels, masks on the grid of 256 cells, clicks at the errors."""
     stage = {**STAGE, "size": 256, "steps": 1, "batch": 1, "prompts": 2}
-    more = {"model": "efficientvit_sam_l0", "stages": [stage], "prompts": {"together": False, "rounds": 2}}
+    more = {
+        "model": "efficientvit_sam_l0",
+        "stages": [stage],
+        "prompts": {"boxes_and_points": False, "rounds": 2},
+    }
     engine = Engine(recipe("sam", **more), shapes_data, tmp_path, workers=0)
     batch = next(engine.feed.batches(engine.recipe.stages[0], engine.model.spec, 0, 0, 1))
     assert batch.coverage.shape[-2:] == (256, 256) and batch.prompt_scale == 4.0
@@ -139,11 +147,11 @@ def test_efficientvit_sam_is_trained_end_to_end(shapes_data, tmp_path):
         (1.0, 1.0, [(2, 0), (3, 1), (1, 1)]),
     ],
 )
-def test_rounds_add_clicks_and_read_the_last_logits_where_the_recipe_says_so(
+def test_rounds_add_clicks_and_read_the_last_logits_by_the_recipe(
     shapes_data, tmp_path, monkeypatch, share, alone, seen
 ):
     """(tokens of the prompt, whether it has a mask) by round: the last one may be the mask alone."""
-    prompts = {"rounds": 3, "fed_back": share, "mask_alone": alone, "boxes": 1.0}
+    prompts = {"rounds": 3, "mask_feedback": share, "mask_only": alone, "boxes": 1.0}
     stages = [{**STAGE, "steps": 1, "batch": 1, "prompts": 2}]
     engine = Engine(recipe("lite_sam", stages=stages, prompts=prompts), shapes_data, tmp_path, workers=0)
     decode, calls = type(engine.model).decode, []
@@ -159,7 +167,7 @@ def test_rounds_add_clicks_and_read_the_last_logits_where_the_recipe_says_so(
 
 def test_a_timm_encoder_is_trained_and_its_fixed_layers_stay(shapes_data, tmp_path):
     """Strides up to 4 and depthwise kernels stay; the rest learns, high-resolution features too."""
-    stages = [{**STAGE, "size": 64, "backbone_fixed": 4, "depthwise_fixed": True}]
+    stages = [{**STAGE, "size": 64, "freeze_backbone_stride": 4, "freeze_depthwise": True}]
     more = {"model": "efficientnet_sam_lite0", "backbone": "wheel", "stages": stages}
     engine = Engine(recipe("sam", **more), shapes_data, tmp_path, workers=0)
     before = {name: tensor.clone() for name, tensor in engine.model.state_dict().items()}
@@ -176,7 +184,7 @@ def test_a_timm_encoder_is_trained_and_its_fixed_layers_stay(shapes_data, tmp_pa
 def test_only_sources_where_every_object_has_a_mask_teach_proposals(shapes_data, tmp_path):
     losses = []
     for sources in (None, ["another"]):
-        data = {"train": ["shapes_train"], "proposals_from": sources}
+        data = {"train": ["shapes_train"], "proposal_sources": sources}
         engine = Engine(recipe("lite_sam", data=data), shapes_data, tmp_path / str(sources), workers=0)
         batch = next(engine.feed.batches(engine.recipe.stages[0], engine.model.spec, 0, 0, 1))
         losses.append(engine.train_step([batch], 1e-4))
@@ -193,14 +201,14 @@ def test_a_stage_of_heads_only_leaves_the_encoder_as_it_is(shapes_data, tmp_path
     assert changed(engine) == {"image_encoder", "prompt_encoder", "mask_decoder", "auto_ppn"}
 
 
-def test_a_fixed_first_stage_neither_learns_nor_changes_what_the_rest_sees(shapes_data, tmp_path):
-    stages = [{**STAGE, "first_stage_fixed": True}]
+def test_a_frozen_first_stage_is_folded_and_does_not_change(shapes_data, tmp_path):
+    stages = [{**STAGE, "freeze_first_stage": True}]
     engine = Engine(recipe("lite_sam", stages=stages), shapes_data, tmp_path, workers=0)
     encoder = engine.model.image_encoder
-    picture = torch.randn(1, 3, 64, 64, generator=torch.manual_seed(0))
+    image = torch.randn(1, 3, 64, 64, generator=torch.manual_seed(0))
     with torch.no_grad():
-        wanted = encoder.eval().stages[0](encoder.merges[0](picture))
-        torch.testing.assert_close(encoder.folded_first_stage()(picture), wanted, rtol=1e-3, atol=1e-4)
+        expected = encoder.eval().stages[0](encoder.merges[0](image))
+        torch.testing.assert_close(encoder.folded_first_stage()(image), expected, rtol=1e-3, atol=1e-4)
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
     engine.run()
     after = encoder.state_dict()
@@ -226,7 +234,7 @@ def test_distillation_moves_the_encoder_towards_the_teacher(shapes_data, tmp_pat
     assert distance() < 0.9 * before
 
 
-def test_a_student_comes_nearer_to_the_teachers_embedding_and_masks(shapes_data, tmp_path, teacher):
+def test_a_student_approaches_the_teachers_embedding_and_masks(shapes_data, tmp_path, teacher):
     stage = {"size": 64, "steps": 16, "batch": 2, "prompts": 4, "lr": 3e-3}
     # The teacher's weights are random, so people's masks would pull elsewhere.
     losses = {"pixel_weight": 0.0, "dice_weight": 0.0, "iou_weight": 0.0}
@@ -241,15 +249,15 @@ def test_a_student_comes_nearer_to_the_teachers_embedding_and_masks(shapes_data,
         task.eval()
         with torch.no_grad():
             embedding, _ = task.embed(batch)
-            lesson = task.mask_teacher.look(batch)
+            teacher_output = task.mask_teacher.encode(batch)
             prompts = box_prompts(batch.boxes.flatten(0, 1))
             task.model.prompt_encoder.embedding_size = tuple(embedding.shape[-2:])
             coords, labels = prompts.in_frame(batch.prompt_scale)
-            nothing = torch.zeros(1, 1, 16, 16), torch.zeros(1)
+            empty = torch.zeros(1, 1, 16, 16), torch.zeros(1)
             per_prompt = embedding.repeat_interleave(batch.boxes.shape[1], 0)
-            logits, _ = task.model.decode(per_prompt, coords, labels, *nothing)
-            masks = task.mask_teacher.mask_loss(lesson, prompts, 64, logits[:, 1:])
-            return float(task.mask_teacher.embedding_loss(lesson, embedding)), float(masks)
+            logits, _ = task.model.decode(per_prompt, coords, labels, *empty)
+            masks = task.mask_teacher.mask_loss(teacher_output, prompts, 64, logits[:, 1:])
+            return float(task.mask_teacher.embedding_loss(teacher_output, embedding)), float(masks)
 
     before = distances()
     teachers = {name: value.clone() for name, value in task.mask_teacher.state_dict().items()}
@@ -264,15 +272,15 @@ def test_a_teacher_drawing_the_students_own_masks_costs_their_entropy(shapes_dat
     mask_teacher = MaskTeacher(Teacher(kind="model", model="lite_sam", path=str(teacher)))
     engine = Engine(recipe("lite_sam"), shapes_data, tmp_path, workers=0)
     batch = next(engine.feed.batches(engine.recipe.stages[0], engine.model.spec, 0, 0, 1))
-    prompts, lesson = box_prompts(batch.boxes.flatten(0, 1)), mask_teacher.look(batch)
-    own, per_prompt = mask_teacher.model, lesson.embedding.repeat_interleave(4, 0)
+    prompts, teacher_output = box_prompts(batch.boxes.flatten(0, 1)), mask_teacher.encode(batch)
+    own, per_prompt = mask_teacher.model, teacher_output.embedding.repeat_interleave(4, 0)
     coords, labels = prompts.in_frame(own.spec.prompt_size / 64)
     own.prompt_encoder.embedding_size = (4, 4)
     with torch.no_grad():
         logits = own.decode(per_prompt, coords, labels, torch.zeros(1, 1, 16, 16), torch.zeros(1))[0][:, 1:]
     p = torch.sigmoid(logits)
     entropy = -(p * p.log() + (1 - p) * (1 - p).log()).nan_to_num().mean()
-    torch.testing.assert_close(mask_teacher.mask_loss(lesson, prompts, 64, logits), entropy)
+    torch.testing.assert_close(mask_teacher.mask_loss(teacher_output, prompts, 64, logits), entropy)
 
 
 def test_embeddings_on_disk_are_those_of_the_teacher(shapes_data, tmp_path, teacher):
@@ -282,9 +290,9 @@ def test_embeddings_on_disk_are_those_of_the_teacher(shapes_data, tmp_path, teac
     assert not skipped.counts
     batch = image_batch(records[3], 128)
     with torch.no_grad():
-        wanted = model.embed(batch)
+        expected = model.embed(batch)
     found = FileTeacher(tmp_path / "embeddings").embed(batch)
-    torch.testing.assert_close(found, wanted, rtol=1e-3, atol=2e-3)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=2e-3)
     with pytest.raises(ValueError, match=r"has no embedding of other\.png: run"):
         read_embedding(tmp_path / "embeddings", "other.png")
     more = {
@@ -302,7 +310,7 @@ def test_recipe_refuses_augmented_views_of_embeddings_on_disk():
         recipe("distill")
 
 
-def test_sam_is_a_teacher_and_sees_what_its_own_processor_prepares(shapes_data, sam_folder):
+def test_sam_as_a_teacher_reads_the_input_of_its_own_processor(shapes_data, sam_folder):
     record = read_folder(shapes_data, ["shapes_train"])[0]
     teacher = open_teacher(Teacher(kind="sam", path=str(sam_folder)))
     with torch.no_grad():
@@ -311,10 +319,10 @@ def test_sam_is_a_teacher_and_sees_what_its_own_processor_prepares(shapes_data, 
             size={"longest_edge": 128}, pad_size={"height": 128, "width": 128}
         )
         pixels = processor(record.read_image(), return_tensors="pt")["pixel_values"]
-        wanted = transformers.SamModel.from_pretrained(sam_folder).eval().get_image_embeddings(pixels)
-    assert found.shape == wanted.shape
+        expected = transformers.SamModel.from_pretrained(sam_folder).eval().get_image_embeddings(pixels)
+    assert found.shape == expected.shape
     # Two resamplers of the same picture: alike, not equal.
-    assert torch.nn.functional.cosine_similarity(found.flatten(), wanted.flatten(), dim=0) > 0.98
+    assert torch.nn.functional.cosine_similarity(found.flatten(), expected.flatten(), dim=0) > 0.98
     with pytest.raises(ValueError, match="expected a folder with SAM's config"):
         open_teacher(Teacher(kind="sam", path=str(sam_folder / "nothing")))
 
@@ -330,7 +338,7 @@ def test_heads_of_transformers_give_the_same_masks_in_our_decoder(sam_folder):
     points = torch.tensor([[[30.0, 40.0], [100.0, 20.0]]])
     model.prompt_encoder.embedding_size, model.prompt_encoder.prompt_size = (8, 8), 128
     with torch.no_grad():
-        wanted = sam(
+        expected = sam(
             image_embeddings=embedding,
             input_points=points[None],
             input_labels=torch.tensor([[[1, 0]]]),
@@ -339,17 +347,17 @@ def test_heads_of_transformers_give_the_same_masks_in_our_decoder(sam_folder):
         coords = torch.cat([points, torch.zeros(1, 1, 2)], dim=1)
         labels = torch.tensor([[1.0, 0.0, -1.0]])
         logits, iou = model.decode(embedding, coords, labels, torch.zeros(1, 1, 32, 32), torch.zeros(1))
-    torch.testing.assert_close(logits[:, 1:], wanted.pred_masks[0], rtol=1e-3, atol=1e-4)
-    torch.testing.assert_close(iou[:, 1:], wanted.iou_scores[0], rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(logits[:, 1:], expected.pred_masks[0], rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(iou[:, 1:], expected.iou_scores[0], rtol=1e-3, atol=1e-4)
 
 
 def test_cells_outside_of_a_box_are_those_that_it_does_not_touch():
     boxes = torch.tensor([[8.0, 16.0, 24.0, 20.0], [9.0, 0.0, 15.0, 64.0]])
     inside = ~outside_boxes(boxes, cells=8, view=64.0)
-    wanted = torch.zeros(2, 8, 8, dtype=torch.bool)
-    wanted[0, 2:3, 1:3] = True
-    wanted[1, :, 1:2] = True
-    assert torch.equal(inside, wanted)
+    expected = torch.zeros(2, 8, 8, dtype=torch.bool)
+    expected[0, 2:3, 1:3] = True
+    expected[1, :, 1:2] = True
+    assert torch.equal(inside, expected)
 
 
 def test_clicks_go_where_the_mask_is_wrong():

@@ -30,7 +30,7 @@ class Scripted:
     def __init__(self, segmenter) -> None:
         self.segmenter, self.count = segmenter, -1
 
-    def everything(self, frame, top_n) -> Masks:
+    def everything(self, frame, max_prompts) -> Masks:
         self.count += 1
         return self.segmenter.seen[self.count]
 
@@ -53,11 +53,11 @@ class Scripts:
         answer(id_1=(0, 0), id_2=(50, 0)),  # 2 has moved by half its side, 3 is lost
     )
 
-    def everything(self, frame, top_n) -> Masks:
+    def everything(self, frame, max_prompts) -> Masks:
         return self.seen[0]
 
 
-def test_round_trips_count_what_comes_back(monkeypatch):
+def test_round_trips_count_returning_objects(monkeypatch):
     monkeypatch.setattr(round_trips, "TrackedCamera", Scripted)
     frames = [np.zeros((SIDE, SIDE, 3), np.uint8)] * 2
     scores = round_trips.score_round_trips(Scripts(), frames, 1, 64)
@@ -73,12 +73,12 @@ def test_round_trips_count_what_comes_back(monkeypatch):
         round_trips.score_round_trips(Scripts(), frames, 2, 64)
 
 
-def test_a_camera_that_stands_still_loses_nothing(shapes_data, bundle_folder, tmp_path, capsys):
+def test_a_static_camera_loses_no_object(shapes_data, bundle_folder, tmp_path, capsys):
     import cv2
 
-    picture = cv2.imread(str(next((shapes_data / "images" / "shapes").glob("*.png"))))
+    image = cv2.imread(str(next((shapes_data / "images" / "shapes").glob("*.png"))))
     for number in range(3):
-        cv2.imwrite(str(tmp_path / f"{number}.png"), picture)
+        cv2.imwrite(str(tmp_path / f"{number}.png"), image)
     report = tmp_path / "report.json"
     arguments = ["roundtrips", "--model", "lite_sam", "--sequence", str(tmp_path), "--reach", "2"]
     assert main([*arguments, "--json", str(report)]) == 0
@@ -89,16 +89,16 @@ def test_a_camera_that_stands_still_loses_nothing(shapes_data, bundle_folder, tm
     assert scores["found"] == scores["same_id"] == scores["followed_iou"] == 1.0 and scores["lost"] == 0.0
 
 
-def test_known_masks_move_with_the_picture(shapes_data):
-    """An object's pixels have one colour, in the picture and in every view of it."""
+def test_known_masks_move_with_the_image(shapes_data):
+    """An object's pixels have one colour, in the image and in every view of it."""
     record = read_folder(shapes_data, ["shapes_val"])[0]
-    picture = record.read_image()
+    image = record.read_image()
     for view, truths in move_camera(record, 6, seed=3):
         for index, truth in enumerate(truths):
             if truth.sum() > 100:
-                wanted = np.median(picture[record.read_mask(index).astype(bool)], axis=0)
+                expected = np.median(image[record.read_mask(index).astype(bool)], axis=0)
                 found = np.median(view[truth.astype(bool)], axis=0)
-                assert np.abs(wanted - found).max() <= 3
+                assert np.abs(expected - found).max() <= 3
 
 
 def test_identity_measures_of_a_perfect_and_of_a_forgetful_segmenter(shapes_data, monkeypatch):
@@ -110,7 +110,7 @@ def test_identity_measures_of_a_perfect_and_of_a_forgetful_segmenter(shapes_data
             self.views = iter(list(move_camera(records[0], 4, seed=0)))
             self.number, self.forgetful = 0, segmenter.forgetful
 
-        def everything(self, frame, top_n) -> Masks:
+        def everything(self, frame, max_prompts) -> Masks:
             _, truths = next(self.views)
             self.number += 10 * self.forgetful
             size = truths[0].shape

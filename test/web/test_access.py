@@ -16,7 +16,7 @@ def test_loopback_needs_no_token(host):
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "robot.local"])
-def test_what_others_reach_needs_a_token(host):
+def test_a_public_address_requires_a_token(host):
     with pytest.raises(AccessError, match=r"expected a token.*openssl rand"):
         Access(host)
     access = Access(host, token=TOKEN)

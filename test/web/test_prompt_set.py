@@ -40,7 +40,7 @@ def test_prompts_move_as_the_box_of_their_object_does():
     assert prompts.placed()[0].points == ((108, 60, True), (7, 7, True))
 
 
-def test_a_box_moves_too_and_a_lost_object_stays_where_it_was():
+def test_boxes_move_and_a_lost_object_keeps_its_position():
     prompts = PromptSet()
     prompts.add_box((10, 10, 20, 20), 0.0)
     prompts.observe({"box 1": (10, 10, 20, 20)}, LATER)
@@ -49,7 +49,7 @@ def test_a_box_moves_too_and_a_lost_object_stays_where_it_was():
     assert prompts.placed()[0].box == (15, 10, 25, 20)
 
 
-def test_a_stored_box_is_no_part_of_the_array_and_is_returned_when_it_changes():
+def test_a_stored_box_is_not_in_the_array_and_is_returned_when_it_changes():
     prompts = PromptSet()
     point(prompts, 1, 1)
     box = prompts.add_box((10, 20, 30, 40), 0.0, is_stored=True)
@@ -71,7 +71,7 @@ def test_names_that_the_segmenter_has_are_not_given_again():
     assert prompts.add_box((1, 1, 9, 9), 0.0, is_stored=True).name == "box 3"
 
 
-def test_what_was_removed_elsewhere_is_not_published_again():
+def test_objects_removed_elsewhere_are_not_published_again():
     prompts = PromptSet()
     point(prompts, 1, 1)
     prompts.observe_names({"background"})  # of an image before the click
@@ -99,7 +99,7 @@ def test_remove_and_clear():
     assert prompts.names == []
 
 
-def test_limits_and_what_cannot_be_meant():
+def test_limits_and_invalid_values():
     prompts = PromptSet()
     with pytest.raises(CommandError, match="choose one from the list"):
         point(prompts, 1, 1, is_foreground=False)

@@ -88,7 +88,7 @@ def moving(served):
 # Requests ------------------------------------------------------------------------------------------
 
 
-def test_the_page_loads_nothing_from_elsewhere(served):
+def test_the_page_loads_only_its_own_resources(served):
     response = served.request()
     page, policy = response.text, response.headers["Content-Security-Policy"]
     assert response.status == 200 and response.headers["Content-Type"].startswith("text/html")
@@ -137,7 +137,7 @@ def test_a_websocket_of_another_page_is_refused(served):
     assert served.handshake(Origin="http://evil.example", Host="evil.example").status == 403
 
 
-def test_a_token_is_asked_for_and_kept_in_a_cookie():
+def test_a_token_is_required_and_stored_in_a_cookie():
     with serving(host="0.0.0.0", token=TOKEN) as made:
         assert made.request().status == 401 and "?token=TOKEN" in made.request().text
         assert made.request("/?token=" + TOKEN[:-1] + "0").status == 401
@@ -170,7 +170,7 @@ def test_it_ends_while_pages_are_open_one_of_them_deaf():
 # Viewers -------------------------------------------------------------------------------------------
 
 
-def test_commands_arrive_and_mistakes_are_told_to_their_page_only(served):
+def test_commands_arrive_and_errors_are_sent_to_their_page_only(served):
     served.commands.clear()
     with PageClient(served.url) as page, PageClient(served.url) as other:
         page.send(type="mode", mode="everything")
@@ -185,7 +185,7 @@ def test_commands_arrive_and_mistakes_are_told_to_their_page_only(served):
         assert page.until(lambda: page.texts[1:] == ["to one", "to all"] and other.texts == ["to all"])
 
 
-def test_only_what_somebody_looks_at_is_watched(served):
+def test_only_viewed_cameras_are_watched(served):
     served.watched.clear()
     with PageClient(served.url, camera=None) as page:
         time.sleep(0.2)
@@ -232,7 +232,7 @@ def deaf_viewer(url: str) -> socket.socket:
     return connection
 
 
-def test_twenty_viewers_and_those_that_never_read_hold_up_nobody(served, moving):
+def test_twenty_viewers_and_some_that_never_read_block_no_other(served, moving):
     with ExitStack() as stack:
         deaf = [stack.enter_context(deaf_viewer(served.url)) for _ in range(3)]
         pages = [stack.enter_context(PageClient(served.url)) for _ in range(20)]
@@ -289,7 +289,7 @@ def test_a_page_that_breaks_the_rules_is_closed_and_the_others_stay(served, floo
         assert other.until(lambda: other.texts == ["still there"])
 
 
-def test_a_page_that_draws_nothing_is_cut_off(monkeypatch):
+def test_a_page_that_acknowledges_no_frame_is_disconnected(monkeypatch):
     monkeypatch.setattr("evitsam_ros.web.viewer.SHOWN_LIMIT", 0.3)
     with serving() as made, deaf_viewer(made.url) as deaf:
         deadline = time.monotonic() + 60

@@ -29,7 +29,7 @@ def state(values=None, *, is_ok=True, message="active", **more) -> PageState:
         (state(ACTIVE, parameters={"mode": "everything"}), "ok", ""),
     ],
 )
-def test_what_is_wrong_is_said_with_the_remedy(shown, level, text):
+def test_errors_are_shown_with_the_remedy(shown, level, text):
     assert headline(shown)[0] == level and text in headline(shown)[1]
 
 
@@ -37,9 +37,9 @@ def test_the_state_is_json_of_bounded_length():
     objects = [
         ShownObject(i + 1, "<b>" * 1000, float("nan"), (0, 0, float("inf"), 1), "#010203") for i in range(999)
     ]
-    told = state(ACTIVE | {"last_error": "x" * 10**6}, objects=objects, own=["<b>" * 1000]).to_json()
-    assert len(told) < 100_000
-    read = json.loads(told, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    text = state(ACTIVE | {"last_error": "x" * 10**6}, objects=objects, own=["<b>" * 1000]).to_json()
+    assert len(text) < 100_000
+    read = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert read["stages"] == {"encode": "31.5"} and read["backend"] == "openvino"
     assert read["objects"][0] == {
         "id": 1,

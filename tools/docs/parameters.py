@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evitsam_ros.nodes.parameter_specs import PARAMETERS, RENAMED, Spec
 from evitsam_ros.nodes.semantic_parameters import SEMANTIC_PARAMETERS
 
 from .markdown import code, page, sentence, table, value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 INTRODUCTION = """\
 `config/segmenter.yaml` has every parameter of the segmenter with its default. `ros2 param describe

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The field's protocols, each in a file of its own; ``python -m training.evaluate`` runs them."""
+"""Implement the published protocols, one per file; ``python -m training.evaluate`` runs them."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ImageNet accuracy of a classifier, by the protocol of EfficientViT's evaluation script."""
+"""Score the ImageNet accuracy of a classifier, by the protocol of EfficientViT's evaluation script."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ENDINGS = (".jpeg", ".jpg", ".png")
 
 @dataclass(frozen=True)
 class ClassRecord:
-    """An image and its class number."""
+    """Refer to an image and its class number."""
 
     image: Path
     number: int
@@ -41,7 +41,7 @@ def read_class_folders(folder: Path, classes: int) -> list[ClassRecord]:
         classes: number of classes of the network.
 
     Raises:
-        DataError: there is another number of folders, or no image in them.
+        DataError: the number of folders differs, or they have no image.
     """
     found = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     if len(found) != classes:
@@ -89,7 +89,8 @@ def score_classifier(
         network: ``(N, 3, S, S)`` float32 -> ``(N, classes)``.
         spec: of the network.
         records: images with their class.
-        size, share: see :func:`centre_crop`.
+        size: side of the crop, see :func:`centre_crop`.
+        share: of the short side, see :func:`centre_crop`.
 
     Raises:
         DataError: no image can be used.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A simulated user who clicks at objects until their masks are right."""
+"""Simulate a user who clicks at objects until their masks are right."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The mask of object ``index`` after ``clicks`` clicks, ``(H, W)`` bool, and its IoU with the truth."""
+class ClickResult:
+    """Hold the ``(H, W)`` bool mask of object ``index`` after ``clicks`` clicks, and its true IoU."""
 
     index: int
     clicks: int
@@ -31,43 +31,45 @@ def click_objects(
     embedding: Embedding,
     truths: list[np.ndarray],
     clicks: int,
-    enough: float = np.inf,
-    looks: Callable[[Masks], Masks] | None = None,
-) -> Iterator[Answer]:
-    """Click at objects and yield every answer, all objects after their first click, then after the second.
+    target_iou: float = np.inf,
+    refine: Callable[[Masks], Masks] | None = None,
+) -> Iterator[ClickResult]:
+    """Click at objects and yield each result: all objects after their first click, then after the second.
 
-    Clicks are placed by :func:`next_click`, the first one as if nothing was segmented. Each answer is decoded
-    from all clicks so far, without the mask before. Where no wrong pixel is left to click, the answer stays.
+    Clicks are placed by :func:`next_click`, the first one as for an empty mask. Each result is decoded from
+    all clicks so far, without the previous mask. If no wrong pixel is left, the result stays the same.
 
     Args:
+        segmenter: decodes the prompts.
+        embedding: of the image.
         truths: ``(H, W)`` bool masks of the objects, none of them empty.
-        clicks: at most so many for each object.
-        enough: an object that reached this IoU gets no further click.
-        looks: draws some of the masks of every click again; None: none.
+        clicks: max number for each object.
+        target_iou: an object that reached this IoU gets no more clicks.
+        refine: refines some of the masks after each click; None: none.
     """
-    answers = [Answer(index, 0, np.zeros_like(truth), 0.0) for index, truth in enumerate(truths)]
-    given: list[list[tuple[tuple[float, float], int]]] = [[] for _ in truths]
+    results = [ClickResult(index, 0, np.zeros_like(truth), 0.0) for index, truth in enumerate(truths)]
+    clicks_of: list[list[tuple[tuple[float, float], int]]] = [[] for _ in truths]
     for count in range(1, clicks + 1):
-        active = [answer.index for answer in answers if answer.iou < enough]
-        asked = []
+        active = [result.index for result in results if result.iou < target_iou]
+        clicked = []
         for index in active:
-            places = [place for place, _ in given[index]]
-            click = next_click(truths[index], answers[index].mask, places)
+            places = [place for place, _ in clicks_of[index]]
+            click = next_click(truths[index], results[index].mask, places)
             if click is not None:
-                given[index].append(click)
-                asked.append(index)
-        drawn = _decode(segmenter, embedding, [given[i] for i in asked])
-        masks = dict(zip(asked, (looks(drawn) if looks else drawn).full(), strict=True))
+                clicks_of[index].append(click)
+                clicked.append(index)
+        predicted = _decode(segmenter, embedding, [clicks_of[i] for i in clicked])
+        masks = dict(zip(clicked, (refine(predicted) if refine else predicted).full(), strict=True))
         for index in active:
-            mask = masks.get(index, answers[index].mask)
-            answers[index] = Answer(index, count, mask, mask_iou(mask, truths[index]))
-            yield answers[index]
+            mask = masks.get(index, results[index].mask)
+            results[index] = ClickResult(index, count, mask, mask_iou(mask, truths[index]))
+            yield results[index]
 
 
 def _decode(
     segmenter: Segmenter, embedding: Embedding, clicks: list[list[tuple[tuple[float, float], int]]]
 ) -> Masks:
-    """Masks for N objects' clicks."""
+    """Decode masks for the clicks of N objects."""
     prompts = [
         Prompt.parse(points=[p for p, _ in each], labels=[label for _, label in each]) for each in clicks
     ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mean IoU by a confusion matrix over a whole data set."""
+"""Compute mean IoU by a confusion matrix over a data set."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from evitsam_ros.dense.class_tables import IGNORED
 
 @dataclass
 class Confusion:
-    """Pixels by true class (rows) and predicted class (columns), summed over images.
+    """Count pixels by true class (rows) and predicted class (columns), summed over images.
 
     Attributes:
         classes: number of classes.
@@ -29,8 +29,8 @@ class Confusion:
         """Add an image.
 
         Args:
-            truth: ``(H, W)`` uint8 classes; pixels that are :data:`IGNORED` count for nothing.
-            predicted: ``(H, W)`` uint8 classes; :data:`IGNORED` is void, a wrong answer.
+            truth: ``(H, W)`` uint8 classes; :data:`IGNORED` pixels are excluded.
+            predicted: ``(H, W)`` uint8 classes; :data:`IGNORED` is void and counts as wrong.
 
         Raises:
             ValueError: the sizes differ, or a class is out of range.
@@ -46,7 +46,7 @@ class Confusion:
         self.matrix += flat.reshape(self.matrix.shape)
 
     def iou(self) -> np.ndarray:
-        """``(classes,)`` IoU; NaN for a class that is neither in the labels nor predicted."""
+        """Compute the ``(classes,)`` IoU; NaN for a class that is neither in the labels nor predicted."""
         right = np.diag(self.matrix[:, : self.classes]).astype(float)
         union = self.matrix.sum(1) + self.matrix[:, : self.classes].sum(0) - right
         return np.divide(right, union, out=np.full(self.classes, np.nan), where=union > 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a model costs: parameters, multiply-adds, seconds."""
+"""Measure the cost of a model: parameters, multiply-adds, seconds."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NetworkCost:
-    """``parameters`` and ``macs`` (one multiply-add is one) of one call."""
+    """Hold ``parameters`` and ``macs`` (multiply-adds) of one call."""
 
     parameters: int
     macs: int
 
 
 def network_costs(model: str | Sam) -> dict[str, NetworkCost]:
-    """Image encoder, one prompt of the heads, and AutoPPN, at the model's own size.
+    """Count parameters and multiply-adds of the image encoder, the heads for one prompt, and AutoPPN.
 
     Args:
-        model: a model, or the registry name of one.
+        model: a model, or its name in the registry.
     """
     model = create_model(model) if isinstance(model, str) else model
     spec = model.spec
@@ -63,13 +63,13 @@ def _macs(call: Callable[..., object], *inputs: torch.Tensor | tuple[torch.Tenso
     return counter.get_total_flops() // 2
 
 
-def seconds(segmenter: Segmenter, image: np.ndarray, top_n: int, repeats: int = 5) -> dict[str, float]:
-    """Median seconds of a box and of everything on one image, after a warm-up; `make bench` has more."""
+def seconds(segmenter: Segmenter, image: np.ndarray, max_prompts: int, repeats: int = 5) -> dict[str, float]:
+    """Measure median seconds of a box and of everything mode on one image, after a warm-up."""
     height, width = image.shape[:2]
     box = Prompt.parse(box=(width / 4, height / 4, width * 3 / 4, height * 3 / 4))
     jobs = {
         "image and one box": lambda: segmenter.decode(segmenter.embed(image), [box]),
-        f"everything, {top_n} prompts": lambda: segmenter.everything(image, top_n),
+        f"everything, {max_prompts} prompts": lambda: segmenter.everything(image, max_prompts),
     }
     result = {}
     for name, job in jobs.items():

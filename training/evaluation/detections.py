@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A detector's boxes in, mask AP out (EfficientViT-SAM, tables 4, 5): COCO by pycocotools, LVIS by lvis."""
+"""Score mask AP of a detector's boxes (EfficientViT-SAM, tables 4, 5): COCO by pycocotools, LVIS by lvis."""
 
 from __future__ import annotations
 
@@ -36,12 +36,14 @@ def segment_detections(
 ) -> list[dict]:
     """Replace the boxes of COCO results (``image_id``, ``category_id``, ``bbox`` xywh, ``score``) by masks.
 
-    A box of less than a pixel within its image has no mask and is left out.
+    A box of less than a pixel within its image has no mask and is dropped.
 
     Args:
+        segmenter: decodes the boxes.
         images: folder of the images.
         truth: their files and sizes by image id.
-        rate: the score is the mask's predicted IoU, not the box's score.
+        detections: COCO results.
+        rate: use the mask's predicted IoU as the score, not the box's score.
 
     Raises:
         ValueError: a detection is not in this form, or its image is missing, damaged, or of another size than
@@ -92,9 +94,9 @@ def _decode(segmenter: Segmenter, embedding: Embedding, prompts: list[Prompt]) -
 
 
 def coco_average_precision(annotations: Path, results: list[dict]) -> dict[str, float]:
-    """COCO's six numbers of masks over all images of ``annotations``, in 0..1.
+    """Return COCO's six mask metrics over all images of ``annotations``, in 0..1.
 
-    As pycocotools has it, -1 where there is no human mask of that size.
+    As in pycocotools, a metric is -1 if no ground-truth mask has that size.
     """
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO(str(annotations))
@@ -108,14 +110,14 @@ def coco_average_precision(annotations: Path, results: list[dict]) -> dict[str, 
 def _coco_results(truth: COCO, results: list[dict]) -> COCO:
     if results:
         return truth.loadRes(results)
-    nothing = COCO()  # loadRes looks at the first result
-    nothing.dataset = {**truth.dataset, "annotations": []}
-    nothing.createIndex()
-    return nothing
+    empty = COCO()  # loadRes reads the first result
+    empty.dataset = {**truth.dataset, "annotations": []}
+    empty.createIndex()
+    return empty
 
 
 def lvis_average_precision(annotations: Path, results: list[dict]) -> dict[str, float]:
-    """LVIS's numbers of masks (AP, by size and by frequency), in 0..1."""
+    """Return LVIS's mask metrics (AP, by size and by frequency), in 0..1."""
     if not hasattr(np, "float"):
         vars(np)["float"] = float  # lvis 0.5.3 uses np.float, which numpy 1.24 removed
     try:
@@ -123,7 +125,7 @@ def lvis_average_precision(annotations: Path, results: list[dict]) -> dict[str, 
     except ImportError as error:
         raise ValueError("LVIS AP needs the lvis package: pip install --no-deps lvis matplotlib") from error
     if not results:
-        raise ValueError("no detection has a box of a pixel or more in its image; LVIS AP needs one at least")
+        raise ValueError("no detection has a box of a pixel or more in its image; LVIS AP needs at least one")
     evaluation = LVISEval(str(annotations), results, "segm")
     evaluation.run()
     return {name: float(value) for name, value in evaluation.get_results().items()}
@@ -141,9 +143,9 @@ def average_precision(
 ) -> dict[str, float]:
     """Segment a detector's boxes and score the masks by ``coco``'s or ``lvis``'s protocol.
 
-    Without ``detections`` the boxes are those of the annotations, crowds left out, and a mask's score is its
-    predicted IoU (Lite-SAM, tables 1, 4 and 5: 1-box mAP).
-    ``boxes``, ``numbering``: see :func:`.detector_files.read_detections`.
+    Without ``detections`` the boxes are those of the annotations without crowds, and a mask's score is its
+    predicted IoU (Lite-SAM, tables 1, 4 and 5: 1-box mAP). ``boxes``, ``numbering``: see
+    :func:`.detector_files.read_detections`.
     """
     truth = read_truth(annotations)
     if detections is None:
@@ -160,7 +162,7 @@ def read_truth(annotations: Path) -> Truth:
     """Return images and categories of instances in COCO's or LVIS's format.
 
     Raises:
-        ValueError: the file is something else.
+        ValueError: the file is not in these formats.
     """
     content = _read_json(annotations)
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A detector's boxes as the detector writes them, as COCO results.
+"""Convert a detector's file of boxes to COCO results.
 
 ViTDet's file is COCO results. ``ultralytics`` names images by their stem and numbers classes; Grounding DINO
 has class names, corners, and scores as text (``"dog(0.53)"``).
@@ -19,23 +19,23 @@ import numpy as np
 
 log = logging.getLogger(__name__)
 
-#: What detectors call an entry's parts; the first name is COCO's.
+#: Keys of an entry's parts in detectors' files; the first is COCO's.
 IMAGE = ("image_id", "file_name", "image", "image_name", "image_path")
 CATEGORY = ("category_id", "class", "class_id", "cls", "category", "label", "name", "phrase")
 BOX = ("bbox", "box", "xyxy", "xywh")
 SCORE = ("score", "confidence", "conf", "logit")
-#: Parts of an entry that holds all boxes of an image, and the parts that they become.
+#: Keys of an entry with all boxes of an image, and the keys of the entries it is split into.
 LISTS = {"boxes": "box", "scores": "score", "labels": "label", "classes": "class", "text_labels": "label"}
 LABEL_WITH_SCORE = re.compile(r"(.*)\(([0-9.]+)\)")
 BOX_FORMS = ("auto", "xywh", "xyxy", "cxcywh")
 NUMBERINGS = ("auto", "ids", "from0", "from1")
-#: Pixels by which a box may leave its image and still be one of this image.
+#: Tolerance in pixels for a box outside its image.
 MARGIN = 2.0
 
 
 @dataclass(frozen=True)
 class Truth:
-    """The images and categories that boxes are of.
+    """Hold the images and categories that boxes refer to.
 
     Attributes:
         name: of the annotation file, for messages.
@@ -56,12 +56,15 @@ def read_detections(
     """Read a detector's file as COCO results (``image_id``, ``category_id``, ``bbox`` xywh, ``score``).
 
     Args:
+        file: JSON of the detector.
+        truth: images and categories that the boxes refer to.
         boxes: ``xywh`` or ``xyxy`` in pixels, ``cxcywh`` as shares of the image, or ``auto``.
         numbering: of categories: ``ids`` of the annotation file, their places ``from0`` or ``from1``, or
             ``auto``.
 
     Raises:
-        ValueError: the file is no detector's, or of other images or classes; one line with what was expected.
+        ValueError: the file is not of a detector, or of other images or classes; one line with the expected
+            form.
     """
     entries = _flat(_read(file))
     parts = [_parts(number, entry) for number, entry in enumerate(entries)]
@@ -90,7 +93,7 @@ def _read(file: Path) -> Any:
 
 
 def _flat(found: Any) -> list[Any]:
-    """Return one entry a box: entries of whole images and wrappers are taken apart."""
+    """Return one entry per box; entries of one image and wrappers are split."""
     if isinstance(found, dict):
         for key in ("annotations", "predictions", "detections", "results"):
             if isinstance(found.get(key), list) and found[key]:
@@ -118,13 +121,15 @@ def _boxes_of_image(entry: dict[str, Any]) -> list[dict[str, Any]]:
     lists = {LISTS[key]: value for key, value in entry.items() if key in LISTS and isinstance(value, list)}
     if len({len(value) for value in lists.values()}) != 1:
         lengths = {key: len(value) for key, value in entry.items() if isinstance(value, list)}
-        raise ValueError(f"an image's boxes, scores and labels: expected as many of each, found {lengths}")
+        raise ValueError(
+            f"an image's boxes, scores and labels: expected the same number of each, found {lengths}"
+        )
     same = {key: value for key, value in entry.items() if key in IMAGE}
     return [{**same, **dict(zip(lists, row, strict=True))} for row in zip(*lists.values(), strict=True)]
 
 
 def _parts(number: int, entry: Any) -> dict[str, Any]:
-    """Return an entry's parts under COCO's names; ``key`` is what the box was called."""
+    """Return an entry's parts under COCO's names; ``key`` is the key of the box."""
     expected = "expected image_id, category_id, bbox and score, or what ultralytics or Grounding DINO write"
     if not isinstance(entry, dict):
         raise ValueError(f"detection {number}: {expected}")
@@ -135,7 +140,7 @@ def _parts(number: int, entry: Any) -> dict[str, Any]:
             found[names[0]] = entry[key]
         if names is BOX:
             found["key"] = key
-    # A name is safer than a number: the order of numbers is not known.
+    # Prefer a name to a number: the order of the numbers is unknown.
     name = next((entry[k] for k in ("label", "name", "phrase") if isinstance(entry.get(k), str)), None)
     match = LABEL_WITH_SCORE.fullmatch(name) if isinstance(name, str) else None
     if match:
@@ -148,7 +153,7 @@ def _parts(number: int, entry: Any) -> dict[str, Any]:
 
 
 def _key(image: int | str) -> str:
-    """Return what an id, a numeric text, a file name and its stem have in common."""
+    """Return the common key of an id, a numeric text, a file name and its stem."""
     stem = Path(str(image)).stem if not isinstance(image, int) else str(image)
     return stem.lstrip("0") or "0" if stem.isdigit() else stem
 
@@ -184,7 +189,7 @@ def _box(number: int, box: Any) -> list[float]:
 
 
 def _form(file: Path, boxes: np.ndarray, sizes: np.ndarray, parts: list[dict[str, Any]]) -> str:
-    """Return the form of a file's boxes: that of its key, unless that cannot be."""
+    """Return the format of a file's boxes: that of its key, unless the values contradict it."""
     if boxes.max() <= 1.0 and boxes.min() >= 0.0 and sizes.min() > 2:
         return "cxcywh"
     are_corners = bool(
@@ -193,14 +198,14 @@ def _form(file: Path, boxes: np.ndarray, sizes: np.ndarray, parts: list[dict[str
         and boxes.min() > -MARGIN
     )
     leave = bool((boxes[:, :2] + boxes[:, 2:] > sizes + MARGIN).any())
-    said = {part["key"] for part in parts}
-    corners = are_corners and (leave or (said <= {"box", "xyxy"}))
+    keys = {part["key"] for part in parts}
+    corners = are_corners and (leave or (keys <= {"box", "xyxy"}))
     log.info("%s: boxes read as %s", file.name, "xyxy" if corners else "xywh")
     return "xyxy" if corners else "xywh"
 
 
 def _as_xywh(boxes: np.ndarray, sizes: np.ndarray, form: str) -> np.ndarray:
-    """``(N, 4)`` boxes of a form, and ``(N, 2)`` widths and heights of images, -> xywh in pixels."""
+    """Convert ``(N, 4)`` boxes of a format, with ``(N, 2)`` image widths and heights, to xywh in pixels."""
     boxes = boxes.copy()
     if form == "xyxy":
         boxes[:, 2:] -= boxes[:, :2]
@@ -221,7 +226,7 @@ def _score(number: int, score: Any) -> float:
 
 
 def _numbered(file: Path, parts: list[dict[str, Any]], truth: Truth, numbering: str) -> list[dict[str, Any]]:
-    """Give detections the category ids of the annotation file; drop labels that it does not have."""
+    """Map detections to the category ids of the annotation file; drop labels that it does not have."""
     by_name = {name.strip().lower(): number for number, name in truth.categories.items()}
     numbers = {int(p["category_id"]) for p in parts if _is_number(p["category_id"])}
     by_number = _numbers(file, numbers, truth, numbering)
@@ -238,7 +243,7 @@ def _numbered(file: Path, parts: list[dict[str, Any]], truth: Truth, numbering: 
         line = f"{file}: {unknown.total()} detections are of no category of {truth.name}: {examples}"
         if not kept:
             raise ValueError(f"{line}; expected {', '.join(list(by_name)[:5])}, ...")
-        log.warning("%s; they are left out", line)
+        log.warning("%s; they are dropped", line)
     return kept
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""BSDS500 boundaries from everything's masks: ODS, OIS, AP and R50 (Lite-SAM, table 7).
+"""Score BSDS500 boundaries of everything mode's masks: ODS, OIS, AP and R50 (Lite-SAM, table 7).
 
-Edge maps as in "Segment Anything", appendix D.2: Sobel of each mask's probabilities, kept along the mask's
-outer border, the largest over all masks, thinned by non-maximum suppression. The benchmark is the one of
+Edge maps as in "Segment Anything", appendix D.2: Sobel of each mask's probabilities, restricted to the mask's
+outer border, the maximum over all masks, thinned by non-maximum suppression. The benchmark is that of
 Arbelaez et al. 2011: one-to-one matching within a tolerance, against every annotator.
 """
 
@@ -21,7 +21,7 @@ from skimage.morphology import thin
 from skimage.segmentation import felzenszwalb
 from tqdm import tqdm
 
-from .recall import keep_all
+from .recall import recall_thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
     from ..records import Record
 
-#: Largest distance of a match, as a share of the image's diagonal.
+#: Max distance of a match, as a share of the image diagonal.
 TOLERANCE = 0.0075
 
 
 def edge_map(masks: Masks) -> np.ndarray:
-    """``(H, W)`` float32 in 0..1: how strongly the masks end there."""
+    """Compute the edge strength of masks, ``(H, W)`` float32 in 0..1."""
     height, width = masks.image_size
     rows, cols = masks.transform.upsampling()
     edges = np.zeros((height, width), np.float32)
@@ -51,7 +51,7 @@ def edge_map(masks: Masks) -> np.ndarray:
 
 
 def suppress(edges: np.ndarray) -> np.ndarray:
-    """Keep what is a maximum across the edge (Dollar and Zitnick 2015, edgesNms)."""
+    """Suppress pixels that are not a maximum across the edge (Dollar and Zitnick 2015, edgesNms)."""
     smooth = cv2.GaussianBlur(edges, (0, 0), 2.0)
     down, across = np.gradient(smooth)
     xy, xx = np.gradient(across)
@@ -70,7 +70,7 @@ def suppress(edges: np.ndarray) -> np.ndarray:
 
 
 def boundaries(record: Record) -> list[np.ndarray]:
-    """``(H, W)`` bool boundaries, one pixel wide, of every annotator."""
+    """Compute ``(H, W)`` bool boundaries, one pixel wide, of every annotator."""
     found = []
     for annotator in np.unique(record.annotators):
         indices = np.flatnonzero(record.annotators == annotator)
@@ -83,20 +83,20 @@ def boundaries(record: Record) -> list[np.ndarray]:
 
 
 def label_boundaries(labels: np.ndarray) -> np.ndarray:
-    """Where a pixel's right or lower neighbour has another label, thinned."""
+    """Compute the thinned pixels with a right or lower neighbour of another label."""
     edge = np.zeros(labels.shape, bool)
     edge[:, :-1] |= labels[:, :-1] != labels[:, 1:]
     edge[:-1] |= labels[:-1] != labels[1:]
     return thin(edge)
 
 
-def matched(a: np.ndarray, b: np.ndarray, distance: float) -> tuple[np.ndarray, np.ndarray]:
-    """Which pixels of two bool maps have a partner of their own within ``distance``, as many as possible."""
+def match_pixels(a: np.ndarray, b: np.ndarray, distance: float) -> tuple[np.ndarray, np.ndarray]:
+    """Match pixels of two bool maps one to one within ``distance``, as many as possible."""
     first, second = np.argwhere(a), np.argwhere(b)
     hit_a, hit_b = np.zeros(len(first), bool), np.zeros(len(second), bool)
     if len(first) and len(second):
         near = cKDTree(first).sparse_distance_matrix(cKDTree(second), distance, output_type="coo_matrix")
-        near.data[:] = 1  # a distance of 0 would be no entry
+        near.data[:] = 1  # a sparse matrix has no entry for 0
         partner = maximum_bipartite_matching(near.tocsr(), perm_type="column")
         hit_a = partner >= 0
         hit_b[partner[hit_a]] = True
@@ -104,24 +104,24 @@ def matched(a: np.ndarray, b: np.ndarray, distance: float) -> tuple[np.ndarray, 
 
 
 def edge_counts(edges: np.ndarray, truths: list[np.ndarray], thresholds: np.ndarray) -> np.ndarray:
-    """``(T, 4)``: true boundary pixels found, in all; drawn pixels that are right, in all."""
+    """Count ``(T, 4)``: matched and all true boundary pixels, matched and all predicted pixels."""
     distance = TOLERANCE * float(np.hypot(*edges.shape))
     rows = np.zeros((len(thresholds), 4))
     for row, threshold in zip(rows, thresholds, strict=True):
-        drawn = thin(edges >= threshold)
-        right = np.zeros(int(drawn.sum()), bool)
+        detected = thin(edges >= threshold)
+        right = np.zeros(int(detected.sum()), bool)
         for truth in truths:
-            hits, found = matched(drawn, truth, distance)
+            hits, found = match_pixels(detected, truth, distance)
             row[0] += found.sum()
             row[1] += truth.sum()
             right |= hits
-        row[2:] = right.sum(), drawn.sum()
+        row[2:] = right.sum(), detected.sum()
     return rows
 
 
 @dataclass(frozen=True)
 class EdgeScore:
-    """In 0..1; ``thresholds`` with their ``precision`` and ``recall`` over all images."""
+    """Hold scores in 0..1; ``thresholds`` with their ``precision`` and ``recall`` over all images."""
 
     ods: float
     ois: float
@@ -133,7 +133,7 @@ class EdgeScore:
 
 
 def score_counts(counts: np.ndarray, thresholds: np.ndarray) -> EdgeScore:
-    """From ``(N, T, 4)`` counts: the best threshold for all, the best of every image, and the curve."""
+    """Compute ODS, OIS and the curve from ``(N, T, 4)`` counts of :func:`edge_counts`."""
     recall, precision = _rates(counts.sum(0))
     best = _f_measure(*_rates(counts)).argmax(1)
     chosen = counts[np.arange(len(counts)), best].sum(0)
@@ -155,8 +155,8 @@ def score_counts(counts: np.ndarray, thresholds: np.ndarray) -> EdgeScore:
 
 
 def _rates(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    found, true, right, drawn = np.moveaxis(counts, -1, 0)
-    return found / np.maximum(true, 1), right / np.maximum(drawn, 1)
+    found, true, right, detected = np.moveaxis(counts, -1, 0)
+    return found / np.maximum(true, 1), right / np.maximum(detected, 1)
 
 
 def _f_measure(recall: np.ndarray, precision: np.ndarray) -> np.ndarray:
@@ -164,14 +164,16 @@ def _f_measure(recall: np.ndarray, precision: np.ndarray) -> np.ndarray:
 
 
 def canny(image: np.ndarray) -> np.ndarray:
-    """Canny's pixels with the strength of the gradient (baseline)."""
+    """Return Canny's pixels with the gradient's magnitude (baseline)."""
     gray = cv2.GaussianBlur(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (0, 0), 2.0)
     strength = np.hypot(cv2.Sobel(gray, cv2.CV_32F, 1, 0), cv2.Sobel(gray, cv2.CV_32F, 0, 1))
     return (strength * (cv2.Canny(gray, 10, 30) > 0) / max(float(strength.max()), 1e-9)).astype(np.float32)
 
 
 def graph_segments(image: np.ndarray) -> np.ndarray:
-    """Felzenszwalb's segments at several scales; a border that more of them have is stronger (baseline)."""
+    """Compute borders of Felzenszwalb's segments at several scales; the strength is their frequency
+    (baseline).
+    """
     scales = (50, 100, 200, 400, 800, 1600)
     votes = [label_boundaries(felzenszwalb(image, scale=s, sigma=0.8, min_size=40)) for s in scales]
     return np.asarray(np.mean(votes, axis=0, dtype=np.float32))
@@ -186,18 +188,18 @@ EDGE_BASELINES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 def score_edges(
     segmenter: Segmenter | None,
     records: list[Record],
-    top_n: int,
+    max_prompts: int,
     thresholds: int,
     baselines: tuple[str, ...],
 ) -> dict[str, EdgeScore]:
-    """Score everything mode and the baselines; the matching runs in as many processes as there are cores."""
+    """Score everything mode and the baselines; one matching process per core."""
     levels = (np.arange(thresholds) + 1) / (thresholds + 1)
     methods: dict[str, Callable[[np.ndarray], np.ndarray]] = {n: EDGE_BASELINES[n] for n in baselines}
     if segmenter is not None:
-        kept = keep_all(segmenter)
-        methods["everything"] = lambda image: edge_map(segmenter.everything(image, top_n, kept))
+        kept = recall_thresholds(segmenter)
+        methods["everything"] = lambda image: edge_map(segmenter.everything(image, max_prompts, kept))
     waiting: dict[str, list] = {name: [] for name in methods}
-    # Not forked: the runtimes of this process have threads.
+    # Not forked: the runtimes of this process hold threads.
     with ProcessPoolExecutor(mp_context=get_context("forkserver")) as pool:
         for record in tqdm(records, desc="edges", unit="image", mininterval=2):
             image, truths = record.read_image(), boundaries(record)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images in which there is nothing to segment: whatever everything mode shows there is wrong."""
+"""Score everything mode on images without objects: each published mask is a false positive."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from ..empty_images import KINDS
 if TYPE_CHECKING:
     from evitsam_ros.segment import Segmenter
 
-#: (H, W) of the images, as cameras have them and as a portrait.
+#: (H, W) of the images: camera formats and a portrait.
 SIZES = ((480, 640), (720, 1280), (640, 480))
 #: Images of each kind and size.
 EACH = 4
 
 
-def score_empty_images(segmenter: Segmenter, top_n: int) -> dict[str, dict[str, float]]:
-    """Count what everything mode shows where there is nothing.
+def score_empty_images(segmenter: Segmenter, max_prompts: int) -> dict[str, dict[str, float]]:
+    """Count the false positives of everything mode on images without objects.
 
     Returns:
-        For each kind of image ``shown``, the mean number of masks an image, ``max``, the largest one, and
+        For each kind of image ``shown``, the mean number of masks per image, ``max``, the maximum, and
         ``area``, the mean share of the image that they cover.
     """
     table = {}
@@ -31,7 +31,7 @@ def score_empty_images(segmenter: Segmenter, top_n: int) -> dict[str, dict[str, 
         counts, areas = [], []
         for size in SIZES:
             for _ in range(EACH):
-                labels = segmenter.everything(draw(size, rng), top_n).label_map()
+                labels = segmenter.everything(draw(size, rng), max_prompts).label_map()
                 counts.append(len(np.unique(labels[labels > 0])))
                 areas.append(float((labels > 0).mean()))
         table[kind] = {"shown": float(np.mean(counts)), "max": max(counts), "area": float(np.mean(areas))}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ground truth for pycocotools and lvis, which believe every entry of the file that they open."""
+"""Check ground truth for pycocotools and lvis, which do not validate the files that they open."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from pycocotools import mask as codec
 
-from ..annotations import EXPECTED, check_images, of_images, read_content
+from ..annotations import EXPECTED, annotations_of_images, check_images, read_content
 from ..instances import check_instances
-from ..records import DataError, Skipped, Unusable, shown
+from ..records import DataError, Skipped, Unusable, brief
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def checked_instances(file: Path) -> Iterator[Path]:
-    """Give a COCO or LVIS instances file without what cannot be used: a copy, or ``file`` if all of it can.
+    """Return a COCO or LVIS instances file without unusable entries: ``file`` itself if it has none, or a
+    copy.
 
     Raises:
         DataError: the file cannot be read, or no annotation can be used.
@@ -36,7 +37,7 @@ def checked_instances(file: Path) -> Iterator[Path]:
     if not changed:
         yield file
         return
-    log.warning("skipped %s", skipped)
+    log.warning("skipped annotations: %s", skipped)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / file.name
         copy.write_text(json.dumps(content))
@@ -45,13 +46,13 @@ def checked_instances(file: Path) -> Iterator[Path]:
 
 
 def check_content(content: dict[str, Any], name: str, skipped: Skipped) -> bool:
-    """Take what cannot be used out of ``content`` and fill in boxes and areas; return whether it changed."""
+    """Remove unusable entries from ``content`` and fill in boxes and areas; return whether it changed."""
 
     def report(what: str, fault: Unusable) -> None:
         skipped.add(fault.reason, f"{name} {what}: {fault.detail}")
 
     if not isinstance(content.get("categories"), list):
-        raise DataError(f"{name}: expected {EXPECTED}; categories is {shown(content.get('categories'))}")
+        raise DataError(f"{name}: expected {EXPECTED}; categories is {brief(content.get('categories'))}")
     before = [len(content[part]) for part in ("images", "categories", "annotations")]
     entries, rejected = check_images(content["images"], None, report)
     content["images"] = [e for e in content["images"] if isinstance(e, dict) and _key(e, "id") in entries]
@@ -59,7 +60,7 @@ def check_content(content: dict[str, Any], name: str, skipped: Skipped) -> bool:
         e for e in content["categories"] if isinstance(e, dict) and _key(e, "id") is not None
     ]
     categories = {entry["id"] for entry in content["categories"]}
-    owned = of_images(content["annotations"], entries, rejected, report)
+    owned = annotations_of_images(content["annotations"], entries, rejected, report)
     named = _with_identity([annotation for annotation, _ in owned], categories, report)
     sizes = [(entries[a["image_id"]].height, entries[a["image_id"]].width) for a in named]
     found = check_instances(
@@ -83,15 +84,15 @@ def _key(entry: dict[str, Any], key: str) -> int | str | None:
 def _with_identity(
     annotations: list[dict[str, Any]], categories: set, report: Callable[[str, Unusable], None]
 ) -> list[dict[str, Any]]:
-    """The annotations that have an id of their own and a category of the file."""
+    """Return the annotations with a unique id and a category of the file."""
     kept, seen = [], set()
     for annotation in annotations:
         identity, category = _key(annotation, "id"), _key(annotation, "category_id")
-        what = f"annotation {shown(annotation.get('id'))}"
+        what = f"annotation {brief(annotation.get('id'))}"
         if identity is None or identity in seen:
-            report(what, Unusable("annotations without an id of their own", "expected one that no other has"))
+            report(what, Unusable("annotations without an id of their own", "expected a unique id"))
         elif category not in categories:
-            fault = f"category_id is {shown(annotation.get('category_id'))}; expected that of a category"
+            fault = f"category_id is {brief(annotation.get('category_id'))}; expected that of a category"
             report(what, Unusable("annotations of no category", fault))
         else:
             seen.add(identity)
@@ -100,7 +101,7 @@ def _with_identity(
 
 
 def _fill(annotation: dict[str, Any], rle: dict[str, Any], box: list[float]) -> bool:
-    """Give an annotation the box, area and crowd flag that it lacks; return whether it lacked one."""
+    """Add the box, area and crowd flag that an annotation lacks; return whether one was missing."""
     area: Any = annotation.get("area")
     changed = False
     if type(area) not in (int, float) or not 0 <= area < float("inf"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PSNR and SSIM on the Y channel, borders cut: how super-resolution is scored."""
+"""Compute PSNR and SSIM on the Y channel without borders, as usual for super-resolution."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
 def luma(image: np.ndarray) -> np.ndarray:
-    """``(H, W, 3)`` uint8 RGB -> ``(H, W)`` float64 Y, not rounded."""
+    """Convert ``(H, W, 3)`` uint8 RGB to ``(H, W)`` float64 Y, not rounded."""
     return 16 + image @ _Y / 255
 
 
 def psnr_y(image: np.ndarray, reference: np.ndarray, border: int = 2) -> float:
-    """Peak signal to noise ratio in dB of two ``(H, W, 3)`` uint8 RGB images; infinite if Y is equal.
+    """Compute the PSNR in dB of two ``(H, W, 3)`` uint8 RGB images on Y; infinite for equal Y.
 
     Args:
-        border: pixels that are cut on each side; as many as the scale.
+        image: to be scored.
+        reference: of the same size.
+        border: pixels cropped on each side; equal to the scale.
 
     Raises:
-        ValueError: the sizes differ, or nothing is left.
+        ValueError: the sizes differ, or no pixel remains.
     """
     a, b = _inner(image, reference, border)
     mse = float(np.mean((a - b) ** 2))
@@ -33,9 +35,9 @@ def psnr_y(image: np.ndarray, reference: np.ndarray, border: int = 2) -> float:
 
 
 def ssim_y(image: np.ndarray, reference: np.ndarray, border: int = 2) -> float:
-    """Structural similarity; arguments and errors as in :func:`psnr_y`.
+    """Compute the structural similarity; arguments and errors as in :func:`psnr_y`.
 
-    The mean over the places where the whole window lies in the image.
+    The mean over the positions with the complete window inside the image.
     """
     a, b = _inner(image, reference, border)
     if min(a.shape) < WINDOW:
@@ -52,12 +54,12 @@ def _inner(image: np.ndarray, reference: np.ndarray, border: int) -> tuple[np.nd
     if image.shape != reference.shape:
         raise ValueError(f"images of shapes {image.shape} and {reference.shape} differ in size")
     if min(image.shape[:2]) <= 2 * border:
-        raise ValueError(f"{image.shape[1]}x{image.shape[0]} pixels are nothing but border")
+        raise ValueError(f"{image.shape[1]}x{image.shape[0]} pixels have no interior")
     inner = np.s_[border : image.shape[0] - border, border : image.shape[1] - border]
     return luma(image)[inner], luma(reference)[inner]
 
 
 def _windowed(values: np.ndarray) -> np.ndarray:
-    """Gaussian means, where the whole window is inside."""
+    """Compute Gaussian means at positions with the complete window inside."""
     half = WINDOW // 2
     return cv2.GaussianBlur(values, (WINDOW, WINDOW), SIGMA)[half:-half, half:-half]

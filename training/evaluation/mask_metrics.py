@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mask IoU, boundary IoU, and the next click of a simulated user.
+"""Compute mask IoU, boundary IoU, and the next click of a simulated user.
 
-Everything is computed inside the boxes of the masks, which gives the same values as on the whole image.
+All values are computed inside the boxes of the masks; they are the same as on the full image.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: COCO's area limits in pixels: small below the first, large from the second on.
 COCO_AREAS = (32**2, 96**2)
-#: Groups of masks that scores are given for.
+#: Size groups of masks.
 GROUPS = ("all", "small", "medium", "large")
 #: Width of a mask's boundary as a share of the image diagonal (Cheng et al. 2021, section 4).
 BOUNDARY = 0.02
@@ -30,7 +30,7 @@ def mask_iou(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def boundary_iou(a: np.ndarray, b: np.ndarray) -> float:
-    """Compute the boundary IoU of two ``(H, W)`` bool masks of a whole image; 1 for two empty ones.
+    """Compute the boundary IoU of two ``(H, W)`` bool masks of an image; 1 for two empty ones.
 
     The IoU of the pixels of each mask that are near its contour (Cheng et al., "Boundary IoU: Improving
     Object-Centric Image Segmentation Evaluation", CVPR 2021).
@@ -42,14 +42,14 @@ def boundary_iou(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def boundary_width(size: tuple[int, int]) -> int:
-    """Return how wide a boundary is in an image of (H, W) pixels: 2 % of the diagonal, in pixels, min 1."""
+    """Return the boundary width for an image of (H, W) pixels: 2 % of the diagonal, in pixels, min 1."""
     return max(1, round(BOUNDARY * float(np.hypot(*size))))
 
 
 def mask_boundary(mask: np.ndarray, width: int) -> np.ndarray:
     """Return the pixels of a ``(H, W)`` bool mask that ``width`` erosions by a 3x3 square remove, as bool.
 
-    What is outside the array is background, as in the authors' code.
+    Pixels outside the array are background, as in the authors' code.
     """
     if not mask.size:
         return mask
@@ -59,7 +59,7 @@ def mask_boundary(mask: np.ndarray, width: int) -> np.ndarray:
 
 
 def size_group(area: float) -> str:
-    """``small``, ``medium`` or ``large`` by COCO's limits."""
+    """Return ``small``, ``medium`` or ``large`` by COCO's limits."""
     return GROUPS[1:][int(np.searchsorted(COCO_AREAS, area, side="right"))]
 
 
@@ -69,11 +69,12 @@ def next_click(
     """Place the next click: in the middle of the larger error region.
 
     The rule of f-BRS (Sofiiuk et al., CVPR 2020) and RITM (Sofiiuk et al., ICIP 2022), as in the code of
-    RITM: the distance transform of the missed pixels and that of the excess pixels, each alone; the click is
-    at the larger maximum, and at the excess pixels where both are equal. No pixel is clicked twice.
+    RITM: the distance transform of the missed pixels and that of the excess pixels, each separately; the
+    click is at the larger maximum, and at the excess pixels where both are equal. No pixel is clicked twice.
 
     Args:
-        truth, prediction: ``(H, W)`` bool; an empty prediction gives the first click.
+        truth: ``(H, W)`` bool.
+        prediction: ``(H, W)`` bool; an empty one gives the first click.
         clicked: x, y of the clicks before.
 
     Returns:
@@ -87,9 +88,10 @@ def next_click(
 
 
 def _deepest(region: np.ndarray, clicked: Sequence[tuple[float, float]]) -> tuple[float, tuple[float, float]]:
-    """Squared distance and x, y of the pixel of a bool region farthest from its border, and from the image's.
+    """Find the pixel of a bool region farthest from the borders of region and image: squared distance and x,
+    y.
 
-    Of equal ones the first, row by row. The distance is 0 if the region has no pixel that is not ``clicked``.
+    Of equal ones, return the first in row-major order. The distance is 0 if all pixels are ``clicked``.
     """
     x, y, width, height = _extent(region)
     if not width:
@@ -106,6 +108,6 @@ def _deepest(region: np.ndarray, clicked: Sequence[tuple[float, float]]) -> tupl
 
 
 def _extent(mask: np.ndarray) -> tuple[int, int, int, int]:
-    """x, y, width and height of the box of a ``(H, W)`` bool mask; zeros for an empty one."""
+    """Return x, y, width and height of the box of a ``(H, W)`` bool mask; zeros for an empty one."""
     x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
     return x, y, width, height

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A photograph that moves as before a robot's camera, with exactly known masks and ids."""
+"""Move a photograph as before a robot's camera, with exactly known masks and ids."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 def move_camera(
     record: Record, frames: int, seed: int = 0, pan: float = 0.25, turn: float = 6.0, zoom: float = 0.15
 ) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
-    """Views of an image along a smooth path: ``(H, W, 3)`` uint8 RGB and its masks ``(H, W)`` bool.
+    """Yield views of an image along a smooth path: ``(H, W, 3)`` uint8 RGB and its masks ``(H, W)`` bool.
 
     Args:
         record: an image with masks.
-        frames: how many views.
+        frames: number of views.
         seed: of the path.
-        pan: how far the view wanders, as a share of its size.
-        turn: how far it turns, degrees.
-        zoom: how far it comes near and goes away.
+        pan: translation of the view, as a share of its size.
+        turn: rotation in degrees.
+        zoom: amplitude of the scale.
     """
     image = record.read_image()
     masks = [record.read_mask(index) for index in range(len(record.rles))]

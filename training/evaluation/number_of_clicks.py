@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Number of clicks (NoC) until a mask is right, as interactive segmentation reports it.
+"""Count the clicks (NoC) to a target IoU, the metric of interactive segmentation.
 
-The protocol of f-BRS (Sofiiuk et al., CVPR 2020) and RITM (Sofiiuk et al., ICIP 2022): up to 20 clicks an
+The protocol of f-BRS (Sofiiuk et al., CVPR 2020) and RITM (Sofiiuk et al., ICIP 2022): up to 20 clicks per
 object, each by :func:`~training.evaluation.mask_metrics.next_click`. NoC@80 is the mean number of clicks
-until the IoU is 0.80 or more; an object that never gets there counts 20.
+until the IoU is 0.80 or more; an object that never reaches it counts 20.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ MAX_CLICKS = 20
 IOUS = (0.80, 0.85)
 
 
-def clicks_to_reach(ious: list[float], wanted: float) -> int | None:
-    """Return after how many clicks the IoU is ``wanted`` or more; None if never.
+def clicks_to_reach(ious: list[float], target_iou: float) -> int | None:
+    """Return the number of clicks to an IoU of ``target_iou`` or more; None if it is never reached.
 
     Args:
-        ious: after one click, two, three, …
+        ious: after 1, 2, 3 and more clicks.
+        target_iou: min IoU.
     """
-    return next((count for count, iou in enumerate(ious, start=1) if iou >= wanted), None)
+    return next((count for count, iou in enumerate(ious, start=1) if iou >= target_iou), None)
 
 
 def score_clicks(
@@ -42,8 +43,10 @@ def score_clicks(
     """Count clicks over all masks, by size group.
 
     Args:
-        objects: only the first so many objects.
-        max_clicks: what an object gets at most, and counts if it fails.
+        segmenter: segmenter to score.
+        records: images with masks of the objects.
+        objects: max number of objects; None: all.
+        max_clicks: max clicks per object, and the count of an object that fails.
 
     Returns:
         By size group: ``NoC@80`` and ``NoC@85``, ``failed@80`` and ``failed@85`` (the share of objects that
@@ -59,8 +62,8 @@ def score_clicks(
         if truths:
             embedding = segmenter.embed(record.read_image())
             ious: list[list[float]] = [[] for _ in truths]
-            for answer in click_objects(segmenter, embedding, truths, max_clicks, max(IOUS)):
-                ious[answer.index].append(answer.iou)
+            for result in click_objects(segmenter, embedding, truths, max_clicks, max(IOUS)):
+                ious[result.index].append(result.iou)
             for truth, each in zip(truths, ious, strict=True):
                 found["all"].append(each)
                 found[size_group(truth.sum())].append(each)
@@ -70,10 +73,10 @@ def score_clicks(
 def _table(found: dict[str, list[list[float]]], max_clicks: int) -> dict[str, dict[str, float]]:
     table: dict[str, dict[str, float]] = defaultdict(dict)
     for group, objects in found.items():
-        for wanted in IOUS:
-            counts = [clicks_to_reach(ious, wanted) for ious in objects]
+        for target_iou in IOUS:
+            counts = [clicks_to_reach(ious, target_iou) for ious in objects]
             failed = [count is None for count in counts]
-            table[f"NoC@{wanted * 100:.0f}"][group] = float(np.mean([c or max_clicks for c in counts]))
-            table[f"failed@{wanted * 100:.0f}"][group] = float(np.mean(failed))
+            table[f"NoC@{target_iou * 100:.0f}"][group] = float(np.mean([c or max_clicks for c in counts]))
+            table[f"failed@{target_iou * 100:.0f}"][group] = float(np.mean(failed))
         table["objects"][group] = len(objects)
     return dict(table)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mean IoU and boundary IoU of prompted masks: ground-truth boxes, and simulated clicks."""
+"""Score mean IoU and boundary IoU of prompted masks: ground-truth boxes, and simulated clicks."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ import numpy as np
 from evitsam_ros.segment import CloserLooks, Embedding, Masks, Prompt, Segmenter, look_closer
 
 from .baselines import BASELINES
-from .cases import Case, Cases
 from .clicks import click_objects
+from .examples import Example, Examples
 from .mask_metrics import GROUPS, boundary_iou, mask_iou, size_group
-from .spread import Spread, one_by_one
+from .record_scoring import ScoreRecords, score_in_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..records import Record
 
-#: End of the names of rows with closer looks.
+#: Suffix of rows with closer looks.
 CLOSER = ", closer"
 #: Columns of boundary IoU beside those of IoU.
 BOUNDARY_GROUPS = {group: f"BIoU {group}" for group in GROUPS}
 
 
 class Score:
-    """IoUs and boundary IoUs by method and size group."""
+    """Collect IoUs and boundary IoUs by method and size group."""
 
     def __init__(self) -> None:
         self.values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
@@ -48,7 +48,7 @@ class Score:
                 self.values[method][group] += found
 
     def means(self) -> dict[str, dict[str, float]]:
-        """Return the mean by method and size group; groups without objects are left out."""
+        """Return the mean by method and size group; groups without objects are omitted."""
         columns = (*GROUPS, *BOUNDARY_GROUPS.values())
         return {
             method: {column: float(np.mean(groups[column])) for column in columns if groups[column]}
@@ -57,7 +57,7 @@ class Score:
 
 
 def object_masks(record: Record) -> dict[int, np.ndarray]:
-    """Return the masks of a record, ``(H, W)`` bool by index, without those that have no pixel."""
+    """Return the non-empty masks of a record, ``(H, W)`` bool by index."""
     masks = {index: record.read_mask(index).astype(bool) for index in range(len(record.rles))}
     return {index: mask for index, mask in masks.items() if mask.any()}
 
@@ -67,26 +67,26 @@ def score_prompts(
     records: list[Record],
     clicks: tuple[int, ...],
     baselines: tuple[str, ...],
-    cases: Cases | None = None,
-    spread: Spread = one_by_one,
+    examples: Examples | None = None,
+    score_records: ScoreRecords = score_in_process,
     closer: int = 0,
 ) -> dict[str, dict[str, float]]:
-    """Mean IoU and boundary IoU by method and size group; without a segmenter, of the baselines only.
+    """Score mean IoU and boundary IoU by method and size group; without a segmenter, only the baselines.
 
     The columns of boundary IoU start with ``BIoU``.
 
     Args:
-        segmenter: scored beside the baselines; None for these alone.
+        segmenter: scored beside the baselines; None: baselines only.
         records: images and their true masks.
         clicks: numbers of clicks after which masks are scored.
-        baselines: names.
-        cases: collects masks to look at; in this process only.
-        spread: scores records, here or on many workers.
-        closer: further rows of boxes and clicks, with closer looks at so many objects of each image.
+        baselines: names of the baselines.
+        examples: collects masks for inspection; in this process only.
+        score_records: scores records in this process or on workers.
+        closer: adds rows of boxes and clicks with closer looks at this number of objects per image.
     """
     score = Score()
-    job = partial(score_record, clicks=clicks, baselines=baselines, cases=cases, closer=closer)
-    for values in spread(job, segmenter, records, "boxes and clicks"):
+    job = partial(score_record, clicks=clicks, baselines=baselines, examples=examples, closer=closer)
+    for values in score_records(job, segmenter, records, "boxes and clicks"):
         score.extend(values)
     return score.means()
 
@@ -96,7 +96,7 @@ def score_record(
     record: Record,
     clicks: tuple[int, ...],
     baselines: tuple[str, ...],
-    cases: Cases | None = None,
+    examples: Examples | None = None,
     closer: int = 0,
 ) -> dict[str, dict[str, list[float]]]:
     """Return the IoUs and boundary IoUs of an image's masks, by method and size group."""
@@ -107,14 +107,14 @@ def score_record(
             score.add(name, BASELINES[name](image, record.boxes[index]), truth)
     if segmenter is not None and truths:
         embedding = segmenter.embed(image)
-        _score_boxes(segmenter, embedding, record, truths, score, cases)
+        _score_boxes(segmenter, embedding, record, truths, score, examples)
         if clicks:
             _score_clicks(segmenter, embedding, list(truths.values()), clicks, score)
         if closer:
-            looks = partial(look_closer, segmenter, image, looks=CloserLooks(closer))
-            _score_closer_boxes(segmenter, embedding, record, truths, score, looks)
+            refine = partial(look_closer, segmenter, image, looks=CloserLooks(closer))
+            _score_closer_boxes(segmenter, embedding, record, truths, score, refine)
             if clicks:
-                _score_clicks(segmenter, embedding, list(truths.values()), clicks, score, looks)
+                _score_clicks(segmenter, embedding, list(truths.values()), clicks, score, refine)
     return {method: dict(groups) for method, groups in score.values.items()}
 
 
@@ -124,9 +124,9 @@ def _score_boxes(
     record: Record,
     truths: dict[int, np.ndarray],
     score: Score,
-    cases: Cases | None,
+    examples: Examples | None,
 ) -> None:
-    """One mask for each ground-truth box: the best of three by predicted IoU, and by the truth."""
+    """Score one mask per ground-truth box: the best of three by predicted IoU, and by the truth."""
     prompts = [Prompt(box=record.boxes[index]) for index in truths]
     masks = segmenter.decode(embedding, prompts, multimask=True)
     full = masks.full().reshape(len(prompts), 3, *masks.image_size)
@@ -135,8 +135,8 @@ def _score_boxes(
         ious = [mask_iou(candidate, truth) for candidate in candidates]
         score.add("GT box", candidates[first], truth)
         score.add("GT box, best of 3", candidates[int(np.argmax(ious))], truth)
-        if cases is not None:
-            cases.add(Case(ious[first], record, index, candidates[first]))
+        if examples is not None:
+            examples.add(Example(ious[first], record, index, candidates[first]))
 
 
 def _score_closer_boxes(
@@ -145,10 +145,10 @@ def _score_closer_boxes(
     record: Record,
     truths: dict[int, np.ndarray],
     score: Score,
-    looks: Callable[[Masks], Masks],
+    refine: Callable[[Masks], Masks],
 ) -> None:
-    """One mask for each ground-truth box, some of them drawn by closer looks."""
-    masks = looks(segmenter.decode(embedding, [Prompt(box=record.boxes[index]) for index in truths]))
+    """Score one mask per ground-truth box, some of them refined by closer looks."""
+    masks = refine(segmenter.decode(embedding, [Prompt(box=record.boxes[index]) for index in truths]))
     for truth, mask in zip(truths.values(), masks.full(), strict=True):
         score.add(f"GT box{CLOSER}", mask, truth)
 
@@ -159,13 +159,13 @@ def _score_clicks(
     truths: list[np.ndarray],
     clicks: tuple[int, ...],
     score: Score,
-    looks: Callable[[Masks], Masks] | None = None,
+    refine: Callable[[Masks], Masks] | None = None,
 ) -> None:
-    """Masks after ``clicks`` clicks, each where :func:`~.mask_metrics.next_click` places it.
+    """Score masks after ``clicks`` clicks, each placed by :func:`~.mask_metrics.next_click`.
 
-    ``looks`` draws some of the masks of every click again.
+    ``refine`` refines some of the masks after each click.
     """
-    for answer in click_objects(segmenter, embedding, truths, max(clicks), looks=looks):
-        if answer.clicks in clicks:
-            method = f"{answer.clicks} click" + "s" * (answer.clicks > 1) + (CLOSER if looks else "")
-            score.add(method, answer.mask, truths[answer.index])
+    for result in click_objects(segmenter, embedding, truths, max(clicks), refine=refine):
+        if result.clicks in clicks:
+            method = f"{result.clicks} click" + "s" * (result.clicks > 1) + (CLOSER if refine else "")
+            score.add(method, result.mask, truths[result.index])

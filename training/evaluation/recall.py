@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mask AR@1000 of everything mode (Lite-SAM, table 6), by pycocotools, class-agnostic."""
+"""Compute mask AR@1000 of everything mode (Lite-SAM, table 6), by pycocotools, class-agnostic."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pycocotools.cocoeval import COCOeval
 
 from ..annotations import read_info
 from .mask_metrics import GROUPS
-from .spread import Spread, one_by_one, prompted_as
+from .record_scoring import ScoreRecords, score_in_process, with_proposal_prompt
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,54 +24,56 @@ if TYPE_CHECKING:
     from ..records import Record
 
 
-def keep_all(segmenter: Segmenter) -> Thresholds:
-    """Prompts as the bundle makes them; everything that is drawn counts: recall is what was found at all."""
+def recall_thresholds(segmenter: Segmenter) -> Thresholds:
+    """Return thresholds that keep nearly all masks of the bundle's prompts, as recall needs."""
     return segmenter.thresholds().replace(
         pred_iou_thresh=0.0, stability_score_thresh=0.0, box_nms_thresh=0.95, min_area=1.0
     )
 
 
 def check_exhaustive(annotations: Path) -> None:
-    """Raise ``ValueError`` unless everything in the images has a mask: what has none would be missed."""
+    """Raise ``ValueError`` unless every object in the images has a mask: recall needs all objects."""
     info = read_info(annotations)
     if info.get("exhaustive") is not True:
-        said = info.get("exhaustive", "nothing")
+        value = info.get("exhaustive", "nothing")
         raise ValueError(
-            f"{annotations.name}: mask AR needs images in which everything has a mask; its info says "
-            f"exhaustive: {said}"
+            f"{annotations.name}: mask AR needs images in which every object has a mask; its info has "
+            f"exhaustive: {value}"
         )
 
 
-def one_annotator(record: Record) -> np.ndarray:
-    """Indices of the masks of the annotator who covered most of the image."""
-    best, most = np.zeros(0, int), -1.0
+def most_complete_annotator(record: Record) -> np.ndarray:
+    """Return the indices of the masks of the annotator who covered most of the image."""
+    best, max_masks = np.zeros(0, int), -1.0
     for annotator in np.unique(record.annotators):
         indices = np.flatnonzero(record.annotators == annotator)
         covered = np.zeros((record.height, record.width), bool)
         for index in indices.tolist():
             covered |= record.read_mask(index).astype(bool)
         share = float(covered.mean())
-        if share > most:
-            best, most = indices, share
+        if share > max_masks:
+            best, max_masks = indices, share
     return best
 
 
 def average_recall(
-    truths: list[list[dict]], found: list[list[dict]], scores: list[np.ndarray], most: int = 1000
+    truths: list[list[dict]], found: list[list[dict]], scores: list[np.ndarray], max_masks: int = 1000
 ) -> dict[str, float]:
-    """AR over IoU 0.5 to 0.95 with at most ``most`` masks per image, by COCO's sizes.
+    """Compute AR over IoU 0.5 to 0.95 with max ``max_masks`` masks per image, by COCO's sizes.
 
     Args:
-        truths, found: RLE masks of every image.
-        scores: of the found masks, best first when there are too many.
+        truths: true RLE masks of every image.
+        found: found RLE masks of every image.
+        scores: of the found masks; the best ones count if there are too many.
+        max_masks: max number of found masks per image.
     """
     images: list[dict] = []
     annotations: list[dict] = []
     results: list[dict] = []
-    for number, (wanted, masks, ranks) in enumerate(zip(truths, found, scores, strict=True), start=1):
-        height, width = (int(n) for n in wanted[0]["size"])
+    for number, (truth_rles, masks, ranks) in enumerate(zip(truths, found, scores, strict=True), start=1):
+        height, width = (int(n) for n in truth_rles[0]["size"])
         images.append({"id": number, "height": height, "width": width})
-        for rle in wanted:
+        for rle in truth_rles:
             area = float(_area(rle))
             entry = {"image_id": number, "category_id": 1, "segmentation": rle, "area": area, "iscrowd": 0}
             annotations.append({**entry, "id": len(annotations) + 1, "bbox": [0, 0, width, height]})
@@ -85,7 +87,7 @@ def average_recall(
         truth.createIndex()
         evaluation = COCOeval(truth, truth.loadRes(results), "segm")
         evaluation.params.useCats = 0
-        evaluation.params.maxDets = [1, 10, most]
+        evaluation.params.maxDets = [1, 10, max_masks]
         evaluation.evaluate()
         evaluation.accumulate()
     recall = evaluation.eval["recall"][:, 0, :, 2]  # IoU thresholds, area ranges
@@ -104,26 +106,28 @@ def _area(rle: dict) -> int:
 def everything_recall(
     segmenter: Segmenter,
     records: list[Record],
-    top_n: int,
+    max_prompts: int,
     grid: int | None = None,
     *,
     foveal: bool = True,
-    proposals_as: str = "",
-    spread: Spread = one_by_one,
+    proposal_prompt: str = "",
+    score_records: ScoreRecords = score_in_process,
 ) -> dict[str, float]:
-    """AR of everything mode: AutoPPN with ``top_n`` prompts, or ``grid`` squared points.
+    """Compute AR of everything mode: AutoPPN with ``max_prompts`` prompts, or ``grid`` squared points.
 
     Args:
-        segmenter: to be scored.
-        records: images in which everything has a mask.
-        top_n: number of proposals.
-        grid: points a side in place of proposals.
+        segmenter: segmenter to score.
+        records: images in which every object has a mask.
+        max_prompts: number of proposals.
+        grid: points per side in place of proposals.
         foveal: see :meth:`Segmenter.decode`.
-        proposals_as: decode proposals as ``boxes`` or ``points``; empty: as in the bundle.
-        spread: scores records, here or on many workers.
+        proposal_prompt: decode proposals as ``boxes`` or ``points``; empty: as in the bundle.
+        score_records: scores records in this process or on workers.
     """
-    job = partial(masks_of_record, top_n=top_n, grid=grid, foveal=foveal, proposals_as=proposals_as)
-    found = list(spread(job, segmenter, records, "everything"))
+    job = partial(
+        masks_of_record, max_prompts=max_prompts, grid=grid, foveal=foveal, proposal_prompt=proposal_prompt
+    )
+    found = list(score_records(job, segmenter, records, "everything"))
     scores = [np.array(entry["scores"], np.float32) for entry in found]
     return average_recall([entry["truths"] for entry in found], [entry["found"] for entry in found], scores)
 
@@ -131,18 +135,18 @@ def everything_recall(
 def masks_of_record(
     segmenter: Segmenter | None,
     record: Record,
-    top_n: int,
+    max_prompts: int,
     grid: int | None,
     *,
     foveal: bool,
-    proposals_as: str,
+    proposal_prompt: str,
 ) -> dict[str, list[Any]]:
     """Return the true masks of an image's best annotator and the masks found, as RLE, and their scores."""
-    segmenter = prompted_as(segmenter, proposals_as)
+    segmenter = with_proposal_prompt(segmenter, proposal_prompt)
     masks = segmenter.everything(
-        record.read_image(), top_n, keep_all(segmenter), points_per_side=grid, foveal=foveal
+        record.read_image(), max_prompts, recall_thresholds(segmenter), points_per_side=grid, foveal=foveal
     )
-    truths = [_with_text(record.rles[index]) for index in one_annotator(record)]
+    truths = [_with_text(record.rles[index]) for index in most_complete_annotator(record)]
     return {"truths": truths, "found": masks.rle(), "scores": masks.scores.tolist()}
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the evaluation commands share: their tables, and how they end."""
+"""Print and write the tables of the evaluation commands, and return their exit codes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Table = dict[str, dict[str, float]]
 
 
 def print_table(title: str, table: Table) -> None:
-    """Print a table, each column as wide as its content."""
+    """Print a table with columns as wide as their content."""
     columns = list(dict.fromkeys(column for row in table.values() for column in row))
     lines = [[title, *columns]]
     lines += [[method, *(_cell(row.get(column)) for column in columns)] for method, row in table.items()]
@@ -35,7 +35,7 @@ def _cell(value: float | None) -> str:
 
 
 def as_json(report: dict[str, Table]) -> dict[str, Any]:
-    """Return a report for JSON: NaN, which JSON does not have, is None."""
+    """Convert a report for JSON: NaN, which JSON does not have, becomes None."""
     return {
         title: {
             method: {column: None if math.isnan(value) else value for column, value in row.items()}
@@ -46,7 +46,7 @@ def as_json(report: dict[str, Table]) -> dict[str, Any]:
 
 
 def count(text: str) -> int:
-    """A number of things from the command line, 1 or more."""
+    """Parse a number of the command line, 1 or more."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value}; expected 1 or more")
@@ -56,12 +56,12 @@ def count(text: str) -> int:
 def run_evaluation(
     program: str, options: argparse.Namespace, job: Callable[[argparse.Namespace], dict[str, Table]]
 ) -> int:
-    """Run an evaluation, print its tables and write them as JSON where that is asked for.
+    """Run an evaluation, print its tables, and write them as JSON if requested.
 
     Args:
-        program: name for errors.
+        program: name in error messages.
         options: of the command line, with ``json``.
-        job: makes the tables by title.
+        job: computes the tables by title.
 
     Returns:
         The exit code: 1 where the data cannot be used, 2 where an option cannot.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What everything mode shows: how many masks an image, and how many of these a person drew."""
+"""Score the published masks of everything mode: their number per image, and their precision."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pycocotools import mask as codec
 
-from .spread import Spread, one_by_one, prompted_as
+from .record_scoring import ScoreRecords, score_in_process, with_proposal_prompt
 
 if TYPE_CHECKING:
     from evitsam_ros.segment import Segmenter
 
     from ..records import Record
 
-#: Min IoU at which a shown mask is one that a person drew.
-RIGHT = 0.5
+#: Min IoU of a correct mask with a human mask.
+MATCH_IOU = 0.5
 
 
 def best_ious(masks: list[dict], truths: list[dict]) -> np.ndarray:
-    """Return for each of N RLE masks its IoU with the best of the truths, ``(N,)``."""
+    """Return the max IoU of each of N RLE masks with the true masks, ``(N,)``."""
     if not masks or not truths:
         return np.zeros(len(masks))
     return codec.iou(masks, truths, [0] * len(truths)).max(1)
@@ -30,39 +30,41 @@ def best_ious(masks: list[dict], truths: list[dict]) -> np.ndarray:
 def score_shown(
     segmenter: Segmenter,
     records: list[Record],
-    top_n: int,
+    max_prompts: int,
     *,
     foveal: bool = True,
-    proposals_as: str = "",
-    spread: Spread = one_by_one,
+    proposal_prompt: str = "",
+    score_records: ScoreRecords = score_in_process,
 ) -> dict[str, float]:
-    """Score the masks that pass the bundle's own thresholds, on images in which everything has a mask.
+    """Score the masks that pass the bundle's own thresholds, on images in which every object has a mask.
 
-    Where several people annotated an image, a mask of any of them counts.
+    If several people annotated an image, a mask of any of them counts.
 
     Args:
-        segmenter: to be scored.
-        records: images in which everything has a mask.
-        top_n: number of proposals.
+        segmenter: segmenter to score.
+        records: images in which every object has a mask.
+        max_prompts: number of proposals.
         foveal: see :meth:`Segmenter.decode`.
-        proposals_as: decode proposals as ``boxes`` or ``points``; empty: as in the bundle.
-        spread: scores records, here or on many workers.
+        proposal_prompt: decode proposals as ``boxes`` or ``points``; empty: as in the bundle.
+        score_records: scores records in this process or on workers.
 
     Returns:
-        ``shown``, the mean number of masks an image; ``right``, the share of all shown masks with an IoU of
-        0.5 or more with a human mask, left out where nothing was shown.
+        ``shown``, the mean number of masks per image; ``right``, the share of them with an IoU of 0.5 or more
+        with a human mask, omitted if there are no masks.
     """
-    job = partial(ious_of_record, top_n=top_n, foveal=foveal, proposals_as=proposals_as)
-    every = np.concatenate([np.array(ious) for ious in spread(job, segmenter, records, "shown")])
+    job = partial(ious_of_record, max_prompts=max_prompts, foveal=foveal, proposal_prompt=proposal_prompt)
+    every = np.concatenate([np.array(ious) for ious in score_records(job, segmenter, records, "shown")])
     score = {"shown": len(every) / len(records)}
     if len(every):
-        score["right"] = float((every >= RIGHT).mean())
+        score["right"] = float((every >= MATCH_IOU).mean())
     return score
 
 
 def ious_of_record(
-    segmenter: Segmenter | None, record: Record, top_n: int, *, foveal: bool, proposals_as: str
+    segmenter: Segmenter | None, record: Record, max_prompts: int, *, foveal: bool, proposal_prompt: str
 ) -> list[float]:
-    """Return for each mask that is shown of an image its IoU with the best of the true masks."""
-    masks = prompted_as(segmenter, proposals_as).everything(record.read_image(), top_n, foveal=foveal)
+    """Return the max IoU of each published mask of an image with the true masks."""
+    masks = with_proposal_prompt(segmenter, proposal_prompt).everything(
+        record.read_image(), max_prompts, foveal=foveal
+    )
     return best_ious(masks.rle(), record.rles).tolist()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Do ids last? Identity measures of everything mode and of followed prompts over moving images."""
+"""Score ids of everything mode and of followed prompts over moving images."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from .motion import move_camera
 if TYPE_CHECKING:
     from ..records import Record
 
-#: Least mask IoU at which an answer is the object (MOTS, Voigtlaender et al., CVPR 2019).
+#: Min mask IoU of a match with the object (MOTS, Voigtlaender et al., CVPR 2019).
 MATCH = 0.5
 
 
 def score_everything(
-    segmenter: Segmenter, records: list[Record], frames: int, top_n: int, *, track: bool = True
+    segmenter: Segmenter, records: list[Record], frames: int, max_prompts: int, *, track: bool = True
 ) -> dict[str, float]:
-    """MOTS-style measures of everything mode; ``track=False`` numbers every frame anew.
+    """Score everything mode by MOTS-style measures; ``track=False`` assigns new ids in every frame.
 
     Returns:
         motmetrics' ``idf1``, ``num_switches``, ``num_matches``, ``recall``, and the mean time of the
@@ -41,7 +41,11 @@ def score_everything(
         accumulator = motmetrics.MOTAccumulator(auto_id=True)
         for view, truths in move_camera(record, frames, seed=number):
             start = time.perf_counter()
-            masks = camera.everything(Frame(view), top_n) if track else segmenter.everything(view, top_n)
+            masks = (
+                camera.everything(Frame(view), max_prompts)
+                if track
+                else segmenter.everything(view, max_prompts)
+            )
             shares.append(masks.timings.get("track", 0.0) / (time.perf_counter() - start))
             there = [index for index, truth in enumerate(truths) if truth.sum() >= 100]
             ious = (
@@ -52,24 +56,27 @@ def score_everything(
             distances = np.where(ious >= MATCH, 1 - ious, np.nan)
             accumulator.update(there, masks.object_ids.tolist(), distances.reshape(len(there), len(masks)))
         accumulators.append(accumulator)
-    wanted = ["idf1", "num_switches", "num_matches", "num_objects", "recall"]
-    summary = motmetrics.metrics.create().compute_many(accumulators, metrics=wanted, generate_overall=True)
+    names = ["idf1", "num_switches", "num_matches", "num_objects", "recall"]
+    summary = motmetrics.metrics.create().compute_many(accumulators, metrics=names, generate_overall=True)
     overall = summary.loc["OVERALL"]
-    return {**{name: float(overall[name]) for name in wanted}, "track_share": float(np.mean(shares))}
+    return {**{name: float(overall[name]) for name in names}, "track_share": float(np.mean(shares))}
 
 
 def score_followed(
     segmenter: Segmenter, records: list[Record], frames: int, kind: str, *, follow: bool = True
 ) -> dict[str, float]:
-    """Mean IoU of objects that are prompted on the first view alone.
+    """Score the mean IoU of objects that are prompted on the first view only.
 
     Args:
+        segmenter: segmenter to score.
+        records: images with masks of the objects.
+        frames: number of views of each image.
         kind: ``box`` or ``point``.
-        follow: else the prompt stays at its pixels, as without tracking.
+        follow: False: the prompt stays at its pixels, as without tracking.
 
     Returns:
         Mean IoU on the first view, over the later ones while the object is in view, on the last, and the
-        share of the views in which an object that is there is called lost.
+        share of the views in which a visible object is reported as lost.
     """
     numbers: dict[str, list[float]] = defaultdict(list)
     for number, record in enumerate(tqdm(records, desc=f"following {kind}", unit="sequence", mininterval=2)):
@@ -79,15 +86,17 @@ def score_followed(
             if step == 0:
                 prompts = {i + 1: _prompt(record, i, t, kind) for i, t in enumerate(truths) if t.sum() >= 100}
             masks = camera.prompted(Frame(view), prompts) if follow else _still(segmenter, view, prompts)
-            answers = dict(zip(masks.object_ids.tolist(), masks.full(), strict=True))
+            masks_by_id = dict(zip(masks.object_ids.tolist(), masks.full(), strict=True))
             for identity in prompts:
                 truth = truths[identity - 1]
                 if truth.sum() < 100:
                     continue
-                iou = float(mask_iou(answers[identity] > 0, truth > 0)) if identity in answers else 0.0
+                iou = (
+                    float(mask_iou(masks_by_id[identity] > 0, truth > 0)) if identity in masks_by_id else 0.0
+                )
                 numbers["first" if step == 0 else "later"].append(iou)
                 if step:
-                    numbers["absent"].append(float(identity not in answers))
+                    numbers["absent"].append(float(identity not in masks_by_id))
                 if step == frames - 1:
                     numbers["last"].append(iou)
     return {name: float(np.mean(values)) for name, values in numbers.items()}
@@ -102,5 +111,5 @@ def _prompt(record: Record, index: int, truth: np.ndarray, kind: str) -> Prompt:
 
 
 def _still(segmenter: Segmenter, view: np.ndarray, prompts: dict[int, Prompt]) -> Masks:
-    wanted = [replace(prompt, object_id=identity) for identity, prompt in prompts.items()]
-    return segmenter.decode(segmenter.embed(view), wanted)
+    names = [replace(prompt, object_id=identity) for identity, prompt in prompts.items()]
+    return segmenter.decode(segmenter.embed(view), names)

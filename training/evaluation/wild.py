@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Segmentation in the Wild (EfficientViT-SAM, section 4.4): mask AP on 25 data sets, and their mean."""
+"""Score Segmentation in the Wild (EfficientViT-SAM, section 4.4): mask AP on 25 data sets, and their mean."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NAMES = (
     *("Nutterfly-Squireel", "Phones", "Poles", "Puppies", "Rail", "Salmon-Fillet", "Strawberry"),
     *("Tablets", "Toolkits", "Trash", "Watermelon"),
 )
-#: Annotations of a data set, in the order in which they are looked for; images lie beside them.
+#: Annotation files of a data set in search order; the images are beside them.
 FILES = (
     "valid/_annotations_min1cat.coco.json",
     "valid/_annotations.coco.json",
@@ -39,17 +39,17 @@ MEAN = "mean of {} of {}"
 
 @dataclass(frozen=True)
 class WildSet:
-    """One data set: its name and its annotation file."""
+    """Refer to one data set: its name and its annotation file."""
 
     name: str
     annotations: Path
 
 
 def find_sets(folder: Path) -> list[WildSet]:
-    """Return the data sets in a folder.
+    """Find the data sets in a folder.
 
     Raises:
-        DataError: There is none.
+        DataError: There are no data sets.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: expected {LAYOUT}; there is no such folder")
@@ -67,7 +67,7 @@ def find_sets(folder: Path) -> list[WildSet]:
 
 
 def write_prompts(sets: list[WildSet], file: Path) -> None:
-    """Write what a text-prompted detector needs: by data set its caption, class names and images."""
+    """Write the prompts of a text-prompted detector: caption, class names and images by data set."""
     content = {}
     for one in sets:
         truth = read_truth(one.annotations)
@@ -116,6 +116,6 @@ def score_wild(
     columns = next(iter(table.values()))
     means = {}
     for column in columns:
-        values = [row[column] for row in table.values() if row[column] >= 0]  # -1: nothing of that size
+        values = [row[column] for row in table.values() if row[column] >= 0]  # -1: no mask of that size
         means[column] = sum(values) / len(values) if values else float("nan")
     return {**table, title: means}

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Post-training quantisation of a bundle's encoder to int8, with its figures on held-out images; no torch."""
+"""Quantise a bundle's encoder to int8 after training, with metrics on held-out images; no torch."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images that a network is quantised with: of the training split, never of a held-out one."""
+"""Select calibration images of the training split, never of a held-out one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ..records import Record
 
-#: End of the names of annotation files that a network may be made from.
+#: Suffix of the names of annotation files that may be used for training.
 TRAINING = "_train"
 
 
@@ -30,12 +30,12 @@ def training_records(data: Path, names: list[str], count: int, seed: int = 0) ->
     Args:
         data: folder with ``images/`` and ``annotations/``.
         names: annotation files without ``.json``; a name may hold ``*``.
-        count: all are taken where there are no more.
+        count: all, if there are fewer.
         seed: of the choice.
 
     Raises:
         ValueError: a name is not of the training split, or no file matches it.
-        DataError: a file cannot be read, or no image can.
+        DataError: a file, or every image, cannot be read.
     """
     for name in names:
         if not name.endswith(TRAINING):

@@ -6,7 +6,6 @@ from __future__ import annotations
 import shutil
 from datetime import date
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -17,6 +16,8 @@ from evitsam_ros.bundle_forms import find_form
 from .post_training import save_model
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .held_out import Figures
 
 PRECISION = "int8"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures of a bundle in two precisions on held-out images, and the limits of what int8 may cost."""
+"""Measure a bundle in two precisions on held-out images, and define the limits of int8's loss."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
     from ..records import Record
 
-#: End of the names of figures of boundary IoU.
+#: Suffix of boundary IoU metrics.
 BOUNDARY = "_boundary"
-#: Largest loss of a figure: of the IoU of boxes and the recall of everything mode, and of any other.
+#: Max loss of a metric: of the IoU of boxes and the recall of everything mode, and of any other.
 STRICT, USUAL = 0.003, 0.005
 
-#: Mean by figure: ``box``, ``1_click``, …, each with ``_boundary``; and ``everything_ar``.
+#: Mean by metric: ``box``, ``1_click``, …, each with ``_boundary``; and ``everything_ar``.
 Figures = dict[str, float]
 
 
@@ -29,14 +29,14 @@ def measure(
     exhaustive: list[Record],
     max_prompts: int = 256,
 ) -> Figures:
-    """Score prompted masks, and everything mode where there are images for it.
+    """Score prompted masks, and everything mode if there are images for it.
 
     Args:
-        segmenter: in the precision to measure.
+        segmenter: segmenter in the precision to measure.
         records: held-out images for boxes and clicks.
-        clicks: after how many clicks.
-        exhaustive: held-out images in which everything has a mask; none: everything mode is left out.
-        max_prompts: of everything mode.
+        clicks: numbers of clicks to score.
+        exhaustive: held-out images in which every object has a mask; none: everything mode is skipped.
+        max_prompts: max prompts of everything mode.
     """
     table = score_prompts(segmenter, records, clicks, ())
     names = {"GT box": "box"} | {_clicks(count): _clicks(count).replace(" ", "_") for count in clicks}
@@ -54,12 +54,12 @@ def _clicks(count: int) -> str:
 
 
 def limit(figure: str) -> float:
-    """Return the largest loss of a figure."""
+    """Return the max loss of a metric."""
     return STRICT if figure in ("box", "everything_ar") else USUAL
 
 
-def missed(before: Figures, after: Figures) -> list[str]:
-    """List the figures that lose more than their limit, as text; none is good."""
+def exceeded_limits(before: Figures, after: Figures) -> list[str]:
+    """List the metrics that lose more than their limit, as text; an empty list passes."""
     return [
         f"{name} {before[name]:.4f} -> {value:.4f} (limit {limit(name)})"
         for name, value in after.items()

@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The encoder in int8: NNCF's post-training quantisation of the OpenVINO model.
+"""Quantise the encoder to int8: NNCF's post-training quantisation of the OpenVINO model.
 
-Matrix products and convolutions become int8; what NNCF keeps in float (normalisations, GELU) computes in
-float32 or bfloat16, as the runtime is configured. So do the products of linear attention, whose sums over all
-positions have outliers. With accuracy control NNCF returns the layers that cost the most to float, until
-the masks of training images are as good as they have to be.
+Matrix products and convolutions become int8; layers that NNCF keeps in float (normalisations, GELU) compute
+in float32 or bfloat16, as the runtime is configured. So do the products of linear attention, with sums over
+all positions that have outliers. With accuracy control NNCF returns the layers with the largest loss to
+float, until the masks of training images meet the limit.
 """
 
 from __future__ import annotations
 
 import logging
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,18 +26,19 @@ from .calibration import encoder_input
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
 
     from ..records import Record
 
-#: Boxes of an image; their masks are compared while layers are chosen.
+#: Boxes per image; their masks are compared while layers are selected.
 BOXES = 8
 
 
 def import_nncf() -> Any:
-    """Import NNCF without OpenVINO's telemetry, and quietly.
+    """Import NNCF without OpenVINO's telemetry and log output.
 
     Raises:
-        ValueError: it is not installed.
+        ValueError: NNCF is not installed.
     """
     import_openvino()
     try:
@@ -52,13 +52,13 @@ def import_nncf() -> Any:
 
 
 def quantize_encoder(segmenter: Segmenter, images: Sequence[Record], max_drop: float | None = None) -> Any:
-    """Quantise the encoder of a bundle; return an OpenVINO model of any number of images.
+    """Quantise the encoder of a bundle; return an OpenVINO model of any batch size.
 
     Args:
-        segmenter: on the bundle, in float32; its decoder draws the masks of accuracy control.
+        segmenter: of the bundle, in float32; its decoder predicts the masks of accuracy control.
         images: training images for the ranges of activations; also for the masks of accuracy control.
-        max_drop: largest loss of mean box IoU on ``images``; layers are returned to float until it is kept.
-            None: no layer is.
+        max_drop: max loss of mean box IoU on ``images``; layers are returned to float until it is met. None:
+            no accuracy control.
 
     Raises:
         ValueError: NNCF is not installed.
@@ -75,7 +75,7 @@ def quantize_encoder(segmenter: Segmenter, images: Sequence[Record], max_drop: f
         partial(box_iou, segmenter),
         max_drop=max_drop,
         drop_type=nncf.DropType.ABSOLUTE,
-        **_options(nncf, images),
+        **_options(nncf, model, images),
     )
 
 
@@ -91,10 +91,10 @@ def quantize_network(model: Any, images: Sequence[Any], network_input: Callable[
         ValueError: NNCF is not installed.
     """
     nncf = import_nncf()
-    return nncf.quantize(model, nncf.Dataset(list(images), network_input), **_options(nncf, images))
+    return nncf.quantize(model, nncf.Dataset(list(images), network_input), **_options(nncf, model, images))
 
 
-def _options(nncf: Any, images: Sequence[Any]) -> dict[str, Any]:
+def _options(nncf: Any, model: Any, images: Sequence[Any]) -> dict[str, Any]:
     return {
         # Symmetric weights, asymmetric activations: GELU and Hard-Swish have short negative tails.
         "preset": nncf.QuantizationPreset.MIXED,
@@ -133,10 +133,10 @@ def _is_constant(node: Any) -> bool:
 
 
 def box_iou(segmenter: Segmenter, encoder: Any, records: Iterable[Record]) -> tuple[float, list[float]]:
-    """Mean IoU of the masks of boxes on embeddings of another encoder, and that of each image.
+    """Compute the mean IoU of box prompts on embeddings of another encoder, and that of each image.
 
     Args:
-        segmenter: its decoder draws them.
+        segmenter: its decoder predicts the masks.
         encoder: a compiled OpenVINO model of one image.
         records: images with masks.
     """
@@ -156,7 +156,7 @@ def box_iou(segmenter: Segmenter, encoder: Any, records: Iterable[Record]) -> tu
 def save_model(model: Any, path: Path) -> Path:
     """Write an OpenVINO IR, ``.xml`` and ``.bin``; the first names the hash of the second.
 
-    Engines and choices are kept by the hash of a network's file: it has to change with the weights.
+    Engines and choices are stored by the hash of a network's file: it has to change with the weights.
 
     Returns:
         The file of the weights.

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Give a bundle an int8 form of its encoder: quantise, measure on held-out images, and only then keep it."""
+"""Add an int8 form of the encoder to a bundle, if its metrics on held-out images pass."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evitsam_ros.backends import open_runtime
 from evitsam_ros.bundle import open_bundle
@@ -18,27 +16,32 @@ from ..evaluation.recall import check_exhaustive
 from ..records import Record, readable
 from .calibration import TRAINING, training_records
 from .forms import PRECISION, copy_files, made_with, save_form, side_by_side, write_description
-from .held_out import STRICT, Figures, measure, missed
+from .held_out import STRICT, Figures, exceeded_limits, measure
 from .post_training import quantize_encoder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 NETWORK = "encoder"
 
 
 @dataclass(frozen=True)
 class Options:
-    """What to quantise, with which images, and where to measure it.
+    """Configure the quantisation: network, images, and measurement.
 
     Attributes:
         model: a bundle's name or folder.
         data: folder with ``images/`` and ``annotations/``.
-        out: folder of the new bundle; None: the form is added to the bundle itself.
+        out: folder of the new bundle; None: add the form to the bundle itself.
         training: annotation files of training images, without ``.json``.
-        images: how many of these.
+        images: number of training images.
         held_out: annotation file of held-out images for boxes and clicks.
-        everything: the same for everything mode; empty: it is not measured.
-        limit, everything_limit: only the first so many held-out images of each; None: all.
+        everything: the same for everything mode; empty: not measured.
+        limit, everything_limit: max held-out images of each; None: all.
         clicks: numbers of clicks to measure.
-        accuracy_aware: return layers to float until boxes lose no more than they may on the training images.
+        accuracy_aware: return layers to float until the loss of boxes on the training images is within its
+            limit.
         threads: CPU threads while measuring; 0: as many as cores.
     """
 
@@ -57,13 +60,13 @@ class Options:
 
 
 def quantize_bundle(options: Options, log: Callable[[str], None] = print) -> Path:
-    """Quantise the encoder of a bundle; return the folder of the bundle that has the form.
+    """Quantise the encoder of a bundle; return the folder of the bundle with the form.
 
     Raises:
-        BundleError: there is no such promptable bundle, or it is damaged.
+        BundleError: the bundle does not exist, is not promptable, or is damaged.
         BackendError: OpenVINO is not installed.
-        ValueError: NNCF is not installed, the data cannot be used, or int8 loses more than its limits;
-            nothing is written.
+        ValueError: NNCF is not installed, the data cannot be used, or int8 loses more than its limits; no
+            file is written.
     """
     bundle, held_out = open_bundle(options.model), _read_held_out(options)
     images = training_records(options.data, list(options.training), options.images)
@@ -85,9 +88,9 @@ def quantize_bundle(options: Options, log: Callable[[str], None] = print) -> Pat
         after = measure(quantized, held_out.records, options.clicks, held_out.exhaustive)
         for name in after:
             log(f"{name:20} float32 {before[name]:.4f}  {PRECISION} {after[name]:.4f}")
-        if losses := missed(before, after):
+        if losses := exceeded_limits(before, after):
             raise ValueError(
-                f"{PRECISION} loses more than it may: {'; '.join(losses)}. Nothing was written; try "
+                f"{PRECISION} loses more than its limit: {'; '.join(losses)}. Nothing was written; try "
                 "--accuracy-aware, or more --calibration-images"
             )
         form["held_out"] = _described(options, held_out, quantized, before, after)
@@ -98,7 +101,7 @@ def quantize_bundle(options: Options, log: Callable[[str], None] = print) -> Pat
 
 @dataclass(frozen=True)
 class _HeldOut:
-    """Held-out images: for boxes and clicks, and those in which everything has a mask."""
+    """Hold held-out images: for boxes and clicks, and those in which every object has a mask."""
 
     records: list[Record]
     exhaustive: list[Record]
@@ -126,7 +129,7 @@ def _read_held_out(options: Options) -> _HeldOut:
 def _described(
     options: Options, held_out: _HeldOut, quantized: Segmenter, before: Figures, after: Figures
 ) -> dict[str, Any]:
-    """Describe the figures on held-out images, and what the rest of the networks computed in."""
+    """Describe the metrics on held-out images, and the precision of the other networks."""
     described: dict[str, Any] = {"data": options.held_out, "images": held_out.images}
     if held_out.exhaustive:
         described |= {"everything": options.everything, "everything_images": len(held_out.exhaustive)}

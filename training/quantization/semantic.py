@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evitsam_ros.autotune.dense_proof import dense_feeds
 from evitsam_ros.backends import open_runtime
@@ -20,8 +18,12 @@ from evitsam_ros.dense import SemanticBundle, SemanticSegmenter, open_semantic
 from ..evaluation.label_maps import score_semantic
 from ..label_maps import LabelRecord, read_label_maps
 from .forms import PRECISION, copy_files, made_with, save_form, side_by_side, write_description
-from .held_out import Figures, missed
+from .held_out import Figures, exceeded_limits
 from .post_training import quantize_network
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def quantize_semantic(options: SemanticOptions, log: Callable[[str], None] = pri
         after = _figures(open_semantic(folder), f"openvino_{PRECISION}", options, held_out)
         for name in after:
             log(f"{name:20} float32 {before[name]:.4f}  {PRECISION} {after[name]:.4f}")
-        if losses := missed(before, after):
+        if losses := exceeded_limits(before, after):
             raise ValueError(
                 f"{PRECISION} loses more than it may: {'; '.join(losses)}. Nothing was written; try more "
                 "--calibration-images"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The things that can be trained; a recipe names one of them."""
+"""Define the training tasks; a recipe names one of them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TASKS: dict[str, type[Task]] = {
 
 
 def build_task(model: Sam | AnyNetwork, recipe: Recipe) -> Task:
-    """The recipe's task around a model."""
+    """Build the recipe's task around a model."""
     return TASKS[recipe.task](model, recipe)
 
 

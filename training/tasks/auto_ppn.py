@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""AutoPPN on a frozen encoder (Lite-SAM, table 3): any model with a 256-channel embedding gets proposals."""
+"""Train AutoPPN on a frozen encoder (Lite-SAM, table 3), for any model with a 256-channel embedding."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class AutoPpnTask(Task):
-    """Train AutoPPN alone."""
+    """Train only AutoPPN."""
 
     def __init__(self, model: Sam, recipe: Recipe) -> None:
         super().__init__(model, recipe)
@@ -28,7 +28,7 @@ class AutoPpnTask(Task):
         self.auto_ppn.requires_grad_(True)
 
     def train(self, mode: bool = True) -> AutoPpnTask:  # noqa: FBT001, FBT002 (torch's signature)
-        """The frozen part keeps its batch statistics."""
+        """Set training mode; the frozen part keeps its batch statistics."""
         super().train(mode)
         self.model.eval()
         self.auto_ppn.train(mode)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all tasks have in common: a model, the part of it that learns, and a loss of a batch."""
+"""Define the base of all tasks: a model, its trained part, and the loss of a batch."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 
 class Task(nn.Module):
-    """``task(batch, step, rank)`` is the loss, ``()`` float32, and numbers to log, each ``()``.
+    """Compute a loss: ``task(batch, step, rank)`` returns the loss, ``()`` float32, and numbers to log, each
+    ``()``.
 
-    All randomness of a step is a function of the recipe's seed, the step and the rank: a resumed run repeats
-    what the uninterrupted one would have drawn.
+    All randomness of a step is a function of the recipe's seed, the step and the rank: a resumed run draws
+    the same numbers as an uninterrupted one.
     """
 
     mean: Tensor
@@ -34,7 +35,7 @@ class Task(nn.Module):
 
     def __init__(self, model: Sam | AnyNetwork, recipe: Recipe) -> None:
         super().__init__()
-        # Tasks without prompts have another network, and use nothing that Sam alone has.
+        # Tasks without prompts have another network, and use only members that it has too.
         self.model = cast("Sam", model)
         self.recipe = recipe
         self.heads_only = False
@@ -46,25 +47,27 @@ class Task(nn.Module):
         """Return the loss of a batch of the task's feed and numbers to log, see the class."""
         raise NotImplementedError
 
-    def fix_parts(self, stage: Stage) -> None:
-        """Let parts of the model stay as they are, batch statistics included, or learn again."""
+    def freeze_parts(self, stage: Stage) -> None:
+        """Freeze the parts of the model that a stage does not train, batch statistics included; unfreeze the
+        others.
+        """
         self.heads_only = stage.heads_only
         for part in (self.model.image_encoder, self.model.auto_ppn):
             if part is not None:
                 part.requires_grad_(not stage.heads_only)
         encoder = self.model.image_encoder
         if isinstance(encoder, BackboneEncoder) and not stage.heads_only:
-            encoder.backbone.fix_(stage.backbone_fixed, stage.depthwise_fixed)
+            encoder.backbone.freeze_(stage.freeze_backbone_stride, stage.freeze_depthwise)
         self.first_stage = None
-        if stage.first_stage_fixed:
+        if stage.freeze_first_stage:
             if not isinstance(encoder, LiteViT):
-                raise ValueError(f"first_stage_fixed is for LiteViT, not for {self.recipe.model}")
+                raise ValueError(f"freeze_first_stage is for LiteViT, not for {self.recipe.model}")
             encoder.merges[0].requires_grad_(False)
             encoder.stages[0].requires_grad_(False)
             self.first_stage = channels_last(encoder.folded_first_stage())
 
     def train(self, mode: bool = True) -> Task:  # noqa: FBT001, FBT002 (torch's signature)
-        """Set training mode; parts that do not learn stay in evaluation mode."""
+        """Set training mode; frozen parts stay in evaluation mode."""
         super().train(mode)
         if self.heads_only:
             self.model.image_encoder.eval()
@@ -73,7 +76,7 @@ class Task(nn.Module):
         return self
 
     def embed(self, batch: Batch) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """The image embedding, ``(B, 256, h, w)``, and the high-resolution features, as ``Sam.embed``."""
+        """Return the image embedding, ``(B, 256, h, w)``, and high-resolution features, as ``Sam.embed``."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.heads_only):
             if self.first_stage is None or not self.training:
                 return self.model.embed(self.normalised(batch))
@@ -83,7 +86,7 @@ class Task(nn.Module):
 
     @property
     def auto_ppn(self) -> AutoPPN:
-        """The model's proposal network.
+        """Return the model's proposal network.
 
         Raises:
             ValueError: The model has none.
@@ -93,7 +96,7 @@ class Task(nn.Module):
         return self.model.auto_ppn
 
     def normalised(self, batch: Batch) -> Tensor:
-        """What the model's encoder reads, ``(B, 3, S, S)`` float32."""
+        """Return the input of the model's encoder, ``(B, 3, S, S)`` float32."""
         return normalise(batch, self.mean, self.std)
 
     def generator(self, step: int, rank: int, purpose: int) -> torch.Generator:

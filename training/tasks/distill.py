@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The student's image embedding follows a teacher's (EfficientViT-SAM, section 3.2: L2)."""
+"""Distil a teacher's image embedding into a student (EfficientViT-SAM, section 3.2: L2)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class DistillTask(Task):
-    """The view is drawn once; student and teacher each look at it in their own size."""
+    """Distil on one view per image; student and teacher each read it in their own size."""
 
     def __init__(self, model: Sam, recipe: Recipe) -> None:
         super().__init__(model, recipe)
@@ -39,20 +39,20 @@ class DistillTask(Task):
     def forward(self, batch: Batch, step: int, rank: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of a batch, ``()`` float32, and numbers to log; see :class:`.base.Task`."""
         with torch.no_grad():
-            wanted = self.teacher.embed(batch)
+            target = self.teacher.embed(batch)
         side = min(batch.image.shape[1], self.model.spec.image_size)
         embedding, _ = self.model.embed(resized(self.normalised(batch), side))
-        distance = F.mse_loss(embedding.float(), resized(wanted.float(), embedding.shape[-1]))
+        distance = F.mse_loss(embedding.float(), resized(target.float(), embedding.shape[-1]))
         loss, numbers = distance, {"distance": distance}
         if self.proposals_weight > 0:
-            following = self._proposals(embedding, wanted)
+            following = self._proposals(embedding, target)
             loss, numbers["proposals"] = loss + self.proposals_weight * following, following
         return loss, numbers
 
-    def _proposals(self, embedding: Tensor, wanted: Tensor) -> Tensor:
+    def _proposals(self, embedding: Tensor, target: Tensor) -> Tensor:
         heat, box = self.auto_ppn(embedding)
         with torch.no_grad():
-            target_heat, target_box = cast("nn.Module", self.teacher.auto_ppn)(wanted)
+            target_heat, target_box = cast("nn.Module", self.teacher.auto_ppn)(target)
         cells = heat.shape[-1]
         return F.mse_loss(heat.float(), resized(target_heat.float(), cells)) + F.smooth_l1_loss(
             box.float(), resized(target_box.float(), cells)

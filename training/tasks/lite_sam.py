@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lite-SAM's joint training (section 4.2): masks and proposals from one embedding, ``L_ppn + L_mask``."""
+"""Train Lite-SAM jointly (section 4.2): masks and proposals from one embedding, ``L_ppn + L_mask``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class LiteSamTask(SamTask):
             loss, numbers = loss + proposals, numbers | more
         geometry = self.recipe.geometry
         if geometry.rehearse:
-            # Small boxes are rare in images: keep what the warm-up taught.
+            # Small boxes are rare in images: repeat the warm-up's prompts so that they are not forgotten.
             kind, generator = KINDS[step % len(KINDS)], self.generator(step, rank, 3)
             rehearsal, _ = geometry_loss(self.model, geometry.rehearse, embedding.shape[-1], kind, generator)
             loss = loss + geometry.rehearse_weight * rehearsal
@@ -38,7 +38,7 @@ class LiteSamTask(SamTask):
 
 
 def proposals_of(task: Task, embedding: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-    """Equation 1 on an embedding ``(B, 256, h, w)``: the weighted loss, and its two parts."""
+    """Compute equation 1 on an embedding ``(B, 256, h, w)``: the weighted loss, and its two parts."""
     losses = task.recipe.losses
     heat, box = task.auto_ppn.logits(embedding)
     targets = (batch.heat, batch.distances, batch.group)

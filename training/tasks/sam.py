@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""EfficientViT-SAM end to end (section 3.2): a box or points in, three masks out, the best one learns."""
+"""Train EfficientViT-SAM end to end (section 3.2): a box or points in, three masks out; the best one is
+trained.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from ..empty_images import replace_views
 from ..feature_teacher import FeatureHead, FeatureTeacher
 from ..inputs import resized
 from ..losses import MaskLossWeights, has_pixel, mask_loss
-from ..mask_teacher import Lesson, MaskTeacher
+from ..mask_teacher import MaskTeacher, TeacherOutput
 from ..prompting import (
     PromptSet,
     box_prompts,
@@ -34,11 +36,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Encoded:
-    """A batch's embeddings ``(B, 256, h, w)`` and high-resolution features, and what a teacher sees of it."""
+    """Hold a batch's embeddings ``(B, 256, h, w)``, high-resolution features, and the teacher's encoding."""
 
     embedding: Tensor
     high_res: tuple[Tensor, ...]
-    lesson: Lesson | None = None
+    teacher_output: TeacherOutput | None = None
 
 
 class SamTask(Task):
@@ -57,48 +59,50 @@ class SamTask(Task):
         return self.losses_of(self.encode(batch), batch, step, rank)
 
     def with_empty_images(self, batch: Batch, step: int, rank: int) -> Batch:
-        """Replace the recipe's share of the views by images in which no prompt has a mask."""
+        """Replace the recipe's share of the views by images without objects."""
         return replace_views(batch, self.recipe.data.empty, self.generator(step, rank, 5))
 
     def losses_of(
         self, encoded: Encoded, batch: Batch, step: int, rank: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The losses of masks and of what teachers see, and numbers to log."""
+        """Compute the losses of masks and teachers, and numbers to log."""
         loss, numbers = self.mask_losses(encoded, batch, step, rank)
         for part, more in (self.embedding_loss(encoded), self.feature_loss(encoded.embedding, batch)):
             loss, numbers = loss + part, numbers | more
         return loss, numbers
 
     def encode(self, batch: Batch) -> Encoded:
-        """What student and teacher see of a batch."""
-        lesson = self.mask_teacher.look(batch) if self.mask_teacher is not None else None
-        return Encoded(*self.embed(batch), lesson)
+        """Encode a batch by student and teacher."""
+        teacher_output = self.mask_teacher.encode(batch) if self.mask_teacher is not None else None
+        return Encoded(*self.embed(batch), teacher_output)
 
     def embedding_loss(self, encoded: Encoded) -> tuple[Tensor, dict[str, Tensor]]:
-        """The distance to the embedding of the recipe's teacher; 0 without one."""
-        if encoded.lesson is None or self.mask_teacher is None:
+        """Compute the distance to the embedding of the recipe's teacher; 0 without one."""
+        if encoded.teacher_output is None or self.mask_teacher is None:
             return encoded.embedding.new_zeros(()), {}
-        distance = self.mask_teacher.embedding_loss(encoded.lesson, encoded.embedding)
+        distance = self.mask_teacher.embedding_loss(encoded.teacher_output, encoded.embedding)
         return self.mask_teacher.options.embedding_weight * distance, {"distance": distance}
 
     def feature_loss(self, embedding: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """How far the embedding is from telling the classifier's features; 0 without such a teacher."""
+        """Compute the distance of the predicted classifier features; 0 without such a teacher."""
         if self.feature_teacher is None or self.feature_head is None or self.heads_only:
             return embedding.new_zeros(()), {}
-        wanted = self.feature_teacher(self.normalised(batch))
-        cells = wanted.shape[-1]
+        target = self.feature_teacher(self.normalised(batch))
+        cells = target.shape[-1]
         valid = batch.valid * cells // batch.image.shape[1]
-        distance = self.feature_head.loss(resized(embedding, cells), wanted, valid)
+        distance = self.feature_head.loss(resized(embedding, cells), target, valid)
         return self.recipe.features.weight * distance, {"features": distance}
 
     def mask_losses(
         self, encoded: Encoded, batch: Batch, step: int, rank: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss over boxes and points, weighted by their shares, and the IoU of the first-ranked masks."""
+        """Compute the loss over boxes and points, weighted by their shares, and the IoU of the first-ranked
+        masks.
+        """
         options = self.recipe.prompts
         masks = batch.boxes.shape[1]
         boxes = round(options.boxes * masks)
-        if not options.together:
+        if not options.boxes_and_points:
             chance = torch.rand((), generator=self.generator(step, rank, 0)).item()
             boxes = masks if chance < options.boxes else 0
         loss, numbers = encoded.embedding.new_zeros(()), {}
@@ -112,7 +116,7 @@ class SamTask(Task):
         return loss, numbers
 
     def _point_kind(self, step: int) -> str:
-        """AutoPPN sends a point with its box: some of the point prompts have one, where there is a PPN."""
+        """Return the kind of point prompts: with AutoPPN, every fourth step has points with their boxes."""
         return "point in box" if self.model.auto_ppn is not None and step % 4 == 3 else "point"
 
     def _prompted(
@@ -130,13 +134,13 @@ class SamTask(Task):
         if kind != "point":
             boxes = batch.boxes[:, part].flatten(0, 1)
             outside = outside_boxes(boxes, cells, batch.image.shape[1])
-        certain = torch.full((len(truth),), kind != "point" and self.recipe.losses.boxes_teach_all)
+        certain = torch.full((len(truth),), kind != "point" and self.recipe.losses.boxes_train_all_masks)
         chances = torch.rand(2, generator=self.generator(step, rank, 7)).tolist()
-        rounds, fed_back = self.recipe.prompts.rounds, chances[0] < self.recipe.prompts.fed_back
-        mask_alone = fed_back and chances[1] < self.recipe.prompts.mask_alone
+        rounds, feeds_back = self.recipe.prompts.rounds, chances[0] < self.recipe.prompts.mask_feedback
+        mask_only = feeds_back and chances[1] < self.recipe.prompts.mask_only
         total, last = embedding.new_zeros(()), mask
         for turn in range(rounds):
-            if turn and turn + 1 == rounds and mask_alone:
+            if turn and turn + 1 == rounds and mask_only:
                 prompts = no_prompts(prompts)
             elif turn:
                 generator = self.generator(step, rank, 4 + turn % 4)
@@ -145,30 +149,30 @@ class SamTask(Task):
             logits, iou = self.model.decode(per_prompt, coords, labels, mask, has_mask, encoded.high_res)
             logits, iou = logits[:, 1:].float(), iou[:, 1:].float()
             loss, ranked = mask_loss(logits, iou, truth, certain.to(truth.device), weights, outside)
-            if encoded.lesson is not None and self.mask_teacher is not None and turn == 0:
+            if encoded.teacher_output is not None and self.mask_teacher is not None and turn == 0:
                 view = batch.image.shape[1]
-                taught = self.mask_teacher.mask_loss(encoded.lesson, prompts, view, logits)
+                taught = self.mask_teacher.mask_loss(encoded.teacher_output, prompts, view, logits)
                 loss = loss + self.mask_teacher.options.masks_weight * taught
             total = total + loss
             best = iou.detach().argmax(1)
             last = logits.detach()[torch.arange(len(best)), best][:, None]
-            if fed_back:
+            if feeds_back:
                 mask, has_mask = last, truth.new_ones(len(best))
         return total / rounds, ranked[has_pixel(truth)]
 
     def _first_prompts(self, batch: Batch, part: slice, kind: str, step: int, rank: int) -> PromptSet:
         options = self.recipe.prompts
         boxes, points = batch.boxes[:, part].flatten(0, 1), batch.points[:, part].flatten(0, 1)
-        # Exact boxes are what people draw and what is measured; jittered ones are what detectors give.
+        # Annotators draw exact boxes, which metrics use too; detectors return inexact ones.
         jitter = batch.jitter * (step % 2)
         if kind == "box":
             return box_prompts(boxes, jitter, self.generator(step, rank, 1))
         if kind == "point in box":
             return point_in_box_prompts(points, boxes, 2 * jitter, self.generator(step, rank, 2))
-        if options.together and step % 2 == 0:
-            return point_prompts(points, 1)  # one click is what people give most
-        most = torch.randint(1, options.max_points + 1, (), generator=self.generator(step, rank, 2))
-        return point_prompts(points, int(most))
+        if options.boxes_and_points and step % 2 == 0:
+            return point_prompts(points, 1)  # one click is the most frequent prompt
+        count = torch.randint(1, options.max_points + 1, (), generator=self.generator(step, rank, 2))
+        return point_prompts(points, int(count))
 
     def mask_weights(self) -> MaskLossWeights:
         """Return the weights of the mask loss from the recipe."""
@@ -178,7 +182,7 @@ class SamTask(Task):
             pixel_weight=losses.pixel_weight,
             dice_weight=losses.dice_weight,
             iou_weight=losses.iou_weight,
-            outside=losses.outside,
-            others=losses.others,
-            rank_weight=losses.rank,
+            outside_weight=losses.outside_weight,
+            other_masks=losses.other_masks,
+            rank_weight=losses.rank_weight,
         )

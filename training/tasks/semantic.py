@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Semantic segmentation: cross entropy of the hard pixels, at the resolution of the labels."""
+"""Train semantic segmentation: cross entropy of the hard pixels, at the resolution of the labels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class SemanticTask(Task):
-    """Label maps: cross entropy of the hard pixels."""
+    """Train label maps by the cross entropy of the hard pixels."""
 
     class_weights: Tensor | None
 
@@ -32,7 +32,7 @@ class SemanticTask(Task):
                 f"{len(weights)} class_weights; {model.spec.name} has {model.spec.classes} classes"
             )
         if recipe.data.kind != model.spec.dataset:
-            raise ValueError(f"{model.spec.name} has the classes of another data set than {recipe.data.kind}")
+            raise ValueError(f"{model.spec.name} has other classes than {recipe.data.kind}")
         self.register_buffer(
             "class_weights", None if weights is None else torch.tensor(weights), persistent=False
         )
@@ -45,6 +45,6 @@ class SemanticTask(Task):
         )
         options = self.recipe.semantic
         loss = ohem_cross_entropy(
-            logits, batch.target, options.ohem_probability, options.ohem_kept, self.class_weights
+            logits, batch.target, options.ohem_thresh, options.ohem_min_kept, self.class_weights
         )
         return loss, {"accuracy": pixel_accuracy(logits, batch.target)}

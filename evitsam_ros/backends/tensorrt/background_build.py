@@ -27,7 +27,8 @@ class EngineSwitch(Generic[Opened]):
 
     Args:
         command: the build.
-        open_: called after a successful build; :meth:`take` returns its result. None: what runs now stays.
+        open_: called after a successful build; :meth:`take` returns its result. None: the current runtime
+            stays.
         failed: called with the reason of a failure, in one line.
         drop: closes a result that was not taken before :meth:`stop`.
         task: the purpose of the command, for messages.
@@ -59,7 +60,7 @@ class EngineSwitch(Generic[Opened]):
         try:
             self._ready = self._open()
         except ValueError as error:
-            self._failed(f"{self._task} succeeded, but what it made cannot be opened: {error}")
+            self._failed(f"{self._task} succeeded, but its result cannot be opened: {error}")
         if self._stopped:
             self._drop_untaken()
 

@@ -35,8 +35,8 @@ class EngineKey:
     """All inputs that an engine depends on.
 
     Attributes:
-        model: its name, for people.
-        network: its name, for people.
+        model: its name, for messages.
+        network: its name, for messages.
         onnx: SHA-256 of the network's file.
         runtime: ``tensorrt 10.3.0`` or ``tensorrt_rtx 1.7.1``.
         target: the GPU and its compute capability.
@@ -141,7 +141,7 @@ class EngineCache:
         return None, f"the engine of {key.model} {key.network} is of another " + ", ".join(nearest)
 
     def best(self, key: EngineKey, precisions: tuple[str, ...]) -> tuple[Path | None, str]:
-        """Return the engine for a key whatever its profiles and flags.
+        """Return the engine for a key with any profiles and flags.
 
         Proved ones come before those trusted by hand, then the first of ``precisions``, then the newest.
         """
@@ -165,7 +165,7 @@ class EngineCache:
     def prune(self, keep: set[Path] | None = None) -> list[Path]:
         """Remove unusable engines and leftovers of killed builds; with ``keep``, all others too.
 
-        While a build writes its engines, nothing is removed: incomplete engines are about to be completed.
+        During a build no engine is removed: incomplete ones are still being written.
         """
         if not self.folder.is_dir():
             return []

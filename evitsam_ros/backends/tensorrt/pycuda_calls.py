@@ -123,7 +123,7 @@ class PyCuda(OneGpu):
         return self.driver.Event()
 
     def drop_event(self, event: Any) -> None:
-        """Do nothing: pycuda destroys an event after its last reference."""
+        """Ignore the event: pycuda destroys it after its last reference."""
 
     @makes_current
     def mark(self, event: Any, stream: int) -> None:

@@ -10,7 +10,6 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,8 @@ from .files import SUFFIXES, plain_name
 from .reader import ANSWERS, Bag, decode, open_bag
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
     import numpy as np
 
     from ...segment import CloserLooks, Frame, Masks, Prompt, Segmenter
@@ -62,7 +63,7 @@ class Summary:
 
 
 class Observer(Protocol):
-    """What follows the images of a bag while it is answered; they are numbered from 0."""
+    """Receive the images of a bag while it is answered; they are numbered from 0."""
 
     def begins(self, number: int) -> None:
         """Note that an image is decoded next."""
@@ -162,8 +163,9 @@ def copy_with_answers(
         source: The bag's folder or file.
         out: As of :func:`answer_bag`.
         topic: The image topic; by default the only one.
-        answer_topics: Topics of the answers; what was recorded on them is left out.
-        open_answers: Adds these topics to the new bag, and returns what writes the answer to a frame.
+        answer_topics: Topics of the answers; recorded messages on them are skipped.
+        open_answers: Adds these topics to the new bag, and returns the function that writes the answer to a
+            frame.
         summary: Frames and damaged images are counted in it.
         observer: Called for each image.
 

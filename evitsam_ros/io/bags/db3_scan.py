@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A .db3 file read row by row, by Python's own SQLite.
 
-For files that rosbags does not open: cut off, or with types whose definition the recorder did not find (it
-writes the encoding ``unknown`` for them).
+For files that rosbags does not open: truncated, or with types without a definition (the recorder writes the
+encoding ``unknown`` for them).
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files of a recording, one by one: whole or cut off, compressed or not, with metadata or without."""
+"""Read the files of a recording one by one: complete or truncated, compressed or not, with metadata or
+without.
+"""
 
 from __future__ import annotations
 
@@ -171,7 +173,7 @@ class BagFile:
                     log.warning("bag %s is damaged (%s); %s", self.path, error, _mend(self.path))
                     break
                 yield channels[connection.id], last, raw
-        # rosbags goes by time and stops at the damage: what comes after it is still there.
+        # rosbags reads by time and stops at the damage: later messages are still readable.
         later = _SCANS[self._file.suffix](self._file).messages()
         yield from (message for message in later if message[1] > last)
 

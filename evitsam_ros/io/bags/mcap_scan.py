@@ -82,7 +82,7 @@ class McapScan:
                 yield self.channels[number], int.from_bytes(body[6:14], "little"), body[22:]
 
     def _records(self, *, report: bool = False) -> Iterator[tuple[int, bytes]]:
-        """Yield code and body of all whole records, those inside chunks in place of their chunks."""
+        """Yield code and body of all complete records, those inside chunks in place of their chunks."""
         with self.path.open("rb") as file:
             if file.read(len(MAGIC)) != MAGIC:
                 raise BagError("it is no MCAP file")
@@ -109,7 +109,7 @@ class McapScan:
 
 
 def _walk(file: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
-    """Yield code, body and whether it is whole; the last one may be cut off. Zeros are no record."""
+    """Yield code, body and whether it is complete; the last one may be truncated. Zeros are not a record."""
     place = file.tell()
     end = file.seek(0, os.SEEK_END)
     file.seek(place)
@@ -123,7 +123,7 @@ def _walk(file: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
 
 
 def _decompress(kind: str, data: bytes) -> bytes:
-    """The beginning of what was compressed, as far as the data goes."""
+    """Decompress as much as the data contain."""
     if not kind:
         return data
     if kind == "lz4":

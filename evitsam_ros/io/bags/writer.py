@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A new bag by rosbags: channels copied as they were recorded, whatever their types, and new ones."""
+"""Write a new bag by rosbags: copied channels of any type, and new ones."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from .channel import Channel
 
-#: Stands for a hash or a definition that nobody knows; files get an empty one, as ``ros2 bag`` writes it.
+#: Placeholder of an unknown hash or definition; files get an empty one, as ``ros2 bag`` writes it.
 _UNKNOWN = "unknown"
 
-#: Quality of service of the last message that is kept for later subscribers.
+#: Quality of service of latched topics.
 LATCHED = Qos(
     QosHistory.KEEP_LAST,
     1,
@@ -120,7 +120,9 @@ class BagWriter:
             return None
 
     def _digest(self, msgtype: str, definition: str) -> str:
-        """The hash of a definition; empty for what rosbags cannot parse, as that of a service's events."""
+        """Return the hash of a definition; empty if rosbags cannot parse it, such as that of a service's
+        events.
+        """
         store = get_typestore(Stores.EMPTY)
         try:
             store.register(get_types_from_msg(definition, msgtype))
@@ -163,7 +165,7 @@ class _Sqlite3(Sqlite3Writer):
 
 
 class _Writer(Writer):
-    """rosbags' writer, for types as well whose definition or hash was not recorded."""
+    """Extend rosbags' writer to types without a recorded definition or hash."""
 
     STORAGE_PLUGINS = {StoragePlugin.MCAP: _Mcap, StoragePlugin.SQLITE3: _Sqlite3}  # noqa: RUF012
 

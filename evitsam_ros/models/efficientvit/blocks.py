@@ -14,7 +14,7 @@ from ..layers import NORM_EPS
 
 @dataclass(frozen=True)
 class Style:
-    """What the blocks of one family of checkpoints have in common.
+    """Define the common properties of the blocks of one family of checkpoints.
 
     Attributes:
         act: activation; ``gelu`` is the tanh approximation, which the official weights were trained with.

@@ -9,7 +9,7 @@ from ..layers import LayerNorm2d
 from .backbone import SAM_BACKBONES, Backbone
 from .neck import Neck, NeckConfig
 
-#: The embedding's side, whatever the input: SAM's decoder expects 64x64.
+#: The embedding's side for every input size: SAM's decoder expects 64x64.
 GRID = 64
 #: Depth and expansion of the neck's blocks.
 NECKS = {"l0": (4, 1), "l1": (8, 1), "l2": (12, 1), "xl0": (6, 4), "xl1": (12, 4)}

@@ -27,7 +27,7 @@ def relu_linear_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 def relu_quadratic_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """The same function, N x N weights first: cheaper while N is at most ``dim``."""
+    """Compute the same function with N x N weights first: cheaper if N <= ``dim``."""
     q, k, v = F.relu(q.float()), F.relu(k.float()), v.float()
     weights = k.transpose(-1, -2) @ q
     weights = weights / (weights.sum(dim=2, keepdim=True) + ATTENTION_EPS)

@@ -2,10 +2,10 @@
 """x2 super-resolution by EfficientViT modules: a reconstruction, not the network of the paper.
 
 The paper (section 3.1, table 5) gives quality and latency of a network and of its 0.75 width form, but no
-configuration, and no code was published. Its latencies grow with the pixels as those of a network do that
-works at the resolution of its input throughout, so this one does: groups of EfficientViT modules between
-convolutions, as in other super-resolution networks, and pixel shuffle. It learns what bicubic upsampling
-lacks. There is no batch normalisation, which costs quality in super-resolution.
+configuration, and no code was published. Its latencies scale with the pixels like those of a network at the
+resolution of its input, so this one works at that resolution: groups of EfficientViT modules between
+convolutions, as in other super-resolution networks, and pixel shuffle. It learns the residual of bicubic
+upsampling. There is no batch normalisation, which costs quality in super-resolution.
 """
 
 from __future__ import annotations

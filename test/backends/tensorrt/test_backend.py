@@ -32,7 +32,7 @@ def memory():
     return Memory()
 
 
-def test_embedding_stays_on_the_device_and_masks_come_back(memory):
+def test_embedding_stays_on_the_device_and_masks_are_copied_to_the_host(memory):
     encoder, _ = network(memory, ["image"], "image_embeddings")
     image = np.arange(8, dtype=np.float32).reshape(2, 4)
     (embedding,) = encoder({"image": image, "unused": image})
@@ -46,7 +46,7 @@ def test_embedding_stays_on_the_device_and_masks_come_back(memory):
     np.testing.assert_array_equal(np.asarray(embedding), image * 2)
 
 
-def test_nothing_is_allocated_after_the_first_frame(memory):
+def test_no_memory_is_allocated_after_the_first_frame(memory):
     encoder, _ = network(memory, ["image"], "image_embeddings")
     image = np.ones((2, 4), np.float32)
     for _ in range(6):
@@ -308,7 +308,7 @@ def test_only_engines_of_the_requested_precision_are_used(machine):
     for name, precision in (("auto", "fp32"), ("tensorrt", "fp32"), ("tensorrt_fp32", "auto")):
         chosen = open_runtime(machine, name, precision=precision)
         assert chosen.backends == {"tensorrt_fp32"}
-        assert {told["precision"] for told in chosen.info().values()} == {"fp32"}
+        assert {info["precision"] for info in chosen.info().values()} == {"fp32"}
     assert open_runtime(machine, "onnxruntime", precision="fp32").backends == {"onnxruntime"}
     for name, precision in (("tensorrt_int8", "auto"), ("tensorrt", "int8"), ("auto", "int8")):
         with pytest.raises(BackendError, match="evitsam build --model lite_sam --precision int8"):

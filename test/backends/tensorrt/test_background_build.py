@@ -35,16 +35,16 @@ def test_engines_are_handed_over_once_when_they_are_ready(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("program", "said"),
+    ("program", "reason"),
     [
         ("print('measuring'); print('evitsam build: no GPU found'); raise SystemExit(1)", "no GPU found"),
         ("raise SystemExit(3)", "no output"),
     ],
 )
-def test_a_failed_build_reports_its_reason(program, said):
+def test_a_failed_build_reports_its_reason(program, reason):
     building, failures = switch(program)
     assert until(lambda: failures)
-    assert failures[0].startswith("the engine build failed: ") and failures[0].endswith(said)
+    assert failures[0].startswith("the engine build failed: ") and failures[0].endswith(reason)
     assert building.take() is None
 
 

@@ -37,7 +37,7 @@ def test_the_calls_are_found():
 
 
 @pytest.mark.parametrize("name", calls())
-def test_a_function_takes_the_arguments_that_it_is_called_with(name):
+def test_functions_accept_the_arguments_of_their_calls(name):
     """The first line of a docstring is the signature, since these functions are compiled."""
     module, counts = calls()[name]
     signature = getattr(module, name).__doc__.strip().splitlines()[0]

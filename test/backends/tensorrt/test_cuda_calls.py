@@ -188,11 +188,11 @@ def test_the_first_gpu_is_used_unless_another_is_chosen(bindings, monkeypatch):
 
 
 def test_the_tool_names_the_chosen_gpu_too(monkeypatch):
-    said = "Small, 8.6\nLarge, 8.9\n"
+    output = "Small, 8.6\nLarge, 8.9\n"
     monkeypatch.setitem(sys.modules, "cuda.bindings", None)
     monkeypatch.setattr(gpu.shutil, "which", lambda name: name)
     monkeypatch.setattr(
-        gpu.subprocess, "run", lambda *a, **k: subprocess.CompletedProcess(a, 0, stdout=said, stderr="")
+        gpu.subprocess, "run", lambda *a, **k: subprocess.CompletedProcess(a, 0, stdout=output, stderr="")
     )
     monkeypatch.setenv("EVITSAM_GPU", "1")
     assert find_gpu() == Gpu("Large", "sm89")

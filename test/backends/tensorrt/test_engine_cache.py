@@ -52,7 +52,7 @@ def test_the_newest_of_engines_with_other_profiles_is_used(cache):
         assert cache.best(WANTED, ("bf16", "fp16")) == (newest, "")
 
 
-def test_an_engine_trusted_by_hand_comes_last(cache):
+def test_a_manually_trusted_engine_has_the_lowest_rank(cache):
     trusted = cache.store(replace(KEY, flags=(TRUSTED,)), b"foreign", {"proof": "none: trusted by hand"})
     assert cache.best(WANTED, ("fp16", "fp32"))[0] == trusted
     proved = cache.store(replace(KEY, precision="fp32"), b"slow", PROVED)

@@ -21,7 +21,7 @@ from rosbags.typesys import Stores, get_typestore
 STORE = get_typestore(Stores.ROS2_JAZZY)
 TYPES = STORE.types
 IMAGE, COMPRESSED, STRING = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage", "std_msgs/msg/String"
-PICTURES = [np.random.default_rng(i).integers(0, 255, (6, 8, 3), dtype=np.uint8) for i in range(3)]
+IMAGES = [np.random.default_rng(i).integers(0, 255, (6, 8, 3), dtype=np.uint8) for i in range(3)]
 RELIABLE = Qos(
     QosHistory.KEEP_LAST,
     1,
@@ -41,8 +41,8 @@ def header(seconds: int):
     return TYPES["std_msgs/msg/Header"](stamp=stamp, frame_id="camera")
 
 
-def raw(index: int, picture: np.ndarray):
-    height, width = picture.shape[:2]
+def raw(index: int, image: np.ndarray):
+    height, width = image.shape[:2]
     return TYPES[IMAGE](
         header=header(index),
         height=height,
@@ -50,12 +50,12 @@ def raw(index: int, picture: np.ndarray):
         encoding="bgr8",
         is_bigendian=0,
         step=3 * width,
-        data=picture.reshape(-1),
+        data=image.reshape(-1),
     )
 
 
-def compressed(index: int, picture: np.ndarray, ending: str = ".png", share: float = 1.0):
-    data = cv2.imencode(ending, picture)[1].reshape(-1)
+def compressed(index: int, image: np.ndarray, ending: str = ".png", share: float = 1.0):
+    data = cv2.imencode(ending, image)[1].reshape(-1)
     return TYPES[COMPRESSED](header=header(index), format=ending[1:], data=data[: int(share * len(data))])
 
 
@@ -96,11 +96,11 @@ class Recording:
         self.writer.write(self.places[topic], seconds * 10**9, data)
 
 
-def record(path: Path, pictures=PICTURES, plugin: StoragePlugin = MCAP, compression: str = "NONE") -> Path:
+def record(path: Path, images=IMAGES, plugin: StoragePlugin = MCAP, compression: str = "NONE") -> Path:
     """A bag with a camera on /front and a text on /chatter."""
     with Recording(path, plugin, compression) as bag:
-        for index, picture in enumerate(pictures):
-            bag.put("/front", index, raw(index, picture))
+        for index, image in enumerate(images):
+            bag.put("/front", index, raw(index, image))
             bag.put("/chatter", index, text("hello"))
     return path
 

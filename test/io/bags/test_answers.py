@@ -20,8 +20,8 @@ from ...conftest import ROOT
 from .recordings import (
     DB3,
     IMAGE,
+    IMAGES,
     MCAP,
-    PICTURES,
     RELIABLE,
     STORE,
     Recording,
@@ -45,13 +45,13 @@ def segmenter():
 
 @pytest.mark.parametrize("plugin", [MCAP, DB3], ids=["mcap", "db3"])
 @pytest.mark.parametrize("suffix", [".mcap", ".db3", ""])
-def test_masks_are_written_beside_what_was_recorded(plugin, suffix, tmp_path, segmenter):
+def test_masks_are_written_beside_the_recorded_topics(plugin, suffix, tmp_path, segmenter):
     """Read back by rosbags: everything recorded byte by byte, and the masks with their frames' headers."""
     bag, out = tmp_path / "bag", tmp_path / f"answered{suffix}"
     with Recording(bag, plugin) as recording:
-        for index, picture in enumerate(PICTURES):
-            recording.put("/front", index, raw(index, picture))
-            recording.put("/rear/compressed", index, compressed(index, picture))
+        for index, image in enumerate(IMAGES):
+            recording.put("/front", index, raw(index, image))
+            recording.put("/rear/compressed", index, compressed(index, image))
             recording.put("/chatter", index, text("hello"))
     done = answer_bag(segmenter, bag, out, "/front", prompts=BOX)
     assert (done.frames, done.masks, done.ids, done.damaged) == (3, 3, {1}, 0)
@@ -74,7 +74,7 @@ def test_masks_are_written_beside_what_was_recorded(plugin, suffix, tmp_path, se
         answer_bag(segmenter, bag, out, "/front")
 
 
-def test_the_command_says_what_it_did(tmp_path, capsys):
+def test_the_command_prints_a_summary(tmp_path, capsys):
     bag, out = record(tmp_path / "bag"), tmp_path / "out.mcap"
     assert main(["bag", str(bag), "--box", "1,1,7,5", "--out", str(out), "--model", "lite_sam"]) == 0
     assert (
@@ -93,15 +93,15 @@ def without_definitions(bag) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mcap", ".db3"])
-def test_a_type_that_nobody_knows_is_copied_without_a_definition(tmp_path, segmenter, suffix):
+def test_an_unknown_type_is_copied_without_a_definition(tmp_path, segmenter, suffix):
     store = STORE.__class__()
     store.register({**STORE.fielddefs, **get_types_from_msg("float64 x\nstring name", "my_msgs/msg/Status")})
     status = store.types["my_msgs/msg/Status"](1.0, "a")
     bag, out = tmp_path / "bag", tmp_path / f"out{suffix}"
     with Recording(bag, DB3) as recording:
         recording.topic("/status", "my_msgs/msg/Status", typestore=store)
-        for index, picture in enumerate(PICTURES):
-            recording.put("/front", index, raw(index, picture))
+        for index, image in enumerate(IMAGES):
+            recording.put("/front", index, raw(index, image))
             recording.bytes("/status", index, bytes(store.serialize_cdr(status, "my_msgs/msg/Status")))
             recording.put("/chatter", index, text("hello"))
     before = messages(bag)
@@ -123,7 +123,7 @@ def test_events_of_services_are_copied_with_their_text(tmp_path, segmenter):
     with Recording(bag) as recording:
         kind = "example_interfaces/srv/AddTwoInts_Event"
         recording.topic("/add/_service_event", kind, msgdef=srv, rihs01="RIHS01_" + "0" * 64)
-        recording.put("/front", 0, raw(0, PICTURES[0]))
+        recording.put("/front", 0, raw(0, IMAGES[0]))
         recording.bytes("/add/_service_event", 1, b"\0\1\0\0" + bytes(40))
     answer_bag(segmenter, bag, out, prompts=BOX)
     assert messages(out)["/add/_service_event"] == messages(bag)["/add/_service_event"]
@@ -136,9 +136,9 @@ def test_several_publishers_become_one_topic_with_all_messages(tmp_path, segment
     with Recording(bag) as recording:
         first = recording.topic("/front", IMAGE)
         second = recording.topic("/front", IMAGE, typestore=STORE, offered_qos_profiles=[RELIABLE])
-        for index, picture in enumerate(PICTURES):
+        for index, image in enumerate(IMAGES):
             place = (first, second)[index % 2]
-            recording.writer.write(place, index * 10**9, content(raw(index, picture)))
+            recording.writer.write(place, index * 10**9, content(raw(index, image)))
     assert answer_bag(segmenter, bag, out, prompts=BOX).frames == 3
     assert messages(out)["/front"] == messages(bag)["/front"]
     with Reader(out) as reader:
@@ -164,7 +164,7 @@ def test_messages_that_are_not_of_ros_2_are_left_out(tmp_path, segmenter, caplog
     with Recording(bag) as recording:
         recording.topic("/web", "Status", msgdef="{}", rihs01="x", serialization_format="json")
         recording.bytes("/web", 0, b"{}")
-        recording.put("/front", 0, raw(0, PICTURES[0]))
+        recording.put("/front", 0, raw(0, IMAGES[0]))
     answer_bag(segmenter, file_of(bag), out, prompts=BOX)
     assert "left out: /web (1 messages): serialized as 'json'" in caplog.text
     assert sorted(messages(out)) == ["/front", *ANSWERS]
@@ -173,8 +173,8 @@ def test_messages_that_are_not_of_ros_2_are_left_out(tmp_path, segmenter, caplog
 def test_a_damaged_image_is_copied_and_has_no_masks(tmp_path, segmenter, caplog):
     bag, out = tmp_path / "bag", tmp_path / "out.mcap"
     with Recording(bag) as recording:
-        for index, picture in enumerate([*PICTURES, *PICTURES]):
-            recording.put("/front", index, compressed(index, picture, ".jpg", 0.5 if index == 2 else 1.0))
+        for index, image in enumerate([*IMAGES, *IMAGES]):
+            recording.put("/front", index, compressed(index, image, ".jpg", 0.5 if index == 2 else 1.0))
     done = answer_bag(segmenter, bag, out, prompts=BOX)
     assert (done.frames, done.damaged) == (5, 1)
     assert "message 2" in caplog.text and "expected a complete JPEG" in caplog.text
@@ -183,7 +183,7 @@ def test_a_damaged_image_is_copied_and_has_no_masks(tmp_path, segmenter, caplog)
     assert [time // 10**9 for time, _ in after[LABEL_MAP]] == [0, 1, 3, 4, 5]
 
 
-def test_a_bag_of_damaged_images_alone_leaves_nothing(tmp_path, segmenter):
+def test_a_bag_with_only_damaged_images_leaves_no_output(tmp_path, segmenter):
     bag, out = tmp_path / "bag", tmp_path / "out.mcap"
     with Recording(bag) as recording:
         recording.topic("/front", IMAGE)
@@ -228,10 +228,10 @@ def test_any_name_will_do_for_the_copy(tmp_path, segmenter):
     assert [path.name for path in folder.iterdir()] == ["a:b%20.db3"]
 
 
-def test_what_the_recorder_was_told_is_kept(tmp_path, segmenter):
+def test_the_recorders_qos_is_kept(tmp_path, segmenter):
     bag, out = tmp_path / "bag", tmp_path / "out"
     with Recording(bag) as recording:
         recording.writer.set_custom_data("driver", "Ada")
-        recording.put("/front", 0, raw(0, PICTURES[0]))
+        recording.put("/front", 0, raw(0, IMAGES[0]))
     answer_bag(segmenter, bag, out, prompts=BOX)
     assert "driver: Ada" in (out / "metadata.yaml").read_text()

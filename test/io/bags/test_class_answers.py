@@ -44,7 +44,7 @@ def read(path) -> dict[str, list]:
         return found
 
 
-def test_label_maps_and_names_are_beside_what_was_recorded(bag, colours, tmp_path):
+def test_label_maps_and_names_are_written_beside_the_recorded_topics(bag, colours, tmp_path):
     out = tmp_path / "classes.mcap"
     command = ["bag", str(bag), "--semantic", "--semantic-model", str(colours), "--out", str(out)]
     assert main(command) == 0

@@ -11,7 +11,7 @@ import yaml
 from evitsam_ros.io.bags import BagError, is_bag, open_bag, read_frames
 from evitsam_ros.io.bags.mcap_scan import McapScan, has_chunk_index
 
-from .recordings import DB3, MCAP, PICTURES, Recording, compressed, file_of, messages, raw, record, text
+from .recordings import DB3, IMAGES, MCAP, Recording, compressed, file_of, messages, raw, record, text
 
 #: Large enough that each takes a chunk of its own.
 LARGE = [np.random.default_rng(i).integers(0, 255, (640, 640, 3), dtype=np.uint8) for i in range(5)]
@@ -29,21 +29,21 @@ def all_messages(path) -> dict[str, list[tuple[int, bytes]]]:
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
 @pytest.mark.parametrize("tail", [b"", b"\0" * 5000], ids=["cut", "zeros"])
 def test_an_mcap_is_read_up_to_where_it_was_cut_off(tmp_path, compression, share, tail, caplog):
-    whole = file_of(record(tmp_path / "bag", LARGE, compression=compression))
-    data = whole.read_bytes()
+    complete = file_of(record(tmp_path / "bag", LARGE, compression=compression))
+    data = complete.read_bytes()
     cut = tmp_path / "cut.mcap"
     cut.write_bytes(data[: int(share * len(data))] + tail)
-    found, expected = all_messages(cut), messages(whole)
+    found, expected = all_messages(cut), messages(complete)
     assert "was cut off: it is read up to there; to mend it: mcap recover" in caplog.text
     for topic in expected:
         assert found[topic] == expected[topic][: len(found[topic])]
     assert len(found["/front"]) >= int(share * len(LARGE)) - (compression != "NONE")
 
 
-def test_a_scan_finds_what_the_index_says(tmp_path):
-    whole = file_of(record(tmp_path / "bag", LARGE, compression="STORAGE"))
-    assert has_chunk_index(whole)
-    scan = McapScan(whole)
+def test_a_scan_agrees_with_the_index(tmp_path):
+    complete = file_of(record(tmp_path / "bag", LARGE, compression="STORAGE"))
+    assert has_chunk_index(complete)
+    scan = McapScan(complete)
     assert scan.closed and {channel.topic: channel.count for channel in scan.channels.values()} == {
         "/front": 5,
         "/chatter": 5,
@@ -51,16 +51,16 @@ def test_a_scan_finds_what_the_index_says(tmp_path):
     found: dict[str, list[tuple[int, bytes]]] = {}
     for channel, time, data in scan.messages():
         found.setdefault(channel.topic, []).append((time, data))
-    assert found == messages(whole)
+    assert found == messages(complete)
 
 
 def test_a_damaged_chunk_costs_its_own_messages(tmp_path, caplog):
-    whole = file_of(record(tmp_path / "bag", LARGE, compression="STORAGE"))
-    data = bytearray(whole.read_bytes())
+    complete = file_of(record(tmp_path / "bag", LARGE, compression="STORAGE"))
+    data = bytearray(complete.read_bytes())
     chunk = data.index(b"\x28\xb5\x2f\xfd", len(data) // 2)  # where zstd begins
     data[chunk : chunk + 100] = bytes(100)
     (tmp_path / "hurt.mcap").write_bytes(data)
-    found, expected = all_messages(tmp_path / "hurt.mcap"), messages(whole)
+    found, expected = all_messages(tmp_path / "hurt.mcap"), messages(complete)
     assert "is damaged" in caplog.text
     assert 3 <= len(found["/front"]) < 5 and set(found["/front"]) < set(expected["/front"])
     assert found["/front"][-1] == expected["/front"][-1], "what follows the damage is read"
@@ -68,10 +68,10 @@ def test_a_damaged_chunk_costs_its_own_messages(tmp_path, caplog):
 
 def test_a_foreign_profile_does_not_matter(tmp_path):
     """Other programs write other profiles into the header of a good file."""
-    whole = file_of(record(tmp_path / "bag"))
+    complete = file_of(record(tmp_path / "bag"))
     foreign = tmp_path / "foreign.mcap"
-    foreign.write_bytes(whole.read_bytes().replace(b"\4\0\0\0ros2", b"\4\0\0\0rosX", 1))
-    assert all_messages(foreign) == messages(whole)
+    foreign.write_bytes(complete.read_bytes().replace(b"\4\0\0\0ros2", b"\4\0\0\0rosX", 1))
+    assert all_messages(foreign) == messages(complete)
 
 
 @pytest.mark.parametrize("content", [None, "", "{{{", "rosbag2_bagfile_information: 5"])
@@ -87,7 +87,7 @@ def test_metadata_may_be_missing_or_broken(tmp_path, content, compression, caplo
 
 
 @pytest.mark.parametrize("compression", ["FILE", "MESSAGE"])
-def test_a_file_of_a_compressed_bag_can_be_given_alone(tmp_path, compression):
+def test_a_single_file_of_a_compressed_bag_can_be_read(tmp_path, compression):
     file = file_of(record(tmp_path / "bag", compression=compression))
     assert is_bag(file) and len(list(read_frames(file))) == 3
 
@@ -95,9 +95,9 @@ def test_a_file_of_a_compressed_bag_can_be_given_alone(tmp_path, compression):
 def test_split_files_are_read_in_the_order_of_their_numbers(tmp_path, caplog):
     split = tmp_path / "split"
     split.mkdir()
-    for number, picture in zip((1, 2, 10), PICTURES, strict=True):
+    for number, image in zip((1, 2, 10), IMAGES, strict=True):
         with Recording(tmp_path / "part") as recording:
-            recording.put("/front", number, raw(number, picture))
+            recording.put("/front", number, raw(number, image))
         shutil.move(file_of(tmp_path / "part"), split / f"part_{number}.mcap")
         shutil.rmtree(tmp_path / "part")
     assert [frame.stamp for frame in read_frames(split)] == [1.5, 2.5, 10.5]
@@ -114,7 +114,7 @@ def test_a_split_file_that_is_missing_is_named(tmp_path, caplog):
     assert "gone.mcap, which the bag's metadata.yaml lists, is missing" in caplog.text
 
 
-def test_what_a_killed_recorder_left_in_its_journal_is_read(tmp_path):
+def test_the_journal_of_a_killed_recorder_is_read(tmp_path):
     file = file_of(record(tmp_path / "bag", plugin=DB3))
     database = sqlite3.connect(file)
     database.execute("PRAGMA journal_mode=WAL")
@@ -151,8 +151,8 @@ def test_a_definition_that_the_recorder_did_not_find_does_not_matter(tmp_path):
 
 def test_damaged_images_are_left_out_by_their_number(tmp_path, caplog):
     with Recording(tmp_path / "bag", MCAP) as recording:
-        for index, picture in enumerate(PICTURES):
-            message = raw(index, picture)
+        for index, image in enumerate(IMAGES):
+            message = raw(index, image)
             message.step = 1 if index == 1 else message.step
             recording.put("/front", index, message)
         recording.bytes("/front", 3, b"\0\1\0\0" + b"\1" * 40)
@@ -234,10 +234,10 @@ def test_times_that_no_bag_can_have_are_moved_and_named(tmp_path, caplog):
 def test_of_a_topic_with_two_types_of_images_the_larger_part_is_read_and_the_other_named(tmp_path, caplog):
     path = tmp_path / "bag"
     with Recording(path) as bag:
-        bag.put("/front", 0, raw(0, PICTURES[0]))
+        bag.put("/front", 0, raw(0, IMAGES[0]))
         bag.places.clear()
         for index in (1, 2):
-            bag.put("/front", index, compressed(index, PICTURES[index]))
+            bag.put("/front", index, compressed(index, IMAGES[index]))
     assert [frame.stamp for frame in read_frames(path)] == [1.5, 2.5]
     assert (
         "/front has messages of two types: 2 of sensor_msgs/msg/CompressedImage are read, 1 of" in caplog.text

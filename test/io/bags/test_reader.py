@@ -14,8 +14,8 @@ from evitsam_ros.io.sources import SourceError, open_source
 from .recordings import (
     DB3,
     IMAGE,
+    IMAGES,
     MCAP,
-    PICTURES,
     RELIABLE,
     STORE,
     Recording,
@@ -33,28 +33,28 @@ def bag(tmp_path, request):
     """A bag with a raw and a compressed camera, and a topic that is none."""
     path = tmp_path / "bag"
     with Recording(path, request.param) as recording:
-        for index, picture in enumerate(PICTURES):
-            recording.put("/front", index, raw(index, picture))
-            recording.put("/rear/compressed", index, compressed(index, picture))
+        for index, image in enumerate(IMAGES):
+            recording.put("/front", index, raw(index, image))
+            recording.put("/rear/compressed", index, compressed(index, image))
             recording.put("/chatter", index, text("hello"))
     return path
 
 
-def assert_pictures(frames, pictures=PICTURES) -> None:
-    for frame, picture in zip(frames, pictures, strict=True):
-        np.testing.assert_array_equal(frame.image, picture[..., ::-1])
+def assert_images(frames, images=IMAGES) -> None:
+    for frame, expected in zip(frames, images, strict=True):
+        np.testing.assert_array_equal(frame.image, expected[..., ::-1])
 
 
 @pytest.mark.parametrize("bag", [MCAP, DB3], indirect=True, ids=["mcap", "db3"])
 @pytest.mark.parametrize("topic", ["/front", "/rear/compressed"])
-def test_frames_come_back_as_they_were(bag, topic):
+def test_frames_are_read_unchanged(bag, topic):
     assert is_bag(bag)
     frames = list(read_frames(bag, topic))
     assert [frame.stamp for frame in frames] == [0.5, 1.5, 2.5]
     assert {frame.frame_id for frame in frames} == {"camera"}
-    assert_pictures(frames)
-    for image, picture in zip(open_source(f"{bag}:{topic}", loop=False), PICTURES, strict=True):
-        np.testing.assert_array_equal(image, picture)
+    assert_images(frames)
+    for image, expected in zip(open_source(f"{bag}:{topic}", loop=False), IMAGES, strict=True):
+        np.testing.assert_array_equal(image, expected)
 
 
 @pytest.mark.parametrize("bag", [MCAP], indirect=True)
@@ -84,7 +84,7 @@ def test_a_topic_without_messages_and_a_bag_without_images_are_named(tmp_path):
         list(read_frames(tmp_path / "texts"))
 
 
-def test_ros_1_is_told_how_to_convert(tmp_path):
+def test_a_ros_1_bag_is_rejected_with_the_conversion_command(tmp_path):
     store = get_typestore(Stores.ROS1_NOETIC)
     path = tmp_path / "old one.bag"
     with Writer1(path) as writer:
@@ -108,10 +108,10 @@ def test_several_publishers_of_a_topic_are_one_camera(tmp_path):
     with Recording(tmp_path / "bag") as recording:
         first = recording.topic("/front", IMAGE)
         second = recording.topic("/front", IMAGE, typestore=STORE, offered_qos_profiles=[RELIABLE])
-        for index, picture in enumerate(PICTURES):
+        for index, image in enumerate(IMAGES):
             place = (first, second)[index % 2]
-            recording.writer.write(place, index * 10**9, content(raw(index, picture)))
-    assert_pictures(read_frames(tmp_path / "bag"))
+            recording.writer.write(place, index * 10**9, content(raw(index, image)))
+    assert_images(read_frames(tmp_path / "bag"))
     with open_bag(tmp_path / "bag") as bag:
         (channel,) = bag.channels
     assert channel.count == 3 and channel.qos == (RELIABLE,)
@@ -122,14 +122,14 @@ def test_a_type_may_have_its_short_name(tmp_path, kind):
     with Recording(tmp_path / "bag") as recording:
         definition = STORE.generate_msgdef(IMAGE, ros_version=2)[0]
         recording.topic("/front", kind, msgdef=definition, rihs01=STORE.hash_rihs01(IMAGE))
-        for index, picture in enumerate(PICTURES):
-            recording.bytes("/front", index, content(raw(index, picture)))
-    assert_pictures(read_frames(tmp_path / "bag"))
+        for index, image in enumerate(IMAGES):
+            recording.bytes("/front", index, content(raw(index, image)))
+    assert_images(read_frames(tmp_path / "bag"))
 
 
 def test_the_segmenters_own_images_are_no_camera(tmp_path):
     with Recording(tmp_path / "bag") as recording:
-        for index, picture in enumerate(PICTURES):
-            recording.put("/front", index, raw(index, picture))
-            recording.put("/segmenter/mask", index, raw(index, picture))
+        for index, image in enumerate(IMAGES):
+            recording.put("/front", index, raw(index, image))
+            recording.put("/segmenter/mask", index, raw(index, image))
     assert len(list(read_frames(tmp_path / "bag"))) == 3

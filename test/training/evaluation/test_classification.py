@@ -79,4 +79,4 @@ def test_the_command_reads_the_folders_of_a_split(tmp_path, capsys):
         }
     }
     wrong = ["classify", "--model", "efficientvit_sr", "--checkpoint", str(checkpoint), "--data", str(data)]
-    assert main(wrong) == 2 and "is no classifier" in capsys.readouterr().err
+    assert main(wrong) == 2 and "is not a classifier" in capsys.readouterr().err

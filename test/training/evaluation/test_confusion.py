@@ -47,7 +47,7 @@ def test_void_is_a_wrong_answer_and_unlabelled_pixels_are_none():
     assert confusion.accuracy() == pytest.approx(2 / 3)
 
 
-def test_nothing_has_no_value_and_misfits_are_rejected():
+def test_no_pixels_give_nan_and_other_sizes_are_rejected():
     confusion = Confusion(2)
     assert np.isnan(confusion.mean_iou()) and np.isnan(confusion.accuracy())
     with pytest.raises(ValueError, match="differ in size"):

@@ -22,13 +22,14 @@ from training.evaluation.detections import (
 from training.evaluation.detector_files import Truth
 
 from ..masks import encoded, rectangle
+from .instances_file import write_images
 
 TRUTH = Truth("instances.json", {7: (80.0, 60.0)}, {7: "a.png"}, {1: "1", 2: "2"})
 
 
 @pytest.fixture
 def two_objects(tmp_path):
-    """Instances in COCO's and LVIS's format with a picture, and detections that hit and that miss."""
+    """Instances in COCO's and LVIS's format with an image, and detections that hit and that miss."""
     masks = [rectangle(5, 5, 45, 45), rectangle(50, 10, 75, 50)]
     annotations = []
     for index, mask in enumerate(masks, start=1):
@@ -74,22 +75,6 @@ def test_boxes_of_a_detector_become_masks(two_objects, bundle_folder):
         segment_detections(segmenter, path.parent, TRUTH, [{**detections[0], "image_id": 8}])
 
 
-def write_images(folder, masks_of: dict[int, list[np.ndarray]]):
-    """An instances file with a picture for every id, and one category."""
-    annotations, images = [], []
-    for image_id, masks in masks_of.items():
-        images.append({"id": image_id, "file_name": f"{image_id}.png", "height": 60, "width": 80})
-        cv2.imwrite(str(folder / f"{image_id}.png"), np.zeros((60, 80, 3), np.uint8))
-        for mask in masks:
-            rle = encoded(mask)
-            entry = {"id": len(annotations) + 1, "image_id": image_id, "category_id": 1, "iscrowd": 0}
-            entry |= {"area": int(mask.sum()), "bbox": codec.toBbox(rle).tolist(), "segmentation": rle}
-            annotations.append(entry)
-    content = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "object"}]}
-    (path := folder / "instances.json").write_text(json.dumps(content))
-    return path
-
-
 def evaluate_by_pycocotools(annotations, results, folder) -> np.ndarray:
     (file := folder / "results.json").write_text(json.dumps(results))
     truth = COCO(str(annotations))
@@ -125,9 +110,9 @@ def test_coco_ap_is_pycocotools_over_all_images(tmp_path):
                 entry = {"image_id": image_id, "category_id": 1, "score": float(rng.random())}
                 results.append({**entry, "segmentation": encoded(drawn)})
     path = write_images(tmp_path, masks_of)
-    wanted = evaluate_by_pycocotools(path, results, tmp_path)
-    assert 0.1 < wanted[0] < 0.9
-    np.testing.assert_allclose(list(coco_average_precision(path, results).values()), wanted)
+    expected = evaluate_by_pycocotools(path, results, tmp_path)
+    assert 0.1 < expected[0] < 0.9
+    np.testing.assert_allclose(list(coco_average_precision(path, results).values()), expected)
 
 
 @pytest.fixture
@@ -152,8 +137,8 @@ def test_an_image_without_a_usable_box_is_scored_as_without_a_detection(score_fi
     good = [entry(1, [5, 5, 40, 40])]
     useless = [entry(2, box) for box in ([10, 10, 0, 5], [200, 10, 30, 30], [10, -50, 20, 20.5])]
     assert score_file(good + useless) == score_file(useless + good) == score_file(good)
-    for nothing in (useless, []):
-        assert score_file(nothing)["AP"] == 0.0
+    for empty in (useless, []):
+        assert score_file(empty)["AP"] == 0.0
 
 
 @pytest.mark.parametrize(

@@ -61,10 +61,12 @@ def grounding_dino_of_transformers():
 def grounding_dino_raw():
     """Centres and sizes as shares of the image."""
     entries = []
-    for name, wanted in zip(NAMES, WANTED, strict=True):
-        (x, y, w, h), (width, height) = wanted["bbox"], TRUTH.sizes[wanted["image_id"]]
+    for name, expected in zip(NAMES, WANTED, strict=True):
+        (x, y, w, h), (width, height) = expected["bbox"], TRUTH.sizes[expected["image_id"]]
         box = [(x + w / 2) / width, (y + h / 2) / height, w / width, h / height]
-        entries.append({"image_id": wanted["image_id"], "phrase": name, "logit": wanted["score"], "box": box})
+        entries.append(
+            {"image_id": expected["image_id"], "phrase": name, "logit": expected["score"], "box": box}
+        )
     return entries
 
 
@@ -84,14 +86,14 @@ FORMS = {
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_gives_the_same_detections(form, tmp_path):
     (file := tmp_path / "boxes.json").write_text(json.dumps(FORMS[form]()))
-    for found, wanted in zip(read_detections(file, TRUTH), WANTED, strict=True):
-        assert found["bbox"] == pytest.approx(wanted["bbox"], abs=1e-3)
+    for found, expected in zip(read_detections(file, TRUTH), WANTED, strict=True):
+        assert found["bbox"] == pytest.approx(expected["bbox"], abs=1e-3)
         assert {k: v for k, v in found.items() if k != "bbox"} == {
-            k: v for k, v in wanted.items() if k != "bbox"
+            k: v for k, v in expected.items() if k != "bbox"
         }
 
 
-def test_what_the_file_cannot_say_is_an_option(tmp_path):
+def test_ambiguous_formats_are_set_by_options(tmp_path):
     entry = {"image_id": 7, "category_id": 1, "bbox": [10, 10, 40, 40], "score": 1}
     (file := tmp_path / "boxes.json").write_text(json.dumps([entry]))
     assert read_detections(file, TRUTH)[0]["bbox"] == [10, 10, 40, 40]
@@ -119,7 +121,7 @@ def test_labels_that_are_no_category_are_left_out_and_named(tmp_path, caplog):
             [{**WANTED[0], "category_id": "dog"}],
             "no category of instances.json: 'dog' .*expected person, car",
         ),
-        ([{"image_id": 7, "boxes": [[1, 2, 3, 4]], "scores": [], "labels": []}], "as many of each"),
+        ([{"image_id": 7, "boxes": [[1, 2, 3, 4]], "scores": [], "labels": []}], "the same number of each"),
         ("text", "expected COCO results, a list of detections"),
     ],
 )

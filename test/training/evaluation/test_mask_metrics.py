@@ -59,21 +59,21 @@ def eroded_boundary(mask: np.ndarray) -> np.ndarray:
     return mask & ~kept
 
 
-def test_boundary_iou_is_that_of_eroded_whole_images():
+def test_boundary_iou_equals_that_of_eroded_full_images():
     touching = 0
     for a, b in random_pairs(seed=0):
         one, other = eroded_boundary(a), eroded_boundary(b)
         union = np.count_nonzero(one | other)
-        wanted = np.count_nonzero(one & other) / union if union else 1.0
-        assert boundary_iou(a, b) == wanted
-        assert boundary_iou(b, a) == wanted
+        expected = np.count_nonzero(one & other) / union if union else 1.0
+        assert boundary_iou(a, b) == expected
+        assert boundary_iou(b, a) == expected
         frame = np.ones_like(a)
         frame[1:-1, 1:-1] = False
         touching += bool((a & frame).any())
     assert touching > 20
 
 
-def test_boundaries_are_what_is_near_the_background():
+def test_boundaries_are_the_pixels_near_the_background():
     """The chessboard distance to the background, which begins outside the image."""
     for a, _ in random_pairs(seed=1):
         for width in (1, 3, 11):
@@ -97,9 +97,9 @@ def test_boundary_iou_of_rectangles_by_hand():
 
 
 def test_boundary_iou_of_masks_that_are_thin_apart_or_empty():
-    nothing, thin = rectangle(0, 0, 0, 0), rectangle(10, 10, 40, 11)
-    assert boundary_iou(nothing, nothing) == 1.0
-    assert boundary_iou(nothing, thin) == 0.0
+    empty, thin = rectangle(0, 0, 0, 0), rectangle(10, 10, 40, 11)
+    assert boundary_iou(empty, empty) == 1.0
+    assert boundary_iou(empty, thin) == 0.0
     assert boundary_iou(thin, rectangle(20, 10, 40, 11)) == mask_iou(thin, rectangle(20, 10, 40, 11))
     assert boundary_iou(thin, rectangle(60, 40, 70, 50)) == 0.0
 
@@ -158,10 +158,10 @@ def test_of_equally_deep_pixels_the_first_is_clicked():
         along = (xs - 200) * np.cos(angle) + (ys - 160) * np.sin(angle)
         across = (ys - 160) * np.cos(angle) - (xs - 200) * np.sin(angle)
         truth = (np.abs(along) < half[0]) & (np.abs(across) < half[1])
-        nothing = np.zeros_like(truth)
-        _, label, deepest = slow_click(truth, nothing, [])
+        empty = np.zeros_like(truth)
+        _, label, deepest = slow_click(truth, empty, [])
         y, x = np.argwhere(deepest)[0]
-        assert next_click(truth, nothing) == ((float(x), float(y)), label)
+        assert next_click(truth, empty) == ((float(x), float(y)), label)
         several += deepest.sum() > 1
     assert several > 20
 
@@ -176,15 +176,15 @@ def test_missed_and_excess_pixels_are_apart():
 
 
 def test_first_click_is_the_middle_and_equal_errors_get_a_background_click():
-    truth, nothing = rectangle(10, 10, 41, 31), rectangle(0, 0, 0, 0)
-    (x, y), label = next_click(truth, nothing)
+    truth, empty = rectangle(10, 10, 41, 31), rectangle(0, 0, 0, 0)
+    (x, y), label = next_click(truth, empty)
     assert label == 1 and y == 20 and 20 <= x <= 30
     assert next_click(rectangle(5, 5, 16, 16), rectangle(30, 5, 41, 16)) == ((35.0, 10.0), 0)
 
 
 def test_no_pixel_is_clicked_twice_and_the_last_ones_end_it():
-    truth, nothing = rectangle(10, 10, 12, 11), rectangle(0, 0, 0, 0)
-    assert next_click(truth, nothing) == ((10.0, 10.0), 1)
-    assert next_click(truth, nothing, [(10.0, 10.0)]) == ((11.0, 10.0), 1)
-    assert next_click(truth, nothing, [(10.0, 10.0), (11.0, 10.0)]) is None
+    truth, empty = rectangle(10, 10, 12, 11), rectangle(0, 0, 0, 0)
+    assert next_click(truth, empty) == ((10.0, 10.0), 1)
+    assert next_click(truth, empty, [(10.0, 10.0)]) == ((11.0, 10.0), 1)
+    assert next_click(truth, empty, [(10.0, 10.0), (11.0, 10.0)]) is None
     assert next_click(truth, truth) is None

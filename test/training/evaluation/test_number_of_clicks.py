@@ -90,10 +90,10 @@ def test_an_object_that_never_gets_there_counts_twenty(two_rectangles):
 def test_an_object_that_is_right_gets_no_further_click(two_rectangles):
     _, truths = two_rectangles
     model = Columns(truths)
-    answers = list(click_objects(model, None, truths, 20, enough=0.85))
-    assert [a.clicks for a in answers if a.index == 0] == list(range(1, 10))
-    assert [a.iou for a in answers if a.index == 0] == pytest.approx(np.arange(1, 10) / 10)
-    assert [a.clicks for a in answers if a.index == 1] == list(range(1, 21))
+    results = list(click_objects(model, None, truths, 20, target_iou=0.85))
+    assert [a.clicks for a in results if a.index == 0] == list(range(1, 10))
+    assert [a.iou for a in results if a.index == 0] == pytest.approx(np.arange(1, 10) / 10)
+    assert [a.clicks for a in results if a.index == 1] == list(range(1, 21))
     assert all(
         len({tuple(p) for p in prompt.points.tolist()}) == len(prompt.points) for prompt in model.prompts
     )

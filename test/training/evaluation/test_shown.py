@@ -41,7 +41,7 @@ def test_share_of_shown_masks_that_a_person_drew(shapes_data):
     assert 0 < score["right"] < 1
 
 
-def test_nothing_shown_has_no_share(shapes_data):
+def test_no_masks_have_no_share(shapes_data):
     segmenter = Segmenter.open("lite_sam", "onnxruntime")
     strict = dataclasses.replace(segmenter.bundle, thresholds={"score": 2.0})
     records = read_folder(shapes_data, ["shapes_val"])[:1]
@@ -57,7 +57,7 @@ def test_the_command_prints_it_on_exhaustive_sources_only(shapes_data, tmp_path,
     arguments += ["--json", str(tmp_path / "report.json"), "--grids", "2"]
     for on in ("shapes_val", "*_val", "*_train"):
         assert main([*arguments, "--on", on]) == 2
-        assert "needs images in which everything has a mask" in capsys.readouterr().err
+        assert "needs images in which every object has a mask" in capsys.readouterr().err
     path.write_text(json.dumps({**content, "info": {"exhaustive": True}}))
     assert main([*arguments, "--on", "shapes_val"]) == 0
     table = json.loads((tmp_path / "report.json").read_text())["shapes_val"]

@@ -11,7 +11,7 @@ from training.evaluation.detections import average_precision
 from training.evaluation.wild import NAMES
 
 from ..masks import rectangle
-from .test_detections import write_images
+from .instances_file import write_images
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from evitsam_ros.export import export_bundle
 from evitsam_ros.models import create_model
 from training.evaluation.label_maps import score_semantic
 from training.label_maps import read_label_maps
-from training.quantization.held_out import limit, missed
+from training.quantization.held_out import exceeded_limits, limit
 
 from ...conftest import ROOT, lively
 from ...dense.conftest import exported
@@ -108,11 +108,11 @@ print(error, kinds.count("FakeQuantize"), outputs[1].shape[0])
     assert 0 < error < 0.25 and quantizers > 10 and images == 3
 
 
-def test_what_loses_too_much_is_not_written(tiny, shapes_data, tmp_path):
+def test_a_form_beyond_its_limits_is_not_written(tiny, shapes_data, tmp_path):
     out = tmp_path / "out"
     done = run(-2.0, *words(tiny, shapes_data, "--out", out))
     assert done.returncode == 1 and not any(tmp_path.iterdir())
-    assert "int8 loses more than it may: box 0." in done.stderr and "Nothing was written" in done.stderr
+    assert "int8 loses more than its limit: box 0." in done.stderr and "Nothing was written" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -139,11 +139,11 @@ def test_limits_are_by_figure():
         "1_click": 0.005,
         "everything_ar": 0.003,
     }
-    assert not missed(before, {name: value - 0.0029 for name, value in before.items()})
-    assert not missed(before, {name: value + 0.1 for name, value in before.items()})
-    (first, second) = missed(before, {name: value - 0.004 for name, value in before.items()})
+    assert not exceeded_limits(before, {name: value - 0.0029 for name, value in before.items()})
+    assert not exceeded_limits(before, {name: value + 0.1 for name, value in before.items()})
+    (first, second) = exceeded_limits(before, {name: value - 0.004 for name, value in before.items()})
     assert first.startswith("box 0.7000 -> 0.6960") and second.startswith("everything_ar")
-    assert len(missed(before, {name: value - 0.006 for name, value in before.items()})) == 4
+    assert len(exceeded_limits(before, {name: value - 0.006 for name, value in before.items()})) == 4
     assert np.isclose(limit("5_clicks_boundary"), 0.005)
 
 

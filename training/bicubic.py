@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Half and double size by the field's bicubic: MATLAB's kernel (-0.5), antialiased when it shrinks."""
+"""Resize to half and double size by MATLAB's bicubic kernel (-0.5), antialiased when it shrinks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from PIL import Image
 
 
 def half_size(image: np.ndarray) -> np.ndarray:
-    """``(2h, 2w, 3)`` uint8 -> ``(h, w, 3)`` uint8.
+    """Halve ``(2h, 2w, 3)`` uint8 -> ``(h, w, 3)`` uint8.
 
     Raises:
         ValueError: a side is odd.
@@ -20,12 +20,12 @@ def half_size(image: np.ndarray) -> np.ndarray:
 
 
 def double_size(image: np.ndarray) -> np.ndarray:
-    """``(h, w, 3)`` uint8 -> ``(2h, 2w, 3)`` uint8, the baseline of super-resolution."""
+    """Double ``(h, w, 3)`` uint8 -> ``(2h, 2w, 3)`` uint8, the baseline of super-resolution."""
     return _resized(image, 2 * image.shape[0], 2 * image.shape[1])
 
 
 def even_crop(image: np.ndarray) -> np.ndarray:
-    """Cut the last row and column where their number is odd."""
+    """Crop the last row and column if their number is odd."""
     return image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
 
 

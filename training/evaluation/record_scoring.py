@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Score records one by one in this process, or spread over workers of Ray, with the same numbers.
+"""Score records in this process or on Ray workers, with the same results.
 
-What a record contributes is plain values, which are put together in the order of the records.
+A record's result consists of plain values; results are combined in the order of the records.
 """
 
 from __future__ import annotations
@@ -19,32 +19,34 @@ from evitsam_ros.segment import Segmenter
 if TYPE_CHECKING:
     from ..records import Record
 
-#: What a record contributes, as plain values: lists, dicts, numbers and text.
+#: Computes a record's result as plain values: lists, dicts, numbers and text.
 Job = Callable[[Segmenter | None, "Record"], Any]
-#: Applies a job to all records: (job, segmenter, records, title) -> what each contributes, in order.
-Spread = Callable[[Job, Segmenter | None, Sequence["Record"], str], Iterable[Any]]
+#: Applies a job to all records: (job, segmenter, records, title) -> their results in order.
+ScoreRecords = Callable[[Job, Segmenter | None, Sequence["Record"], str], Iterable[Any]]
 
 
-def one_by_one(job: Job, segmenter: Segmenter | None, records: Sequence[Record], title: str) -> Iterable[Any]:
+def score_in_process(
+    job: Job, segmenter: Segmenter | None, records: Sequence[Record], title: str
+) -> Iterable[Any]:
     """Score the records in this process."""
     return (job(segmenter, record) for record in tqdm(records, desc=title, unit="image", mininterval=2))
 
 
-def prompted_as(segmenter: Segmenter | None, proposals_as: str) -> Segmenter:
-    """Return a segmenter whose proposals are decoded as ``boxes`` or ``points``; empty: as they are."""
+def with_proposal_prompt(segmenter: Segmenter | None, proposal_prompt: str) -> Segmenter:
+    """Return a segmenter that decodes proposals as ``boxes`` or ``points``; empty: as in the bundle."""
     assert segmenter is not None, "everything mode needs a model"
-    if not proposals_as:
+    if not proposal_prompt:
         return segmenter
-    return Segmenter(dataclasses.replace(segmenter.bundle, proposals_as=proposals_as), segmenter.runtime)
+    return Segmenter(dataclasses.replace(segmenter.bundle, proposals_as=proposal_prompt), segmenter.runtime)
 
 
 @dataclasses.dataclass(frozen=True)
-class OverWorkers:
-    """Score the records on the connected cluster of Ray.
+class RayScoring:
+    """Score the records on the connected Ray cluster.
 
     Attributes:
         slots: the pool of workers.
-        model, backend: what each worker opens; no model for baselines alone.
+        model, backend: opened by each worker; an empty model for baselines only.
     """
 
     slots: Slots
@@ -54,10 +56,10 @@ class OverWorkers:
     def __call__(
         self, job: Job, segmenter: Segmenter | None, records: Sequence[Record], title: str
     ) -> Iterable[Any]:
-        """Return what each record contributes, in their order.
+        """Return the records' results in their order.
 
         Raises:
-            ValueError: A record was lost with its workers again and again.
+            ValueError: A record was lost repeatedly with its workers.
         """
         rows = [{"number": number} for number in range(len(records))]
         arguments = (self.model, self.backend, self.slots.threads, job, list(records))
@@ -72,7 +74,7 @@ class OverWorkers:
 
 
 class Scorer:
-    """An actor of Ray Data: numbers of records in, what these contribute out."""
+    """Score records as an actor of Ray Data: numbers of records in, their results out."""
 
     def __init__(self, model: str, backend: str, threads: int, job: Job, records: list[Record]) -> None:
         self._job, self._records = job, records

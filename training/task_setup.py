@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parts of a run that depend on its recipe's task: model, data and previews."""
+"""Make the parts of a run that depend on the recipe's task: model, data and previews."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from evitsam_ros.models.efficientvit.build import create_network
 from evitsam_ros.models.network_specs import network_spec
 
 from .dense_feed import DenseFeed
-from .dense_previews import write_dense_preview
 from .feed import Feed
 from .heads import take_heads
-from .previews import write_preview
+from .previews import write_dense_preview, write_preview
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,10 +25,10 @@ if TYPE_CHECKING:
 
 
 def build_model(recipe: Recipe) -> Sam | AnyNetwork:
-    """The recipe's model, with the weights that it starts from.
+    """Build the recipe's model with its initial weights.
 
     Raises:
-        ValueError: the model is unknown or not one of the task, or a checkpoint does not fit.
+        ValueError: the model is unknown or not of the task, or a checkpoint does not fit.
     """
     if recipe.is_dense:
         spec = network_spec(recipe.model)
@@ -55,10 +54,10 @@ def build_model(recipe: Recipe) -> Sam | AnyNetwork:
 
 
 def open_feed(recipe: Recipe, data: Path, workers: int, rank: int, ranks: int) -> Feed | DenseFeed:
-    """The recipe's data, for process ``rank`` of ``ranks``."""
+    """Open the recipe's data for process ``rank`` of ``ranks``."""
     return (DenseFeed if recipe.is_dense else Feed)(recipe, data, workers, rank, ranks)
 
 
 def preview_writer(recipe: Recipe) -> Callable[..., None]:
-    """What writes the averaged model's answers for a batch to a file."""
+    """Return the function that writes the averaged model's predictions for a batch to a file."""
     return write_dense_preview if recipe.is_dense else write_preview

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draw the best, the median and the worst masks, for a look at what a mean hides."""
+"""Draw the best, the median and the worst masks for visual inspection."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ SIDE, COLUMNS = 220, 6
 
 
 @dataclass(frozen=True)
-class Case:
-    """One prompted mask: its IoU, where it came from, and ``(H, W)`` bool what was drawn."""
+class Example:
+    """Hold one prompted mask: its IoU, its record and index, and the predicted ``(H, W)`` bool mask."""
 
     iou: float
     record: Record
@@ -27,19 +27,19 @@ class Case:
     mask: np.ndarray
 
 
-class Cases:
-    """Collects cases; :meth:`write` draws rows of the best, the median and the worst."""
+class Examples:
+    """Collect examples; :meth:`write` draws rows of the best, the median and the worst."""
 
     def __init__(self) -> None:
         self.all: list[tuple[float, Record, int, np.ndarray]] = []
 
-    def add(self, case: Case) -> None:
-        """Keep a case, with its mask packed to bits."""
+    def add(self, case: Example) -> None:
+        """Store an example, with its mask packed to bits."""
         # Packed: a thousand full-size masks are a few megabytes then.
         self.all.append((case.iou, case.record, case.index, np.packbits(case.mask, axis=1)))
 
     def write(self, path: Path) -> None:
-        """Three rows; in each image the human outline is green, the drawn one red."""
+        """Write three rows of tiles; the human outline is green, the predicted one red."""
         ranked = sorted(self.all, key=lambda entry: -entry[0])
         middle = max(0, len(ranked) // 2 - COLUMNS // 2)
         parts = [ranked[:COLUMNS], ranked[middle : middle + COLUMNS], ranked[-COLUMNS:]]
@@ -53,8 +53,8 @@ class Cases:
 def _tile(entry: tuple[float, Record, int, np.ndarray]) -> np.ndarray:
     iou, record, index, packed = entry
     image = record.read_image()
-    drawn = np.unpackbits(packed, axis=1, count=record.width)
-    for mask, colour in ((record.read_mask(index), (0, 200, 0)), (drawn, (230, 30, 30))):
+    predicted = np.unpackbits(packed, axis=1, count=record.width)
+    for mask, colour in ((record.read_mask(index), (0, 200, 0)), (predicted, (230, 30, 30))):
         outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(image, outlines, -1, colour, 1)
     x0, y0, x1, y1 = record.boxes[index]
