@@ -39,7 +39,7 @@ def camera(tmp_path_factory, known_bundle):
 
 
 def test_a_prompt_gives_the_mask_of_the_box(run_example, camera, tmp_path):
-    run_example("prompt_and_save.py", "--box", *BOX, "--timeout", 200, ROS_DOMAIN_ID=str(camera.domain))
+    run_example("prompt_and_save.py", "--box", *BOX, "--timeout", 500, ROS_DOMAIN_ID=str(camera.domain))
     mask = cv2.imread(str(tmp_path / "mask.png"), cv2.IMREAD_UNCHANGED)
     truth = np.zeros((96, 128), bool)
     truth[25:55, 35:85] = True
@@ -48,7 +48,7 @@ def test_a_prompt_gives_the_mask_of_the_box(run_example, camera, tmp_path):
 
 def test_a_request_gives_the_disc_around_the_point(run_example, camera):
     pytest.importorskip("evitsam_interfaces", reason="evitsam_interfaces is not built")
-    words = ("--point", 64, 48, "--timeout", 200)
+    words = ("--point", 64, 48, "--timeout", 500)
     output = run_example("request_by_service.py", *words, ROS_DOMAIN_ID=str(camera.domain))
     x0, y0, x1, y1 = map(float, re.search(r"box \[(.*)\]", output)[1].split(","))
     assert abs((x0 + x1) / 2 - 64) < 3 and abs((y0 + y1) / 2 - 48) < 3
@@ -56,6 +56,6 @@ def test_a_request_gives_the_disc_around_the_point(run_example, camera):
 
 def test_a_rejected_request_ends_with_the_reason(run_example, camera):
     pytest.importorskip("evitsam_interfaces", reason="evitsam_interfaces is not built")
-    words = ("--point", 500, 3, "--timeout", 200)
+    words = ("--point", 500, 3, "--timeout", 500)
     output = run_example("request_by_service.py", *words, code=1, ROS_DOMAIN_ID=str(camera.domain))
     assert "point (500, 3) is outside the image" in output
