@@ -111,11 +111,12 @@ def compare_dense(
     )
     if isinstance(bundle, SemanticBundle):
         measure, limit = "mean IoU", MIN_IOU[precision]
-        segmenters = (SemanticSegmenter(bundle, runtime) for runtime in (reference, candidate))
-        values = class_ious(*segmenters, images)
+        values = class_ious(
+            SemanticSegmenter(bundle, reference), SemanticSegmenter(bundle, candidate), images
+        )
     else:
         measure, limit = "PSNR", MIN_PSNR[precision]
-        values = image_psnrs(*(Upscaler(bundle, runtime) for runtime in (reference, candidate)), images)
+        values = image_psnrs(Upscaler(bundle, reference), Upscaler(bundle, candidate), images)
     value, worst = (float(np.mean(values)), float(min(values))) if values else (0.0, 0.0)
     return DenseProof(precision, measure, len(images), value, worst, limit, {DENSE_NETWORK: network}, ran)
 

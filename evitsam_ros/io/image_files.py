@@ -91,12 +91,7 @@ def _to_8_bits(image: np.ndarray) -> np.ndarray:
 
 def check_image_ending(path: Path) -> None:
     """Raise ``ImageFileError`` when OpenCV has no encoder for a file's ending."""
-    try:
-        path.suffix.encode()
-        known = bool(path.suffix) and cv2.imencode(path.suffix, np.zeros((2, 2, 3), np.uint8))[0]
-    except (UnicodeError, cv2.error):
-        known = False
-    if not known:
+    if not any(_is_encoded(path.suffix, shape) for shape in ((2, 2, 3), (2, 2))):
         has = f"the ending {path.suffix!r}" if path.suffix else "no ending"
         raise ImageFileError(f"{path} has {has}; expected one that OpenCV writes, as .png or .jpg")
 
@@ -127,3 +122,12 @@ def write_image(path: Path, image: np.ndarray) -> None:
         height, width = image.shape[:2]
         raise ImageFileError(f"{path} cannot be encoded: {width}x{height} pixels do not fit; try .png")
     path.write_bytes(encoded.tobytes())
+
+
+def _is_encoded(ending: str, shape: tuple[int, ...]) -> bool:
+    """Return whether OpenCV encodes uint8 images of a shape; some formats are for one channel only."""
+    try:
+        ending.encode()
+        return bool(ending) and cv2.imencode(ending, np.zeros(shape, np.uint8))[0]
+    except (UnicodeError, cv2.error):
+        return False

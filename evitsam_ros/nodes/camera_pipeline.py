@@ -13,7 +13,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
 from ..dense import SemanticSegmenter
-from ..segment import Frame, Segmenter
+from ..segment import Frame, Masks, Segmenter
 from ..segment.mask_grid import GRIDS
 from ..tracking.tracker import LAST_ID
 from .calibration import Calibration
@@ -83,7 +83,7 @@ class CameraPipeline:
             camera_info = CameraInfoOutput(entities, context.outputs, calibration, grid)
         self._publishers = Publishers(node, entities, context, parameters, depth, instances, camera_info)
         shown = ShownObjects()
-        self._empty = EmptyOutputs(context.parameters, self._publishers, shown.clear)
+        self._empty = EmptyOutputs[Masks](context.parameters, self._publishers, shown.clear)
         max_id = MAX_SMALL_ID if parameters.label_encoding == "mono8" else LAST_ID
         mask_names = MaskNames(semantic, context.report_error)
         self._segmenter = FrameSegmenter(segmenter, context, mask_names, max_id)

@@ -31,10 +31,14 @@ def street(seed: int = 0) -> np.ndarray:
             cv2.circle(image, centre, 11, (58 * shade, 72 * shade, 42 * shade), -1)
     for start in range(HORIZON + 10, height, 40):
         cv2.rectangle(image, (width // 2 - 2, start), (width // 2 + 2, start + 16), (210, 210, 205), -1)
-    image = cv2.GaussianBlur(image, (0, 0), 1.2) + rng.normal(0, 6, image.shape)
+    image = cv2.GaussianBlur(image, (0, 0), 1.2) + rng.normal(0, 1, image.shape)
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
 def places() -> dict[str, tuple[slice, slice]]:
     """Return parts of the image by their class."""
-    return {"sky": (slice(0, 30), slice(200, 290)), "road": (slice(260, 350), slice(150, 330))}
+    return {
+        "sky": (slice(0, 30), slice(200, 290)),
+        "tree": (slice(60, 140), slice(330, 470)),
+        "road": (slice(200, 250), slice(190, 290)),
+    }

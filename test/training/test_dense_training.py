@@ -223,7 +223,10 @@ def test_models_that_do_not_fit_are_rejected(changes, text, street_data, tmp_pat
         Engine(recipe(SEMANTIC, **changes), street_data, tmp_path, workers=0)
 
 
-@pytest.mark.parametrize("name", ["semantic_b0_camvid", "semantic_cityscapes", "upscale", "upscale_tiny"])
+@pytest.mark.parametrize(
+    "name",
+    ["semantic_b0_camvid", "semantic_b0_camvid_longer", "semantic_cityscapes", "upscale", "upscale_tiny"],
+)
 def test_recipes_that_come_with_the_project_are_valid(name):
     settings = read_recipe(RECIPES / f"{name}.yaml")
     spec = network_spec(settings.model)

@@ -54,7 +54,7 @@ def test_engines_that_cannot_be_opened_are_reported():
 
     building, failures = switch("pass", refuse)
     assert until(lambda: failures)
-    assert failures == ["the engine build succeeded, but what it made cannot be opened: of another GPU"]
+    assert failures == ["the engine build succeeded, but its result cannot be opened: of another GPU"]
     assert building.take() is None
 
 

@@ -204,7 +204,7 @@ def test_a_prompt_outside_the_first_frame_is_an_error(tmp_path, segmenter):
     ("out", "words"),
     [
         ("bag", "exists already"),
-        ("out.bag", "has the ending of ROS 1"),
+        ("out.bag", "has the ending '.bag', which is not written"),
         ("nowhere/out.mcap", "there is no folder"),
     ],
 )
