@@ -25,6 +25,8 @@ from tools.headless_browser import Browser
 
 PICTURE = Path(__file__).parent / "live.webp"
 SIZE = (760, 560)
+#: The part of the window that is shown, above the lists: left, top, right, bottom.
+PART = (0, 0, 760, 404)
 #: The camera's view makes one round in as many frames. Milliseconds that each is shown.
 FRAMES, SHOWN = 60, 100
 #: Frames at which the user clicks, draws a box, and switches everything mode on.
@@ -80,7 +82,7 @@ def save(frames: list[bytes], path: Path) -> None:
     Raises:
         SystemExit: it is too large.
     """
-    images = [Image.open(io.BytesIO(data)).convert("RGB") for data in frames]
+    images = [Image.open(io.BytesIO(data)).convert("RGB").crop(PART) for data in frames]
     options = {"duration": SHOWN, "loop": 0, "quality": 55, "method": 4}
     images[0].save(path, save_all=True, append_images=images[1:], **options)
     size = path.stat().st_size
