@@ -189,10 +189,11 @@ def test_only_viewed_cameras_are_watched(served):
     served.watched.clear()
     with PageClient(served.url, camera=None) as page:
         time.sleep(0.2)
-        assert served.watched == []
+        # The page of the test before may end only now, with an empty set.
+        assert not any(served.watched)
         page.send(type="watch", camera="front")
         page.send(type="watch", camera="front")
-        assert page.until(lambda: served.watched == [{"front"}])
+        assert page.until(lambda: [each for each in served.watched if each] == [{"front"}])
         with PageClient(served.url, camera="rear") as other:
             assert page.until(lambda: served.watched[-1] == {"front", "rear"})
             other.send(type="watch", camera=None)  # its tab is hidden
