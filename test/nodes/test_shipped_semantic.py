@@ -17,7 +17,7 @@ from .prompting import detection, prompt
 vision_msgs = pytest.importorskip("vision_msgs.msg", reason="vision_msgs is not installed")
 
 #: Ids of the objects in the street.
-NUMBERS = {"sky": "1", "road": "2"}
+NUMBERS = {"sky": "1", "tree": "2", "road": "3"}
 ENGINES = Path(__file__).parents[2] / "engines"
 
 

@@ -134,7 +134,7 @@ def swap(file) -> None:
         (cut, "cannot be read"),
         (lambda file: file.unlink(), "No such file"),
         (lambda file: file.write_bytes(bytes(20_000)), "cannot be read"),
-        (swap, r"sa_0\.safetensors lies where its index has sa_4"),
+        (swap, r"sa_0\.safetensors is at the place of sa_4"),
     ],
     ids=["cut", "gone", "zeros", "swapped"],
 )
