@@ -8,6 +8,7 @@ one lane, all other tests have the second one. The output of a folder is printed
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -46,8 +47,14 @@ def run(name: str, paths: list[Path], options: list[str]) -> int:
     result = subprocess.run(command, cwd=ROOT, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     text = result.stdout.decode("utf-8", errors="replace")
     with _printing:
-        print(f"{text}\nrun_tests: {name} ended after {time.monotonic() - begun:.0f} s", flush=True)
+        took = f"{time.monotonic() - begun:.0f} s"
+        print(f"{text}\nrun_tests: {name} ended after {took} ({_ending(result.returncode)})", flush=True)
     return result.returncode
+
+
+def _ending(code: int) -> str:
+    """Return how a process ended, from its return code: a negative one is the signal that ended it."""
+    return f"exit status {code}" if code >= 0 else f"ended by {signal.Signals(-code).name}"
 
 
 def main(options: list[str]) -> int:

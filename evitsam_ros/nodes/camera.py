@@ -11,7 +11,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import rclpy
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
@@ -23,7 +22,7 @@ from ..malloc import tune_malloc
 from .fastdds import use_profile
 from .messages import image_message
 from .qos import RELIABILITY, newest_only, transport_topic
-from .runtime import ros, shut_down, started
+from .runtime import ros, shut_down, spin_alone, started
 from .scene_output import SceneOutput
 
 PARAMETERS = {
@@ -158,7 +157,7 @@ def main(args: list[str] | None = None) -> int:
     with ros(args):
         node = started("camera", CameraNode)
         try:
-            rclpy.spin(node)
+            spin_alone(node)
         except SourceError as error:
             node.get_logger().error(str(error))
             return 1

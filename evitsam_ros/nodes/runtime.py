@@ -12,13 +12,15 @@ from typing import NoReturn, TypeVar
 
 import rclpy
 from rclpy.exceptions import NameValidationException, ParameterException
-from rclpy.executors import Executor
+from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import uninstall_signal_handlers
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 #: Exit code of a program with unusable arguments or parameters.
 UNUSABLE = 2
+#: Seconds after which a waiting executor looks whether the context is down.
+WAKE_EVERY = 1.0
 
 Made = TypeVar("Made")
 
@@ -94,10 +96,20 @@ def spin_node(program: str, make: Callable[[], Node], args: list[str] | None = N
     with ros(args):
         node = started(program, make)
         try:
-            rclpy.spin(node)
+            spin_alone(node)
         finally:
             node.destroy_node()
     return 0
+
+
+def spin_alone(node: Node) -> None:
+    """Spin a node in an executor of its own until the context shuts down."""
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        _spin(executor)
+    finally:
+        executor.shutdown()
 
 
 def _end(program: str, error: Exception) -> NoReturn:
@@ -107,11 +119,21 @@ def _end(program: str, error: Exception) -> NoReturn:
     raise SystemExit(UNUSABLE) from None
 
 
+def _spin(executor: Executor) -> None:
+    """Spin until the context shuts down, and look for that once a second.
+
+    rclpy's signal handler may wake the executor just before it shuts the context down. An executor without
+    timers then waits for its next message, and ``executor.spin`` would not return.
+    """
+    while executor.context.ok():
+        executor.spin_once(timeout_sec=WAKE_EVERY)
+
+
 def spin(executor: Executor, on_error: Callable[[Exception], None]) -> None:
     """Spin until the context shuts down; ``on_error`` is called with exceptions of callbacks."""
     while True:
         try:
-            return executor.spin()
+            return _spin(executor)
         except Exception as error:
             if not executor.context.ok():
                 raise

@@ -5,8 +5,14 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 
 import pytest
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+
+from evitsam_ros.nodes.runtime import spin
 
 from .harness import Process, next_domain
 
@@ -178,3 +184,21 @@ def test_unusable_ros_arguments_end_with_one_line(tmp_path, extra, text):
     assert process.process.wait(timeout=900) == 2, process.output
     (line,) = [line for line in process.output.splitlines() if line.startswith("camera: ")]
     assert text in line and "Traceback" not in process.output
+
+
+def test_spinning_ends_when_the_context_goes_down_without_waking_the_executor():
+    """rclpy's signal handler may do so: the executor, which has no timers, is in no callback then."""
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=next_domain())
+    executor = SingleThreadedExecutor(context=context)
+    node = rclpy.create_node("waits", context=context)
+    executor.add_node(node)
+    spinning = threading.Thread(target=spin, args=(executor, print), daemon=True)
+    spinning.start()
+    time.sleep(0.5)
+    with context.handle:
+        context.handle.shutdown()  # without the callbacks that wake executors
+    spinning.join(60)
+    assert not spinning.is_alive()
+    executor.shutdown()
+    node.destroy_node()
