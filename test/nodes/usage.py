@@ -28,10 +28,13 @@ class Usage:
     def __str__(self) -> str:
         return f"{self.memory:.1f} MB, {self.threads} threads, {self.files} files"
 
-    def holds_more_than(self, warm: Iterable[Usage]) -> bool:
-        """Whether threads or files are more than in any of ``warm``; their number varies at all times."""
+    def holds_more_than(self, warm: Iterable[Usage], pool: int = 0) -> bool:
+        """Whether threads or files are more than in any of ``warm``; their number varies at all times.
+
+        ``pool``: threads of a native library that may begin at its first use, at any time.
+        """
         warm = list(warm)
-        return self.threads > max(u.threads for u in warm) or self.files > max(u.files for u in warm)
+        return self.threads > max(u.threads for u in warm) + pool or self.files > max(u.files for u in warm)
 
 
 def entities(node: Any, name: str) -> dict[str, list[str]]:

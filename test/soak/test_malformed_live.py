@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Malformed messages over real DDS: no crash, every one is counted by kind, the next good one is answered."""
 
+import os
 import time
 from collections import Counter
 
@@ -116,8 +117,10 @@ def test_every_message_is_counted_and_the_next_good_one_answered(robots, transpo
         before=usages[0],
         at_every_quarter="; ".join(map(str, usages[1:])),
     )
-    # The first quarter warms up.
-    assert not usages[-1].holds_more_than(usages[:2]), [str(usage) for usage in usages]
+    # The first quarter warms up. OpenCV's threads begin with the first image that is large enough.
+    assert not usages[-1].holds_more_than(usages[:2], pool=os.cpu_count() or 1), [
+        str(usage) for usage in usages
+    ]
 
 
 def good(robot, transport: str) -> None:
