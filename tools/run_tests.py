@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 ROS_WORDS = ("ROS_DOMAIN_ID", "harness")
 #: Exit status of pytest that is no failure here: passed, or no test was selected.
 FINE = (0, 5)
+#: Nested folders with a process of their own: OpenVINO and NNCF run there, training in the folder above.
+NESTED = ("test/training/evaluation", "test/training/quantization")
 
 _printing = Lock()
 
@@ -28,7 +30,8 @@ _printing = Lock()
 def parts() -> dict[str, list[Path]]:
     """Return the name and the paths of each part: the folders with tests, and the files beside them."""
     folders = sorted(path.parent for path in (ROOT / "test").glob("*/__init__.py"))
-    found = {f"test/{folder.name}": [folder] for folder in folders}
+    folders += [ROOT / name for name in NESTED]
+    found = {folder.relative_to(ROOT).as_posix(): [folder] for folder in folders}
     return found | {"test/test_*.py": sorted((ROOT / "test").glob("test_*.py"))}
 
 
@@ -43,7 +46,8 @@ def run(name: str, paths: list[Path], options: list[str]) -> int:
     begun = time.monotonic()
     with _printing:
         print(f"run_tests: {name} begins", flush=True)
-    command = [sys.executable, "-m", "pytest", *options, *map(str, paths)]
+    nested = [f"--ignore={ROOT / other}" for other in NESTED if other.startswith(f"{name}/")]
+    command = [sys.executable, "-m", "pytest", *options, *nested, *map(str, paths)]
     result = subprocess.run(command, cwd=ROOT, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     text = result.stdout.decode("utf-8", errors="replace")
     with _printing:
