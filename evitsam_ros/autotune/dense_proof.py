@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from ..backends import FunctionNetwork, Runtime
 from ..bundle import DENSE_NETWORK
 from ..dense import SemanticBundle, SemanticSegmenter, Upscaler
 from ..segment.iou import class_iou
-from .proof import NetworkProof, compare_outputs
+from .proof import Comparison, NetworkProof, compare_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,8 +31,8 @@ MAX_PSNR = 100.0
 
 
 @dataclass(frozen=True)
-class DenseProof:
-    """What was compared, and how it came out.
+class DenseProof(Comparison):
+    """Hold the result of a comparison of label maps, or of upscaled images.
 
     Attributes:
         precision: of the candidate.
@@ -64,20 +64,12 @@ class DenseProof:
         """Return the result in a line."""
         return f"{self.images} images, {self.measure} {self.value:.4f}, {self.worst:.4f} at worst"
 
-    def problem(self) -> str:
-        """Return why it fails, in a line; empty if it holds."""
-        for name, proof in self.networks.items():
-            if proof.broken:
-                return f"the {name} gives {proof.broken} values that are not finite"
+    def _difference(self) -> str:
         if not self.images:
             return "there was no image to compare"
         if not self.value >= self.min_value:  # NaN fails
             return f"{self.measure} is {self.value:.4f}; {self.precision} needs {self.min_value}"
         return ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the proof for JSON."""
-        return asdict(self)
 
 
 def compare_dense(
